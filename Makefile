@@ -1,0 +1,48 @@
+# Every target makes its own virtual environment in .venv and installs what it needs.
+VENV   ?= .venv
+PYTHON ?= python3
+RUN     = $(VENV)/bin/python
+DEMO   ?= runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint types fast clean
+
+help:            ## print the targets
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(VENV)/.runtime  ## train one IRM on six tasks of synthetic people, evaluate each, write runs/demo/report.html
+	$(RUN) -m tools.demo --out $(DEMO)
+
+test: $(VENV)/.dev  ## the whole default test suite
+	$(RUN) -m pytest
+
+fast: $(VENV)/.dev  ## the tests without whole programs
+	$(RUN) -m pytest -m "not slow"
+
+check: lint types test  ## format, lint, types, tests (what CI runs)
+
+lint: $(VENV)/.dev  ## ruff: format and rules
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+
+types: $(VENV)/.dev  ## mypy, strict
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.dev  ## put the code in the house format
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+clean:           ## remove caches (never runs, data or .venv)
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
