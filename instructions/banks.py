@@ -1,0 +1,48 @@
+"""The three banks of twenty sentences that name a task to the model (IRM, table 8)."""
+
+import random
+from importlib import resources
+
+from instructions.errors import InputError
+from instructions.instruction import Instruction
+
+
+def _sentences(bank: str) -> tuple[str, ...]:
+    text = resources.files("instructions").joinpath("data", f"{bank}.txt").read_text(encoding="utf-8")
+    return tuple(text.splitlines())
+
+
+# Traditional, clothes-changing and visible-infrared search; verbatim, in the order of the table.
+BANKS: dict[str, tuple[str, ...]] = {bank: _sentences(bank) for bank in ("trad", "cc", "vi")}
+
+# The sentence of each bank from which the other nineteen were generated (appendix D.1).
+CANONICAL: dict[str, str] = {
+    "trad": "do not change clothes",
+    "cc": "ignore clothes",
+    "vi": "retrieve cross-modality images",
+}
+
+
+def draw(bank: str, rng: random.Random) -> Instruction:
+    """One sentence of a bank, every one equally likely: what training does at each step (appendix D.1).
+
+    Raises:
+        InputError: no bank has this name.
+    """
+    return Instruction(sentence=rng.choice(_known(bank)), source="bank")
+
+
+def canonical(bank: str) -> Instruction:
+    """The sentence a bank was grown from: what evaluation uses when it asks only once.
+
+    Raises:
+        InputError: no bank has this name.
+    """
+    _known(bank)
+    return Instruction(sentence=CANONICAL[bank], source="bank")
+
+
+def _known(bank: str) -> tuple[str, ...]:
+    if bank not in BANKS:
+        raise InputError(f"unknown bank of instructions {bank!r}; the banks are {', '.join(BANKS)}")
+    return BANKS[bank]

@@ -1,0 +1,26 @@
+"""An instruction: a sentence or a clothes picture given with a query, and where it came from (IRM, 4.1)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Source = Literal["bank", "caption", "clothes", "neutral", "user"]
+
+# What stands beside a gallery image that has no caption and no clothes picture, and beside a query
+# that asks for nothing in particular. Ours; the papers have no such sentence.
+NEUTRAL_SENTENCE = "a photo of a person"
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """Either a sentence or the path of a clothes picture; never both, never neither."""
+
+    sentence: str | None = None
+    clothes: str | None = None
+    source: Source = "user"
+
+    def __post_init__(self) -> None:
+        if (self.sentence is None) == (self.clothes is None):
+            raise ValueError("an instruction is either a sentence or a clothes picture")
+
+
+NEUTRAL = Instruction(sentence=NEUTRAL_SENTENCE, source="neutral")

@@ -1,0 +1,30 @@
+"""From attributes to sentences (IRM, section 3): one interface, two writers, and the check that both pass."""
+
+from __future__ import annotations
+
+import random
+from typing import Protocol
+
+from instructions.attributes import AttributeSet
+from instructions.evidence import missing_words
+from instructions.llm_writer import REQUEST, LLMWriter, Written
+from instructions.template_writer import SALIENT, TemplateWriter, salient
+
+__all__ = [
+    "REQUEST",
+    "SALIENT",
+    "LLMWriter",
+    "SentenceWriter",
+    "TemplateWriter",
+    "Written",
+    "missing_words",
+    "salient",
+]
+
+
+class SentenceWriter(Protocol):
+    """Anything that describes a person in sentences."""
+
+    def write(self, attributes: AttributeSet, rng: random.Random) -> str:
+        """A text that names every attribute word given; the same arguments give the same text."""
+        ...
