@@ -1,0 +1,1 @@
+"""OmniReID: people, pictures, tasks and judgement; any model may enter. It never imports a model."""

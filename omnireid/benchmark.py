@@ -1,0 +1,211 @@
+"""The benchmark table: a row is one task on one data set under one protocol, asked in every telling way.
+
+A row with instructions of its own (``li``, ``ctcc``) is also asked with somebody else's instruction and with
+none, against a gallery with its own annotations and one without, and judged by person and by person and
+outfit: whether a model obeys its instruction is a difference between these numbers, not one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from instructions.instruction import Instruction
+from omnireid.datasets import load_split
+from omnireid.evaluation import Evaluation, judge, pair_scorer
+from omnireid.extraction import DEFAULTS, NOTHING_ASKED, Asked, Features, Progress, Settings, embed_side
+from omnireid.interfaces import Embedder
+from omnireid.loading.instruct import gallery_instructions, query_instructions
+from omnireid.records import Split
+from omnireid.tasks import TASKS, TaskSpec
+
+QUERY_MODES: tuple[Literal["right", "wrong", "none"], ...] = (
+    "right",
+    "wrong",
+    "none",
+)  # as in omnireid.summary
+GALLERY_MODES: tuple[Literal["own", "neutral"], ...] = ("own", "neutral")
+BY_PERSON_AND_OUTFIT = "instructed_outfit"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table that a run is judged by."""
+
+    task: str
+    dataset: str
+    protocol: str
+    variant: str | None = None
+    source: Literal["auto", "lists", "raw"] = "auto"
+
+
+@dataclass(frozen=True)
+class RankedList:
+    """The head of one query's ranking, to be looked at."""
+
+    image: str | None  # the query picture; None where a text searches
+    sentence: str | None
+    clothes: str | None
+    average_precision: float
+    results: tuple[tuple[str, bool], ...]  # picture, and whether it is right; nearest first
+
+
+@dataclass(frozen=True, eq=False)
+class RowResult:
+    """All evaluations of a row, the paper's own first, and some ranked lists of that one."""
+
+    row: Row
+    evaluations: tuple[Evaluation, ...]
+    lists: tuple[RankedList, ...]
+
+    @property
+    def headline(self) -> Evaluation:
+        """The evaluation that the row is named after."""
+        return self.evaluations[0]
+
+
+def run_row(
+    embedder: Embedder,
+    row: Row,
+    data: Path,
+    *,
+    settings: Settings = DEFAULTS,
+    every_sentence: bool = False,
+    num_lists: int = 3,
+    progress: Progress | None = None,
+) -> RowResult:
+    """Evaluate one row.
+
+    Args:
+        embedder: The model.
+        row: What is asked.
+        data: The folder that holds the data sets.
+        settings: How to run it.
+        every_sentence: Also evaluate each of a bank's twenty sentences (paper, appendix D.1).
+        num_lists: Ranked lists to keep: evenly spaced from the best to the worst query.
+        progress: Told after every batch.
+
+    Raises:
+        InputError: The data is missing or cannot be read, or the protocol does not fit.
+    """
+    task = TASKS[row.task]
+    split = load_split(data, row.dataset, row.task, variant=row.variant, source=row.source)
+    asker = _Asker(embedder, split, task, settings, progress)
+    if task.instruction in ("caption", "clothes"):
+        evaluations = tuple(asker.steered(row.protocol))
+    else:
+        evaluations = (asker.canonical(row.protocol),)
+        if every_sentence and task.bank is not None:
+            evaluations += tuple(asker.each_sentence(row.protocol))
+    name = row.dataset if row.variant is None else f"{row.dataset} {row.variant}"
+    evaluations = tuple(replace(evaluation, dataset=name) for evaluation in evaluations)
+    lists = _ranked_lists(split, asker.headline_instructions(), evaluations[0], num_lists)
+    return RowResult(row, evaluations, lists)
+
+
+class _Asker:
+    """Embeds each side once for each way of asking, and judges every pair of sides."""
+
+    def __init__(
+        self, embedder: Embedder, split: Split, task: TaskSpec, settings: Settings, progress: Progress | None
+    ) -> None:
+        self.embedder, self.split, self.task = embedder, split, task
+        self.settings, self.progress = settings, progress
+
+    def headline_instructions(self) -> Sequence[Instruction] | None:
+        return query_instructions(self.split, self.task, "right")
+
+    def canonical(self, protocol: str) -> Evaluation:
+        if self.task.instruction == "none":
+            query, gallery = NOTHING_ASKED, NOTHING_ASKED
+        else:
+            query, gallery = self._sentence("canonical"), self._sentence("own")
+        return self._judge(self._embed("query", query), self._embed("gallery", gallery), protocol)
+
+    def each_sentence(self, protocol: str) -> Iterator[Evaluation]:
+        number = 0
+        while (asked := self._numbered(number)) is not None:
+            yield self._judge(self._embed("query", asked[0]), self._embed("gallery", asked[1]), protocol)
+            number += 1
+
+    def steered(self, protocol: str) -> Iterator[Evaluation]:
+        own = {"caption": "own caption", "clothes": "own clothes"}[self.task.instruction]
+        names = {"own": own, "neutral": "neutral"}
+        queries = {
+            mode: self._embed("query", Asked(mode, query_instructions(self.split, self.task, mode)))
+            for mode in QUERY_MODES
+        }
+        for gallery_mode in GALLERY_MODES:
+            asked = Asked(names[gallery_mode], gallery_instructions(self.split, self.task, gallery_mode))
+            gallery = self._embed("gallery", asked)
+            for rule in dict.fromkeys((protocol, BY_PERSON_AND_OUTFIT)):
+                for mode in QUERY_MODES:
+                    yield self._judge(queries[mode], gallery, rule)
+
+    def _sentence(self, mode: Literal["canonical", "own"]) -> Asked:
+        if mode == "own":
+            instructions = gallery_instructions(self.split, self.task, "own")
+        else:
+            instructions = query_instructions(self.split, self.task, "canonical")
+        assert instructions  # a bank task always has them
+        return Asked(instructions[0].sentence or "", instructions)
+
+    def _numbered(self, number: int) -> tuple[Asked, Asked] | None:
+        from instructions.banks import BANKS
+
+        assert self.task.bank is not None
+        if number >= len(BANKS[self.task.bank]):
+            return None
+        label = BANKS[self.task.bank][number]
+        return (
+            Asked(label, query_instructions(self.split, self.task, number)),
+            Asked(label, gallery_instructions(self.split, self.task, number)),
+        )
+
+    def _embed(self, side: Literal["query", "gallery"], asked: Asked) -> Features:
+        return embed_side(
+            self.embedder,
+            self.split,
+            side,
+            self.task,
+            asked=asked,
+            settings=self.settings,
+            progress=self.progress,
+        )
+
+    def _judge(self, query: Features, gallery: Features, protocol: str) -> Evaluation:
+        return judge(query, gallery, protocol, scorer=pair_scorer(self.embedder), settings=self.settings)
+
+
+def _ranked_lists(
+    split: Split, instructions: Sequence[Instruction] | None, evaluation: Evaluation, count: int
+) -> tuple[RankedList, ...]:
+    """Queries evenly spaced in their average precision, best first; those without an answer are left out."""
+    answered = np.flatnonzero(~np.isnan(evaluation.average_precision))
+    by_precision = answered[np.argsort(-evaluation.average_precision[answered], kind="stable")]
+    places = np.unique(
+        np.linspace(0, len(by_precision) - 1, min(count, len(by_precision))).round().astype(int)
+    )
+    lists = []
+    for query in by_precision[places]:
+        record = split.query[query]
+        asked = None if instructions is None else instructions[query]
+        is_text = instructions is None and bool(record.captions)
+        lists.append(
+            RankedList(
+                image=None if is_text else record.image,
+                sentence=record.captions[0] if is_text else asked.sentence if asked else None,
+                clothes=asked.clothes if asked else None,
+                average_precision=float(evaluation.average_precision[query]),
+                results=tuple(
+                    (split.gallery[row].image, bool(right))
+                    for row, right in zip(evaluation.shown[query], evaluation.shown_right[query], strict=True)
+                    if row >= 0
+                ),
+            )
+        )
+    return tuple(lists)

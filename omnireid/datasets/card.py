@@ -1,0 +1,60 @@
+"""A data set's card: what it is, who may use it, where its files lie, and what the counts should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+Part = Literal["train", "query", "gallery"]
+PARTS: tuple[Part, ...] = ("train", "query", "gallery")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A count that others have published and that adds up; None where no source could be confirmed.
+
+    ``queries`` counts records where one image gives several (the captions of a text-to-image query).
+    """
+
+    images: int
+    pids: int | None = None
+    queries: int | None = None
+
+    @property
+    def records(self) -> int:
+        """How many records a complete copy yields."""
+        return self.images if self.queries is None else self.queries
+
+
+Counts = Mapping[Part, Published]
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """All that a person should know before using a data set."""
+
+    name: str  # key in DATASETS
+    title: str
+    tasks: tuple[str, ...]
+    homepage: str
+    access: str  # how one comes by it
+    licence: str  # what its owners say; "not stated" where we have read no such line
+    consent: str  # what is known about the people in the pictures having agreed
+    citation: str
+    folders: tuple[str, ...]  # names under a data root, most specific first; every toolkit's name is accepted
+    num_cameras: int | None  # None: no cameras in the annotation
+    counts: Mapping[str, Counts]  # by variant, then by part
+    variants: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"": "the only one"}))
+    withdrawn: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def default_variant(self) -> str:
+        """The first variant, taken when none is asked for."""
+        return next(iter(self.variants))
+
+    def published(self, part: Part, variant: str | None = None) -> Published | None:
+        """The published count of one part, None where none is confirmed."""
+        return self.counts.get(variant or self.default_variant, {}).get(part)

@@ -1,0 +1,96 @@
+"""Counts of a copy against the published ones, or against the manifest of a drawn tree."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from instructions.errors import InputError
+from omnireid.datasets.card import PARTS, Part
+from omnireid.datasets.check import COPY_AGAIN, Finding, Reading
+from omnireid.datasets.list_table import LISTS
+
+MANIFEST = "synthetic.json"  # at the root of a tree of omnireid.synthetic
+Manifest = Mapping[str, Mapping[str, int]]
+
+_JUNK = re.compile(r"(\d+) junk pictures")
+
+
+def read_manifest(root: Path) -> Manifest | None:
+    """Counts of a drawn tree by data set, None where the pictures are real.
+
+    Raises:
+        InputError: if the manifest cannot be understood.
+    """
+    path = root / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: {part: int(n) for part, n in counts.items()} for name, counts in content["datasets"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is not a manifest of tools.synthesize ({error!r}); write the tree again"
+        ) from None
+
+
+def judge_counts(readings: Sequence[Reading], manifest: Manifest | None) -> Iterator[Finding]:
+    """Warnings for every part whose size is not the expected one; partial copies are allowed."""
+    for reading in readings:
+        if manifest is None:
+            yield from _against_card(reading)
+        elif reading.source == "raw" and reading.variant == reading.card.default_variant:
+            yield from _against_manifest(reading, readings, manifest.get(reading.card.name, {}))
+
+
+def offers(reading: Reading, part: Part) -> bool:
+    """Whether this way of reading should yield the part at all."""
+    if reading.source == "raw":
+        return reading.card.published(part, reading.variant) is not None or bool(reading.part(part))
+    names = LISTS[reading.card.name, reading.task.name]
+    return bool(names.train if part == "train" else names.test)
+
+
+def _against_card(reading: Reading) -> Iterator[Finding]:
+    for part in PARTS:
+        num_records, published = (
+            len(reading.part(part)),
+            reading.card.published(part, reading.variant or None),
+        )
+        if not offers(reading, part) or (published is not None and published.records == num_records):
+            continue
+        if not num_records:
+            yield reading.find(
+                "warning", f"the {part} part is empty", f"{COPY_AGAIN}, or do without this part"
+            )
+        elif published is not None:
+            num_pids = len({record.pid for record in reading.part(part)})
+            known = f" of {published.pids} people" if published.pids else ""
+            message = (
+                f"{num_records} {part} records of {num_pids} people, published are {published.records}{known}"
+            )
+            fix = f"a partial copy or another version? {COPY_AGAIN}"
+            if reading.card.notes:
+                fix += f". Known: {'; '.join(reading.card.notes)}"
+            yield reading.find("warning", message, fix)
+
+
+def _against_manifest(
+    reading: Reading, readings: Sequence[Reading], expected: Mapping[str, int]
+) -> Iterator[Finding]:
+    variants = [other for other in readings if other.source == "raw" and other.card is reading.card]
+    for part in PARTS:
+        if part not in expected:
+            continue
+        # The manifest counts what is on disk: every variant's queries together, and junk with the gallery.
+        plain = len(reading.part(part))
+        together = len({record.image for other in variants for record in other.part(part)})
+        junk = sum(int(match[1]) for note in reading.split.notes if (match := _JUNK.match(note)))
+        if expected[part] not in {plain, together, plain + junk}:
+            message = f"{plain} {part} records, the tree was drawn with {expected[part]}"
+            yield reading.find("warning", message, "run tools.synthesize again with the same arguments")

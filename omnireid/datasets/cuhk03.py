@@ -1,0 +1,151 @@
+"""CUHK03 under the new protocol (767 / 700 people): Market-style folders, or pictures with a split file."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from instructions.errors import InputError
+from omnireid.datasets.card import PARTS, DatasetCard, Published
+from omnireid.datasets.dataset import Dataset
+from omnireid.datasets.market import read_market_style
+from omnireid.records import Record, Split
+
+CARD = DatasetCard(
+    name="cuhk03",
+    title="CUHK03-NP",
+    tasks=("trad",),
+    homepage="http://www.ee.cuhk.edu.hk/~xgwang/CUHK_identification.html",
+    access="see the project page; new-protocol splits from zhunzhong07/person-re-ranking",
+    licence="not stated in what we have read; treat as academic research only",
+    consent="campus cameras; no statement of consent in what we have read",
+    citation="Li et al., DeepReID, CVPR 2014; new protocol: Zhong et al., Re-ranking Person "
+    "Re-identification with k-reciprocal Encoding, CVPR 2017",
+    folders=(
+        "cuhk/cuhk03_1",
+        "cuhk/cuhk03-np",
+        "cuhk/cuhk03",
+        "cuhk03-np",
+        "CUHK03-NP",
+        "cuhk03_np",
+        "cuhk03",
+        "CUHK03",
+        "cuhk",
+    ),
+    num_cameras=2,
+    counts={
+        "detected": {
+            "train": Published(7_365, 767),
+            "query": Published(1_400, 700),
+            "gallery": Published(5_332, 700),
+        },
+        "labeled": {
+            "train": Published(7_368, 767),
+            "query": Published(1_400, 700),
+            "gallery": Published(5_328, 700),
+        },
+    },
+    variants={
+        "detected": "boxes of a detector, as in paper 1 and torchreid",
+        "labeled": "boxes drawn by hand, the default of fast-reid",
+    },
+    notes=(
+        "say which variant a number belongs to: the pictures differ",
+        "only the new protocol is read; the classic one (1,367 / 100, 20 splits) is not",
+    ),
+)
+
+NAME = re.compile(r"([1-5])_(\d{3})_([12])_(\d{2})\.png$")  # camera pair, person in the pair, view, picture
+PEOPLE_PER_PAIR = 1_000  # more than any pair has (843), so that pair and person make one number
+
+
+def read(root: Path, variant: str) -> Split:
+    """CUHK03-NP from whichever redistribution lies in ``root``.
+
+    Raises:
+        InputError: if only the raw cuhk-03.mat is there, or a split file does not fit.
+    """
+    folders = (root / variant, root) if variant == "detected" else (root / variant,)
+    market_style = next((path for path in folders if (path / "bounding_box_train").is_dir()), None)
+    if market_style is not None:
+        notes = [f"read from {market_style}: {variant}"]
+        if market_style == root:
+            notes = [f"read from {root}; the folder does not say which boxes it holds, taken as {variant}"]
+        return read_market_style(market_style, CARD.name, notes)
+    images = root / f"images_{variant}"
+    mat = root / f"cuhk03_new_protocol_config_{variant}.mat"
+    splits = root / f"splits_new_{variant}.json"
+    if not images.is_dir():
+        raise InputError(
+            f"{root} has neither {variant}/bounding_box_train nor images_{variant}: extract the pictures of "
+            "cuhk-03.mat first, or get the Market-style CUHK03-NP folders (see docs/data.md)"
+        )
+    if mat.exists():
+        parts = read_mat(mat, images)
+    elif splits.exists():
+        parts = read_json(splits, images)
+    else:
+        raise InputError(f"{images} needs a split file beside it: {mat.name} or {splits.name}")
+    train, query, gallery = parts
+    return Split(CARD.name, train, query, gallery, (f"read from {images}: {variant}",))
+
+
+def record_of(image: Path | str, pid: int | None, where: str) -> Record:
+    """A record from an extracted picture's name; without a pid the camera pair and person number make one."""
+    match = NAME.search(str(image))
+    if match is None:
+        raise InputError(f"{where}: {Path(image).name!r} is not a name like '1_001_1_01.png'")
+    pair, person, view = int(match[1]), int(match[2]), int(match[3])
+    return Record(str(image), PEOPLE_PER_PAIR * pair + person if pid is None else pid, view - 1)
+
+
+def read_mat(path: Path, images: Path) -> list[tuple[Record, ...]]:
+    """Train, query and gallery of a published ``cuhk03_new_protocol_config_*.mat`` (one-based indices)."""
+    from scipy.io import loadmat
+
+    try:
+        config = loadmat(path)
+        names = [cell[0] for cell in config["filelist"].ravel()]
+        pids = config["labels"].ravel()
+        rows = [config[f"{part}_idx"].ravel().astype(int) - 1 for part in PARTS]
+    except (KeyError, ValueError, NotImplementedError) as error:
+        raise InputError(
+            f"{path} is not a new-protocol config with filelist, labels and train_idx: {error}"
+        ) from None
+    return [tuple(record_of(images / names[row], int(pids[row]), str(path)) for row in part) for part in rows]
+
+
+def read_json(path: Path, images: Path) -> list[tuple[Record, ...]]:
+    """Train, query and gallery of torchreid's split file.
+
+    Its paths are absolute and of the machine that wrote it, so only the names count; its training pids are
+    classes and its test pids are not, so people are told apart by name.
+    """
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        first = content[0] if isinstance(content, list) else content
+        rows = [first[part] for part in PARTS]
+        names = [[re.split(r"[/\\]", row[0])[-1] for row in part] for part in rows]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not a split file with train, query and gallery: {error!r}") from None
+    return [tuple(record_of(images / name, None, str(path)) for name in part) for part in names]
+
+
+CUHK03 = Dataset(
+    CARD,
+    read,
+    markers=(),
+    raw_tasks=("trad",),
+    # A bare Market-style folder does not say which boxes it holds; OmniReID's holds the detected ones.
+    markers_of={
+        "detected": (
+            "bounding_box_train",
+            "detected/bounding_box_train",
+            "images_detected",
+            "cuhk03_release",
+        ),
+        "labeled": ("labeled/bounding_box_train", "images_labeled", "cuhk03_release"),
+    },
+)

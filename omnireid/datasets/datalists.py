@@ -1,0 +1,244 @@
+"""Reader of the official OmniReID lists: image, instruction, person, clothes, camera (IRM, appendix D)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from instructions.errors import InputError
+from omnireid.datasets.captions import query_per_caption, read_caption_book
+from omnireid.datasets.card import PARTS, Part
+from omnireid.datasets.dataset import near_miss
+from omnireid.datasets.list_table import LISTS, FoundLists, ListNames, expected_lists, find_lists
+from omnireid.datasets.scan import is_image_name
+from omnireid.records import UNKNOWN, Record, Split
+from omnireid.tasks import TASKS, TaskSpec
+
+CAMID: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}  # where a line has no fifth column
+NO_INSTRUCTION = "-"  # ours: this picture comes without an instruction
+UNSET = "-1"  # as a person: junk; as clothes: not known
+# Training people of a list are classes, numbered by first appearance, and say nothing of who is in the test.
+# They live in a range of their own, so that no class number is ever taken for a test person's number.
+FIRST_LIST_PID = 10_000_000
+
+
+class Line(NamedTuple):
+    """One line of a list, as written."""
+
+    number: int
+    image: str
+    instruction: str
+    pid: str
+    clothes: str
+    camera: str | None
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """The lines of a list; any blanks separate columns, further columns are ignored, empty lines too.
+
+    Raises:
+        InputError: for a line with fewer than four columns, or a file that is not text.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, text in enumerate(lines, start=1):
+                fields = text.split(maxsplit=5)
+                if not fields:
+                    continue
+                if len(fields) < 4:
+                    raise InputError(
+                        f"{path}:{number}: expected 4 or 5 columns (image instruction person clothes camera),"
+                        f" got {len(fields)}: {text.strip()!r}"
+                    )
+                image, instruction, pid, clothes = fields[:4]
+                yield Line(number, image, instruction, pid, clothes, fields[4] if len(fields) > 4 else None)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error}") from None
+
+
+@dataclass(frozen=True)
+class ListReader:
+    """Turns lines into records as one task understands them; outfits are numbered as they appear."""
+
+    found: FoundLists
+    task: TaskSpec
+    names: ListNames
+    book: dict[str, tuple[str, ...]]
+    keep_clothes_image: bool
+    prefix: str  # of every relative path
+    outfits: dict[tuple[bool, str, str], int] = field(default_factory=dict)
+
+    def records(self, part: Part, path: Path, notes: list[str]) -> list[Record]:
+        """The records of one list; junk (person -1) is left out.
+
+        Raises:
+            InputError: if the list is empty or a line cannot be understood.
+        """
+        records: list[Record] = []
+        classes: dict[str, int] = {}
+        num_lines = 0
+        for line in read_lines(path):
+            num_lines += 1
+            if line.pid != UNSET:
+                records.append(self._record(part, path, line, classes))
+        if not num_lines:
+            raise InputError(
+                f"{path} is empty; expected lines of image, instruction, person, clothes [camera]"
+            )
+        if num_lines > len(records):
+            notes.append(f"{num_lines - len(records)} junk pictures (person -1) of {path.name} left out")
+        return records
+
+    def _record(self, part: Part, path: Path, line: Line, classes: dict[str, int]) -> Record:
+        if part == "train":
+            pid = FIRST_LIST_PID + classes.setdefault(line.pid, len(classes))
+        else:
+            pid = _integer(line.pid, "person", path, line)
+        camid = CAMID[part] if line.camera is None else _integer(line.camera, "camera", path, line)
+        infrared = self.names.infrared is not None and self.names.infrared.search(line.image) is not None
+        return Record(
+            self._path(line.image),
+            pid,
+            camid,
+            self._clothes_id(part, line),
+            "ir" if infrared else "rgb",
+            self._captions(part, path, line),
+            self._clothes(line),
+        )
+
+    def _clothes_id(self, part: Part, line: Line) -> int:
+        # A list may number clothes within a person; person and clothes together are always one outfit.
+        if line.clothes == UNSET:
+            return UNKNOWN
+        return self.outfits.setdefault((part == "train", line.pid, line.clothes), len(self.outfits))
+
+    def _clothes(self, line: Line) -> str | None:
+        wanted = self.task.instruction == "clothes" or (self.keep_clothes_image and self.task.bank == "cc")
+        if not wanted or line.instruction == NO_INSTRUCTION:
+            return None
+        return self._path(line.instruction)
+
+    def _path(self, written: str) -> str:
+        # strings, not Path: lists have millions of lines; absolute paths stay, as in the released code
+        return written if written.startswith("/") else f"{self.prefix}{written}"
+
+    def _captions(self, part: Part, path: Path, line: Line) -> tuple[str, ...]:
+        if self.task.query == "text":
+            if (
+                part == "gallery"
+            ):  # a picture stands alone; the released lists put the key 001_1_c5_015874.png here
+                return ()
+        elif self.task.instruction != "caption" or line.instruction == NO_INSTRUCTION:
+            return ()
+        captions = self.book.get(line.instruction, ())
+        if captions:
+            return captions
+        if (
+            "_" in line.instruction
+            and not is_image_name(line.instruction)
+            and line.instruction not in self.book
+        ):
+            return (line.instruction.replace("_", " "),)
+        book = self.found.captions or f"any caption file ({', '.join(self.names.captions)})"
+        raise InputError(f"{path}:{line.number}: no caption for the key {line.instruction!r} in {book}")
+
+
+def _integer(text: str, what: str, path: Path, line: Line) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"{path}:{line.number}: the {what} should be an integer, is {text!r}") from None
+
+
+def merge_captions(records: Sequence[Record]) -> list[Record]:
+    """One record an image, with all its captions: the lists give a line a caption."""
+    captions: dict[str, list[str]] = {}
+    first: dict[str, Record] = {}
+    for record in records:
+        captions.setdefault(record.image, []).extend(record.captions)
+        first.setdefault(record.image, record)
+    return [
+        record if len(said) == len(record.captions) else replace(record, captions=tuple(said))
+        for record, said in zip(first.values(), captions.values(), strict=True)
+    ]
+
+
+def exchanged(records: dict[Part, list[Record]], want_infrared: bool) -> bool:
+    """Whether the query list is written for the other direction (visible to infrared, or back).
+
+    Raises:
+        InputError: if one side mixes visible and infrared pictures.
+    """
+    query, gallery = ({record.modality for record in records.get(part, ())} for part in ("query", "gallery"))
+    if len(query) > 1 or len(gallery) > 1 or (query and query == gallery):
+        raise InputError(
+            "the query and gallery lists should hold visible pictures on one side, infrared on the other"
+        )
+    return bool(query) and query != {"ir" if want_infrared else "rgb"}
+
+
+def read_datalists(
+    data_root: str | Path,
+    dataset: str,
+    task: str,
+    variant: str | None = None,
+    *,
+    keep_clothes_image: bool = False,
+) -> Split:
+    """Read the official lists of one data set for one task.
+
+    Args:
+        data_root: the OmniReID tree, or the data set's folder in it (the one that holds ``datalist``).
+        dataset: a key of DATASETS.
+        task: a key of TASKS.
+        variant: which lists, where there are several (LTCC), or which direction (LLCM).
+        keep_clothes_image: give ``cc`` records the clothes picture of column 2, as the released code does.
+
+    Raises:
+        InputError: if no list is there or a line cannot be understood; it names the file and the line.
+    """
+    names = LISTS.get((dataset, task))
+    if names is None:
+        offered = ", ".join(f"{known} for {its_task}" for known, its_task in LISTS)
+        raise InputError(
+            f"there are no OmniReID lists of {dataset!r} for task {task!r}; there are: {offered}"
+        )
+    chosen = names.variant(variant)
+    if chosen is None:
+        close = near_miss(str(variant), names.test)
+        held = ", ".join(held for held in names.test if held) or "one variant only"
+        raise InputError(f"the lists of {dataset} do not hold variant {variant!r}{close}; they hold: {held}")
+    found = find_lists(data_root, names, chosen)
+    if found is None:
+        raise InputError(
+            f"no OmniReID list of {dataset} for {task}; expected {expected_lists(data_root, names, chosen)}"
+        )
+    if (found.query is None) != (found.gallery is None):
+        partner = f"{found.query or found.gallery} has no partner"
+        raise InputError(f"{partner}; expected {expected_lists(data_root, names, chosen)}")
+    spec = TASKS[task]
+    needs_book = spec.instruction == "caption" or spec.query == "text"
+    book = read_caption_book(found.captions) if needs_book and found.captions else {}
+    reader = ListReader(found, spec, names, book, keep_clothes_image, f"{found.root}/")
+    return _read_found(reader, dataset, chosen)
+
+
+def _read_found(reader: ListReader, dataset: str, variant: str) -> Split:
+    paths, names = reader.found.paths(), reader.names
+    lists = ", ".join(str(path) for path in paths.values())
+    notes = [f"read from lists: {lists}" + (f" ({variant})" if variant else "")]
+    offered = {"train": names.train, "query": names.test, "gallery": names.test}
+    notes += [
+        f"no {part} list in {reader.found.root}" for part in PARTS if offered[part] and part not in paths
+    ]
+    records = {part: reader.records(part, path, notes) for part, path in paths.items()}
+    if names.infrared and exchanged(records, variant in names.query_is_infrared):
+        notes.append("query and gallery list exchanged: they are written for the other direction")
+        records["query"] = reader.records("query", paths["gallery"], notes)
+        records["gallery"] = reader.records("gallery", paths["query"], notes)
+    train, query, gallery = (records.get(part, []) for part in PARTS)
+    if reader.task.query == "text":
+        train, query, gallery = merge_captions(train), list(query_per_caption(query)), merge_captions(gallery)
+    return Split(dataset, tuple(train), tuple(query), tuple(gallery), tuple(notes))

@@ -1,0 +1,102 @@
+"""The one door to people on disk: a data set as a task uses it, from the official lists or the raw layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from instructions.errors import InputError
+from omnireid.datasets.catalog import dataset_named
+from omnireid.datasets.datalists import read_datalists
+from omnireid.datasets.dataset import Dataset, near_miss
+from omnireid.datasets.list_table import LISTS, expected_lists, find_lists
+from omnireid.records import Split
+from omnireid.tasks import TASKS
+
+Source = Literal["auto", "lists", "raw"]
+
+
+def load_split(
+    data_root: str | Path,
+    dataset: str,
+    task: str,
+    variant: str | None = None,
+    source: str = "auto",
+    *,
+    keep_clothes_image: bool = False,
+) -> Split:
+    """Read a data set for a task; training and evaluation call nothing else.
+
+    Args:
+        data_root: the folder that holds the data sets (docs/data.md), or the data set's own folder.
+        dataset: a key of DATASETS.
+        task: a key of TASKS.
+        variant: one of the card's variants; the first when None.
+        source: ``lists`` reads the official OmniReID lists, ``raw`` the owners' layout. ``auto`` prefers the
+            raw layout, except for ``ctcc`` and ``li``, whose instructions exist only in the lists.
+        keep_clothes_image: give ``cc`` records from lists their clothes picture, as the released code does.
+
+    Raises:
+        InputError: for an unknown name, a task that the data set does not offer, files that are not there or
+            cannot be understood. The sentence says what was tried and what would be accepted.
+    """
+    entry = dataset_named(dataset)
+    check_task(entry, task)
+    if source not in get_args(Source):
+        raise InputError(
+            f"there is no source {source!r}{near_miss(source, get_args(Source))}; use auto, lists or raw"
+        )
+    if not Path(data_root).expanduser().is_dir():
+        raise InputError(
+            f"the data root {data_root} is not a folder; give the folder that holds the data sets"
+        )
+    chosen = entry.variant(variant)
+    if source == "auto":
+        source = find_source(entry, data_root, task, variant)
+    if source == "lists":
+        split = read_datalists(data_root, dataset, task, variant, keep_clothes_image=keep_clothes_image)
+    elif task in entry.raw_tasks:
+        split = entry.read(data_root, chosen)
+    else:
+        raise InputError(
+            f"the raw layout of {dataset} has no {task} annotation; use source 'lists' (docs/data.md)"
+        )
+    if not (split.train or split.query or split.gallery):
+        raise InputError(f"no picture of {dataset} was found; {'; '.join(split.notes)}")
+    return split
+
+
+def check_task(entry: Dataset, task: str) -> None:
+    """Refuse a task that is unknown or not offered.
+
+    Raises:
+        InputError: naming the tasks there are.
+    """
+    if task not in TASKS:
+        raise InputError(f"there is no task {task!r}{near_miss(task, TASKS)}; there are: {', '.join(TASKS)}")
+    if task not in entry.card.tasks:
+        raise InputError(f"{entry.card.name} has no task {task!r}; it offers: {', '.join(entry.card.tasks)}")
+
+
+def find_source(entry: Dataset, data_root: str | Path, task: str, variant: str | None = None) -> Source:
+    """Where ``auto`` reads from.
+
+    Raises:
+        InputError: if neither lists nor raw layout are there.
+    """
+    names = LISTS.get((entry.card.name, task))
+    chosen = entry.variant(variant)
+    held = None if names is None else names.variant(variant)
+    has_lists = names is not None and held is not None and find_lists(data_root, names, held) is not None
+    has_raw = task in entry.raw_tasks and entry.find(data_root, chosen) is not None
+    lists_first = TASKS[task].instruction in ("clothes", "caption")
+    if has_lists and (lists_first or not has_raw):
+        return "lists"
+    if has_raw:
+        return "raw"
+    sentences = [entry.not_found(data_root, chosen)] if task in entry.raw_tasks else []
+    if names is not None and held is not None:
+        sentences.append(
+            f"no OmniReID list of it for {task}; expected {expected_lists(data_root, names, held)}"
+        )
+    raise InputError("; ".join(sentences))

@@ -1,0 +1,105 @@
+"""MSMT17, versions 1 and 2 (faces masked): four list files beside a train and a test folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from instructions.errors import InputError
+from omnireid.datasets.card import Counts, DatasetCard, Published
+from omnireid.datasets.dataset import Dataset
+from omnireid.datasets.scan import note_missing
+from omnireid.records import Record, Split
+
+_TEST: Counts = {"query": Published(11_659, 3_060), "gallery": Published(82_161, 3_060)}
+
+CARD = DatasetCard(
+    name="msmt17",
+    title="MSMT17",
+    tasks=("trad",),
+    homepage="http://www.pkuvmc.com/publications/msmt17.html (gone; ask the authors)",
+    access="ask the authors",
+    licence="not stated in what we have read; treat as academic research only",
+    consent="campus cameras; no statement of consent in what we have read; version 2 masks the faces",
+    citation="Wei et al., Person Transfer GAN to Bridge Domain Gap for Person Re-Identification, CVPR 2018",
+    folders=(
+        "msmt/MSMT17_V1",
+        "MSMT17_V1",
+        "msmt17/MSMT17_V1",
+        "msmt17",
+        "MSMT17",
+        "msmt",
+        "msmt/MSMT17_V2",
+        "MSMT17_V2",
+        "msmt17/MSMT17_V2",
+    ),
+    num_cameras=15,
+    counts={
+        "train": {"train": Published(30_248, 1_041), **_TEST},
+        "train_val": {"train": Published(32_621, 1_041), **_TEST},
+    },
+    variants={
+        "train": "list_train only, as in paper 1",
+        "train_val": "list_train and list_val, as TransReID, CLIP-ReID and SOLIDER report",
+    },
+    notes=(
+        "version 2 (mask_train_v2, mask_test_v2) scores 1.5 to 4 mAP lower than version 1; never mix them",
+        "test people are numbered from 0 again in the files; here they follow the training people",
+    ),
+)
+
+# 0000_000_01_0303morning_0008_0.jpg: person, picture, camera, date and daytime, frame, box
+NAME = re.compile(r"\d+_\d+_(\d+)_")
+IMAGE_FOLDERS = {"version 1": ("train", "test"), "version 2": ("mask_train_v2", "mask_test_v2")}
+
+
+def read_list(path: Path, image_folder: Path) -> list[Record]:
+    """Records of one list file, whose lines are ``0000/0000_000_01_0303morning_0008_0.jpg 0``."""
+    prefix = f"{image_folder}/"
+    records = []
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, start=1):
+            fields = line.split()
+            if not fields:
+                continue
+            match = NAME.match(fields[0].rpartition("/")[2])
+            if len(fields) < 2 or match is None or not fields[1].isdecimal():
+                raise InputError(
+                    f"{path}:{number}: expected '0000/0000_000_01_0303morning_0008_0.jpg 0' (path, person), "
+                    f"got {line.strip()!r}"
+                )
+            records.append(Record(prefix + fields[0], int(fields[1]), int(match[1]) - 1))
+    return records
+
+
+def read(root: Path, variant: str) -> Split:
+    """MSMT17 from its own folder; test pids are offset by the number of training people.
+
+    Raises:
+        InputError: if ``train_val`` is asked for and list_val.txt is not there.
+    """
+    version = (
+        "version 2" if (root / "mask_train_v2").is_dir() or (root / "mask_test_v2").is_dir() else "version 1"
+    )
+    train_folder, test_folder = (root / name for name in IMAGE_FOLDERS[version])
+    lists = {name: root / f"list_{name}.txt" for name in ("train", "val", "query", "gallery")}
+    notes = [f"read from {root}: {version}, {variant}"]
+    note_missing({name: path for name, path in lists.items() if name != "val"}, notes)
+    if variant == "train_val" and not lists["val"].exists():
+        raise InputError(f"{lists['val']} does not exist; use variant 'train', or add the list file")
+
+    def records(name: str) -> list[Record]:
+        folder = train_folder if name in ("train", "val") else test_folder
+        return read_list(lists[name], folder) if lists[name].exists() else []
+
+    train, val = records("train"), records("val")
+    num_train_pids = 1 + max((record.pid for record in (*train, *val)), default=-1)
+
+    def shifted(name: str) -> tuple[Record, ...]:
+        return tuple(Record(r.image, r.pid + num_train_pids, r.camid) for r in records(name))
+
+    trained = (*train, *val) if variant == "train_val" else tuple(train)
+    return Split(CARD.name, trained, shifted("query"), shifted("gallery"), tuple(notes))
+
+
+MSMT17 = Dataset(CARD, read, markers=("list_train.txt", "list_query.txt"), raw_tasks=("trad",))

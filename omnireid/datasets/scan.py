@@ -1,0 +1,92 @@
+"""Folder scanning shared by the readers: sorted names, one directory read a folder, no stat a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from instructions.errors import InputError
+from omnireid.records import Record
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file name is a picture's; hidden files such as ``._0002_c1s1_000451_03.jpg`` are not."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
+def image_names(folder: str | Path) -> list[str]:
+    """Names of the pictures directly inside a folder, sorted; a missing folder has none."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if is_image_name(entry.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def subfolders(folder: str | Path) -> list[str]:
+    """Names of the folders directly inside a folder, sorted; a missing folder has none."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
+            )
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def matched(
+    folder: str | Path, pattern: re.Pattern[str], notes: list[str]
+) -> Iterator[tuple[str, re.Match[str]]]:
+    """Path and parsed name of each picture of a folder, in name order.
+
+    Pictures that do not follow the name grammar are left out and said so in ``notes``.
+
+    Raises:
+        InputError: if the folder holds pictures and none follows the grammar.
+    """
+    names = image_names(folder)
+    prefix = f"{folder}/"
+    strangers: list[str] = []
+    for name in names:
+        match = pattern.match(name)
+        if match is None:
+            strangers.append(name)
+        else:
+            yield prefix + name, match
+    if names and len(strangers) == len(names):
+        raise InputError(
+            f"{folder} holds {len(names)} pictures, but no name is of the form {pattern.pattern!r}, "
+            f"for example {strangers[0]!r}; is this the right folder?"
+        )
+    if strangers:
+        notes.append(
+            f"{len(strangers)} pictures of {folder} left out: name not understood, e.g. {strangers[0]!r}"
+        )
+
+
+def note_missing(parts: Mapping[str, Path], notes: list[str]) -> None:
+    """Say which folders of a layout are not there; half a copy can still be read."""
+    notes.extend(f"no {part}: {path} does not exist" for part, path in parts.items() if not path.exists())
+
+
+class Dressed(NamedTuple):
+    """A picture whose outfit is known by name; outfits become numbers once all parts are read."""
+
+    image: str
+    pid: int
+    camid: int
+    outfit: str
+
+
+def number_outfits(parts: Sequence[Sequence[Dressed]]) -> list[tuple[Record, ...]]:
+    """Records of each part; outfits get integers unique over the data set, in name order."""
+    names = sorted({row.outfit for part in parts for row in part})
+    number = {name: index for index, name in enumerate(names)}
+    return [
+        tuple(Record(row.image, row.pid, row.camid, number[row.outfit]) for row in part) for part in parts
+    ]

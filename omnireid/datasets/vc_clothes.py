@@ -1,0 +1,64 @@
+"""VC-Clothes: people of a computer game before four cameras, in several outfits."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from omnireid.datasets.card import DatasetCard, Published
+from omnireid.datasets.dataset import Dataset
+from omnireid.datasets.scan import Dressed, matched, note_missing, number_outfits
+from omnireid.records import Split
+
+CARD = DatasetCard(
+    name="vc_clothes",
+    title="VC-Clothes",
+    tasks=("cc",),
+    homepage="https://wanfb.github.io/dataset.html",
+    access="see the project page",
+    licence="not stated in what we have read; treat as academic research only",
+    consent="no real people: rendered with the engine of the game GTA5",
+    citation="Wan et al., When Person Re-identification Meets Changing Clothes, CVPR Workshops 2020",
+    folders=("vc_clothes", "VC-Clothes", "VC_Clothes", "VCClothes", "vc-clothes"),
+    num_cameras=4,
+    counts={
+        "all": {
+            "train": Published(9_449, 256),
+            "query": Published(1_020, 256),
+            "gallery": Published(8_591, 256),
+        },
+        "same_clothes": {"train": Published(9_449, 256)},
+        "clothes_change": {"train": Published(9_449, 256)},
+    },
+    variants={
+        "all": "all four cameras in the test",
+        "same_clothes": "test on cameras 2 and 3, which show the same outfit",
+        "clothes_change": "test on cameras 3 and 4, between which people change",
+    },
+    notes=("the two-camera variants are judged by the plain Market rule",),
+)
+
+NAME = re.compile(r"(\d+)-(\d+)-(\d+)-(\d+)")  # person, camera, outfit of that person, picture
+TEST_CAMERAS = {"all": (1, 2, 3, 4), "same_clothes": (2, 3), "clothes_change": (3, 4)}
+
+
+def read(root: Path, variant: str) -> Split:
+    """VC-Clothes from its own folder; the variant picks the cameras of the test only."""
+    notes = [f"read from {root}: {variant}"]
+    folders = {part: root / part for part in ("train", "query", "gallery")}
+    note_missing(folders, notes)
+    parts = [
+        [
+            Dressed(path, int(m[1]), int(m[2]) - 1, f"{m[1]}-{m[3]}")
+            for path, m in matched(folder, NAME, notes)
+        ]
+        for folder in folders.values()
+    ]
+    train, query, gallery = number_outfits(parts)  # before the cut: an outfit has one number in every variant
+    query, gallery = (
+        tuple(r for r in side if r.camid + 1 in TEST_CAMERAS[variant]) for side in (query, gallery)
+    )
+    return Split(CARD.name, train, query, gallery, tuple(notes))
+
+
+VC_CLOTHES = Dataset(CARD, read, markers=("train/*-*-*-*.*", "query/*-*-*-*.*"), raw_tasks=("cc",))

@@ -1,0 +1,238 @@
+"""The evaluation of one task: features, a protocol, and the numbers that a table row needs."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from instructions.errors import InputError
+from instructions.instruction import Instruction
+from omnireid.extraction import (
+    DEFAULTS,
+    NOTHING_ASKED,
+    Asked,
+    Features,
+    Progress,
+    Settings,
+    embed_side,
+    pair_scorer,
+)
+from omnireid.interfaces import Embedder, PairScorer
+from omnireid.metrics import Metric, chance_mean_ap, chance_rank_1
+from omnireid.protocols import PROTOCOLS, Protocol
+from omnireid.re_scoring import ReScorer
+from omnireid.records import Split
+from omnireid.tasks import TaskSpec
+from omnireid.trial import Trial, query_means, run_trial
+
+__all__ = [
+    "Evaluation",
+    "check_protocol",
+    "evaluate",
+    "evaluate_sentences",
+    "judge",
+    "mean_and_std",
+    "pair_scorer",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What one search scored. Shares in [0, 1]; averaged over the protocol's draws, with their deviation.
+
+    Deviations are those of the population of draws, 0 where there is one draw.
+    """
+
+    task: str
+    dataset: str
+    protocol: str  # name in PROTOCOLS
+    title: str  # of the protocol, to be printed beside the numbers
+    query_asked: str  # label of the instructions beside the queries
+    gallery_asked: str
+    mean_ap: float
+    mean_ap_std: float
+    rank_1: float
+    rank_1_std: float
+    rank_5: float
+    rank_10: float
+    mean_inp: float
+    chance_ap: float  # mAP of a random order, exactly; nan where the protocol's AP is cut off
+    chance_rank_1: float
+    num_trials: int
+    num_query: int
+    num_gallery: int  # of the first draw
+    num_valid_queries: int
+    num_re_scored: int  # images a text, by a PairScorer
+    seconds: float  # embedding both sides and judging
+    cmc: Float[np.ndarray, " K"]
+    average_precision: Float[np.ndarray, " Q"]  # nan where a query has no answer
+    shown: Int[
+        np.ndarray, "Q T"
+    ]  # head of the first draw's ranked lists, junk left out: gallery rows, -1 past the end
+    shown_right: Bool[np.ndarray, "Q T"]
+
+
+def evaluate(
+    embedder: Embedder,
+    split: Split,
+    task: TaskSpec,
+    protocol: str,
+    *,
+    query: Asked = NOTHING_ASKED,
+    gallery: Asked = NOTHING_ASKED,
+    settings: Settings = DEFAULTS,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Embed both sides of a split and judge them: ``embed_side`` twice, ``judge`` once.
+
+    Raises:
+        InputError: As they do.
+    """
+    check_protocol(protocol)
+    queries = embed_side(embedder, split, "query", task, asked=query, settings=settings, progress=progress)
+    searched = embed_side(
+        embedder, split, "gallery", task, asked=gallery, settings=settings, progress=progress
+    )
+    return judge(queries, searched, protocol, scorer=pair_scorer(embedder), settings=settings)
+
+
+def evaluate_sentences(
+    embedder: Embedder,
+    split: Split,
+    task: TaskSpec,
+    protocol: str,
+    *,
+    sentences: Sequence[Instruction],
+    settings: Settings = DEFAULTS,
+    progress: Progress | None = None,
+) -> list[Evaluation]:
+    """One evaluation a sentence, which stands beside every query and every gallery image."""
+    return [
+        evaluate(
+            embedder,
+            split,
+            task,
+            protocol,
+            query=Asked(sentence.sentence or "", [sentence] * len(split.query)),
+            gallery=Asked(sentence.sentence or "", [sentence] * len(split.gallery)),
+            settings=settings,
+            progress=progress,
+        )
+        for sentence in sentences
+    ]
+
+
+def judge(
+    query: Features,
+    gallery: Features,
+    protocol: str,
+    *,
+    scorer: PairScorer | None = None,
+    metric: Metric = "cosine",
+    settings: Settings = DEFAULTS,
+) -> Evaluation:
+    """Judge features by a protocol, all its draws; the features may be judged by others too.
+
+    Args:
+        query: What searches.
+        gallery: What is searched, by the same model.
+        protocol: Name in PROTOCOLS.
+        scorer: Scores the nearest images of each text again, where both sides kept their states.
+        metric: The released IRM evaluator took "euclidean", on features of any norm.
+        settings: Only ``re_score`` and ``batch_size`` matter here.
+
+    Raises:
+        InputError: The protocol is unknown or lacks labels, features are not finite, or no query has an
+            answer.
+    """
+    rules = check_protocol(protocol)
+    started = time.perf_counter()
+    re_scorer = None
+    if scorer is not None and settings.re_score and query.states is not None and gallery.states is not None:
+        re_scorer = ReScorer(scorer, query.states, gallery.states, settings.re_score, settings.batch_size)
+    trials = [
+        run_trial(query, gallery, rules, trial, metric=metric, re_scorer=re_scorer)
+        for trial in range(rules.num_trials)
+    ]
+    if not all(trial.ranking.num_valid_queries for trial in trials):
+        raise InputError(
+            f"no query of {query.dataset} has a right answer in its gallery under the protocol "
+            f"{rules.title!r}; look at the pids and camids of both sides"
+        )
+    num_re_scored = min(re_scorer.top, trials[0].num_gallery) if re_scorer else 0
+    seconds = query.seconds + gallery.seconds + time.perf_counter() - started
+    return _evaluation(query, gallery, rules, trials, num_re_scored=num_re_scored, seconds=seconds)
+
+
+def _evaluation(
+    query: Features,
+    gallery: Features,
+    rules: Protocol,
+    trials: Sequence[Trial],
+    *,
+    num_re_scored: int,
+    seconds: float,
+) -> Evaluation:
+    """Means and deviations over the draws; pictures and sizes of the first."""
+    rankings = [trial.ranking for trial in trials]
+    mean_ap, mean_ap_std = mean_and_std([ranking.mean_ap for ranking in rankings])
+    rank_1, rank_1_std = mean_and_std([float(ranking.cmc[0]) for ranking in rankings])
+    cmc = np.mean([ranking.cmc for ranking in rankings], axis=0)
+    precision = query_means(len(query), trials)
+    first = trials[0]
+    return Evaluation(
+        task=query.task.name,
+        dataset=query.dataset,
+        protocol=rules.name,
+        title=rules.title,
+        query_asked=query.asked,
+        gallery_asked=gallery.asked,
+        mean_ap=mean_ap,
+        mean_ap_std=mean_ap_std,
+        rank_1=rank_1,
+        rank_1_std=rank_1_std,
+        rank_5=float(cmc[4]),
+        rank_10=float(cmc[9]),
+        mean_inp=mean([ranking.mean_inp for ranking in rankings]),
+        chance_ap=math.nan if rules.ap_topk else mean([chance_mean_ap(ranking) for ranking in rankings]),
+        chance_rank_1=mean([chance_rank_1(ranking) for ranking in rankings]),
+        num_trials=len(trials),
+        num_query=len(query),
+        num_gallery=first.num_gallery,
+        num_valid_queries=int((~np.isnan(precision)).sum()),
+        num_re_scored=num_re_scored,
+        seconds=seconds,
+        cmc=cmc,
+        average_precision=precision,
+        shown=first.shown,
+        shown_right=first.shown_right,
+    )
+
+
+def check_protocol(name: str) -> Protocol:
+    """The protocol of that name.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name not in PROTOCOLS:
+        near = difflib.get_close_matches(name, PROTOCOLS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"there is no protocol {name!r}{hint} (known: {', '.join(PROTOCOLS)})")
+    return PROTOCOLS[name]
+
+
+def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and population standard deviation: over draws, over the sentences of a bank, over seeds."""
+    return mean(values), float(np.std(values))
+
+
+def mean(values: Sequence[float]) -> float:
+    """Mean, rounded once."""
+    return math.fsum(values) / len(values)

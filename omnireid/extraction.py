@@ -1,0 +1,147 @@
+"""From one side of a split to its features: embedded once, judged as often as one likes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from instructions.errors import InputError
+from instructions.instruction import Instruction
+from omnireid.interfaces import Embedder, PairScorer, PairStates, Side
+from omnireid.loading.batch import Batch
+from omnireid.loading.cache import ImageCache
+from omnireid.loading.instruct import query_texts
+from omnireid.loading.sweep import eval_batches
+from omnireid.records import Labels, Record, Split, labels_of
+from omnireid.tasks import TaskSpec
+
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What stands beside the pictures of one side, and what to call it in a table.
+
+    ``instructions`` come from ``omnireid.loading.instruct``, one a record; None where the task has none.
+    """
+
+    label: str = ""
+    instructions: Sequence[Instruction] | None = None
+
+
+NOTHING_ASKED = Asked()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an evaluation runs; nothing here changes a score but ``re_score``."""
+
+    batch_size: int = 128  # images, or text-image pairs, at a time
+    workers: int = 0  # processes that read pictures
+    re_score: int = 128  # images that a PairScorer scores again for each text; 0 leaves cosine order
+    cache: ImageCache | None = None  # keeps decoded pictures between evaluations
+
+
+DEFAULTS = Settings()
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """One side of a search, embedded; reusable with every other side of the same model."""
+
+    task: TaskSpec
+    dataset: str
+    asked: str  # label of what stood beside the pictures
+    vectors: Float[Tensor, "N D"]
+    labels: Labels
+    states: PairStates | None  # of all images, where pairs can be scored again
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+def embed_side(
+    embedder: Embedder,
+    split: Split,
+    side: Side,
+    task: TaskSpec,
+    *,
+    asked: Asked = NOTHING_ASKED,
+    settings: Settings = DEFAULTS,
+    progress: Progress | None = None,
+) -> Features:
+    """Embed the queries or the gallery of a split; a task's texts are its queries where it says so.
+
+    Raises:
+        InputError: The side is empty, a picture cannot be read, or the task needs instructions and has none.
+    """
+    records = split.query if side == "query" else split.gallery
+    _check(records, split, side, task, asked)
+    started = time.perf_counter()
+    is_text = task.query == "text" and side == "query"
+    scorer = pair_scorer(embedder) if task.query == "text" and settings.re_score else None
+    batches = eval_batches(
+        records,
+        embedder.preprocessing,
+        task=task,
+        domain=f"{task.name}/{split.name}",
+        instructions=asked.instructions,
+        texts=query_texts(split) if is_text else None,
+        batch_size=settings.batch_size,
+        workers=settings.workers,
+        cache=settings.cache,
+    )
+    vectors: list[Tensor] = []
+    states: list[PairStates] = []
+    num_done = 0
+    for batch in batches:
+        part = _embed(embedder, scorer, batch, side)
+        vectors.append(part.features if isinstance(part, PairStates) else part)
+        states += [part] if isinstance(part, PairStates) else []
+        num_done += len(batch)
+        if progress is not None:
+            progress(f"{task.name}/{split.name} {side}", num_done, len(records))
+    return Features(
+        task=task,
+        dataset=split.name,
+        asked=asked.label,
+        vectors=torch.cat(vectors).float().cpu(),
+        labels=labels_of(records),
+        states=_joined(states) if states else None,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def pair_scorer(embedder: Embedder) -> PairScorer | None:
+    """The embedder as a scorer of text-image pairs, if it is one."""
+    return embedder if isinstance(embedder, PairScorer) else None
+
+
+@torch.no_grad()
+def _embed(embedder: Embedder, scorer: PairScorer | None, batch: Batch, side: Side) -> Tensor | PairStates:
+    return embedder.embed(batch, side) if scorer is None else scorer.states(batch, side)
+
+
+def _check(records: Sequence[Record], split: Split, side: Side, task: TaskSpec, asked: Asked) -> None:
+    if not records:
+        raise InputError(f"{split.name} has no {side} images, so task {task.name} cannot be evaluated on it")
+    if (task.instruction == "none") != (asked.instructions is None):
+        needs = "takes no instructions" if task.instruction == "none" else "needs an instruction a picture"
+        raise InputError(f"task {task.name} {needs}; see omnireid.loading.instruct")
+
+
+def _joined(states: Sequence[PairStates]) -> PairStates:
+    """States of all batches; shorter ones are padded with masked tokens."""
+    length = max(part.tokens.shape[1] for part in states)
+    return PairStates(
+        features=torch.cat([part.features for part in states]),
+        tokens=torch.cat([F.pad(part.tokens, (0, 0, 0, length - part.tokens.shape[1])) for part in states]),
+        mask=torch.cat([F.pad(part.mask, (0, length - part.mask.shape[1])) for part in states]),
+    )

@@ -1,0 +1,67 @@
+"""Decoded pictures kept in memory at the size a model sees, so that each is decoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from jaxtyping import UInt8
+
+from instructions.errors import InputError
+from omnireid.loading.image import read_image
+from omnireid.loading.transforms import resize
+
+Size = tuple[int, int]
+
+
+class ImageCache:
+    """Reads pictures at a given (height, width) and keeps as many as fit into ``max_bytes``.
+
+    Nothing is thrown out: every epoch asks for every picture alike, so a picture that is in is worth as much
+    as the one that would replace it. Pictures that do not fit, or whose file is bad, are read again each
+    time. A forked worker shares what was there when it was forked; what a worker adds stays with it.
+    """
+
+    def __init__(self, max_bytes: int = 0) -> None:
+        self.max_bytes = max_bytes
+        self.num_bytes = 0
+        self._images: dict[tuple[str, Size], UInt8[np.ndarray, "H W 3"]] = {}
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def read(self, path: str, size: Size) -> UInt8[np.ndarray, "H W 3"]:
+        """The picture at this size; read-only, because others hold it too.
+
+        Raises:
+            InputError: as ``read_image``.
+        """
+        kept = self._images.get((path, size))
+        if kept is not None:
+            return kept
+        image = resize(read_image(path), size)
+        image.flags.writeable = False
+        if self.num_bytes + image.nbytes <= self.max_bytes:
+            # Not atomic: threads may go over the limit by a picture each.
+            self._images[path, size] = image
+            self.num_bytes += image.nbytes
+        return image
+
+    def fill(self, paths: Iterable[str], size: Size, *, threads: int = 1) -> None:
+        """Read pictures ahead until the cache is full; bad files are left for the reader who needs them."""
+        height, width = size
+        space = max(0, self.max_bytes - self.num_bytes) // (3 * height * width)
+        missing = [path for path in dict.fromkeys(paths) if (path, size) not in self._images][:space]
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda path: self._try(path, size), missing))
+
+    def _try(self, path: str, size: Size) -> None:
+        try:
+            self.read(path, size)
+        except InputError:
+            return
+
+    def __getstate__(self) -> dict[str, object]:
+        # A spawned worker starts empty: pictures are cheaper to decode than to send.
+        return {"max_bytes": self.max_bytes, "num_bytes": 0, "_images": {}}

@@ -1,0 +1,192 @@
+"""One source of a training mixture: records of one data set, asked for as one task."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from instructions.errors import InputError
+from instructions.instruction import Instruction
+from omnireid.loading.cache import ImageCache
+from omnireid.loading.collate import RawBatch, Sample, collate
+from omnireid.loading.instruct import GalleryInstruction, own_instruction, train_instructions
+from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.samplers import PKSampler
+from omnireid.loading.transforms import TrainTransform, empty_pixels
+from omnireid.records import Record
+from omnireid.tasks import TaskSpec
+
+MAX_UNREADABLE = 0.01  # of a source's pictures; beyond that it is not the data set one thinks it is
+
+Faults = dict[str, str]  # path of an unreadable picture → what is wrong with it
+
+
+@dataclass(frozen=True)
+class Source:
+    """Training records of one data set under one task.
+
+    ``weight`` is the share of the loss, and of the draw where a step holds only some sources. A batch has
+    ``num_identities`` × ``num_instances`` images over all ranks. The last three fields are explained in
+    ``train_instructions`` and matter to ``li`` and ``ctcc`` only.
+    """
+
+    task: TaskSpec
+    dataset: str
+    records: tuple[Record, ...]
+    weight: float = 1.0
+    num_identities: int = 32
+    num_instances: int = 4
+    gallery_instruction: GalleryInstruction = "own"
+    neutral_share: float = 0.5
+    target_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.records:
+            raise InputError(f"{self.domain} has no training images")
+        if self.weight <= 0:
+            raise InputError(f"{self.domain} has weight {self.weight}; weights are positive")
+
+    @property
+    def domain(self) -> str:
+        """The name of its classifier and batch-norm statistics, e.g. "trad/market1501"."""
+        return f"{self.task.name}/{self.dataset}"
+
+
+class Feed:
+    """Makes a source's batch of any step, from (seed, step) alone."""
+
+    def __init__(
+        self, source: Source, transform: TrainTransform, cache: ImageCache, *, seed: int, stream: int
+    ) -> None:
+        self.source = source
+        self._transform, self._cache = transform, cache
+        self._seed, self._stream = seed, stream
+        pids = np.array([record.pid for record in source.records], dtype=np.int64)
+        try:
+            self.sampler = PKSampler(
+                pids, source.num_identities, source.num_instances, seed=seed, stream=stream
+            )
+        except InputError as error:
+            raise InputError(f"{source.domain}: {error}") from None
+        self._labels: Int[np.ndarray, " N"] = np.searchsorted(self.sampler.pids, pids)
+        self._rows_of: dict[int, list[int]] = defaultdict(list)
+        for row, (record, label) in enumerate(zip(source.records, self._labels.tolist(), strict=True)):
+            self._rows_of[label].append(row)
+            self._refuse_without_words(record)
+
+    @property
+    def num_classes(self) -> int:
+        """Identities of the source."""
+        return len(self.sampler.pids)
+
+    def _refuse_without_words(self, record: Record) -> None:
+        task = self.source.task
+        if task.objective == "image_text" and not record.captions:
+            raise InputError(f"{record.image} has no caption, which task {task.name} trains on")
+        if task.instruction in ("caption", "clothes") and self.source.gallery_instruction != "neutral":
+            own_instruction(record, task)
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[RawBatch, Faults]:
+        """A rank's share of the batch of a step, and the unreadable pictures that were met on the way."""
+        source, faults = self.source, Faults()
+        drawn = self.sampler.batch(step, rank, world)
+        # A row draws by its place in the whole batch, so that ranks together make what one process makes.
+        places = range(rank * len(drawn), (rank + 1) * len(drawn))
+        pixels = empty_pixels(len(drawn), self._transform.preprocessing.image_size)
+        rows = []
+        for drawn_row, place, out in zip(drawn.tolist(), places, pixels, strict=True):
+            row, image = self._readable(drawn_row, "image", faults)
+            self._transform.apply(
+                image, self._transform.draw(self._generator(Purpose.AUGMENTATION, step, place)), out
+            )
+            rows.append(row)
+        records = [source.records[row] for row in rows]
+        rngs = [self._generator(Purpose.INSTRUCTION, step, place) for place in places]
+        instructions = train_instructions(
+            records,
+            source.task,
+            rngs,
+            batch_rng=generator(self._seed, Purpose.SENTENCE, stream=self._stream, step=step),
+            gallery_instruction=source.gallery_instruction,
+            neutral_share=source.neutral_share,
+            target_share=source.target_share,
+        )
+        samples = []
+        for i, row in enumerate(rows):
+            instruction, clothes = None, None
+            if instructions is not None:
+                instruction, clothes = self._with_clothes(row, instructions[i], faults)
+            sample = Sample(
+                index=row,
+                record=records[i],
+                label=int(self._labels[row]),
+                instruction=instruction,
+                clothes=clothes,
+                text=self._text(records[i], rngs[i]),
+            )
+            samples.append(sample)
+        return collate(samples, pixels, task=source.task.name, domain=source.domain), faults
+
+    def _generator(self, purpose: Purpose, step: int, place: int) -> np.random.Generator:
+        return generator(self._seed, purpose, stream=self._stream, step=step, row=place)
+
+    def _text(self, record: Record, rng: np.random.Generator) -> str | None:
+        if self.source.task.objective != "image_text":
+            return None
+        return record.captions[int(rng.integers(len(record.captions)))]
+
+    def _with_clothes(
+        self, row: int, instruction: Instruction, faults: Faults
+    ) -> tuple[Instruction, UInt8[np.ndarray, "h w 3"] | None]:
+        if instruction.clothes is None:
+            return instruction, None
+        size = self._transform.preprocessing.clothes_size
+        try:
+            return instruction, self._cache.read(instruction.clothes, size)
+        except InputError as error:
+            faults[instruction.clothes] = str(error)
+        other, clothes = self._readable(row, "clothes", faults)
+        return own_instruction(self.source.records[other], self.source.task), clothes
+
+    def _readable(
+        self, row: int, field: Literal["image", "clothes"], faults: Faults
+    ) -> tuple[int, UInt8[np.ndarray, "H W 3"]]:
+        """The first readable picture from this row on: of this person, once around, then of the next."""
+        preprocessing = self._transform.preprocessing
+        size = preprocessing.image_size if field == "image" else preprocessing.clothes_size
+        for other in self._from(row):
+            path = getattr(self.source.records[other], field)
+            if path is None:
+                continue
+            try:
+                return other, self._cache.read(path, size)
+            except InputError as error:
+                faults[path] = str(error)
+                self.refuse_too_many(faults)
+        raise InputError(f"{self.source.domain}: not one {field} can be read; {next(iter(faults.values()))}")
+
+    def _from(self, row: int) -> Iterator[int]:
+        label = int(self._labels[row])
+        rows = self._rows_of[label]
+        here = rows.index(row)
+        yield from rows[here:] + rows[:here]
+        for further in range(1, self.num_classes):
+            yield from self._rows_of[(label + further) % self.num_classes]
+
+    def refuse_too_many(self, faults: Faults) -> None:
+        """Stop when more than 1 % of the source's pictures, and more than one, cannot be read.
+
+        Raises:
+            InputError: with one of them as an example.
+        """
+        total = len(self.source.records)
+        if len(faults) > max(1, MAX_UNREADABLE * total):
+            raise InputError(
+                f"{self.source.domain}: more than 1 % of its {total} training pictures cannot be read; "
+                f"{next(iter(faults.values()))}"
+            )

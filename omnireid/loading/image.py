@@ -1,0 +1,138 @@
+"""One picture from disk to 8-bit RGB: by simplejpeg where it can, by Pillow otherwise, never by guessing."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, UnidentifiedImageError
+
+from instructions.errors import InputError
+
+MAX_PIXELS = 50_000_000  # a person crop has 32 768; a camera frame 8 000 000
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
+_ORIENTATION = 0x0112  # EXIF tag: how the camera was held
+
+
+def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
+    """Decode a picture file.
+
+    The camera's orientation is applied, once. Grey and infrared become three equal channels, CMYK becomes
+    RGB, transparent parts are laid on white, 16-bit levels lose their lower byte, of an animation the first
+    frame counts.
+
+    Args:
+        path: JPEG, PNG, BMP, WebP, TIFF, PPM or GIF, told by content, not by name.
+        max_pixels: larger pictures are refused before they are decoded.
+
+    Raises:
+        InputError: there is no such file, it is no picture, it is damaged, or it is too large.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: the file cannot be read ({reason})") from None
+    return decode_image(data, name=str(path), max_pixels=max_pixels)
+
+
+def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
+    """Decode the bytes of a picture, as ``read_image`` does; ``name`` is what an error calls it.
+
+    Raises:
+        InputError: it is no picture, it is damaged, or it is too large.
+    """
+    if not data:
+        raise InputError(f"{name}: the file is empty (0 bytes)")
+    pixels = _decode_with_simplejpeg(data, name, max_pixels)
+    return _decode_with_pillow(data, name, max_pixels) if pixels is None else pixels
+
+
+@cache
+def _simplejpeg() -> ModuleType | None:
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    return simplejpeg
+
+
+def _decode_with_simplejpeg(data: bytes, name: str, max_pixels: int) -> UInt8[np.ndarray, "H W 3"] | None:
+    """The picture, or None where Pillow has to judge: no JPEG, CMYK, held sideways, or not quite whole."""
+    simplejpeg = _simplejpeg()
+    if simplejpeg is None or not data.startswith(b"\xff\xd8") or _is_turned(data):
+        return None
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+        if colorspace in ("CMYK", "YCCK"):
+            return None
+        _refuse_bomb(name, width, height, max_pixels)
+        return simplejpeg.decode_jpeg(data, colorspace="RGB")
+    except InputError:
+        raise
+    except ValueError:
+        return None
+
+
+def _is_turned(jpeg: bytes) -> bool:
+    if b"Exif\x00\x00" not in jpeg[:65536]:
+        return False
+    try:
+        with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
+            return image.getexif().get(_ORIENTATION, 1) != 1
+    except Exception:
+        return True  # Pillow will say what is wrong
+
+
+def _decode_with_pillow(data: bytes, name: str, max_pixels: int) -> UInt8[np.ndarray, "H W 3"]:
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _refuse_bomb(name, *image.size, max_pixels)
+            image.load()  # first, because Pillow turns a TIFF itself and then forgets the tag
+            orientation = image.getexif().get(_ORIENTATION, 1)
+            return np.ascontiguousarray(_turn(_to_rgb(image), orientation))
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise InputError(f"{name}: this is not a picture of a known kind ({', '.join(FORMATS)})") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InputError(f"{name}: the picture is larger than the limit of {max_pixels} pixels") from None
+    except Exception as error:  # Pillow's decoders raise whatever the damage makes them raise
+        raise InputError(f"{name}: the picture is damaged or cut off ({error})") from None
+
+
+def _refuse_bomb(name: str, width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise InputError(f"{name}: {width} × {height} pixels are more than the limit of {max_pixels}")
+
+
+def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
+    if image.mode.startswith(
+        "I"
+    ):  # 16 bits, alone or in a wider integer; Pillow itself would clip them to white
+        levels = np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8
+        return np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
+    if image.mode == "F":
+        raise ValueError("its levels are floating-point numbers; save it with 8 or 16 bits a channel")
+    if image.has_transparency_data:
+        shown = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+    return np.asarray(image.convert("RGB"))
+
+
+def _turn(pixels: UInt8[np.ndarray, "H W 3"], orientation: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Undo how the camera was held: the eight values of the EXIF tag."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels

@@ -1,0 +1,203 @@
+"""Which instruction stands beside which image, in training and on both sides of a test (IRM, section 4.1)."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from instructions import banks
+from instructions.errors import InputError
+from instructions.instruction import NEUTRAL, Instruction
+from omnireid.loading.keyed import Purpose, generator
+from omnireid.records import UNKNOWN, Record, Split
+from omnireid.tasks import TaskSpec
+
+GalleryInstruction = Literal["own", "neutral", "mixed"]
+Mode = Literal["right", "wrong", "none", "canonical"]
+
+
+def own_instruction(record: Record, task: TaskSpec, rng: np.random.Generator | None = None) -> Instruction:
+    """What an image itself brings: one of its captions, or its clothes picture.
+
+    Args:
+        record: an image of a ``li`` or ``ctcc`` set.
+        task: tells which of the two is asked for.
+        rng: draws among several captions; without one, the first is taken.
+
+    Raises:
+        InputError: the image brings no such instruction.
+    """
+    if task.instruction == "caption" and record.captions:
+        place = 0 if rng is None else int(rng.integers(len(record.captions)))
+        return Instruction(sentence=record.captions[place], source="caption")
+    if task.instruction == "clothes" and record.clothes is not None:
+        return Instruction(clothes=record.clothes, source="clothes")
+    missing = {"caption": "caption", "clothes": "clothes picture"}.get(
+        task.instruction, "instruction of its own"
+    )
+    raise InputError(f"{record.image} has no {missing}, which task {task.name} needs")
+
+
+def train_instructions(
+    records: Sequence[Record],
+    task: TaskSpec,
+    rngs: Sequence[np.random.Generator],
+    *,
+    batch_rng: np.random.Generator,
+    gallery_instruction: GalleryInstruction = "own",
+    neutral_share: float = 0.5,
+    target_share: float = 0.0,
+) -> list[Instruction] | None:
+    """The instruction of every row of a training batch; None for a task without instructions.
+
+    A bank gives one sentence to the whole batch ("We randomly choose one from these instructions when
+    training each mini-batch"). Captions and clothes pictures are a row's own, with two exceptions that are
+    ours: a row may carry the neutral sentence, so that the model knows a gallery without annotations, and a
+    row may carry the instruction of another picture of the same person in the batch, as a query does at test
+    time.
+
+    Args:
+        records: the rows' records.
+        task: what the batch trains.
+        rngs: one generator a row.
+        batch_rng: the batch's generator; equal on all ranks.
+        gallery_instruction: "own" never says the neutral sentence, "neutral" always, "mixed" to some rows.
+        neutral_share: with "mixed", the probability of the neutral sentence.
+        target_share: probability of another row's instruction.
+    """
+    if task.instruction == "none":
+        return None
+    if task.bank is not None:
+        sentence = banks.draw(task.bank, random.Random(int(batch_rng.integers(2**63))))
+        return [sentence] * len(records)
+    neutral_share = {"own": 0.0, "neutral": 1.0, "mixed": neutral_share}[gallery_instruction]
+    rows_of = defaultdict(list)
+    for row, record in enumerate(records):
+        rows_of[record.pid].append(row)
+    chosen = []
+    for row, (record, rng) in enumerate(zip(records, rngs, strict=True)):
+        is_neutral, has_target = rng.random() < neutral_share, rng.random() < target_share
+        others = [other for other in rows_of[record.pid] if other != row]
+        if has_target and others:
+            record = records[others[int(rng.integers(len(others)))]]
+        chosen.append(NEUTRAL if is_neutral else own_instruction(record, task, rng))
+    return chosen
+
+
+def query_instructions(
+    split: Split, task: TaskSpec, mode: Mode | int = "right", seed: int = 0
+) -> list[Instruction] | None:
+    """The instruction of every query of a test; None for a task without instructions.
+
+    Args:
+        split: the test.
+        task: what is asked.
+        mode: "right" is the query's own, which the official lists wrote for what is wanted; "wrong" is
+            somebody else's; "none" the neutral sentence. Where the task has a bank, "right" and "canonical"
+            are the sentence it was grown from, a number any of the twenty, and "wrong" does not exist.
+        seed: who the somebody else is.
+
+    Raises:
+        InputError: the mode does not suit the task, or a query has no instruction of its own.
+    """
+    if mode == "none" and task.instruction != "none":
+        return [NEUTRAL] * len(split.query)
+    if task.bank is not None or task.instruction == "none":
+        return _same_for_all(len(split.query), task, "canonical" if mode == "right" else mode)
+    right = [own_instruction(record, task) for record in split.query]
+    if mode == "right":
+        return right
+    if mode == "wrong":
+        return [
+            right[donor] for donor in _strangers(split.query, right, seed, f"{split.name}, task {task.name}")
+        ]
+    raise InputError(
+        f"task {task.name} has no bank of sentences, so its queries know no instruction {mode!r}"
+    )
+
+
+def gallery_instructions(
+    split: Split, task: TaskSpec, mode: Literal["own", "neutral"] | int = "own"
+) -> list[Instruction] | None:
+    """The instruction of every gallery image of a test; None for a task without instructions.
+
+    Args:
+        split: the test.
+        task: what is asked.
+        mode: "own" is the image's own caption or clothes picture, or the sentence the bank was grown from;
+            "neutral" the neutral sentence; a number any sentence of the bank.
+
+    Raises:
+        InputError: an image has no instruction of its own.
+    """
+    if mode == "neutral" and task.instruction != "none":
+        return [NEUTRAL] * len(split.gallery)
+    if task.bank is not None or task.instruction == "none":
+        return _same_for_all(len(split.gallery), task, "canonical" if mode == "own" else mode)
+    if mode == "own":
+        return [own_instruction(record, task) for record in split.gallery]
+    raise InputError(
+        f"task {task.name} has no bank of sentences, so its gallery knows no instruction {mode!r}"
+    )
+
+
+def query_texts(split: Split) -> list[str]:
+    """The descriptions that are the queries of ``t2i``.
+
+    Raises:
+        InputError: a query has no caption.
+    """
+    for record in split.query:
+        if not record.captions:
+            raise InputError(
+                f"the query {record.image} of {split.name} has no caption, but the caption is the query"
+            )
+    return [record.captions[0] for record in split.query]
+
+
+def _same_for_all(count: int, task: TaskSpec, mode: str | int) -> list[Instruction] | None:
+    if task.bank is None:
+        if mode == "wrong" or isinstance(mode, int):
+            raise InputError(f"task {task.name} has no instructions, so it knows no mode {mode!r}")
+        return None
+    if mode == "canonical":
+        return [banks.canonical(task.bank)] * count
+    sentences = banks.BANKS[task.bank]
+    if isinstance(mode, int) and 0 <= mode < len(sentences):
+        return [Instruction(sentence=sentences[mode], source="bank")] * count
+    numbers = f"a number from 0 to {len(sentences) - 1}"
+    raise InputError(f"task {task.name} knows no instruction {mode!r}; choose canonical or {numbers}")
+
+
+def _strangers(queries: Sequence[Record], right: Sequence[Instruction], seed: int, where: str) -> list[int]:
+    """For each query another, of another person, in other clothes, whose instruction differs.
+
+    Identities are shuffled and their queries laid out in a row; each query takes from the one that stands the
+    largest identity further on, or the next that suits. So nearly every instruction is used exactly once.
+    """
+    rng = generator(seed, Purpose.WRONG_INSTRUCTION)
+    by_identity = defaultdict(list)
+    for row, record in enumerate(queries):
+        by_identity[record.pid].append(row)
+    pids = sorted(by_identity)
+    ring = [row for place in rng.permutation(len(pids)) for row in rng.permutation(by_identity[pids[place]])]
+    shift = max((len(rows) for rows in by_identity.values()), default=0)
+    donors = [-1] * len(queries)
+    for place, row in enumerate(ring):
+        for further in range(shift, shift + len(ring)):
+            donor = int(ring[(place + further) % len(ring)])
+            if _is_strange(queries[row], queries[donor]) and right[row] != right[donor]:
+                donors[row] = donor
+                break
+        else:
+            raise InputError(f"{where}: nobody else's instruction differs from that of {queries[row].image}")
+    return donors
+
+
+def _is_strange(one: Record, other: Record) -> bool:
+    same_clothes = one.clothes_id == other.clothes_id != UNKNOWN
+    return one.pid != other.pid and not same_clothes

@@ -1,0 +1,177 @@
+"""What each training step sees: a batch of every task, or of some drawn by weight (IRM, section 4.1)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+
+import numpy as np
+import torch
+
+from instructions.errors import InputError
+from omnireid.loading.batch import Batch
+from omnireid.loading.cache import ImageCache
+from omnireid.loading.collate import RawBatch
+from omnireid.loading.feed import Faults, Feed, Source
+from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.transforms import AUGMENTATIONS, Augmentation, Preprocessing, TrainTransform
+from omnireid.loading.workers import in_order
+
+log = logging.getLogger(__name__)
+
+
+class Mixture:
+    """Sources that are trained together; every batch is a function of (seed, step).
+
+    Labels are contiguous for each source, in the order of its pids. An unreadable picture gives its place to
+    the next of the same person, or where there is none to the next person's; it is named in one warning, and
+    when more than 1 % of a source (and more than one picture) is unreadable, training stops.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        preprocessing: Preprocessing,
+        augmentation: Augmentation = AUGMENTATIONS["paper"],
+        seed: int = 0,
+        *,
+        sources_per_step: int | None = None,
+        cache: ImageCache | None = None,
+    ) -> None:
+        """Index the sources.
+
+        Args:
+            sources: in the order in which a step lists its batches.
+            preprocessing: what the model expects.
+            augmentation: how training pictures vary.
+            seed: every draw follows from it.
+            sources_per_step: how many sources a step holds, drawn by weight; all of them by default.
+            cache: keeps decoded pictures.
+
+        Raises:
+            InputError: no source, one twice, one without what its task needs, or more per step than exist.
+        """
+        if not sources:
+            raise InputError("a mixture needs at least one source")
+        self.sources = tuple(sources)
+        self.domains = tuple(source.domain for source in sources)
+        for domain in self.domains:
+            if self.domains.count(domain) > 1:
+                raise InputError(f"the mixture names {domain} twice; give it one source with a larger weight")
+        self.sources_per_step = len(sources) if sources_per_step is None else sources_per_step
+        if not 1 <= self.sources_per_step <= len(sources):
+            raise InputError(f"{sources_per_step} sources per step cannot be drawn from {len(sources)}")
+        self.preprocessing, self.seed = preprocessing, seed
+        self.cache = ImageCache() if cache is None else cache
+        self.unreadable: dict[str, Faults] = {domain: {} for domain in self.domains}
+        transform = TrainTransform(preprocessing, augmentation)
+        self._feeds = [
+            Feed(source, transform, self.cache, seed=seed, stream=stream)
+            for stream, source in enumerate(sources)
+        ]
+
+    def num_classes(self, domain: str) -> int:
+        """Identities of one source, for its classifier."""
+        return self._feeds[self.domains.index(domain)].num_classes
+
+    def step(self, step: int, rank: int = 0, world: int = 1) -> tuple[Batch, ...]:
+        """The batches of a step, or one rank's share of them.
+
+        Raises:
+            InputError: too many pictures cannot be read, or the ranks cannot share a batch evenly.
+        """
+        return tuple(
+            raw.normalised(self.preprocessing) for raw in self.checked(self.raw_step(step, rank, world))
+        )
+
+    def drawn(self, step: int) -> list[int]:
+        """Which sources a step holds, in their order."""
+        if self.sources_per_step == len(self.sources):
+            return list(range(len(self.sources)))
+        weights = np.array([source.weight for source in self.sources])
+        rng = generator(self.seed, Purpose.SOURCES, step=step)
+        chosen = rng.choice(len(weights), self.sources_per_step, replace=False, p=weights / weights.sum())
+        return sorted(int(place) for place in chosen)
+
+    def raw_step(self, step: int, rank: int = 0, world: int = 1) -> list[tuple[RawBatch, Faults]]:
+        """What a worker makes of a step: batches before normalising, and the unreadable pictures met."""
+        return [self._feeds[place].batch(step, rank, world) for place in self.drawn(step)]
+
+    def checked(self, made: Sequence[tuple[RawBatch, Faults]]) -> list[RawBatch]:
+        """Enter the unreadable pictures of a step into the books, and pass its batches on.
+
+        Raises:
+            InputError: a source has too many of them.
+        """
+        for raw, faults in made:
+            domain = raw.domain
+            known = self.unreadable[domain]
+            for path, reason in faults.items():
+                if path not in known:
+                    log.warning("%s; another picture takes its place", reason)
+            known.update(faults)
+            self._feeds[self.domains.index(domain)].refuse_too_many(known)
+        return [raw for raw, _ in made]
+
+    def fill_cache(self, threads: int = 1) -> None:
+        """Decode pictures ahead, as many as the cache holds."""
+        for source in self.sources:
+            images = (record.image for record in source.records)
+            self.cache.fill(images, self.preprocessing.image_size, threads=threads)
+            clothes = (record.clothes for record in source.records if record.clothes is not None)
+            if source.task.instruction == "clothes":
+                self.cache.fill(clothes, self.preprocessing.clothes_size, threads=threads)
+
+    def step_bytes(self, world: int = 1) -> int:
+        """Size of the largest step of one rank as it comes from a worker."""
+        image, clothes = (
+            3 * height * width
+            for height, width in (self.preprocessing.image_size, self.preprocessing.clothes_size)
+        )
+        sizes = sorted(
+            source.num_identities
+            * source.num_instances
+            * (image + clothes * (source.task.instruction == "clothes"))
+            for source in self.sources
+        )
+        return sum(sizes[-self.sources_per_step :]) // world
+
+
+def mixture_loader(
+    mixture: Mixture,
+    start: int,
+    stop: int,
+    workers: int = 0,
+    *,
+    rank: int = 0,
+    world: int = 1,
+    device: torch.device | str | None = None,
+) -> Iterator[tuple[Batch, ...]]:
+    """The batches of steps start..stop-1 in order, prepared ahead; the same for any number of workers.
+
+    Args:
+        mixture: what to train on.
+        start: first step, the number of steps already done.
+        stop: one past the last step.
+        workers: processes that read ahead; 0 reads when asked.
+        rank: this process among those that train together.
+        world: how many those are.
+        device: where pictures are normalised, and stay; the CPU by default.
+
+    Raises:
+        InputError: as ``Mixture.step``.
+    """
+    if workers and mixture.cache.max_bytes:
+        mixture.fill_cache(threads=workers)  # before the workers are forked, so that they share it
+    made = in_order(
+        partial(mixture.raw_step, rank=rank, world=world),
+        range(start, stop),
+        workers=workers,
+        piece_bytes=mixture.step_bytes(world),
+        pin=device is not None and torch.device(device).type == "cuda",
+    )
+    with closing(made):  # at once, if too many pictures are bad: collected later, workers linger for seconds
+        for step in made:
+            yield tuple(raw.normalised(mixture.preprocessing, device) for raw in mixture.checked(step))

@@ -1,0 +1,103 @@
+"""Which images make a batch: P identities with K images each (IRM, section 5.1), from (seed, step) alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from instructions.errors import InputError
+from omnireid.loading.keyed import Purpose, generator
+
+log = logging.getLogger(__name__)
+
+
+class PKSampler:
+    """Draws P identities and K images of each; any step can be asked for, in any order, by any process.
+
+    Identities are drawn without replacement: a pass over them is one permutation, cut into batches of P; the
+    fewer than P that remain wait for the next pass. A batch therefore never holds an identity twice. Within
+    an identity the K images are distinct where it has K; a poorer one repeats each of its images as evenly as
+    it can. An identity set smaller than P gives all of its identities in every batch.
+
+    With several ranks, each takes an equal slice of the one batch that a single process would draw.
+    """
+
+    def __init__(
+        self,
+        pids: Sequence[int] | Int[np.ndarray, " N"],
+        num_identities: int = 32,
+        num_instances: int = 4,
+        seed: int = 0,
+        *,
+        stream: int = 0,
+    ) -> None:
+        """Group the images of each identity.
+
+        Args:
+            pids: identity of each image.
+            num_identities: P.
+            num_instances: K.
+            seed: seed of the run.
+            stream: tells apart samplers of one run that share its seed.
+
+        Raises:
+            InputError: fewer than two identities, or P or K not positive.
+        """
+        if num_identities < 1 or num_instances < 1:
+            raise InputError(
+                f"{num_identities} identities × {num_instances} images make no batch; choose larger numbers"
+            )
+        pids = np.asarray(pids, dtype=np.int64)
+        # Stable, so that the images of an identity keep their order.
+        self._by_identity = np.argsort(pids, kind="stable")
+        self.pids, starts = np.unique(pids[self._by_identity], return_index=True)
+        self._starts = np.append(starts, len(pids))
+        if len(self.pids) < 2:
+            raise InputError(
+                f"training needs images of at least two identities, but here are {len(self.pids)}"
+            )
+        if len(self.pids) < num_identities:
+            log.warning(
+                "%d identities instead of %d in a batch: there are no more", len(self.pids), num_identities
+            )
+        self.num_identities = min(num_identities, len(self.pids))
+        self.num_instances = num_instances
+        self.batches_per_pass = len(self.pids) // self.num_identities
+        self._seed, self._stream = seed, stream
+        self._permutation = (-1, np.empty(0, dtype=np.int64))
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Int[np.ndarray, " B"]:
+        """Rows of the images of a step; K neighbours share an identity.
+
+        Raises:
+            InputError: the ranks cannot share the identities evenly.
+        """
+        if self.num_identities % world:
+            raise InputError(
+                f"{self.num_identities} identities cannot be shared by {world} processes; choose a multiple"
+            )
+        share = self.num_identities // world
+        first = step % self.batches_per_pass * self.num_identities + rank * share
+        identities = self._pass(step // self.batches_per_pass)[first : first + share].tolist()
+        rows = [
+            self._instances(step, rank * share + place, identity) for place, identity in enumerate(identities)
+        ]
+        return np.concatenate(rows)
+
+    def _pass(self, number: int) -> Int[np.ndarray, " N"]:
+        if self._permutation[0] != number:
+            rng = generator(self._seed, Purpose.IDENTITIES, stream=self._stream, step=number)
+            self._permutation = (number, rng.permutation(len(self.pids)))
+        return self._permutation[1]
+
+    def _instances(self, step: int, place: int, identity: int) -> Int[np.ndarray, " K"]:
+        images = self._by_identity[self._starts[identity] : self._starts[identity + 1]]
+        rng = generator(self._seed, Purpose.INSTANCES, stream=self._stream, step=step, row=place)
+        if len(images) >= self.num_instances:
+            return rng.choice(images, self.num_instances, replace=False)
+        repeats = -(-self.num_instances // len(images))
+        rounds = np.concatenate([rng.permutation(images) for _ in range(repeats)])
+        return rounds[: self.num_instances]

@@ -1,0 +1,104 @@
+"""Records in their order as batches: one side of a test, or a gallery to index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from instructions.instruction import Instruction
+from omnireid.loading.batch import Batch
+from omnireid.loading.cache import ImageCache
+from omnireid.loading.collate import RawBatch, Sample, collate
+from omnireid.loading.transforms import Preprocessing, empty_pixels
+from omnireid.loading.workers import in_order
+from omnireid.records import Record
+from omnireid.tasks import TaskSpec
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    records: Sequence[Record]
+    preprocessing: Preprocessing
+    task: str
+    domain: str
+    instructions: Sequence[Instruction] | None
+    texts: Sequence[str] | None
+    batch_size: int
+    cache: ImageCache
+
+    def batch(self, number: int) -> RawBatch:
+        first = number * self.batch_size
+        rows = range(first, min(first + self.batch_size, len(self.records)))
+        pixels = None
+        if self.texts is None:
+            pixels = empty_pixels(len(rows), self.preprocessing.image_size)
+            for row, out in zip(rows, pixels, strict=True):
+                out[:] = self.cache.read(self.records[row].image, self.preprocessing.image_size)
+        return collate([self._sample(row) for row in rows], pixels, task=self.task, domain=self.domain)
+
+    def _sample(self, row: int) -> Sample:
+        record = self.records[row]
+        instruction = None if self.instructions is None else self.instructions[row]
+        clothes = None
+        if instruction is not None and instruction.clothes is not None:
+            clothes = self.cache.read(instruction.clothes, self.preprocessing.clothes_size)
+        return Sample(
+            index=row,
+            record=record,
+            label=record.pid,
+            instruction=instruction,
+            clothes=clothes,
+            text=None if self.texts is None else self.texts[row],
+        )
+
+
+def eval_batches(
+    records: Sequence[Record],
+    preprocessing: Preprocessing,
+    *,
+    task: TaskSpec,
+    domain: str,
+    instructions: Sequence[Instruction] | None,
+    texts: Sequence[str] | None = None,
+    batch_size: int = 128,
+    workers: int = 0,
+    cache: ImageCache | None = None,
+) -> Iterator[Batch]:
+    """All records in their order, nothing drawn, the last batch shorter; labels are the pids.
+
+    Args:
+        records: one side of a test.
+        preprocessing: what the model expects.
+        task: written into the batches.
+        domain: written into the batches: whose batch-norm statistics apply, e.g. "trad/market1501".
+        instructions: one a record (``query_instructions``, ``gallery_instructions``), or None.
+        texts: one a record where texts are the queries; no picture is read then.
+        batch_size: rows of a batch.
+        workers: processes that read ahead.
+        cache: keeps decoded pictures between sweeps.
+
+    Raises:
+        InputError: a picture cannot be read; nothing takes its place in a test.
+        ValueError: instructions or texts do not match the records in number.
+    """
+    for name, rows in (("instructions", instructions), ("texts", texts)):
+        if rows is not None and len(rows) != len(records):
+            raise ValueError(f"{len(rows)} {name} for {len(records)} records")
+    if batch_size < 1:
+        raise ValueError(f"a batch of {batch_size} rows")
+    cache = ImageCache() if cache is None else cache
+    if workers and cache.max_bytes and texts is None:
+        cache.fill((record.image for record in records), preprocessing.image_size, threads=workers)
+    sweep = _Sweep(records, preprocessing, task.name, domain, instructions, texts, batch_size, cache)
+    image_bytes = 3 * preprocessing.image_size[0] * preprocessing.image_size[1]
+    clothes_bytes = 3 * preprocessing.clothes_size[0] * preprocessing.clothes_size[1]
+    raws = in_order(
+        sweep.batch,
+        range(-(-len(records) // batch_size)),
+        workers=workers,
+        piece_bytes=batch_size * (image_bytes + clothes_bytes),
+    )
+    with closing(raws):
+        for raw in raws:
+            yield raw.normalised(preprocessing)

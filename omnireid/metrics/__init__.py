@@ -1,0 +1,28 @@
+"""Distances, CMC, mAP, mINP: exact measurements of a ranking."""
+
+from omnireid.metrics.chance import chance_average_precision, chance_mean_ap, chance_rank_1
+from omnireid.metrics.distances import cosine_distances, euclidean_distances
+from omnireid.metrics.features import Metric, rank_features, search
+from omnireid.metrics.nearest import nearest, nearest_exactly
+from omnireid.metrics.places import Distances, Given
+from omnireid.metrics.ranking import Ranking, RankingBuilder, rank
+from omnireid.metrics.re_ranking import re_rank
+
+__all__ = [
+    "Distances",
+    "Given",
+    "Metric",
+    "Ranking",
+    "RankingBuilder",
+    "chance_average_precision",
+    "chance_mean_ap",
+    "chance_rank_1",
+    "cosine_distances",
+    "euclidean_distances",
+    "nearest",
+    "nearest_exactly",
+    "rank",
+    "rank_features",
+    "re_rank",
+    "search",
+]

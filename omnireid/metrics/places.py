@@ -1,0 +1,125 @@
+"""Where one query's right answers stand: counted, never sorted, exact from inexact distances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Number = float | Float[np.ndarray, " G"]
+
+
+class Distances(Protocol):
+    """Distances of a block of queries to the gallery, each known to within a slack, and exactly on demand."""
+
+    @property
+    def values(self) -> Float[np.ndarray, "B G"]:
+        """Distances to within the slack."""
+        ...
+
+    def slack(self, row: int) -> Number:
+        """How far a row's values may be from the exact ones."""
+        ...
+
+    def exact(self, row: int, columns: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
+        """Exact distances of some pairs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Given:
+    """Distances that a caller computed: exact as they are."""
+
+    values: Float[np.ndarray, "B G"]
+
+    def slack(self, row: int) -> Number:  # noqa: ARG002  the same for every row
+        """None."""
+        return 0.0
+
+    def exact(self, row: int, columns: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
+        """The values."""
+        return self.values[row, columns]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Ranks of one query's right answers, nearest first, counted from 1."""
+
+    ranks: Int[np.ndarray, " R"]  # among right and wrong answers
+    raw_ranks: Int[np.ndarray, " R"]  # among all gallery images, junk too
+    first: int  # of the first right answer as the CMC counts it
+
+
+def place(
+    distances: Distances,
+    row: int,
+    right: Int[np.ndarray, " R"],
+    keep: Bool[np.ndarray, " G"],
+    *,
+    identities: Int[np.ndarray, " G"] | None = None,
+) -> Places:
+    """Rank the right answers of a query: 1 + the right and wrong ones before each.
+
+    Args:
+        distances: Of the block that the query is in.
+        row: The query's row of the block.
+        right: Gallery indices of the right answers, ascending; at least one.
+        keep: False at junk.
+        identities: Where given, ``first`` counts other identities instead of their images.
+    """
+    thresholds = distances.exact(row, right)
+    order = thresholds.argsort(kind="stable")
+    thresholds, right = thresholds[order], right[order]
+    columns, values = _contenders(distances, row, thresholds, right)
+    before = _right_before(values, columns, thresholds, right)
+    kept = keep[columns]
+    hits = np.arange(1, len(right) + 1)
+    closer = np.bincount(before[kept], minlength=len(right) + 1)[:-1].cumsum()
+    closer_raw = np.bincount(before, minlength=len(right) + 1)[:-1].cumsum()
+    first = int(closer[0]) + 1
+    if identities is not None:
+        first = len(np.unique(identities[columns[kept & (before == 0)]])) + 1
+    return Places(closer + hits, closer_raw + hits, first)
+
+
+def _contenders(
+    distances: Distances, row: int, thresholds: Float[np.ndarray, " R"], right: Int[np.ndarray, " R"]
+) -> tuple[Int[np.ndarray, " M"], Float[np.ndarray, " M"]]:
+    """Gallery images, but for right answers, that may stand before the last right one; their distances.
+
+    Distances that the slack leaves on both sides of a threshold are replaced by exact ones.
+    """
+    values, slack = distances.values[row], distances.slack(row)
+    number = values.dtype.type
+    # The limit is rounded up to the precision of the row, which is then compared without conversion.
+    limit = np.nextafter(number(thresholds[-1] + np.max(slack)), number(np.inf))
+    close = values <= limit
+    close[right] = False
+    columns = close.nonzero()[0]
+    values = values[columns].astype(thresholds.dtype, copy=False)
+    slack = slack if isinstance(slack, float) else slack[columns]
+    nearest = thresholds[np.maximum(thresholds.searchsorted(values + slack, side="right") - 1, 0)]
+    doubtful = (abs(nearest - values) <= slack).nonzero()[0]
+    if len(doubtful):
+        values[doubtful] = distances.exact(row, columns[doubtful])
+    return columns, values
+
+
+def _right_before(
+    values: Float[np.ndarray, " M"],
+    columns: Int[np.ndarray, " M"],
+    thresholds: Float[np.ndarray, " R"],
+    right: Int[np.ndarray, " R"],
+) -> Int[np.ndarray, " M"]:
+    """How many right answers stand before each contender: those closer, and those as close of lower index."""
+    before = thresholds.searchsorted(values, side="right")
+    tied = (thresholds[np.maximum(before - 1, 0)] == values).nonzero()[0]
+    if len(tied):
+        # Equal thresholds form a group; (group, gallery index) as one integer orders a row without doubt.
+        group = np.concatenate([[0], (np.diff(thresholds) > 0).cumsum()])
+        stride = int(max(right.max(), columns.max())) + 1
+        keys = group * stride + right
+        before[tied] = keys.searchsorted(group[before[tied] - 1] * stride + columns[tied])
+    return before

@@ -1,0 +1,98 @@
+"""What counts as right, what is junk, and how a gallery is drawn."""
+
+from omnireid.protocols import draws, rules
+from omnireid.protocols.protocol import Protocol
+from omnireid.protocols.rules import Judgement
+
+__all__ = ["PROTOCOLS", "Judgement", "Protocol"]
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            "market",
+            "Market-1501 rule",
+            "Same person by another camera is right; the same person by the query's camera and pid -1 are "
+            "junk; pid 0 is wrong. Market-1501, MSMT17, CUHK03-NP, DukeMTMC-reID.",
+            rules.other_camera,
+        ),
+        Protocol(
+            "clothes_general",
+            "clothes general",
+            "The Market-1501 rule on a set where people change clothes; clothes decide nothing. LTCC, "
+            "VC-Clothes.",
+            rules.other_camera,
+        ),
+        Protocol(
+            "clothes_change",
+            "clothes changed",
+            "Same person by another camera in other clothes is right; the same person by the query's camera"
+            " or in the query's clothes is junk. LTCC, VC-Clothes.",
+            rules.other_clothes,
+        ),
+        Protocol(
+            "clothes_same",
+            "clothes kept",
+            "Same person by another camera in the query's clothes is right; the same person by the query's "
+            "camera or in other clothes is junk. LTCC, VC-Clothes.",
+            rules.same_clothes,
+        ),
+        Protocol(
+            "prcc_multi_shot",
+            "PRCC multi-shot",
+            "All of camera A is the gallery; the Market-1501 rule. Not comparable with single-shot numbers.",
+            rules.other_camera,
+        ),
+        Protocol(
+            "prcc_single_shot",
+            "PRCC single-shot, 10 draws",
+            "One random picture of camera A a person is the gallery, ten draws averaged; the Market-1501 "
+            "rule.",
+            rules.other_camera,
+            draws.one_per_person,
+            num_trials=10,
+        ),
+        Protocol(
+            "llcm",
+            "LLCM, 10 draws",
+            "Every picture of one modality searches one random picture a person and camera of the other, "
+            "ten draws averaged; the same person by the query's camera is junk; the CMC counts identities, "
+            "not pictures.",
+            rules.other_camera,
+            draws.one_per_camera,
+            num_trials=10,
+            cmc="identity",
+        ),
+        Protocol(
+            "instructed",
+            "by person",
+            "Same person by another camera is right, whatever they wear; the same person by the query's "
+            "camera is junk. COCAS+ Real2 with clothes or language instructions, as the released evaluator "
+            "judges it.",
+            rules.other_camera,
+        ),
+        Protocol(
+            "instructed_outfit",
+            "by person and outfit",
+            "Same person by another camera in the outfit that the instruction asks for is right; in another"
+            " outfit they are wrong; the same person by the query's camera is junk.",
+            rules.wanted_outfit,
+        ),
+        Protocol(
+            "text_to_image",
+            "text to image",
+            "Every image of the described person is right, the described image too; nothing is junk. CUHK-"
+            "PEDES, ICFG-PEDES, RSTPReid.",
+            rules.anywhere,
+        ),
+        Protocol(
+            "irm_released",
+            "released IRM evaluator (AP@500)",
+            "The same person by the query's camera is junk, nothing else is; AP looks at the first 500 "
+            "ranks only, junk among them, and divides by the answers found there. For comparison with "
+            "published numbers only.",
+            rules.other_camera_only,
+            ap_topk=500,
+        ),
+    )
+}

@@ -1,0 +1,43 @@
+"""A protocol: what is right, what is junk, how the gallery is drawn, which CMC and AP are meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from instructions.errors import InputError
+from omnireid.metrics.judging import LabelArrays
+from omnireid.protocols.draws import Draw, Rows, everything
+from omnireid.protocols.rules import Judgement, Rule
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The rules of one search; ``title`` and ``description`` are printed beside its numbers."""
+
+    name: str
+    title: str
+    description: str
+    rule: Rule
+    drawn: Draw = everything  # which queries and gallery images a trial searches
+    num_trials: int = 1  # draws whose scores are averaged
+    cmc: Literal["image", "identity"] = "image"  # what a rank of the CMC counts
+    ap_topk: int | None = None  # None is the full AP; see omnireid.metrics.rank
+
+    def judge(self, query: LabelArrays, gallery: LabelArrays) -> Judgement:
+        """Right answers and what counts at all, for every pair.
+
+        Raises:
+            InputError: The rule asks for clothes ids that are not there.
+        """
+        return self.rule(query, gallery)
+
+    def draw(self, query: LabelArrays, gallery: LabelArrays, trial: int = 0) -> Rows:
+        """Rows of the queries and of the gallery that a trial searches; trials count from 0.
+
+        The draw depends on the trial, the labels and the order of the gallery, so a reader must sort its
+        files.
+        """
+        if not 0 <= trial < self.num_trials:
+            raise InputError(f"trial {trial} of {self.name}; it has trials 0 to {self.num_trials - 1}")
+        return self.drawn(query, gallery, trial)

@@ -1,0 +1,64 @@
+"""The second stage of text-to-image search: the nearest images are ordered anew (IRM, appendix D.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from instructions.errors import InputError
+from omnireid.interfaces import PairScorer, PairStates
+from omnireid.metrics import Distances, Given, nearest_exactly
+
+
+@dataclass(frozen=True, eq=False)
+class ReScorer:
+    """Scores each text with its nearest images, and ranks those by the scores before all others.
+
+    The others keep their cosine distances, so that the tail has an order of its own and no constant fills it.
+    Equal pair scores stay in cosine order.
+    """
+
+    scorer: PairScorer
+    query: PairStates  # of every text of the split
+    gallery: PairStates  # of every image of the split
+    top: int  # images scored again for each text; all where the gallery has fewer
+    batch_size: int  # pairs at a time
+
+    def apply(
+        self, distances: Distances, query_rows: Int[np.ndarray, " B"], gallery_rows: Int[np.ndarray, " g"]
+    ) -> Given:
+        """Distances in the new order.
+
+        Args:
+            distances: Minus cosine similarities of a block of texts.
+            query_rows: The block's texts, as rows of the split.
+            gallery_rows: The images searched, as rows of the split.
+
+        Raises:
+            InputError: A score is not finite.
+        """
+        values = np.array(distances.values)
+        nearest = np.stack([nearest_exactly(distances, row, self.top) for row in range(len(values))])
+        scores = self._scores(query_rows, gallery_rows[nearest])
+        if not np.isfinite(scores).all():
+            raise InputError("the matching scores hold NaN or infinity; a ranking needs finite numbers")
+        order = np.take_along_axis(nearest, np.argsort(-scores, axis=1, kind="stable"), axis=1)
+        # Minus a cosine is at least -1, so whole numbers below -1 come first and tie with nothing.
+        places = np.arange(-order.shape[1] - 1, -1, dtype=values.dtype)
+        np.put_along_axis(values, order, places[None, :], axis=1)
+        return Given(values)
+
+    def _scores(
+        self, query_rows: Int[np.ndarray, " B"], images: Int[np.ndarray, "B k"]
+    ) -> Float[np.ndarray, "B k"]:
+        pairs = torch.from_numpy(np.stack([np.repeat(query_rows, images.shape[1]), images.ravel()]))
+        scores = []
+        with torch.no_grad():
+            for first in range(0, pairs.shape[1], self.batch_size):
+                text, image = pairs[:, first : first + self.batch_size]
+                score = self.scorer.score_pairs(self.query.take(text), self.gallery.take(image))
+                scores.append(score.float().cpu())
+        return torch.cat(scores).reshape(images.shape).double().numpy()

@@ -1,0 +1,78 @@
+"""The nouns of the benchmark: one annotated image, one split, and the label arrays that protocols read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int
+
+Modality = Literal["rgb", "ir"]
+MODALITIES: tuple[Modality, ...] = ("rgb", "ir")
+UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One annotated image.
+
+    ``image`` and ``clothes`` are paths that can be opened as they stand. ``camid`` is zero-based; -1 on the
+    query side and -2 on the gallery side where a data set has no cameras, so that nothing is ever junk
+    (OmniReID lists). ``clothes_id`` is unique over the whole data set (never only within a person), or
+    ``UNKNOWN``. ``captions`` describe this image; ``clothes`` is the picture that instructs it: a shop
+    template for a query, its own crop for a gallery image.
+    """
+
+    image: str
+    pid: int
+    camid: int
+    clothes_id: int = UNKNOWN
+    modality: Modality = "rgb"
+    captions: tuple[str, ...] = ()
+    clothes: str | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """A data set as one task uses it; ``train`` may be empty (test-only sets), so may the other two."""
+
+    name: str
+    train: tuple[Record, ...] = ()
+    query: tuple[Record, ...] = ()
+    gallery: tuple[Record, ...] = ()
+    notes: tuple[str, ...] = field(default=())  # what a reader wants said aloud: variants, tolerated quirks
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a protocol may know about one side of a search: integer arrays, one row an image."""
+
+    pids: Int[np.ndarray, " N"]
+    camids: Int[np.ndarray, " N"]
+    clothes_ids: Int[np.ndarray, " N"] | None = None
+    modalities: Int[np.ndarray, " N"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.pids)
+
+    def take(self, rows: Int[np.ndarray, " M"]) -> Labels:
+        """The same labels for some rows, in the order given."""
+        return Labels(
+            pids=self.pids[rows],
+            camids=self.camids[rows],
+            clothes_ids=None if self.clothes_ids is None else self.clothes_ids[rows],
+            modalities=None if self.modalities is None else self.modalities[rows],
+        )
+
+
+def labels_of(records: Sequence[Record]) -> Labels:
+    """Label arrays of records; clothes ids are None when no record has one."""
+    clothes_ids = np.array([record.clothes_id for record in records], dtype=np.int64)
+    return Labels(
+        pids=np.array([record.pid for record in records], dtype=np.int64),
+        camids=np.array([record.camid for record in records], dtype=np.int64),
+        clothes_ids=None if (clothes_ids == UNKNOWN).all() else clothes_ids,
+        modalities=np.array([MODALITIES.index(record.modality) for record in records], dtype=np.int64),
+    )

@@ -1,0 +1,166 @@
+"""A report: evaluations with where they come from, as one JSON file and as the rows of a table."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from instructions.errors import InputError
+from omnireid.evaluation import Evaluation
+from omnireid.protocols import PROTOCOLS
+
+FORMAT = "instruct-reid report"
+VERSION = 1
+COLUMNS = (
+    "task",
+    "data set",
+    "protocol",
+    "query asks",
+    "gallery has",
+    "mAP",
+    "R1",
+    "R5",
+    "R10",
+    "mINP",
+    "chance mAP",
+    "queries",
+    "gallery",
+)
+Fact = str | int | float | bool | None
+_ARRAYS = {"cmc": np.float64, "average_precision": np.float64, "shown": np.int64, "shown_right": np.bool_}
+
+
+def machine() -> dict[str, Fact]:
+    """What this process runs on, for a report's provenance."""
+    return {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+    }
+
+
+@dataclass(frozen=True)
+class Report:
+    """Evaluations in the order of their table rows, and their provenance.
+
+    ``provenance`` names what made the numbers: the callers' config hash, seed, commit and time, and
+    ``machine()``.
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    provenance: Mapping[str, Fact] = field(default_factory=dict)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Cells under COLUMNS, one row an evaluation; scores in percent."""
+        return [_cells(evaluation) for evaluation in self.evaluations]
+
+    def markdown(self) -> str:
+        """The table, and below it the rule of each protocol in it, so that no number stands without one."""
+        table = [f"| {' | '.join(row)} |" for row in (COLUMNS, ["---"] * len(COLUMNS), *self.rows())]
+        names = dict.fromkeys(evaluation.protocol for evaluation in self.evaluations)
+        rules = [f"- {PROTOCOLS[name].title}: {PROTOCOLS[name].description}" for name in names]
+        return "\n".join([*table, "", *rules]) + "\n"
+
+    def to_json(self) -> str:
+        """The whole report; what is not a number is null."""
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "provenance": dict(self.provenance),
+            "evaluations": [_to_dict(evaluation) for evaluation in self.evaluations],
+        }
+        return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the JSON file, whole or not at all."""
+        temporary = path.with_name(f".{path.name}.part")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(self.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    @staticmethod
+    def read(path: Path) -> Report:
+        """A report that ``write`` wrote.
+
+        Raises:
+            InputError: The file is not a report, or one of a newer version.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, FileNotFoundError) as error:
+            raise InputError(f"{path} is not a report: {error}") from None
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise InputError(f"{path} is not a report: it does not say {FORMAT!r}")
+        if content.get("version") != VERSION:
+            raise InputError(
+                f"{path} is a report of version {content.get('version')!r}; this program reads {VERSION}"
+            )
+        evaluations = tuple(_from_dict(part) for part in content["evaluations"])
+        return Report(evaluations, content["provenance"])
+
+
+def percent(share: float, deviation: float | None = None) -> str:
+    """A share as percent with one decimal, with its deviation where there is one; a dash where it is nan.
+
+    >>> percent(0.6666), percent(0.5, 0.0123), percent(float("nan"))
+    ('66.7', '50.0 ± 1.2', '–')
+    """
+    if math.isnan(share):
+        return "–"
+    return f"{100 * share:.1f}" + (f" ± {100 * deviation:.1f}" if deviation is not None else "")
+
+
+def _cells(evaluation: Evaluation) -> tuple[str, ...]:
+    drawn = evaluation.num_trials > 1
+    return (
+        evaluation.task,
+        evaluation.dataset,
+        evaluation.title,
+        evaluation.query_asked or "–",
+        evaluation.gallery_asked or "–",
+        percent(evaluation.mean_ap, evaluation.mean_ap_std if drawn else None),
+        percent(evaluation.rank_1, evaluation.rank_1_std if drawn else None),
+        percent(evaluation.rank_5),
+        percent(evaluation.rank_10),
+        percent(evaluation.mean_inp),
+        percent(evaluation.chance_ap),
+        f"{evaluation.num_valid_queries} of {evaluation.num_query}",
+        str(evaluation.num_gallery),
+    )
+
+
+def _to_dict(evaluation: Evaluation) -> dict[str, Any]:
+    return {part.name: _plain(getattr(evaluation, part.name)) for part in fields(evaluation)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return [_plain(part) for part in value.tolist()]
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _from_dict(content: Mapping[str, Any]) -> Evaluation:
+    known = {part.name for part in fields(Evaluation)}
+    if set(content) != known:
+        raise InputError(
+            f"an evaluation of the report lacks or exceeds the fields {sorted(known ^ set(content))}"
+        )
+    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in content.items()}
+    for name, dtype in _ARRAYS.items():
+        values[name] = np.array([math.nan if part is None else part for part in content[name]], dtype=dtype)
+    return Evaluation(**values)

@@ -1,0 +1,79 @@
+"""The two small tables that people look at: six tasks at a glance, and whether instructions are obeyed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omnireid.evaluation import Evaluation
+from omnireid.report import percent
+from omnireid.tasks import TASKS
+
+QUERY_MODES = ("right", "wrong", "none")  # how the queries of a steered row are asked, see omnireid.benchmark
+HEADLINE_COLUMNS = (
+    "task",
+    "data set",
+    "protocol",
+    "mAP",
+    "R1",
+    "R10",
+    "mAP untrained",
+    "mAP chance",
+    "queries",
+    "gallery",
+)
+STEERING_COLUMNS = (
+    "task",
+    "gallery carries",
+    "judged",
+    "right",
+    "somebody else's",
+    "none",
+    "right − wrong",
+    "right − none",
+)
+NUM_TEXT_COLUMNS = 3  # of both tables; the others are numbers
+
+
+def headlines(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """The first evaluation of every task and data set: the one its row is named after."""
+    first: dict[tuple[str, str], Evaluation] = {}
+    for scored in evaluations:
+        first.setdefault((scored.task, scored.dataset), scored)
+    return list(first.values())
+
+
+def headline_rows(
+    evaluations: Sequence[Evaluation], untrained: Sequence[Evaluation] = ()
+) -> list[tuple[str, ...]]:
+    """Cells under HEADLINE_COLUMNS, one row a task and data set; scores in percent."""
+    before = {(scored.task, scored.dataset): scored.mean_ap for scored in headlines(untrained)}
+    return [
+        (
+            f"{TASKS[scored.task].title} ({scored.task})",
+            scored.dataset,
+            scored.title,
+            percent(scored.mean_ap),
+            percent(scored.rank_1),
+            percent(scored.rank_10),
+            percent(before.get((scored.task, scored.dataset), float("nan"))),
+            percent(scored.chance_ap),
+            str(scored.num_valid_queries),
+            str(scored.num_gallery),
+        )
+        for scored in headlines(evaluations)
+    ]
+
+
+def steering_rows(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
+    """Cells under STEERING_COLUMNS: mAP under three ways of asking, by gallery and by rule."""
+    found: dict[tuple[str, str, str], dict[str, float]] = {}
+    for scored in evaluations:
+        if scored.query_asked in QUERY_MODES:
+            place = (scored.task, scored.gallery_asked, scored.title)
+            found.setdefault(place, {})[scored.query_asked] = scored.mean_ap
+    rows: list[tuple[str, ...]] = []
+    for place, modes in found.items():
+        right, wrong, none = (modes[mode] for mode in QUERY_MODES)
+        differences = (f"{100 * (right - wrong):+.1f}", f"{100 * (right - none):+.1f}")
+        rows.append((*place, percent(right), percent(wrong), percent(none), *differences))
+    return rows

@@ -1,0 +1,1 @@
+"""People that nobody is, written in every data set's real layout."""

@@ -1,0 +1,101 @@
+"""Cameras of the synthetic world: each has its own place, light, colours, habits and faults."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from omnireid.synthetic.palette import RGB
+
+SCENES = (
+    "street", "park", "corridor", "shop", "plaza", "door",
+    "car_park", "platform", "crossing", "hall", "stairs", "alley",
+)  # fmt: skip
+_INDOOR = ("corridor", "door", "hall", "shop")
+_OCCLUDERS: dict[str, tuple[str, ...]] = {
+    "street": ("bin", "pole", "person", "bicycle"),
+    "park": ("bush", "bench", "bush", "pole", "person"),
+    "corridor": ("person", "trolley", "pillar"),
+    "shop": ("counter", "person", "rack"),
+    "plaza": ("pole", "person", "bush", "bin"),
+    "door": ("pillar", "person", "counter"),
+    "car_park": ("car", "pole", "car"),
+    "platform": ("pillar", "person", "bench"),
+    "crossing": ("car", "bicycle", "person"),
+    "hall": ("person", "counter", "pillar"),
+    "stairs": ("railing", "person"),
+    "alley": ("bin", "bicycle", "pole"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A fixed camera; angles in radians, blur in pixels of a picture 256 high."""
+
+    name: str
+    scene: str  # one of SCENES
+    seed: int  # of the background
+    light: tuple[float, float, float]  # the direction it comes from: right, up, towards the viewer
+    ambient: float  # share of the light that comes from everywhere
+    gains: RGB  # colour cast
+    gamma: float
+    contrast: float
+    saturation: float
+    views: tuple[float, float, float]  # how often people are seen from front, back, side
+    pitch: float  # how far the camera looks down
+    scale: float  # height of an average adult over the height of the picture
+    scale_jitter: float
+    crop_jitter: float
+    blur: tuple[float, float]
+    noise: float  # standard deviation, in [0, 1] units
+    vignette: float
+    shadow: float  # strength of the shadow on the ground
+    occluders: tuple[str, ...]
+    occlusion: float  # how often something stands in front
+    drift: float  # how much light changes from shot to shot
+    jpeg_quality: int  # applied by whoever writes the file
+    ir_gain: float
+    ir_noise: float
+
+
+def make_cameras(count: int, rng: np.random.Generator) -> tuple[Camera, ...]:
+    """Draw cameras that look at different places as long as there are places left (twelve)."""
+    order = rng.permutation(len(SCENES))
+    return tuple(_draw(SCENES[order[index % len(SCENES)]], index, rng) for index in range(count))
+
+
+def _draw(scene: str, index: int, rng: np.random.Generator) -> Camera:
+    indoor = scene in _INDOOR
+    side = rng.uniform(-0.9, 0.9)
+    up = rng.uniform(0.45, 0.9)
+    favourite = int(rng.integers(3))
+    views = np.full(3, 0.2)
+    views[favourite] += 0.4
+    warmth = rng.normal(0.05 if indoor else -0.01, 0.06)
+    tint = rng.normal(0.0, 0.025)
+    low = rng.uniform(0.0, 0.5)
+    return Camera(
+        name=f"c{index + 1}_{scene}",
+        scene=scene,
+        seed=int(rng.integers(2**31)),
+        light=(float(side), float(up), 0.75),
+        ambient=float(rng.uniform(0.5, 0.75) if indoor else rng.uniform(0.38, 0.65)),
+        gains=(float(1 + warmth), float(1 + tint), float(1 - warmth)),
+        gamma=float(rng.uniform(0.85, 1.2)),
+        contrast=float(rng.uniform(0.82, 1.12)),
+        saturation=float(rng.uniform(0.7, 1.1)),
+        views=(float(views[0]), float(views[1]), float(views[2])),
+        pitch=float(rng.uniform(0.03, 0.3)),
+        scale=float(rng.uniform(0.84, 0.93)),
+        scale_jitter=float(rng.uniform(0.02, 0.06)),
+        crop_jitter=float(rng.uniform(0.015, 0.05)),
+        blur=(float(low), float(low + rng.uniform(0.2, 0.9))),
+        noise=float(rng.uniform(0.008, 0.035)),
+        vignette=float(rng.uniform(0.0, 0.25)),
+        shadow=float(rng.uniform(0.15, 0.3) if indoor else rng.uniform(0.2, 0.5)),
+        occluders=_OCCLUDERS[scene],
+        occlusion=float(rng.uniform(0.08, 0.3)),
+        drift=float(rng.uniform(0.05, 0.16)),
+        jpeg_quality=int(rng.integers(60, 94)),
+        ir_gain=float(rng.uniform(0.8, 1.1)),
+        ir_noise=float(rng.uniform(0.015, 0.04)),
+    )

@@ -1,0 +1,57 @@
+"""What is written of a synthetic picture: descriptions (`li`), captions (`t2i`), SYNTH-PEDES fields."""
+
+import re
+
+from instructions.attributes import AttributeSet
+from instructions.sentences import SALIENT, TemplateWriter
+from omnireid.synthetic.people import Cast, Take
+
+_WRITER = TemplateWriter()
+_SAYS_LITTLE = ("agnostic", "without", "common clothing")  # nobody mentions what is not there
+_MENTIONED_ALWAYS = ("gender_code", "coat_color", "trousers_color")
+_MENTIONED_OFTEN, _MENTIONED_SELDOM = 0.8, 0.25  # what catches the eye, and the rest
+_GENDER = {"male": "man", "female": "woman"}
+
+
+def telling(attributes: AttributeSet) -> AttributeSet:
+    """The attributes worth a word: all but those that are absent, ordinary or unknown."""
+    words = attributes.to_dict()
+    return AttributeSet({name: word for name, word in words.items() if _says_something(word)})
+
+
+def _says_something(word: str) -> bool:
+    return not any(little in word for little in _SAYS_LITTLE)
+
+
+def describe(cast: Cast, take: Take) -> str:
+    """The description of a picture that names every telling attribute, as COCAS+ pictures have it."""
+    return _WRITER.write(telling(cast.attributes(take)), cast.word_rng(take, 0))
+
+
+def witness(cast: Cast, take: Take, number: int) -> str:
+    """What annotator ``number`` (from 1) writes; each leaves out some of what there is to say."""
+    assert number > 0
+    rng = cast.word_rng(take, number)
+    seen = {}
+    for name, word in telling(cast.attributes(take)).to_dict().items():
+        chance = _MENTIONED_OFTEN if name in SALIENT else _MENTIONED_SELDOM
+        if name in _MENTIONED_ALWAYS or rng.random() < chance:
+            seen[name] = word
+    return _WRITER.write(AttributeSet(seen), rng)
+
+
+def tokens(caption: str) -> list[str]:
+    """Lower-case words without punctuation: ``processed_tokens`` of CUHK-PEDES."""
+    return re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", caption.lower())
+
+
+def phrase_fields(cast: Cast, take: Take) -> str:
+    """The six fields of SYNTH-PEDES: who, hair, upper and lower clothes, shoes, what is carried."""
+    words = cast.attributes(take).to_dict()
+
+    def known(name: str) -> str:
+        return words[name] if _says_something(words[name]) else "unknown"
+
+    who = _GENDER.get(words["gender_code"], "person")
+    fields = (who, *map(known, ("hair_color", "coat_color", "trousers_color", "shoes_color", "bag_style")))
+    return ",".join(fields)

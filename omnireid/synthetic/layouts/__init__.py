@@ -1,0 +1,31 @@
+"""The on-disk layout of every data set: a function of the world that plans all its files."""
+
+from collections.abc import Callable
+
+from omnireid.synthetic.layouts import (
+    cocas,
+    cuhk03,
+    cuhk_pedes,
+    llcm,
+    ltcc,
+    market1501,
+    msmt17,
+    prcc,
+    synth_pedes,
+    vc_clothes,
+)
+from omnireid.synthetic.world import Plan, World
+
+LAYOUTS: dict[str, Callable[[World], Plan]] = {
+    "market1501": market1501.plan,
+    "msmt17": msmt17.plan,
+    "cuhk03": cuhk03.plan,
+    "prcc": prcc.plan,
+    "ltcc": ltcc.plan,
+    "vc_clothes": vc_clothes.plan,
+    "llcm": llcm.plan,
+    "cocas_real1": cocas.plan_real1,
+    "cocas_real2": cocas.plan_real2,
+    "cuhk_pedes": cuhk_pedes.plan,
+    "synth_pedes": synth_pedes.plan,
+}

@@ -1,0 +1,85 @@
+"""CUHK03 on disk: NP folders like Market-1501's, and the extracted pictures with their ``.mat`` files."""
+
+from io import BytesIO
+
+import numpy as np
+import scipy.io
+
+from omnireid.synthetic.lists import IGNORED, ListLine
+from omnireid.synthetic.people import Take
+from omnireid.synthetic.world import Draft, File, Plan, View, World
+
+NAME = "cuhk03"
+OFFICIAL = "cuhk03_1"  # what the official lists point into: detected boxes
+NUM_PAIRS = 5  # camera pairs of the campus
+MOST_SHOTS = 5  # a person has at most so many pictures a camera
+_BOXES: dict[str, View] = {"detected": "loose", "labeled": "whole"}
+_FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
+_MAT_HEADER = b"MATLAB 5.0 MAT-file Platform: synthetic OmniReID"  # scipy writes the time of day there
+
+
+def plan(world: World) -> Plan:
+    """The 767/700 protocol in small: one query for each test person and camera, the rest is gallery."""
+    draft = Draft(world, NAME)
+    counts, cast = draft.counts, draft.cast
+    assert max(counts.shots, 1 + counts.gallery_shots) <= MOST_SHOTS
+    train, test = cast.deal(1, counts.train_ids, counts.test_ids)
+    shots = {person: counts.shots for person in train} | {person: 1 + counts.gallery_shots for person in test}
+    names, labels, parts = [], [], []
+    lists: dict[str, list[str]] = {part: [] for part in _FOLDERS}
+    for label in sorted(shots):
+        extracted = _extracted_stem(label, len(shots))
+        for view in (1, 2):
+            for shot in range(shots[label]):
+                image = (view - 1) * MOST_SHOTS + shot + 1
+                part = "train" if label in train else "gallery" if shot else "query"
+                name = f"{label:04d}_c{view}_{image}.png"
+                raw = f"{extracted}_{view}_{image:02d}.png"
+                take = draft.take(label, 0, view - 1)
+                draft.shoot(take, *_files(_FOLDERS[part], name, raw))
+                lists[part].append(_line(draft, f"{OFFICIAL}/{_FOLDERS[part]}/{name}", label, take))
+                names.append(raw)
+                labels.append(label)
+                parts.append(part)
+    for part, lines in lists.items():
+        draft.write(f"datalist/{part}.txt", lines)
+    for boxes in _BOXES:
+        path = f"{draft.folder}/cuhk03/cuhk03_new_protocol_config_{boxes}.mat"
+        draft.texts[path] = protocol_file(names, labels, parts)
+    return draft.finish({part: len(lines) for part, lines in lists.items()})
+
+
+def _extracted_stem(label: int, num_labels: int) -> str:
+    """``pair_person``: labels run through the camera pairs one after the other."""
+    pair = (label - 1) * NUM_PAIRS // num_labels
+    first = -(-pair * num_labels // NUM_PAIRS)  # zero-based index of the first label of the pair
+    return f"{pair + 1}_{label - first:03d}"
+
+
+def _files(folder: str, name: str, raw: str) -> list[File]:
+    files = [File(f"{OFFICIAL}/{folder}/{name}", _BOXES["detected"])]
+    for boxes, view in _BOXES.items():
+        files.append(File(f"cuhk03-np/{boxes}/{folder}/{name}", view))
+        files.append(File(f"cuhk03/images_{boxes}/{raw}", view))
+    return files
+
+
+def _line(draft: Draft, path: str, label: int, take: Take) -> str:
+    return str(ListLine(path, IGNORED["trad"], label, draft.cast.clothes_id(label, 0), take.camera))
+
+
+def protocol_file(names: list[str], labels: list[int], parts: list[str]) -> bytes:
+    """The new-protocol ``.mat``: one-based indices of the parts; label, camera and name of every picture."""
+
+    def column(values: list[int]) -> np.ndarray:
+        return np.array(values, dtype=np.uint16)[:, None]
+
+    filelist = np.empty((len(names), 1), dtype=object)
+    filelist[:, 0] = names
+    rows = {part: [row for row, other in enumerate(parts, start=1) if other == part] for part in _FOLDERS}
+    indices = {f"{part}_idx": column(rows[part]) for part in _FOLDERS}
+    cameras = column([int(name.split("_")[2]) for name in names]).astype(np.uint8)
+    buffer = BytesIO()
+    scipy.io.savemat(buffer, {"filelist": filelist, "labels": column(labels), "camId": cameras, **indices})
+    content = buffer.getvalue()
+    return _MAT_HEADER.ljust(116, b" ") + content[116:]

@@ -1,0 +1,128 @@
+"""CUHK-PEDES on disk: pictures of several sources, two captions each, annotation file, `t2i` lists."""
+
+import json
+from dataclasses import dataclass
+
+from omnireid.synthetic.captions import tokens, witness
+from omnireid.synthetic.layouts import market1501
+from omnireid.synthetic.lists import GALLERY_KEY, ListLine, caption_file
+from omnireid.synthetic.people import Take
+from omnireid.synthetic.world import Draft, Plan, World
+
+NAME = "cuhk_pedes"
+NUM_CAPTIONS = 2
+_SOURCES = ("CUHK01", "CUHK03", "cam", "test_query", "train_query")  # by turns; "cam" is cam_a and cam_b
+_VAL_SHARE = 3  # one validation person for so many test people
+_ANGLES = (0, 45, 90, 135, 180)
+
+
+@dataclass(frozen=True)
+class _Described:
+    """One row of ``reid_raw.json``."""
+
+    split: str
+    path: str
+    pid: int
+    captions: tuple[str, ...]
+    clothes_id: int
+    market: str | None = None  # the Market-1501 test picture that this one is
+
+
+def plan(world: World) -> Plan:
+    """Train, val and test, ids from 1 on; the last training people are Market-1501 test people."""
+    draft = Draft(world, NAME)
+    counts = draft.counts
+    num_val = -(-counts.test_ids // _VAL_SHARE)
+    rows: list[_Described] = []
+    pid = 0
+    for split, num_ids, shots in (
+        ("train", counts.train_ids - counts.overlap_ids, counts.shots),
+        ("market", counts.overlap_ids, counts.shots),
+        ("val", num_val, counts.gallery_shots),
+        ("test", counts.test_ids, counts.gallery_shots),
+    ):
+        pids = range(pid + 1, pid + num_ids + 1)
+        pid += num_ids
+        rows += _from_market(draft, pids, shots) if split == "market" else _fresh(draft, split, pids, shots)
+    _write(draft, rows)
+    num = {split: sum(row.split == split for row in rows) for split in ("train", "val", "test")}
+    sizes = {
+        "train": num["train"],
+        "val": num["val"],
+        "query": NUM_CAPTIONS * num["test"],
+        "gallery": num["test"],
+    }
+    return draft.finish(sizes, {f"{draft.folder}/imgs/{row.path}": row.market for row in rows if row.market})
+
+
+def _fresh(draft: Draft, split: str, pids: range, shots: int) -> list[_Described]:
+    rows = []
+    for pid in pids:
+        for camera in draft.cast.itinerary(pid, 0, shots):
+            take = draft.take(pid, 0, camera)
+            path = _file_path(draft, take)
+            draft.shoot(take, f"imgs/{path}")
+            captions = tuple(witness(draft.cast, take, number) for number in range(1, NUM_CAPTIONS + 1))
+            rows.append(_Described(split, path, pid, captions, draft.cast.clothes_id(pid, 0)))
+    return rows
+
+
+def _from_market(draft: Draft, pids: range, shots: int) -> list[_Described]:
+    rows = []
+    cast = draft.world.casts[market1501.NAME]
+    people = sorted(market1501.gallery_takes(draft.world).items())
+    assert len(people) >= len(pids), "the preset's market1501 row has fewer test people than overlap_ids"
+    for pid, (_, pictures) in zip(pids, people, strict=False):
+        for name, take in pictures[:shots]:
+            path = f"Market/{name}"
+            draft.shoot(take, f"imgs/{path}")
+            captions = tuple(witness(cast, take, number) for number in range(1, NUM_CAPTIONS + 1))
+            market = f"market/{market1501.ROOT}/bounding_box_test/{name}"
+            rows.append(_Described("train", path, pid, captions, draft.cast.clothes_id(pid, 0), market))
+    return rows
+
+
+def _file_path(draft: Draft, take: Take) -> str:
+    """A name as the picture's source would give it."""
+    source, person, number = _SOURCES[take.person % len(_SOURCES)], take.person, take.number
+    match source:
+        case "CUHK01":
+            return f"CUHK01/{person:04d}{number + 1:03d}.png"
+        case "CUHK03":
+            return f"CUHK03/{person % 5 + 1}_{person:03d}_{number // 5 + 1}_{number + 1:02d}.png"
+        case "cam":
+            return f"cam_{'ab'[number % 2]}/{person:03d}_{_ANGLES[number // 2 % len(_ANGLES)]}.bmp"
+        case _:
+            scene = int(draft.cast.rng("name", person).integers(1, 18_000)) + number
+            return f"{source}/p{person}_s{scene}.jpg"
+
+
+def _write(draft: Draft, rows: list[_Described]) -> None:
+    """The raw annotation has everybody; the official training list leaves out who is in another test set."""
+    items = [
+        {
+            "split": row.split,
+            "captions": list(row.captions),
+            "file_path": row.path,
+            "processed_tokens": [tokens(caption) for caption in row.captions],
+            "id": row.pid,
+        }
+        for row in rows
+    ]
+    draft.texts[f"{draft.folder}/reid_raw.json"] = (json.dumps(items) + "\n").encode("ascii")
+    captions = {GALLERY_KEY: "an image"}
+    lists: dict[str, list[str]] = {"train": [], "query": [], "gallery": []}
+    for row in rows:
+        if row.market or row.split == "val":
+            continue
+        stem, suffix = row.path.replace("/", "_").rsplit(".", 1)
+        for number, caption in enumerate(row.captions):
+            key = f"{stem}_{number}.{suffix}"
+            captions[key] = caption
+            part = "train" if row.split == "train" else "query"
+            lists[part].append(str(ListLine(f"imgs/{row.path}", key, row.pid, row.clothes_id)))
+        if row.split == "test":
+            lists["gallery"].append(str(ListLine(f"imgs/{row.path}", GALLERY_KEY, row.pid, row.clothes_id)))
+    draft.texts[f"{draft.folder}/caption_t2i_v2.json"] = caption_file(captions)
+    for part, lines in lists.items():
+        draft.write(f"{part}_t2i_v2.txt", lines)

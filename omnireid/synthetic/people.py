@@ -1,0 +1,127 @@
+"""The people of one data set; every draw has its own random stream, so none depends on another."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Literal, get_args
+
+import numpy as np
+
+from instructions.attributes import AttributeSet
+from omnireid.records import Modality
+from omnireid.synthetic.camera import Camera, make_cameras
+from omnireid.synthetic.describe import attributes_of
+from omnireid.synthetic.identity import Identity
+from omnireid.synthetic.outfit import Outfit
+from omnireid.synthetic.shot import Shot
+from omnireid.synthetic.sites import SITES
+
+MAX_OUTFITS = 3
+Stream = Literal[
+    "identity",
+    "outfit",
+    "shot",
+    "template",
+    "caption",
+    "itinerary",
+    "split",
+    "name",
+    "box",
+    "cameras",
+    "target",
+]
+_STREAMS: tuple[Stream, ...] = get_args(Stream)  # the order keys the streams: append only
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One press of the shutter: who, in which outfit, before which camera, for which time."""
+
+    dataset: str
+    person: int  # number in the cast; the published pid may be another
+    outfit: int
+    camera: int  # zero-based
+    number: int  # counts all pictures of the person, over outfits, cameras and splits
+    modality: Modality = "rgb"
+
+
+class Cast:
+    """Who appears in one data set, what they wear, where they pass; a pure function of (seed, data set)."""
+
+    def __init__(self, dataset: str, seed: int) -> None:
+        self.site = SITES[dataset]
+        self.seed = seed
+        self.cameras: tuple[Camera, ...] = make_cameras(self.site.num_cameras, self.rng("cameras"))
+
+    def rng(self, stream: Stream, *key: int) -> np.random.Generator:
+        """The generator of one thing: a stream, and the numbers of the person, picture or outfit."""
+        return np.random.default_rng([self.seed, self.site.number, _STREAMS.index(stream), *key])
+
+    def identity(self, person: int) -> Identity:
+        """Who the person is."""
+        return _identity(self, person)
+
+    def outfit(self, person: int, outfit: int) -> Outfit:
+        """What the person wears; no two outfits of one person have a coat of the same colour word."""
+        return _outfit(self, person, outfit)
+
+    def shot(self, take: Take) -> Shot:
+        """The moment of a picture."""
+        rng = self.rng("shot", take.person, take.number)
+        return Shot.draw(rng, self.cameras[take.camera], self.identity(take.person))
+
+    def attributes(self, take: Take) -> AttributeSet:
+        """All that table 7 can say of a picture."""
+        return _attributes(self, take)
+
+    def word_rng(self, take: Take, caption: int) -> random.Random:
+        """The generator of one caption of a picture."""
+        return random.Random(int(self.rng("caption", take.person, take.number, caption).integers(2**63)))
+
+    def clothes_id(self, person: int, outfit: int) -> int:
+        """A number that no other outfit of the data set has."""
+        assert outfit < MAX_OUTFITS
+        return person * MAX_OUTFITS + outfit
+
+    def itinerary(
+        self, person: int, outfit: int, count: int, cameras: tuple[int, ...] | None = None
+    ) -> list[int]:
+        """Which cameras see the person in the outfit: ``count`` of ``cameras``, ascending."""
+        choice = np.arange(self.site.num_cameras) if cameras is None else np.array(cameras)
+        drawn = self.rng("itinerary", person, outfit).permutation(choice)[:count]
+        return sorted(int(camera) for camera in drawn)
+
+    def deal(self, first: int, *sizes: int) -> list[list[int]]:
+        """Deal the numbers from ``first`` on into groups of these sizes, mixed as in the published splits."""
+        order = self.rng("split").permutation(np.arange(first, first + sum(sizes)))
+        bounds = np.cumsum((0, *sizes))
+        return [sorted(map(int, order[start:stop])) for start, stop in pairwise(bounds)]
+
+
+def num_outfits(person: int, most: int) -> int:
+    """How many outfits a person has: 1 or 2 where that is the most, else 2 and 3 by turns."""
+    return most if most < MAX_OUTFITS else 2 + person % 2
+
+
+@lru_cache(maxsize=512)
+def _identity(cast: Cast, person: int) -> Identity:
+    return Identity.draw(cast.rng("identity", person))
+
+
+@lru_cache(maxsize=1024)
+def _outfit(cast: Cast, person: int, outfit: int) -> Outfit:
+    taken = {cast.outfit(person, other).coat_color for other in range(outfit)}
+    rng = cast.rng("outfit", person, outfit)
+    while True:  # eight colours, at most two of them taken: ends soon
+        drawn = Outfit.draw(rng, cast.identity(person))
+        if drawn.coat_color not in taken:
+            return drawn
+
+
+@lru_cache(maxsize=16)
+def _attributes(cast: Cast, take: Take) -> AttributeSet:
+    identity, outfit = cast.identity(take.person), cast.outfit(take.person, take.outfit)
+    return attributes_of(identity, outfit, cast.shot(take))

@@ -1,0 +1,125 @@
+"""From a planned picture to the bytes of its files: render once, cut the views, encode with Pillow only."""
+
+from dataclasses import replace
+from io import BytesIO
+from pathlib import PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from omnireid.synthetic.clothes import crop_clothes, render_template
+from omnireid.synthetic.outfit import Outfit
+from omnireid.synthetic.people import Take
+from omnireid.synthetic.render import Rendering, render_person
+from omnireid.synthetic.world import Picture, View, World
+
+Pixels = np.ndarray  # (H W 3) uint8
+
+_TEMPLATE_QUALITY = 92
+_LOOSE = 0.09  # how far a detector's box misses each edge, share of the side, at most
+_CUT = (0.45, 0.75)  # share of each side that a badly cut box keeps
+
+
+def develop(world: World, picture: Picture) -> list[tuple[str, bytes]]:
+    """Path and content of every file of a picture; views that share a path's kind are encoded once."""
+    take = picture.take
+    cast = world.casts[take.dataset]
+    rendering = _render(world, take) if picture.shows_person else None
+    encoded: dict[tuple[View, str], bytes] = {}
+    for file in picture.files:
+        kind = (file.view, PurePosixPath(file.path).suffix)
+        if kind not in encoded:
+            pixels = _view(world, take, rendering, file.view)
+            quality = cast.cameras[take.camera].jpeg_quality if rendering else _TEMPLATE_QUALITY
+            encoded[kind] = encode(pixels, kind[1], quality)
+    return [(file.path, encoded[file.view, PurePosixPath(file.path).suffix]) for file in picture.files]
+
+
+def encode(pixels: Pixels, suffix: str, quality: int) -> bytes:
+    """An image file; always by Pillow, so that its bytes do not depend on what else is installed."""
+    buffer = BytesIO()
+    match suffix:
+        case ".jpg":
+            Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+        case ".png":
+            Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+        case ".bmp":
+            Image.fromarray(pixels).save(buffer, "BMP")
+        case _:
+            raise ValueError(f"no encoder for {suffix!r}")
+    return buffer.getvalue()
+
+
+def _render(world: World, take: Take) -> Rendering:
+    cast = world.casts[take.dataset]
+    height, width = world.image_size(take.dataset)
+    return render_person(
+        cast.identity(take.person),
+        cast.outfit(take.person, take.outfit),
+        cast.cameras[take.camera],
+        cast.shot(take),
+        height=height,
+        width=width,
+        modality=take.modality,
+    )
+
+
+def _view(world: World, take: Take, rendering: Rendering | None, view: View) -> Pixels:
+    cast, side = world.casts[take.dataset], world.preset.clothes_size
+    match view:
+        case "template":
+            outfit = cast.outfit(take.person, take.outfit)
+            return render_template(outfit, cast.rng("template", take.person, take.outfit), size=side)
+        case "white_shirt":
+            return render_template(white_shirt(), np.random.default_rng(0), size=side)
+    assert rendering is not None, f"{view} of a picture without a person"
+    match view:
+        case "clothes":
+            return crop_clothes(rendering, side)
+        case "loose" | "cut":
+            return _recut(rendering.image, cast.rng("box", take.person, take.number), view)
+        case _:
+            return rendering.image
+
+
+def _recut(image: Pixels, rng: np.random.Generator, view: View) -> Pixels:
+    """The same scene in a worse box, as large as before; what lies outside repeats the border."""
+    height, width = image.shape[:2]
+    if view == "loose":
+        left, top, right, bottom = np.array((0, 0, 1, 1)) + rng.uniform(-_LOOSE, _LOOSE, size=4)
+    else:
+        keep_x, keep_y = rng.uniform(*_CUT, size=2)
+        left, top = rng.uniform(0, 1 - keep_x), rng.uniform(0, 1 - keep_y)
+        right, bottom = left + keep_x, top + keep_y
+    margin_y, margin_x = int(np.ceil(_LOOSE * height)), int(np.ceil(_LOOSE * width))
+    padded = np.pad(image, ((margin_y, margin_y), (margin_x, margin_x), (0, 0)), mode="edge")
+    box = (
+        margin_x + left * width,
+        margin_y + top * height,
+        margin_x + right * width,
+        margin_y + bottom * height,
+    )
+    return np.asarray(Image.fromarray(padded).resize((width, height), Image.Resampling.BILINEAR, box=box))
+
+
+def white_shirt() -> Outfit:
+    """The neutral garment that the official lists name where no clothes are asked for."""
+    white = (0.94, 0.94, 0.93)
+    return replace(
+        Outfit.draw(np.random.default_rng(0)),
+        coat_color="white",
+        coat=white,
+        accent=white,
+        inner=white,
+        coat_style="shirt",
+        coat_length="short sleeve coat",
+        coat_material="cotton",
+        pattern="plain",
+        closure="buttons",
+        collar="fold",
+        tie=None,
+        fit=1.0,
+        hem=0.5,
+        uniform="common clothing",
+        seed=0,
+    )

@@ -1,0 +1,121 @@
+"""A planned tree: which picture goes into which files, and every text file, before anything is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from omnireid.synthetic.people import Cast, Take
+from omnireid.synthetic.presets import Counts, Preset
+from omnireid.synthetic.sites import SITES
+
+# What of a take a file shows: the whole box, the loose box of a detector, a badly cut box, the own clothes,
+# a shop photo of the outfit's upper clothes, or the white shirt that the official lists of `cc` name.
+View = Literal["whole", "loose", "cut", "clothes", "template", "white_shirt"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One image file: its path from the root of the tree, and what it shows."""
+
+    path: str
+    view: View = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One take and all the files made of it: rendered once, written several times."""
+
+    take: Take
+    files: tuple[File, ...]
+
+    @property
+    def shows_person(self) -> bool:
+        """Whether a person is in it; else it is a picture of clothes only."""
+        return any(file.view in ("whole", "loose", "cut") for file in self.files)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One data set on paper."""
+
+    dataset: str
+    pictures: tuple[Picture, ...]
+    texts: dict[str, bytes]  # path from the root of the tree to content
+    summary: dict[str, int]  # what the manifest and the summary table say of it
+    overlaps: dict[str, str] = field(
+        default_factory=dict
+    )  # file that is, byte for byte, a test file elsewhere
+
+
+@dataclass(frozen=True)
+class World:
+    """A preset under a seed: all there is to know of a synthetic benchmark."""
+
+    preset: Preset
+    seed: int
+
+    @cached_property
+    def casts(self) -> dict[str, Cast]:
+        """The people of each data set; different data sets have different people."""
+        return {name: Cast(name, self.seed) for name in SITES}
+
+    def counts(self, dataset: str) -> Counts:
+        """The row of the preset's table."""
+        return self.preset.counts[dataset]
+
+    def image_size(self, dataset: str) -> tuple[int, int]:
+        """Height and width of the pictures of a data set."""
+        return self.preset.image_size or SITES[dataset].image_size
+
+
+@dataclass
+class Draft:
+    """A plan in the making; layouts fill it."""
+
+    world: World
+    dataset: str
+    pictures: list[Picture] = field(default_factory=list)
+    texts: dict[str, bytes] = field(default_factory=dict)
+    taken: dict[int, int] = field(default_factory=dict)  # pictures of each person so far
+
+    @property
+    def cast(self) -> Cast:
+        """Who appears."""
+        return self.world.casts[self.dataset]
+
+    @property
+    def counts(self) -> Counts:
+        """How many and how often."""
+        return self.world.counts(self.dataset)
+
+    @property
+    def folder(self) -> str:
+        """The data set's folder below the root."""
+        return SITES[self.dataset].folder
+
+    def take(self, person: int, outfit: int, camera: int, *, infrared: bool = False) -> Take:
+        """The next picture of a person."""
+        number = self.taken.get(person, 0)
+        self.taken[person] = number + 1
+        return Take(self.dataset, person, outfit, camera, number, "ir" if infrared else "rgb")
+
+    def shoot(self, take: Take, *files: str | File) -> None:
+        """Plan the files of a take; a bare path, from the data set's folder, shows the whole picture."""
+        placed = tuple(File(file) if isinstance(file, str) else file for file in files)
+        self.pictures.append(Picture(take, tuple(File(f"{self.folder}/{f.path}", f.view) for f in placed)))
+
+    def write(self, path: str, lines: Iterable[str]) -> None:
+        """Plan a text file, a line each, from the data set's folder."""
+        self.texts[f"{self.folder}/{path}"] = "".join(f"{line}\n" for line in lines).encode("ascii")
+
+    def finish(self, sizes: dict[str, int], overlaps: dict[str, str] | None = None) -> Plan:
+        """The plan; ``sizes`` are the pictures (for `t2i` queries: captions) of each part."""
+        paths = [file.path for picture in self.pictures for file in picture.files]
+        assert len(set(paths)) == len(paths), f"{self.dataset}: one file name for two pictures"
+        cameras = {picture.take.camera for picture in self.pictures if picture.shows_person}
+        ids = {"train_ids": self.counts.train_ids, "test_ids": self.counts.test_ids}
+        summary = {**ids, **sizes, "cameras": len(cameras)}
+        return Plan(self.dataset, tuple(self.pictures), self.texts, summary, overlaps or {})

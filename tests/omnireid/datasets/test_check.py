@@ -1,0 +1,119 @@
+"""What check_data finds in records: each fault once, a clean reading nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from omnireid.datasets import DATASETS
+from omnireid.datasets.check import Finding, Reading, examine, read_every_way
+from omnireid.datasets.counts import judge_counts, read_manifest
+from omnireid.records import Record, Split
+from omnireid.tasks import TASKS
+
+A, B, C = Record("a.jpg", 1, 0), Record("b.jpg", 2, 1), Record("c.jpg", 2, 2)
+CLEAN = Split("market1501", train=(A,), query=(B,), gallery=(C,))
+
+
+def reading(split, name="market1501", task="trad", source="lists", variant=""):
+    return Reading(DATASETS[name].card, source, TASKS[task], variant, split)
+
+
+def found(*arguments, **keywords):
+    return [(finding.severity, finding.message) for finding in examine(reading(*arguments, **keywords))]
+
+
+def test_a_clean_reading_gives_no_finding():
+    assert found(CLEAN) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "severity", "message"),
+    [
+        ({"train": (A, A)}, "problem", "1 train pictures are listed more than once"),
+        ({"train": (A, replace(B, pid=9))}, "problem", "also in the query"),
+        ({"train": (A, replace(C, pid=9))}, "problem", "also in the gallery"),
+        ({"train": (A, Record("d.jpg", 2, 0))}, "problem", "1 people are both in train and in the test"),
+        ({"gallery": (C, Record("d.jpg", -3, 0))}, "problem", "negative person number"),
+        ({"gallery": (C, Record("d.jpg", 2, 6))}, "problem", "a camera there is not (7: d.jpg)"),
+        ({"query": (B, Record("d.jpg", 5, 0))}, "warning", "1 query people are not in the gallery"),
+        ({"gallery": (C, B)}, "warning", "1 query pictures are also in the gallery"),
+    ],
+)
+def test_each_fault_is_found(change, severity, message):
+    (finding,) = found(replace(CLEAN, **change))
+    assert finding[0] == severity and message in finding[1]
+
+
+def test_no_camera_is_not_a_wrong_camera():
+    sides = {"query": (replace(B, camid=-1),), "gallery": (replace(C, camid=-2),)}
+    assert found(replace(CLEAN, **sides)) == []
+
+
+def test_a_query_without_instruction_is_a_problem_and_a_gallery_without_one_is_not():
+    messages = found(replace(CLEAN, train=()), "cocas_real2", "li")
+    assert [severity for severity, _ in messages] == ["problem", "warning"]
+    messages = found(replace(CLEAN, train=()), "cocas_real2", "ctcc")
+    assert ["clothes picture" in message for _, message in messages] == [True, True]
+
+
+def test_text_queries_repeat_their_picture_and_find_it_and_their_gallery_is_silent():
+    query = (replace(B, captions=("one",)), replace(B, captions=("two",)))
+    split = Split("cuhk_pedes", query=query, gallery=(replace(B, camid=-2),))
+    assert found(split, "cuhk_pedes", "t2i") == []
+    assert found(replace(split, train=(A,)), "cuhk_pedes", "t2i")[0][1].endswith(
+        "have no caption, e.g. a.jpg"
+    )
+
+
+@pytest.mark.parametrize("name", list(DATASETS))
+def test_every_test_tree_is_read_in_every_way_without_a_problem(name, make):
+    outcomes = list(read_every_way(name, make(name), named=False))
+    assert outcomes and all(isinstance(outcome, Reading) for outcome in outcomes)
+    findings = [finding for outcome in outcomes for finding in examine(outcome)]
+    assert [finding for finding in findings if finding.severity == "problem"] == []
+
+
+def test_a_root_that_is_the_data_set_counts_only_when_it_is_named(make):
+    own = make("market1501") / "market/Market-1501"
+    assert list(read_every_way("market1501", own, named=False)) == []
+    assert len(list(read_every_way("market1501", own, named=True))) == 1
+
+
+def test_a_list_that_cannot_be_read_is_a_problem_and_the_rest_is_read(make, write_lists):
+    root = make("market1501", under="lists")
+    write_lists("market/datalist", train="three columns only\n")
+    raw, broken = read_every_way("market1501", root, named=False)
+    assert isinstance(raw, Reading) and raw.source == "raw"
+    assert isinstance(broken, Finding) and "train.txt:1" in broken.message
+
+
+def test_counts_are_judged_by_the_card():
+    messages = [f.message for f in judge_counts([reading(replace(CLEAN, gallery=()), source="raw")], None)]
+    assert "1 train records of 1 people, published are 12936 of 751 people" in messages[0]
+    assert messages[2].endswith("the gallery part is empty")
+
+
+def test_a_part_that_a_list_does_not_offer_is_not_missed():
+    split = Split("cocas_real1", train=(A,))
+    messages = [f.message for f in judge_counts([reading(split, "cocas_real1", "ctcc")], None)]
+    assert len(messages) == 1 and "train records" in messages[0]
+
+
+def test_a_drawn_tree_is_judged_by_its_manifest(tmp_path):
+    (tmp_path / "synthetic.json").write_text(
+        '{"datasets": {"market1501": {"train": 1, "query": 1, "gallery": 4}}}'
+    )
+    manifest = read_manifest(tmp_path)
+    plain = reading(CLEAN, source="raw")
+    with_junk = reading(replace(CLEAN, notes=("3 junk pictures (pid -1) left out",)), source="raw")
+    assert [f.message for f in judge_counts([plain], manifest)] == [
+        "raw trad: 1 gallery records, the tree was drawn with 4"
+    ]
+    assert list(judge_counts([with_junk], manifest)) == []
+
+
+def test_a_tree_without_manifest_is_real_and_a_broken_manifest_is_refused(tmp_path):
+    assert read_manifest(tmp_path) is None
+    (tmp_path / "synthetic.json").write_text("[]")
+    with pytest.raises(ValueError, match="is not a manifest"):
+        read_manifest(tmp_path)

@@ -1,0 +1,95 @@
+"""load_split: the one door, and where it reads from when nothing is said."""
+
+import pytest
+
+from instructions.errors import InputError
+from omnireid.datasets import DATASETS, load_split
+from omnireid.datasets.datalists import FIRST_LIST_PID
+from omnireid.datasets.list_table import LISTS
+
+RAW = [(name, task) for name, entry in DATASETS.items() for task in entry.raw_tasks]
+
+
+@pytest.mark.parametrize(("name", "task"), RAW)
+def test_the_raw_layout_is_read_through_the_door(name, task, make):
+    root = make(name)
+    assert load_split(root, name, task) == DATASETS[name].read(root)
+    assert load_split(str(root), name, task, source="raw") == DATASETS[name].read(root)
+
+
+def test_auto_prefers_the_raw_layout_for_sentences(make, write_lists):
+    root = make("market1501", under="lists")
+    write_lists("market/datalist", train="a.jpg x 1 1\n")
+    assert len(load_split(root, "market1501", "trad").train) == 3
+    assert load_split(root, "market1501", "trad", source="lists").train[0].pid == FIRST_LIST_PID
+
+
+def test_auto_takes_the_lists_where_there_is_no_raw_layout(write_lists):
+    root = write_lists("market/datalist", train="a.jpg x 1 1\n")
+    assert len(load_split(root, "market1501", "trad").train) == 1
+
+
+def test_auto_prefers_the_lists_for_clothes_pictures_and_falls_back(make, write_lists):
+    root = make("cocas_real2", under="lists")
+    assert load_split(root, "cocas_real2", "ctcc").gallery[0].clothes is None
+    write_lists("real2/datalist", query="a.jpg t.jpg 1 1\n", gallery="b.jpg crop.jpg 1 1\n")
+    assert load_split(root, "cocas_real2", "ctcc").gallery[0].clothes == f"{root}/real2/crop.jpg"
+
+
+def test_a_variant_that_only_the_raw_layout_has_is_read_there(make, write_lists):
+    root = make("msmt17", under="lists")
+    write_lists("msmt/datalist", train="a.jpg x 1 1\n")
+    assert len(load_split(root, "msmt17", "trad", "train_val").train) == 3
+    with pytest.raises(InputError, match="do not hold variant 'train_val'"):
+        load_split(root, "msmt17", "trad", "train_val", source="lists")
+
+
+def test_the_option_to_keep_the_clothes_picture_goes_through(write_lists):
+    root = write_lists("ltcc/datalist", train="a.png white_shirt.jpg 1 1\n")
+    split = load_split(root, "ltcc", "cc", source="lists", keep_clothes_image=True)
+    assert split.train[0].clothes == f"{root}/ltcc/white_shirt.jpg"
+
+
+def test_a_task_that_the_data_set_does_not_offer_is_refused_with_those_it_does(make):
+    with pytest.raises(InputError, match="market1501 has no task 'vi'; it offers: trad"):
+        load_split(make("market1501"), "market1501", "vi")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("markte1501", "trad"), "did you mean 'market1501'"),
+        (("market1501", "tradd"), "did you mean 'trad'"),
+        (("market1501", "trad", "v2"), "has no variant 'v2'"),
+        (("market1501", "trad", None, "list"), "did you mean 'lists'"),
+        (("cocas_real1", "li", None, "raw"), "no li annotation; use source 'lists'"),
+        (("dukemtmc_reid", "trad"), "withdrawn"),
+    ],
+)
+def test_a_wrong_name_is_refused_with_the_way_out(make, arguments, message):
+    with pytest.raises(InputError, match=message):
+        load_split(make("market1501"), *arguments)
+
+
+@pytest.mark.parametrize("source", ["auto", "lists", "raw"])
+@pytest.mark.parametrize(("name", "task"), list(LISTS))
+def test_a_missing_root_and_an_empty_root_are_refused_in_one_sentence(tmp_path, name, task, source):
+    with pytest.raises(InputError, match="is not a folder"):
+        load_split(tmp_path / "nowhere", name, task, source=source)
+    with pytest.raises(InputError) as error:
+        load_split(tmp_path, name, task, source=source)
+    assert str(tmp_path) in str(error.value) or "use source 'lists'" in str(error.value)
+
+
+def test_auto_names_both_ways_when_neither_is_there(tmp_path):
+    with pytest.raises(InputError) as error:
+        load_split(tmp_path, "ltcc", "cc")
+    assert "LTCC_ReID" in str(error.value) and "query_general.txt with gallery_general.txt" in str(
+        error.value
+    )
+
+
+def test_folders_without_a_picture_are_refused(tmp_path):
+    (tmp_path / "Market-1501/bounding_box_train").mkdir(parents=True)
+    with pytest.raises(InputError, match="no picture of market1501 was found"):
+        load_split(tmp_path, "market1501", "trad")

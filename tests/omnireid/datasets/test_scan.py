@@ -1,0 +1,25 @@
+"""Folder scanning: sorted, pictures only."""
+
+from omnireid.datasets.scan import Dressed, image_names, is_image_name, number_outfits, subfolders
+
+
+def test_only_pictures_count_and_hidden_files_do_not():
+    assert [is_image_name(n) for n in ("a.jpg", "a.PNG", "a.jpeg", "a.bmp")] == [True] * 4
+    assert [is_image_name(n) for n in ("Thumbs.db", "._a.jpg", "a.jpg.part", ".jpg")] == [False] * 4
+
+
+def test_names_come_sorted_and_a_missing_folder_is_empty(tmp_path):
+    for name in ("b.jpg", "a.jpg", "c.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "z").mkdir()
+    (tmp_path / "y").mkdir()
+    assert image_names(tmp_path) == ["a.jpg", "b.jpg"]
+    assert subfolders(tmp_path) == ["y", "z"]
+    assert image_names(tmp_path / "no") == subfolders(tmp_path / "no") == []
+    assert image_names(tmp_path / "c.txt") == subfolders(tmp_path / "c.txt") == []
+
+
+def test_outfits_are_numbered_by_name_over_all_parts():
+    parts = [[Dressed("1", 9, 0, "9_2")], [Dressed("2", 9, 0, "9_1"), Dressed("3", 9, 1, "9_2")]]
+    (first,), (second, third) = number_outfits(parts)
+    assert (first.clothes_id, second.clothes_id, third.clothes_id) == (1, 0, 1)

@@ -1,0 +1,21 @@
+"""Streams with an address."""
+
+import itertools
+
+import numpy as np
+
+from omnireid.loading.keyed import Purpose, generator
+
+
+def test_an_address_always_gives_the_same_numbers():
+    one, two = (generator(2**63, Purpose.AUGMENTATION, stream=1, step=2, row=3).random(5) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_neighbouring_addresses_share_no_numbers():
+    grid = itertools.product((0, 1), (Purpose.INSTANCES, Purpose.INSTRUCTION), (0, 1), (0, 1, 2), (0, 1, 2))
+    streams = [
+        generator(seed, purpose, stream=stream, step=step, row=row).integers(2**63, size=50)
+        for seed, purpose, stream, step, row in grid
+    ]
+    assert len(np.unique(np.concatenate(streams))) == 72 * 50

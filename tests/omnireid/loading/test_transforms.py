@@ -1,0 +1,121 @@
+"""What is done to pixels, against torchvision with the same parameters."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms.v2 import functional as torchvision
+
+from instructions.errors import InputError
+from omnireid.loading.transforms import (
+    AUGMENTATIONS,
+    Augmentation,
+    Box,
+    EvalTransform,
+    Preprocessing,
+    TrainTransform,
+    Variation,
+    resize,
+)
+
+SMALL = Preprocessing(image_size=(64, 32), clothes_size=(16, 16))
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def chw(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image.copy()).movedim(-1, 0)
+
+
+@pytest.mark.parametrize("size", [(40, 17), (64, 32), (300, 125), (8, 600), (1, 1)])
+def test_resizing_equals_pillow_within_one_level(size):
+    image = noise(*size)
+    expected = np.asarray(Image.fromarray(image).resize((32, 64), Image.Resampling.BILINEAR))
+    assert np.abs(resize(image, (64, 32)).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_training_pixels_equal_torchvision_with_the_same_draws(seed):
+    augmentation = dataclasses.replace(AUGMENTATIONS["released"], pad=40)
+    transform = TrainTransform(SMALL, augmentation)
+    drawn = transform.draw(np.random.default_rng(seed))
+    image = noise(64, 32, seed)
+    expected = chw(image)
+    for name, amount in drawn.jitter:
+        expected = getattr(torchvision, f"adjust_{name}")(expected, amount)
+    if drawn.flip:
+        expected = torchvision.horizontal_flip(expected)
+    expected = torchvision.crop(torchvision.pad(expected, [10]), 10 - drawn.down, 10 - drawn.right, 64, 32)
+    if drawn.erased is not None:
+        box, fill = drawn.erased, torch.tensor(drawn.fill, dtype=torch.uint8)[:, None, None]
+        expected = torchvision.erase(expected, box.top, box.left, box.height, box.width, fill)
+    np.testing.assert_array_equal(transform.apply(image, drawn), expected.movedim(0, -1).numpy())
+
+
+def test_normalising_equals_torchvision():
+    pixels = torch.from_numpy(np.stack([noise(64, 32), noise(64, 32, 1)]))
+    for normalise, mean, std in (
+        (SMALL.normalise, SMALL.mean, SMALL.std),
+        (SMALL.normalise_clothes, SMALL.clothes_mean, SMALL.clothes_std),
+    ):
+        unit = torchvision.to_dtype(pixels.movedim(-1, 1), torch.float32, scale=True)
+        expected = torchvision.normalize(unit, list(mean), list(std))
+        torch.testing.assert_close(normalise(pixels), expected, atol=2e-6, rtol=0)
+        assert normalise(pixels).is_contiguous()
+
+
+def test_draws_keep_to_their_ranges_and_rates():
+    transform = TrainTransform(Preprocessing(), AUGMENTATIONS["released"])
+    rng = np.random.default_rng(0)
+    drawn = [transform.draw(rng) for _ in range(2000)]
+    assert {one.down for one in drawn} == {one.right for one in drawn} == set(range(-10, 11))
+    assert 0.45 < np.mean([one.flip for one in drawn]) < 0.55
+    assert 0.87 < np.mean([one.erased is not None for one in drawn]) < 0.93
+    boxes = [one.erased for one in drawn if one.erased is not None]
+    areas = np.array([box.height * box.width for box in boxes]) / (256 * 128)
+    assert 0.018 < areas.min() < 0.03
+    assert 0.17 < areas.max() < 0.205
+    assert all(0 <= box.top <= 256 - box.height and 0 <= box.left <= 128 - box.width for box in boxes)
+
+
+def test_the_border_scales_with_the_height():
+    drawn = [TrainTransform(SMALL).draw(np.random.default_rng(seed)) for seed in range(100)]
+    assert {one.down for one in drawn} <= set(range(-2, 3))
+
+
+def test_erasing_fills_with_the_mean_unless_told_otherwise():
+    transform = TrainTransform(SMALL)
+    image = noise(64, 32)
+    kept = image.copy()
+    variation = Variation(flip=False, down=0, right=0, erased=Box(3, 4, 5, 6), fill=(124, 116, 104))
+    varied = transform.apply(image, variation)
+    assert transform.draw(np.random.default_rng(0)).fill == (124, 116, 104)
+    assert (varied[3:8, 4:10] == (124, 116, 104)).all()
+    np.testing.assert_array_equal(image, kept)
+
+
+def test_no_augmentation_is_the_evaluation_transform():
+    images = [noise(40, 17), noise(64, 32)]
+    rngs = [np.random.default_rng(seed) for seed in (1, 2)]
+    train = TrainTransform(SMALL, AUGMENTATIONS["none"])(images, rngs)
+    torch.testing.assert_close(train, EvalTransform(SMALL)(images), atol=0, rtol=0)
+    assert EvalTransform(SMALL).clothes(images).shape == (2, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda: Preprocessing(image_size=(0, 128)), "image_size"),
+        (lambda: Preprocessing(std=(0.2, 0.0, 0.2)), "std"),
+        (lambda: Augmentation(flip=1.5), "flip"),
+        (lambda: Augmentation(pad=-1), "pad"),
+        (lambda: Augmentation(erase_area=(0.5, 0.2)), "erase_area"),
+    ],
+)
+def test_impossible_settings_are_refused(make, complaint):
+    with pytest.raises(InputError, match=complaint):
+        make()

@@ -1,0 +1,22 @@
+"""The head of a ranked list: ties go to the lower index, wherever they lie."""
+
+import numpy as np
+import pytest
+import torch
+
+from omnireid.metrics import Given, nearest, nearest_exactly
+
+
+@pytest.mark.parametrize("k", [1, 3, 8, 30])
+def test_the_head_is_that_of_a_stable_sort(k):
+    distances = np.random.default_rng(0).integers(0, 4, (50, 20)).astype(np.float32)
+    expected = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(nearest(torch.from_numpy(distances), k).numpy(), expected)
+    for row in range(50):
+        np.testing.assert_array_equal(nearest_exactly(Given(distances), row, k), expected[row])
+
+
+def test_junk_is_passed_over():
+    distances = Given(np.array([[0.1, 0.2, 0.3, 0.4]]))
+    keep = np.array([False, True, False, True])
+    assert nearest_exactly(distances, 0, 3, keep).tolist() == [1, 3]

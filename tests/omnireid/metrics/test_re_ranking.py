@@ -1,0 +1,52 @@
+"""Re-ranking against the authors' figures and a dense oracle."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from instructions.errors import InputError
+from omnireid.metrics import rank, ranking, re_rank
+from tests import reference
+
+GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "ranking.json").read_text())["rerank"]
+
+
+def test_re_ranking_gives_the_authors_figures():
+    final = re_rank(
+        torch.tensor(GOLDEN["query"]), torch.tensor(GOLDEN["gallery"]), k1=6, k2=3, lambda_value=0.3
+    )
+    np.testing.assert_allclose(final.numpy(), GOLDEN["final_dist"], rtol=0, atol=1.1e-6)
+
+
+@pytest.mark.parametrize(
+    ("k1", "k2", "weight"), [(20, 6, 0.3), (5, 1, 0.0), (7, 4, 1.0), (1, 2, 0.5), (99, 99, 0.3)]
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_re_ranking_equals_the_dense_oracle(seed, k1, k2, weight, monkeypatch):
+    monkeypatch.setattr(ranking, "CELLS", 200)
+    rng = np.random.default_rng(seed)
+    query, gallery = rng.standard_normal((9, 4)), rng.standard_normal((40, 4))
+    gallery[7] = gallery[3]  # an exact copy: ties must be broken alike
+    expected = reference.re_rank(query, gallery, k1, k2, weight)
+    final = re_rank(torch.from_numpy(query), torch.from_numpy(gallery), k1, k2, weight)
+    np.testing.assert_allclose(final.numpy(), expected, rtol=0, atol=1e-6)
+
+
+def test_neighbours_who_choose_each_other_come_nearer():
+    rng = np.random.default_rng(3)
+    pids = np.arange(120) % 12
+    centres = rng.standard_normal((12, 16))
+    pool = torch.from_numpy(centres[pids] + 0.9 * rng.standard_normal((120, 16)))
+    relevant = pids[:24, None] == pids[24:]
+    before = rank(torch.cdist(pool[:24], pool[24:]), relevant, np.ones_like(relevant))
+    after = rank(re_rank(pool[:24], pool[24:], k1=8, k2=3), relevant, np.ones_like(relevant))
+    assert after.mean_ap > before.mean_ap + 0.05
+
+
+@pytest.mark.parametrize("bad", [{"k1": 0}, {"k2": 0}, {"lambda_value": 1.5}])
+def test_parameters_out_of_range_are_refused(bad):
+    with pytest.raises(InputError, match="count from 1"):
+        re_rank(torch.ones(2, 3), torch.ones(2, 3), **bad)
