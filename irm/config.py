@@ -1,0 +1,245 @@
+"""Reads run sheets: YAML, one parent (`base:`), presets, `key.path=value` overrides; errors in a sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from instructions.errors import InputError
+from irm.schema import IRMRun
+from omnireid.datasets.dataset import near_miss
+
+# What `preset:` stands for: where paper and released code differ. A sheet that names a preset takes these
+# values over its base's; what stands beside it in the same sheet wins.
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {
+        "model": {
+            "editing": True,
+            "gate": "per_layer",
+            "tanh": False,
+            "share_kv": False,
+            "feature": "edited",
+            "normalise": True,
+            "fusion": {"streams": 1},
+            "instruction": {"freeze_text": True, "freeze_images": True},
+        },
+        "losses": {
+            "adaptive_triplet": {"mining": "all"},
+            "triplet_after_neck": False,
+            "weights": {"adaptive_triplet": 1.0, "adaptive_triplet_fused": 1.0, "contrastive": 1.0},
+        },
+    },
+    "released": {
+        "model": {
+            "editing": False,
+            "gate": "per_head",
+            "tanh": True,
+            "share_kv": True,
+            "feature": "fused",
+            "normalise": False,
+            "fusion": {"streams": 2},
+            "instruction": {"freeze_text": False, "freeze_images": False},
+        },
+        "losses": {
+            "adaptive_triplet": {"mining": "released"},
+            "triplet_after_neck": True,
+            "weights": {"adaptive_triplet": 3.0, "adaptive_triplet_fused": 3.0, "contrastive": 0.5},
+        },
+    },
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-5 is a number (YAML 1.1 reads a string) and a key said twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def read_run(path: Path, overrides: Sequence[str] = ()) -> IRMRun:
+    """Read, merge and check a run sheet.
+
+    Args:
+        path: a YAML sheet; its `base:` is relative to its own folder.
+        overrides: `key.path=value`, the value in YAML; a number counts list items (`mixture.0.weight=2`).
+
+    Raises:
+        InputError: naming the file, the dotted path of the setting, and the way out.
+    """
+    raw: dict[str, Any] = {}
+    for sheet in _with_bases(path):
+        raw = _merge(raw, PRESETS.get(str(sheet.get("preset")), {}))
+        raw = _merge(raw, sheet)
+    parsed = [_parse_override(text) for text in overrides]
+    for keys, value in sorted(
+        parsed, key=lambda item: item[0] != ["preset"]
+    ):  # a preset first, as in a sheet
+        if keys == ["preset"]:
+            raw = _merge(raw, PRESETS.get(str(value), {}))
+        _set(raw, keys, value)
+    return parse_run(raw, str(path))
+
+
+def parse_run(raw: dict[str, Any], name: str) -> IRMRun:
+    """Check a whole sheet given as plain data; `name` begins the error."""
+    try:
+        # Through JSON, because strict checking there takes a list for a tuple and nothing else loosely.
+        return IRMRun.model_validate_json(json.dumps(raw, default=str))
+    except ValidationError as error:
+        raise InputError(f"{name}: {_sentence(error)}") from None
+
+
+def dump(run: IRMRun) -> str:
+    """The resolved sheet as YAML; reading it gives the same run again."""
+    plain = run.model_dump(mode="json")
+    return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+
+
+def differences(old: IRMRun, new: IRMRun) -> dict[str, tuple[Any, Any]]:
+    """Settings that differ, by dotted path, as (old, new)."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    paths = [*before, *(path for path in after if path not in before)]
+    return {
+        path: (before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)
+    }
+
+
+def _with_bases(path: Path) -> list[dict[str, Any]]:
+    """The sheet and its ancestors, the oldest first, without their `base:`."""
+    chain: list[dict[str, Any]] = []
+    seen: list[Path] = []
+    while True:
+        if path.resolve() in seen:
+            raise InputError(f"{path}: 'base' leads back to this sheet")
+        seen.append(path.resolve())
+        sheet = _read_yaml(path)
+        base = sheet.pop("base", None)
+        chain.insert(0, sheet)
+        if base is None:
+            return chain
+        if not isinstance(base, str):
+            raise InputError(f"{path}: 'base' is {base!r}; it names one sheet, e.g. base: base.yaml")
+        path = path.parent / base
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        sheet = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise InputError(f"there is no run sheet {path.absolute()}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the run sheet {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {error}") from None
+    if not isinstance(sheet, dict) or not all(isinstance(key, str) for key in sheet):
+        raise InputError(f"{path} is not a run sheet; it should hold 'key: value' lines")
+    return sheet
+
+
+def _merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """New over old; mappings key by key, everything else (lists too) whole."""
+    merged = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _parse_override(text: str) -> tuple[list[str], Any]:
+    path, equals, value = text.partition("=")
+    if not equals or not path or "" in path.split("."):
+        raise InputError(f"{text!r} is not an override; write key.path=value, e.g. optimizer.lr=2e-5")
+    try:
+        return path.split("."), yaml.load(value, Loader=_Loader)
+    except yaml.YAMLError:
+        raise InputError(f"the value in {text!r} is not YAML; quote it, e.g. '{path}=\"...\"'") from None
+
+
+def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Put a value where the keys lead; mappings on the way are made, list items must exist."""
+    node: Any = raw
+    for depth, key in enumerate(keys):
+        place: Any = key
+        if isinstance(node, list):
+            if not key.isdecimal() or int(key) >= len(node):
+                path = ".".join(keys[:depth])
+                raise InputError(f"{path} has {len(node)} items; {path}.{key} is none of them (count from 0)")
+            place = int(key)
+        elif not isinstance(node, dict):
+            raise InputError(f"{'.'.join(keys[:depth])} is a single value; it has no {key!r}")
+        if depth == len(keys) - 1:
+            old = node[place] if isinstance(node, list) else node.get(place)
+            node[place] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        else:
+            # Copied on the way down: presets and parents stay as they are.
+            child = node[place] if isinstance(node, list) else node.get(place, {})
+            node[place] = (
+                list(child) if isinstance(child, list) else dict(child) if isinstance(child, dict) else child
+            )
+            node = node[place]
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first of pydantic's complaints, in our words, and how many more there are."""
+    first, more = error.errors()[0], error.error_count() - 1
+    path = ".".join(str(key) for key in first["loc"])
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if first["type"] == "extra_forbidden":
+        *parents, key = first["loc"]
+        known = list(_sheet_at(parents).model_fields)
+        text = f"{path} is not a setting{near_miss(str(key), known)}; known here: {', '.join(known)}"
+    elif first["type"] == "missing":
+        text = f"{path} is missing"
+    elif first["type"] == "literal_error":
+        allowed = [str(choice) for choice in re.findall(r"'([^']*)'", first["ctx"]["expected"])]
+        near = near_miss(str(first["input"]), allowed)
+        text = f"{path} is {first['input']!r}{near}; allowed: {', '.join(allowed)}"
+    elif first["type"] == "value_error":
+        text = f"{path}: {message}" if path else message
+    else:
+        text = f"{path} is {first['input']!r}; it {message}"
+    return text + (f" (and {more} more mistakes)" if more else "")
+
+
+def _sheet_at(location: Sequence[int | str]) -> type[BaseModel]:
+    """The schema class at a place in the tree."""
+    sheet: type[BaseModel] = IRMRun
+    for key in location:
+        if isinstance(key, str):
+            sheet = _sheet_in(sheet.model_fields[key].annotation)
+    return sheet
+
+
+def _sheet_in(annotation: Any) -> type[BaseModel]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(
+        _sheet_in(inner) for inner in get_args(annotation) if get_args(inner) or isinstance(inner, type)
+    )
+
+
+def _flat(node: Any, path: str = "") -> dict[str, Any]:
+    """Leaves of nested data by dotted path; an empty mapping or list is a leaf."""
+    if isinstance(node, dict | list) and node:
+        items = node.items() if isinstance(node, dict) else enumerate(node)
+        return {
+            leaf: value
+            for key, child in items
+            for leaf, value in _flat(child, f"{path}.{key}" if path else str(key)).items()
+        }
+    return {path: node}

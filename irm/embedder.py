@@ -1,0 +1,109 @@
+"""IRM as the benchmark sees a model: batches in, retrieval features out, text-image pairs scored again."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from instructions.errors import InputError
+from irm.models.irm import IRM
+from irm.models.tokens import InstructionTokens
+from omnireid.interfaces import PairStates, Side
+from omnireid.loading.batch import Batch, InstructionBatch
+from omnireid.loading.transforms import Preprocessing
+from omnireid.tasks import TASKS
+
+
+def preprocessing_of(model: IRM) -> Preprocessing:
+    """What the model expects of pictures: its sizes, and its towers' means and deviations."""
+    return Preprocessing(
+        image_size=model.image_size,
+        mean=model.image_spec.mean,
+        std=model.image_spec.std,
+        clothes_size=model.clothes_size,
+        clothes_mean=model.clothes_spec.mean,
+        clothes_std=model.clothes_spec.std,
+    )
+
+
+class IRMEmbedder:
+    """An IRM in evaluation mode behind the benchmark's two interfaces (Embedder, PairScorer)."""
+
+    def __init__(self, model: IRM) -> None:
+        self.model = model.eval()
+        self.preprocessing = preprocessing_of(model)
+
+    def view(self, domain: str) -> str:
+        """Whose batch-norm statistics judge a test domain: its own, else those of its task, else the first.
+
+        A test set without training people (COCAS+ Real2) has no statistics of its own.
+
+        Raises:
+            InputError: the model was trained for text-to-image search alone.
+        """
+        names = self.model.necks.names
+        if domain in names:
+            return domain
+        task = domain.partition("/")[0]
+        for name in names:
+            if name.partition("/")[0] == task:
+                return name
+        if not names:
+            raise InputError(
+                f"this model has no retrieval feature for {domain}: it was trained for t2i alone"
+            )
+        return names[0]
+
+    @torch.no_grad()
+    def embed(self, batch: Batch, side: Side) -> Float[Tensor, "B D"]:  # noqa: ARG002 (both sides alike)
+        """Features of a batch; unit vectors, float32 on the CPU."""
+        model = self.model
+        if TASKS[batch.task].objective == "image_text":
+            if batch.images is None:
+                assert batch.texts is not None
+                return model.embed_text(batch.texts).float().cpu()
+            return model.embed_image(batch.images).float().cpu()
+        assert batch.images is not None
+        assert batch.instruction is not None
+        output = model(batch.images.to(model.device), encode_batch(model, batch.instruction))
+        return model.retrieval_features(output, view=self.view(batch.domain)).float().cpu()
+
+    @torch.no_grad()
+    def states(self, batch: Batch, side: Side) -> PairStates:  # noqa: ARG002 (both sides alike)
+        """Features and token states of texts, or of images on their own."""
+        model = self.model
+        if batch.images is None:
+            assert batch.texts is not None
+            text = model.encode_sentences(batch.texts)
+            return PairStates(
+                model.project_text(text.pooled).float().cpu(), text.tokens.cpu(), text.mask.cpu()
+            )
+        output = model(batch.images.to(model.device))
+        tokens = model.match_tokens(output)
+        mask: Bool[Tensor, "B M"] = torch.ones(tokens.shape[:2], dtype=torch.bool)
+        return PairStates(model.project_image(output.edited).float().cpu(), tokens.cpu(), mask)
+
+    @torch.no_grad()
+    def score_pairs(self, text: PairStates, image: PairStates) -> Float[Tensor, " B"]:
+        """Logit of "matches" over "does not match" for row i of the texts with row i of the images."""
+        device = self.model.device
+        length = int(text.mask.sum(dim=1).max())  # padding beyond the longest text of the block says nothing
+        words = InstructionTokens(
+            tokens=text.tokens[:, :length].to(device),
+            mask=text.mask[:, :length].to(device),
+            pooled=text.tokens[:, 0].to(device),
+        )
+        logits = self.model.match(words, image.tokens.to(device))
+        return (logits[:, 1] - logits[:, 0]).float().cpu()
+
+
+def encode_batch(model: IRM, instruction: InstructionBatch) -> InstructionTokens:
+    """Instruction features of a batch's rows."""
+    device = model.device
+    return model.encode(
+        instruction.sentences,
+        instruction.sentence_rows.to(device),
+        None if instruction.clothes is None else instruction.clothes.to(device),
+        instruction.clothes_rows.to(device),
+    )

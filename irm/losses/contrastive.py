@@ -1,0 +1,78 @@
+"""Contrastive loss L_cl between images and descriptions that knows who is who (IRM, eq. 8; ALBEF; RaSa)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from irm.losses.precision import full_precision
+
+
+@dataclass(frozen=True)
+class ContrastiveKeys:
+    """What live features are compared with: the batch's momentum features, then a queue of older ones."""
+
+    image: Float[Tensor, "K D"]
+    text: Float[Tensor, "K D"]
+    labels: Int[Tensor, " K"]  # of a queue's empty places: an identity that nobody has
+
+
+def contrastive_loss(
+    image: Float[Tensor, "B D"],
+    text: Float[Tensor, "B D"],
+    labels: Int[Tensor, " B"],
+    *,
+    temperature: float | Float[Tensor, ""] = 0.07,
+    keys: ContrastiveKeys | None = None,
+    distillation: float = 0.0,
+    within_modality: bool = False,
+) -> Float[Tensor, ""]:
+    """Cross entropy of image against texts and text against images, all texts of a person being right.
+
+    Args:
+        image: projected image features, any norm; row i belongs to row i of ``text``.
+        text: projected text features, any norm.
+        labels: identities. Give row numbers to count only an image's own text as right (ALBEF).
+        temperature: divides the cosines.
+        keys: momentum features and queue, which take no gradient (ALBEF, RaSa); None compares the batch with
+            itself, both sides learning.
+        distillation: share of the target that comes from the momentum features' own similarities (alpha).
+        within_modality: also image against images and text against texts; only with ``keys`` (RaSa).
+
+    Raises:
+        ValueError: when ``within_modality`` or ``distillation`` come without ``keys``.
+    """
+    if keys is None and (within_modality or distillation):
+        raise ValueError("distillation and within_modality need momentum features; give keys")
+    with torch.autocast(image.device.type, enabled=False):
+        image, text = _unit(image), _unit(text)
+        if keys is None:
+            image_keys, text_keys, key_labels = image, text, labels
+        else:
+            image_keys, text_keys, key_labels = (
+                _unit(keys.image).detach(),
+                _unit(keys.text).detach(),
+                keys.labels,
+            )
+        same = (labels[:, None] == key_labels[None, :]).to(image.dtype)
+        truth = same / same.sum(dim=1, keepdim=True)
+        pairs = [(image, image_keys, text_keys), (text, text_keys, image_keys)]
+        if within_modality:
+            pairs += [(image, image_keys, image_keys), (text, text_keys, text_keys)]
+        losses = []
+        for queries, own_keys, other_keys in pairs:
+            target = truth
+            if distillation:
+                with torch.no_grad():
+                    taught = (own_keys[: len(queries)] @ other_keys.T / temperature).softmax(dim=1)
+                target = distillation * taught + (1 - distillation) * truth
+            losses.append(F.cross_entropy(queries @ other_keys.T / temperature, target))
+        return torch.stack(losses).mean()
+
+
+def _unit(features: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+    return F.normalize(full_precision(features), dim=-1)

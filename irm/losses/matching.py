@@ -1,0 +1,75 @@
+"""Matching loss L_match: does this text belong to this image, hard negatives included (IRM, eq. 8)?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from irm.losses.precision import full_precision
+
+
+@dataclass(frozen=True)
+class MatchPairs:
+    """Which text meets which image in one matching batch: true pairs first, then two false ones for each."""
+
+    text_rows: Int[Tensor, " M"]
+    image_rows: Int[Tensor, " M"]
+    matches: Bool[Tensor, " M"]
+
+
+def matching_loss(logits: Float[Tensor, "M 2"], matches: Bool[Tensor, " M"]) -> Float[Tensor, ""]:
+    """Cross entropy of (does not match, matches)."""
+    return F.cross_entropy(full_precision(logits), matches.long())
+
+
+def draw_hard_negatives(
+    similarity: Float[Tensor, "B G"],
+    labels: Int[Tensor, " B"],
+    generator: Generator,
+    *,
+    column_labels: Int[Tensor, " G"] | None = None,
+) -> Int[Tensor, " B"]:
+    """For each row a column of another person, drawn in proportion to the softmax of the similarities.
+
+    Args:
+        similarity: cosines divided by the temperature.
+        labels: identities of the rows.
+        generator: on the CPU, so that any device draws the same.
+        column_labels: identities of the columns; by default those of the rows.
+
+    Raises:
+        ValueError: when a row meets nobody but its own person.
+    """
+    column_labels = labels if column_labels is None else column_labels
+    stranger = (labels[:, None] != column_labels[None, :]).cpu()
+    if not stranger.any(dim=1).all():
+        raise ValueError("a batch for matching needs at least two people; this one has a single one")
+    scores = similarity.detach().float().cpu().masked_fill(~stranger, float("-inf"))
+    return torch.multinomial(scores.softmax(dim=1), 1, generator=generator)[:, 0].to(similarity.device)
+
+
+def match_pairs(
+    similarity: Float[Tensor, "B B"], labels: Int[Tensor, " B"], generator: Generator
+) -> MatchPairs:
+    """B true pairs, a hard image for each text, a hard text for each image.
+
+    Args:
+        similarity: of text i (rows) and image j (columns): cosines divided by the temperature.
+        labels: identities; text i belongs to image i.
+        generator: on the CPU.
+
+    Raises:
+        ValueError: when the batch holds a single person.
+    """
+    rows = torch.arange(len(labels), device=similarity.device)
+    hard_images = draw_hard_negatives(similarity, labels, generator)
+    hard_texts = draw_hard_negatives(similarity.T, labels, generator)
+    return MatchPairs(
+        text_rows=torch.cat([rows, rows, hard_texts]),
+        image_rows=torch.cat([rows, hard_images, rows]),
+        matches=torch.arange(3 * len(rows), device=similarity.device) < len(rows),
+    )

@@ -1,0 +1,124 @@
+"""The part of a run sheet that is the model and its losses (IRM, section 4); the rest is in irm/schema.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Size = tuple[Annotated[int, Field(ge=8, le=2048)], Annotated[int, Field(ge=8, le=2048)]]
+Weight = Annotated[float, Field(ge=0.0, le=1000.0)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Sheet(BaseModel):
+    """Part of a run sheet: unknown keys and silent conversions are refused, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class FusionSheet(Sheet):
+    """The cross-modal attention E_f (Sec. 4; the paper does not say how deep it is)."""
+
+    layers: int = Field(default=2, ge=1, le=12, description="released: 2 ViT blocks")
+    streams: int = Field(
+        default=1, ge=1, le=2, description="Sec. 4.4 has one F_out; released: 2, with class tokens swapped"
+    )
+
+
+class InstructionSheet(Sheet):
+    """The instruction encoder E_i (Sec. 4)."""
+
+    text: Literal["albef_base", "minilm", "tiny"] = Field(
+        default="albef_base",
+        description="Sec. 5.1: ALBEF; minilm comes as a package (the demo's); tiny: tests",
+    )
+    text_weights: str | None = Field(
+        default=None,
+        description="folder of a transformers BertModel and its tokenizer; null: the package's, or random",
+    )
+    image: str = Field(
+        default="albef_vit_base", description="tower for clothes pictures: a backbone's name or folder"
+    )
+    image_size: Size = Field(default=(128, 128), description="released: clothes pictures at 128x128")
+    freeze_text: bool = Field(
+        default=True, description="Sec. 5.2: a fixed instruction encoder is enough; released: trained"
+    )
+    freeze_images: bool = Field(default=True, description="Sec. 5.2; released: trained")
+
+
+class ModelSheet(Sheet):
+    """The network (Sec. 4.2)."""
+
+    backbone: str = Field(
+        default="pass_vit_base", description="Sec. 5.1: ViT-Base with ReID pretraining; a name or folder"
+    )
+    pretrained: bool = Field(
+        default=False, description="ours: fetch timm's published weights of a named backbone"
+    )
+    image_size: Size = Field(default=(256, 128), description="height, width (Sec. 5.1)")
+    drop_path: float = Field(default=0.1, ge=0.0, lt=1.0, description="released: 0 to 0.1, linear in depth")
+    editing: bool = Field(default=True, description="gated blocks (Sec. 4.2); released model: off")
+    gate: Literal["per_layer", "per_head"] = Field(
+        default="per_layer", description="eq. 2: g_l; released adapter: per_head"
+    )
+    tanh: bool = Field(
+        default=False, description="eq. 2 multiplies by g_l as it is; released adapter: tanh(g)"
+    )
+    share_kv: bool = Field(
+        default=False, description="eqs. 3-4: own k', v' projections; released adapter: shared"
+    )
+    fusion: FusionSheet = FusionSheet()
+    match_layers: int = Field(
+        default=6, ge=1, le=12, description="of the match head; ALBEF: BERT layers 6 to 11"
+    )
+    feature: Literal["edited", "fused", "both"] = Field(
+        default="edited", description="Sec. 4.2: F; released: F_out, twice"
+    )
+    normalise: bool = Field(default=True, description="ours: compare unit vectors; released: raw features")
+    instruction: InstructionSheet = InstructionSheet()
+
+
+class AdaptiveTripletSheet(Sheet):
+    """Eqs. 5-6."""
+
+    margin: float = Field(default=0.3, ge=0.0, le=100.0, description="m of eq. 5; released: 0.3")
+    mining: Literal["all", "released"] = Field(
+        default="all", description="eq. 5 sums over triplets; released: mined pairs"
+    )
+    squared: bool = Field(
+        default=False, description="the text of Sec. 4.3 says Euclidean, its formula squares; released: no"
+    )
+
+
+class LossWeights(Sheet):
+    """Factors of the terms of eqs. 7 and 8, which have none; fused terms are means over streams."""
+
+    identification: Weight = Field(default=1.0, description="eq. 7, on F")
+    adaptive_triplet: Weight = Field(default=1.0, description="eq. 7, on F; released: 3 (VC-Clothes: 1)")
+    identification_fused: Weight = Field(default=1.0, description="eq. 7, on F_out")
+    adaptive_triplet_fused: Weight = Field(
+        default=1.0, description="eq. 7, on F_out; released: 3 (VC-Clothes: 1)"
+    )
+    contrastive: Weight = Field(default=1.0, description="eq. 8; released: 0.5")
+    matching: Weight = Field(default=1.0, description="eq. 8; released: 1")
+
+    @model_validator(mode="after")
+    def _something_is_minimised(self) -> Self:
+        identity = self.identification + self.adaptive_triplet
+        if not identity + self.identification_fused + self.adaptive_triplet_fused:
+            raise ValueError("every term of eq. 7 has weight 0, so nothing would be learnt")
+        if not self.contrastive + self.matching:
+            raise ValueError("both terms of eq. 8 have weight 0, so nothing would be learnt")
+        return self
+
+
+class LossesSheet(Sheet):
+    """What is minimised (Sec. 4.4)."""
+
+    adaptive_triplet: AdaptiveTripletSheet = AdaptiveTripletSheet()
+    triplet_after_neck: bool = Field(
+        default=False, description="fused triplet reads normalised features; released: yes"
+    )
+    label_smoothing: Probability = Field(default=0.0, description="released: plain cross entropy")
+    weights: LossWeights = LossWeights()

@@ -1,0 +1,169 @@
+"""Backbone folders, where both papers meet: ``spec.json`` and ``weights.safetensors`` of one backbone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from irm.models.backbones import BACKBONES, backbone_spec, build_backbone
+from irm.models.staging import staged_folder
+from irm.models.tokens import resize_positions
+
+SPEC_FILE, WEIGHTS_FILE = "spec.json", "weights.safetensors"
+
+
+def save_backbone(
+    vit: VisionTransformer,
+    folder: Path,
+    *,
+    name: str,
+    overrides: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a backbone folder, whole or not at all.
+
+    Args:
+        vit: built by ``build_backbone(name, ..., **overrides)``.
+        folder: where; it must not exist.
+        name: the key of ``BACKBONES`` that it was built from.
+        overrides: what differed from that entry.
+        provenance: where the weights come from (sheet, commit, data, step); copied into ``spec.json``.
+
+    Raises:
+        ValueError: when the folder exists, or the name is unknown.
+    """
+    spec = backbone_spec(name)
+    if folder.exists():
+        raise ValueError(f"{folder} exists already; name another folder for the backbone")
+    with staged_folder(folder) as stage:
+        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in vit.state_dict().items()}
+        save_file(tensors, stage / WEIGHTS_FILE)
+        description = {
+            "backbone": name,
+            "overrides": dict(overrides or {}),
+            "image_size": list(vit.patch_embed.img_size),
+            "mean": list(spec.mean),
+            "std": list(spec.std),
+            "sha256": _sha256(stage / WEIGHTS_FILE),
+            "provenance": dict(provenance or {}),
+        }
+        (stage / SPEC_FILE).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def read_backbone_spec(folder: Path) -> dict[str, Any]:
+    """What ``spec.json`` says: backbone, overrides, image_size, mean, std, sha256, provenance.
+
+    Raises:
+        ValueError: when the file is missing, is not JSON, or lacks an entry.
+    """
+    path = folder / SPEC_FILE
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{folder} is not a backbone folder: it has no {SPEC_FILE}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    missing = {"backbone", "overrides", "image_size", "sha256"} - set(description)
+    if missing:
+        raise ValueError(f"{path} does not say {', '.join(sorted(missing))}")
+    return description
+
+
+def load_backbone(
+    source: str | Path,
+    image_size: Sequence[int] | None = None,
+    *,
+    drop_path: float = 0.0,
+    pretrained: bool = False,
+) -> VisionTransformer:
+    """A backbone from a folder of ``save_backbone``, or by name from ``BACKBONES``.
+
+    Args:
+        source: the folder, or the name.
+        image_size: height and width in pixels; by default the folder's own. Positions are resized to it.
+        drop_path: stochastic depth, as in ``build_backbone``.
+        pretrained: for a name, fetch timm's published weights from the hub; otherwise it starts at random.
+
+    Raises:
+        ValueError: when there is no such folder or name, when the weights are not the ones that ``spec.json``
+            was written for, or when a tensor is missing, unknown or misshapen.
+    """
+    folder = Path(source)
+    if str(source) in BACKBONES:
+        return build_backbone(str(source), image_size, drop_path=drop_path, pretrained=pretrained)
+    if not folder.is_dir():
+        if len(folder.parts) == 1:
+            backbone_spec(str(source))  # a single word: rather a misspelt name than a folder
+        raise ValueError(f"there is no backbone folder {folder}")
+    description = read_backbone_spec(folder)
+    weights = folder / WEIGHTS_FILE
+    if not weights.is_file():
+        raise ValueError(f"{folder} has no {WEIGHTS_FILE}")
+    if _sha256(weights) != description["sha256"]:
+        raise ValueError(
+            f"{weights} is damaged or not the file that {SPEC_FILE} was written for (its sha256 differs)"
+        )
+    height, width = image_size or description["image_size"]
+    vit = build_backbone(
+        description["backbone"], (height, width), drop_path=drop_path, **description["overrides"]
+    )
+    tensors = load_file(weights)
+    if "pos_embed" in tensors and vit.pos_embed is not None:
+        rows, columns = description["image_size"]
+        patch_height, patch_width = vit.patch_embed.patch_size
+        tensors["pos_embed"] = resize_positions(
+            tensors["pos_embed"],
+            old_grid=(rows // patch_height, columns // patch_width),
+            new_grid=vit.patch_embed.grid_size,
+            num_prefix_tokens=0 if vit.no_embed_class else vit.num_prefix_tokens,
+            mode=backbone_spec(description["backbone"]).position_resize,
+        )
+    load_tensors(vit, tensors, name=str(weights))
+    return vit
+
+
+def load_tensors(
+    module: nn.Module, tensors: Mapping[str, Tensor], *, name: str, optional: frozenset[str] = frozenset()
+) -> None:
+    """Copy tensors into a module; every one must find its place, and every place its tensor.
+
+    Args:
+        module: what is filled.
+        tensors: by the module's own keys.
+        name: what the tensors are called in an error.
+        optional: keys of the module that may stay as they are.
+
+    Raises:
+        ValueError: naming the first tensor that is missing, unknown or misshapen.
+    """
+    own = module.state_dict()
+    missing = [key for key in own if key not in tensors and key not in optional]
+    extra = [key for key in tensors if key not in own]
+    if missing:
+        raise ValueError(f"{name} has no {missing[0]!r}{_more(missing)}")
+    if extra:
+        raise ValueError(f"{name} has {extra[0]!r}, which the model has no place for{_more(extra)}")
+    for key, tensor in tensors.items():
+        if tensor.shape != own[key].shape:
+            raise ValueError(
+                f"{key!r} of {name} is {tuple(tensor.shape)}; the model wants {tuple(own[key].shape)}"
+            )
+    with torch.no_grad():
+        module.load_state_dict(dict(tensors), strict=False)
+
+
+def _more(keys: list[str]) -> str:
+    return f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,69 @@
+"""The folder of a saved IRM, local or on the hub: configuration, weights, tokenizer and a model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+
+from irm.models.staging import staged_folder
+from irm.models.tokenizer import TOKENIZER_FILES, SentenceTokenizer
+
+CARD = """---
+{{ card_data }}
+---
+
+An instruct-ReID model (IRM): one network for six person re-identification tasks, told by a sentence or a
+clothes picture what to look for. Load it with `from irm import IRM; model = IRM.from_pretrained(...)`.
+Method: He et al., Instruct-ReID, CVPR 2024. This is an independent implementation.
+"""
+
+
+class HubFolder(PyTorchModelHubMixin):
+    """Saves and loads a model that has a ``tokenizer``, whole or not at all."""
+
+    @property
+    def tokenizer(self) -> SentenceTokenizer | None:
+        """What the model reads sentences with, if it can read."""
+        raise NotImplementedError
+
+    def load_tokenizer(self, folder: Path) -> None:
+        """Attach the tokenizer in a folder."""
+        raise NotImplementedError
+
+    def save_pretrained(self, save_directory: str | Path, **hub: Any) -> str | None:
+        """Write the folder; in one that exists each file is replaced whole.
+
+        Args:
+            save_directory: where; made if it does not exist.
+            hub: ``push_to_hub``, ``repo_id`` and the other options of ``PyTorchModelHubMixin.push_to_hub``.
+        """
+        folder = Path(save_directory)
+        with staged_folder(folder) as stage:
+            super().save_pretrained(stage)
+        if hub.pop("push_to_hub", False):
+            return self.push_to_hub(hub.pop("repo_id", folder.name), **hub)
+        return None
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        super()._save_pretrained(save_directory)
+        if self.tokenizer is not None:
+            self.tokenizer.save(save_directory)
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, **arguments: Any) -> HubFolder:
+        """The hub mixin's loading, then the tokenizer from the same place."""
+        folder = Path(model_id)
+        local = folder.is_dir()
+        for name in ("config.json", "model.safetensors") if local else ():
+            if not (folder / name).is_file():
+                raise ValueError(f"{folder} holds no IRM: it has no {name}")
+        model = super()._from_pretrained(model_id=model_id, **arguments)
+        if not local:
+            options = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+            hub = {key: arguments[key] for key in options}
+            folder = Path(snapshot_download(model_id, allow_patterns=["tokenizer*", "vocab.txt"], **hub))
+        if any((folder / name).is_file() for name in TOKENIZER_FILES):
+            model.load_tokenizer(folder)
+        return model

@@ -1,0 +1,83 @@
+"""The instruction encoder E_i: sentences and clothes pictures become tokens of one width (IRM, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from irm.models.backbones import build_backbone
+from irm.models.bert import build_text, text_spec
+from irm.models.tokens import InstructionTokens, class_token, patch_tokens
+
+
+class InstructionEncoder(nn.Module):
+    """BERT layers for sentences, a vision transformer for clothes pictures."""
+
+    def __init__(
+        self,
+        *,
+        text: Mapping[str, Any],
+        image: Mapping[str, Any],
+        pooling: Literal["cls", "mean"] | None = None,
+        freeze_text: bool = True,
+        freeze_images: bool = True,
+    ) -> None:
+        """Build both towers, with random weights.
+
+        Args:
+            text: arguments of ``build_text``.
+            image: arguments of ``build_backbone``.
+            pooling: the one vector of an instruction: its first token, or the mean of words or patches; by
+                default as the sentence encoder's entry says.
+            freeze_text: the sentence tower takes no gradient and stays in evaluation mode, so that equal
+                sentences have equal features (section 5.2: a fixed encoder is enough).
+            freeze_images: the same for the picture tower.
+        """
+        super().__init__()
+        self.text = build_text(**text)
+        self.image = build_backbone(**image)
+        self.pooling = pooling or text_spec(text["name"]).pooling
+        self.freeze_text, self.freeze_images = freeze_text, freeze_images
+        same_width = self.image.embed_dim == self.text.embed_dim
+        self.image_projection = (
+            nn.Identity() if same_width else nn.Linear(self.image.embed_dim, self.text.embed_dim)
+        )
+        self.text.requires_grad_(not freeze_text)
+        self.image.requires_grad_(not freeze_images)
+        self.train(self.training)
+
+    @property
+    def embed_dim(self) -> int:
+        """Width E of instruction tokens."""
+        return self.text.embed_dim
+
+    def train(self, mode: bool = True) -> InstructionEncoder:
+        """Frozen towers stay in evaluation mode: dropout would make equal sentences differ."""
+        super().train(mode)
+        self.text.train(mode and not self.freeze_text)
+        self.image.train(mode and not self.freeze_images)
+        return self
+
+    def encode_text(self, token_ids: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> InstructionTokens:
+        """Sentences."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_text):
+            states = self.text(token_ids, mask)
+        if self.pooling == "cls":
+            return InstructionTokens(states, mask, class_token(states))
+        real = rearrange(mask, "b t -> b t 1").to(states.dtype)
+        return InstructionTokens(states, mask, (states * real).sum(dim=1) / real.sum(dim=1))
+
+    def encode_images(self, clothes: Float[Tensor, "B 3 h w"]) -> InstructionTokens:
+        """Clothes pictures."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_images):
+            states = self.image.forward_features(clothes)
+        states = self.image_projection(states)
+        mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+        if self.pooling == "cls":
+            return InstructionTokens(states, mask, class_token(states))
+        return InstructionTokens(states, mask, patch_tokens(states, self.image.num_prefix_tokens).mean(dim=1))

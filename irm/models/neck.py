@@ -1,0 +1,49 @@
+"""BN necks (Luo et al., 2019), a set for each task: batch-norm statistics of different data do not mix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class NeckBank(nn.Module):
+    """Batch normalisation before the classifiers, by domain and feature; the shift stays at zero."""
+
+    def __init__(self, names: Sequence[str], dim: int, features: Sequence[str] = ("edited", "fused")) -> None:
+        """Make the necks.
+
+        Args:
+            names: domains, e.g. ``trad/market1501``.
+            dim: width D of the features.
+            features: F and F_out have a neck each; both streams of F_out share theirs.
+        """
+        super().__init__()
+        if len({_key(name) for name in names}) < len(names):
+            raise ValueError(f"the necks' names are not distinct: {', '.join(names)}")
+        self.names = tuple(names)
+        self.banks = nn.ModuleDict(
+            {_key(name): nn.ModuleDict({feature: _neck(dim) for feature in features}) for name in names}
+        )
+
+    def forward(self, features: Float[Tensor, "B D"], *, name: str, feature: str) -> Float[Tensor, "B D"]:
+        """Normalised features; in training with the batch's own statistics, which it also remembers.
+
+        Raises:
+            ValueError: for a domain that has no neck.
+        """
+        if name not in self.names:
+            raise ValueError(f"there is no neck {name!r} (there are: {', '.join(self.names) or 'none'})")
+        return self.banks.get_submodule(f"{_key(name)}.{feature}")(features)
+
+
+def _key(name: str) -> str:
+    """A name without the dots that torch forbids."""
+    return name.replace(".", "_")
+
+
+def _neck(dim: int) -> nn.BatchNorm1d:
+    neck = nn.BatchNorm1d(dim)
+    neck.bias.requires_grad_(False)
+    return neck

@@ -1,0 +1,18 @@
+"""What the IRM hands to losses and searches (section 4.2 and eq. 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class IRMOutput:
+    """What one forward pass yields; losses and rankings both read it."""
+
+    edited: Float[Tensor, "B D"]  # F: class token of the last editing layer
+    fused: Float[Tensor, "B S D"]  # F_out: one vector a stream of the fusion
+    instruction: Float[Tensor, "B E"] | None  # the vectors that eq. 6 compares
+    patch_tokens: Float[Tensor, "B P D"]

@@ -1,0 +1,109 @@
+"""Features of sentences computed once: a frozen encoder says the same of the same sentence for ever."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from irm.models.tokens import InstructionTokens
+
+Encode = Callable[[Sequence[str]], InstructionTokens]
+
+
+class SentenceCache:
+    """Keeps the features of the sentences used last.
+
+    A sentence is encoded alone, or in a batch that ``fill`` composes. In a training step's own batch its bits
+    would depend on its neighbours, and a resumed run, whose cache starts empty, would no longer repeat the
+    run that never stopped.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        """Make an empty cache.
+
+        Args:
+            capacity: sentences kept; the one unused for longest goes first.
+        """
+        self.capacity = capacity
+        self._kept: OrderedDict[str, InstructionTokens] = OrderedDict()
+        self._weights: Hashable = None
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def look_up(self, sentences: Sequence[str], encode: Encode, *, weights: Hashable) -> InstructionTokens:
+        """Features of the sentences, one row each, padded to the longest with zeros.
+
+        Args:
+            sentences: may repeat.
+            encode: called with one unknown sentence at a time; must not need gradients.
+            weights: which weights encode; when they change, what is kept is forgotten.
+        """
+        self._forget_unless(weights)
+        found = {sentence: self._one(sentence, encode) for sentence in dict.fromkeys(sentences)}
+        rows = [found[sentence] for sentence in sentences]
+        return InstructionTokens(
+            tokens=pad_sequence([row.tokens[0] for row in rows], batch_first=True),
+            mask=pad_sequence([row.mask[0] for row in rows], batch_first=True),
+            pooled=torch.cat([row.pooled for row in rows]),
+        )
+
+    def fill(
+        self, sentences: Iterable[str], encode: Encode, *, weights: Hashable, batch_size: int = 32
+    ) -> None:
+        """Encode many sentences at once, which is several times faster; the same set gives the same bits.
+
+        Args:
+            sentences: in any order; what is kept of them already is encoded again.
+            encode: called with ``batch_size`` sentences at a time; must not need gradients.
+            weights: as in ``look_up``.
+            batch_size: sentences in a batch, which are chosen to be of like length.
+
+        Raises:
+            ValueError: when there are more than the cache keeps.
+        """
+        ordered = sorted(set(sentences), key=lambda sentence: (len(sentence), sentence))
+        if len(ordered) > self.capacity:
+            raise ValueError(
+                f"{len(ordered)} sentences are more than the cache keeps, {self.capacity}; enlarge it"
+            )
+        self._forget_unless(weights)
+        for start in range(0, len(ordered), batch_size):
+            batch = ordered[start : start + batch_size]
+            with torch.inference_mode(False), torch.no_grad():
+                features = encode(batch)
+            for row, sentence in enumerate(batch):
+                real = features.mask[row]
+                # Copies: a slice would keep the whole padded batch in memory.
+                self._keep(
+                    sentence,
+                    InstructionTokens(
+                        tokens=features.tokens[row, real][None].clone(),
+                        mask=real[real][None].clone(),
+                        pooled=features.pooled[row : row + 1].clone(),
+                    ),
+                )
+
+    def _forget_unless(self, weights: Hashable) -> None:
+        if weights != self._weights:
+            self._kept.clear()
+            self._weights = weights
+
+    def _keep(self, sentence: str, features: InstructionTokens) -> None:
+        self._kept[sentence] = features
+        self._kept.move_to_end(sentence)
+        if len(self._kept) > self.capacity:
+            self._kept.popitem(last=False)
+
+    def _one(self, sentence: str, encode: Encode) -> InstructionTokens:
+        if sentence in self._kept:
+            self._kept.move_to_end(sentence)
+            return self._kept[sentence]
+        # Tensors made in inference mode could not be used in a later training step.
+        with torch.inference_mode(False), torch.no_grad():
+            features = encode([sentence])
+        self._keep(sentence, features)
+        return features

@@ -1,0 +1,87 @@
+"""Sentences to token ids: BERT's WordPiece in two forms, BERT's own and ALBEF's, which writes no [SEP]."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+from transformers import BertTokenizer
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+MAX_WORDS = 50  # of a caption in ALBEF's form; the rest is cut
+DELETED = str.maketrans("-/", "  ", ",.'!?\"()*#:;~")
+
+
+class SentenceTokenizer:
+    """Tokenizes a batch of sentences, padded to its longest, never longer than ``max_tokens``."""
+
+    def __init__(self, tokenizer: BertTokenizer, *, max_tokens: int = 70, albef: bool = False) -> None:
+        """Wrap a tokenizer.
+
+        Args:
+            tokenizer: WordPiece with the usual special tokens.
+            max_tokens: special tokens included; longer sentences are cut.
+            albef: as ALBEF's weights were trained: captions cleaned and cut to 50 words, no [SEP] at the end.
+        """
+        self.tokenizer, self.max_tokens, self.albef = tokenizer, max_tokens, albef
+
+    @classmethod
+    def load(cls, folder: Path, *, max_tokens: int = 70, albef: bool = False) -> SentenceTokenizer:
+        """From a folder with ``tokenizer.json`` or ``vocab.txt``.
+
+        Raises:
+            ValueError: when the folder has neither.
+        """
+        if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+            raise ValueError(f"{folder} holds no tokenizer: it has neither tokenizer.json nor vocab.txt")
+        return cls(BertTokenizer.from_pretrained(folder), max_tokens=max_tokens, albef=albef)
+
+    @classmethod
+    def characters(cls, *, max_tokens: int = 70) -> SentenceTokenizer:
+        """A tokenizer that spells every word, for models without a vocabulary file."""
+        signs = string.ascii_lowercase + string.digits
+        words = [*SPECIAL, *signs, *(f"##{sign}" for sign in signs), *string.punctuation]
+        return cls(
+            BertTokenizer(vocab={word: index for index, word in enumerate(words)}), max_tokens=max_tokens
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer's files into an existing folder."""
+        self.tokenizer.save_pretrained(folder)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids."""
+        return len(self.tokenizer)
+
+    def __call__(self, sentences: Sequence[str]) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
+        """Token ids and their mask, on the CPU."""
+        if self.albef:
+            sentences = [clean_caption(sentence) for sentence in sentences]
+        cls_id, sep_id = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        ending = [] if self.albef else [sep_id]
+        bodies = self.tokenizer(list(sentences), add_special_tokens=False)["input_ids"]
+        rows = [[cls_id, *body[: self.max_tokens - 1 - len(ending)], *ending] for body in bodies]
+        token_ids = torch.full((len(rows), max(map(len, rows))), self.tokenizer.pad_token_id)
+        mask = torch.zeros_like(token_ids, dtype=torch.bool)
+        for index, row in enumerate(rows):
+            token_ids[index, : len(row)] = torch.tensor(row)
+            mask[index, : len(row)] = True
+        return token_ids, mask
+
+
+def clean_caption(caption: str) -> str:
+    """ALBEF's cleaning: lower case, no punctuation, hyphens and slashes as spaces, at most 50 words.
+
+    >>> clean_caption("A man, in a dark-blue T-shirt.")
+    'a man in a dark blue t shirt'
+    """
+    caption = caption.lower().translate(DELETED).replace("<person>", "person")
+    caption = re.sub(r"\s{2,}", " ", caption).rstrip("\n").strip(" ")
+    return " ".join(caption.split(" ")[:MAX_WORDS])

@@ -1,0 +1,199 @@
+"""The run sheet of IRM as types: every setting, its range, and where it comes from (IRM, sections 4, 5.1).
+
+"Sec." cites the paper; "released" says what the authors' published code does instead; "ours" marks choices
+that neither makes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from irm.model_schema import LossesSheet, ModelSheet, Probability, Sheet
+from omnireid.datasets import DATASETS
+from omnireid.datasets.dataset import near_miss
+from omnireid.protocols import PROTOCOLS
+from omnireid.tasks import TASKS
+
+
+def _task(name: str) -> str:
+    return _known("task", name, TASKS)
+
+
+def _dataset(name: str) -> str:
+    return _known("data set", name, DATASETS)
+
+
+def _protocol(name: str) -> str:
+    return _known("protocol", name, PROTOCOLS)
+
+
+def _known(kind: str, name: str, registry: dict[str, Any]) -> str:
+    if name not in registry:
+        raise ValueError(
+            f"there is no {kind} {name!r}{near_miss(name, registry)}; known: {', '.join(registry)}"
+        )
+    return name
+
+
+TaskName = Annotated[str, AfterValidator(_task)]
+DatasetName = Annotated[str, AfterValidator(_dataset)]
+ProtocolName = Annotated[str, AfterValidator(_protocol)]
+
+
+class RowSheet(Sheet):
+    """A data set as a task reads it."""
+
+    task: TaskName
+    dataset: DatasetName
+    variant: str | None = Field(default=None, description="the reader's, e.g. detected or labeled for cuhk03")
+    source: Literal["auto", "lists", "raw"] = Field(
+        default="auto", description="official lists or raw layout"
+    )
+
+
+class SourceSheet(RowSheet):
+    """One data set as one task trains on it (table 9)."""
+
+    weight: float = Field(
+        default=1.0, gt=0.0, le=1000.0, description="loss weight, taken as w / sum of w; released: all 1"
+    )
+    num_identities: int | None = Field(
+        default=None, ge=1, le=4096, description="instead of batch.num_identities"
+    )
+    num_instances: int | None = Field(
+        default=None, ge=1, le=256, description="instead of batch.num_instances"
+    )
+
+
+class BatchSheet(Sheet):
+    """Identities times images of each task's batch (Sec. 5.1)."""
+
+    num_identities: int = Field(default=32, ge=2, le=4096, description="Sec. 5.1")
+    num_instances: int = Field(default=4, ge=1, le=256, description="Sec. 5.1")
+
+
+class OptimizerSheet(Sheet):
+    """AdamW and its learning rate (Sec. 5.1)."""
+
+    lr: float = Field(
+        default=1e-5, gt=0.0, le=1.0, description="Sec. 5.1; released: 1e-5 single-task, 4e-5 multi-task"
+    )
+    weight_decay: float = Field(default=5e-4, ge=0.0, le=1.0, description="Sec. 5.1")
+    decay: Literal["weights", "all"] = Field(
+        default="weights",
+        description="ours: not norms, biases, gates, temperature, tokens, positions; released: all",
+    )
+    warmup_from: float = Field(default=1e-7, ge=0.0, le=1.0, description="Sec. 5.1")
+    warmup_steps: int = Field(default=1000, ge=0, description="Sec. 5.1")
+    steps: int = Field(default=24_000, ge=1, description="released; the paper does not say")
+    schedule: Literal["cosine", "constant", "released"] = Field(
+        default="cosine",
+        description="after warm-up to zero; released: one cosine over all steps, times the warm-up",
+    )
+    clip_grad_norm: float | None = Field(
+        default=None, gt=0.0, description="largest gradient norm; papers: none"
+    )
+    lr_multipliers: dict[str, Annotated[float, Field(ge=0.0, le=10_000.0)]] = Field(
+        default={}, description="prefix of a parameter's name to factor, longest prefix wins; papers: none"
+    )
+
+
+class LoaderSheet(Sheet):
+    """How pictures come from disk (ours)."""
+
+    workers: int = Field(
+        default=2, ge=0, le=256, description="processes that read pictures; 0 reads in the program itself"
+    )
+    cache_mib: int = Field(
+        default=0, ge=0, description="memory for decoded pictures; 0 reads every picture every time"
+    )
+
+
+class AugmentationSheet(Sheet):
+    """Random flip, pad-and-crop, erasing (Sec. 5.1; the figures are the released code's)."""
+
+    flip: Probability = Field(default=0.5, description="Sec. 5.1; released: 0.5")
+    pad: int = Field(
+        default=10,
+        ge=0,
+        le=512,
+        description="pixels at height 256 around the picture, before the crop; released: 10",
+    )
+    erase: Probability = Field(default=0.5, description="Sec. 5.1; released: 0.9")
+    erase_fill: Literal["mean", "colour"] = Field(
+        default="mean", description="ours; released: one random colour"
+    )
+    jitter: tuple[Probability, Probability, Probability, Probability] | None = Field(
+        default=None, description="brightness, contrast, saturation, hue; released: 0.5, 0.5, 0.5, 0.4"
+    )
+
+
+class LoggingSheet(Sheet):
+    """How often a run speaks and saves (ours)."""
+
+    every: int = Field(default=10, ge=1, description="steps between two rows of metrics.jsonl")
+    checkpoint_every: int = Field(default=1000, ge=1, description="steps; released: 1000")
+    keep: int = Field(
+        default=2, ge=2, le=1000, description="checkpoints kept; never below two, one may be damaged"
+    )
+
+
+class EvaluationSheet(RowSheet):
+    """One row of the benchmark table, read by tools.evaluate."""
+
+    protocol: ProtocolName
+
+
+class IRMRun(Sheet):
+    """One training run of IRM, whole; what is saved beside every checkpoint."""
+
+    preset: Literal["paper", "released"] = Field(default="paper", description="see PRESETS in irm/config.py")
+    seed: int = Field(default=1, ge=0, lt=2**32, description="ours; released: 0")
+    data: str = Field(
+        default="data/omnireid", min_length=1, description="the folder that holds the data sets"
+    )
+    model: ModelSheet = ModelSheet()
+    mixture: tuple[SourceSheet, ...] = Field(min_length=1)
+    batch: BatchSheet = BatchSheet()
+    optimizer: OptimizerSheet = OptimizerSheet()
+    losses: LossesSheet = LossesSheet()
+    gallery_instruction: Literal["own", "neutral", "mixed"] = Field(
+        default="own", description="Sec. 4.1: a gallery picture carries its own crop or caption; mixed: ours"
+    )
+    neutral_share: Probability = Field(
+        default=0.5, description="ours: of neutral sentences where gallery_instruction is mixed"
+    )
+    target_share: Probability = Field(
+        default=0.0,
+        description="ours: rows told another picture's instruction of the same person, as a query is",
+    )
+    sources_per_step: int | None = Field(
+        default=None, ge=1, description="ours: draw so many rows a step by weight; null: all"
+    )
+    loader: LoaderSheet = LoaderSheet()
+    augmentation: AugmentationSheet = AugmentationSheet()
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: a GPU if there is one")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto: bf16 on a GPU; released: fp32"
+    )
+    activation_checkpointing: bool = Field(default=False, description="less memory for time; released: on")
+    logging: LoggingSheet = LoggingSheet()
+    evaluation: tuple[EvaluationSheet, ...] = ()
+
+    @model_validator(mode="after")
+    def _rows_are_distinct_and_readable(self) -> Self:
+        rows = [f"{row.task}/{row.dataset}" for row in self.mixture]
+        for row in rows:
+            if rows.count(row) > 1:
+                raise ValueError(f"mixture names {row} twice; give one row a larger weight instead")
+        parts = {"mixture": self.mixture, "evaluation": self.evaluation}
+        for place, sheet in (
+            (f"{part}.{i}", sheet) for part, sheets in parts.items() for i, sheet in enumerate(sheets)
+        ):
+            tasks = DATASETS[sheet.dataset].card.tasks
+            if sheet.task not in tasks:
+                known = ", ".join(tasks)
+                raise ValueError(f"{place}: {sheet.dataset} has no task {sheet.task!r} (it has {known})")
+        return self

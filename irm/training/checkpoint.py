@@ -1,0 +1,151 @@
+"""Checkpoints: a folder a step, written whole or not at all, with hashes that are checked before loading."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from instructions.errors import InputError
+
+MANIFEST = "manifest.json"
+_FOLDER = re.compile(r"^step-(\d+)$")
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What a checkpoint holds beside the step: the model, the objectives (classifiers), the optimizer."""
+
+    model: nn.Module
+    objectives: nn.Module
+    optimizer: Optimizer
+
+
+@dataclass(frozen=True)
+class Found:
+    """The newest checkpoint that is whole, or None, and one sentence for each damaged one that is newer."""
+
+    folder: Path | None
+    complaints: tuple[str, ...]
+
+
+def save_checkpoint(
+    root: Path, step: int, state: TrainingState, *, sheet: str, facts: dict[str, Any], keep: int
+) -> Path:
+    """Write `root/step-<n>` and then delete all but the newest `keep`.
+
+    Args:
+        root: folder of the checkpoints.
+        step: number of finished steps.
+        state: what to save.
+        sheet: the resolved run sheet, as YAML.
+        facts: anything else to find again on resuming, as JSON data.
+        keep: at least 2, so that a damaged newest one costs little.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    for leftover in root.glob(".tmp-*"):
+        shutil.rmtree(leftover)
+    folder = root / f".tmp-step-{step:08d}"
+    try:
+        _write(folder, state, sheet, json.dumps({"step": step, **facts}, indent=1))
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:  # a full disk comes as any of them
+        shutil.rmtree(folder, ignore_errors=True)
+        raise InputError(
+            f"the checkpoint of step {step} could not be written to {root} ({error}); earlier ones are intact"
+        ) from None
+    final = root / f"step-{step:08d}"
+    if final.exists():  # a damaged one that resuming passed over
+        final.replace(root / f".tmp-old-{step:08d}")
+    folder.replace(final)
+    _fsync(root)
+    for old in [*_folders(root)[keep:], *root.glob(".tmp-*")]:
+        shutil.rmtree(old)
+    return final
+
+
+def _write(folder: Path, state: TrainingState, sheet: str, facts: str) -> None:
+    """All files of a checkpoint, the manifest last, and down to the disk."""
+    folder.mkdir()
+    safetensors.torch.save_model(state.model, str(folder / "model.safetensors"))
+    training = {"objectives": state.objectives.state_dict(), "optimizer": state.optimizer.state_dict()}
+    torch.save(training, folder / "training.pt")
+    (folder / "config.yaml").write_text(sheet, encoding="utf-8")
+    (folder / "state.json").write_text(facts, encoding="utf-8")
+    hashes = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    (folder / MANIFEST).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+    for path in (*folder.iterdir(), folder):
+        _fsync(path)
+
+
+def find_checkpoint(root: Path) -> Found:
+    """The newest checkpoint whose files are those of its manifest; damaged ones are named and passed over."""
+    complaints: list[str] = []
+    for folder in _folders(root):
+        damage = _damage(folder)
+        if damage is None:
+            return Found(folder, tuple(complaints))
+        complaints.append(f"checkpoint {folder} is damaged ({damage}); it is passed over")
+    return Found(None, tuple(complaints))
+
+
+def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
+    """Fill the state in place from a folder that `find_checkpoint` found; returns its facts with the step.
+
+    Raises:
+        InputError: when the weights are those of another model.
+    """
+    try:
+        safetensors.torch.load_model(state.model, str(folder / "model.safetensors"))
+        training = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
+        state.objectives.load_state_dict(training["objectives"])
+        state.optimizer.load_state_dict(training["optimizer"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise InputError(f"checkpoint {folder} belongs to another model: {str(error)[:300]}") from None
+    facts: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    return facts
+
+
+def _folders(root: Path) -> list[Path]:
+    """Checkpoint folders, the newest first."""
+    if not root.is_dir():
+        return []
+    steps = {int(match[1]): path for path in root.iterdir() if (match := _FOLDER.match(path.name))}
+    return [steps[step] for step in sorted(steps, reverse=True)]
+
+
+def _damage(folder: Path) -> str | None:
+    """What is wrong with a checkpoint's files, or None."""
+    try:
+        hashes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        for name, expected in hashes.items():
+            if _sha256(folder / name) != expected:
+                return f"{name} is not the file that was written"
+    except FileNotFoundError as error:
+        return f"{Path(str(error.filename)).name} is missing"
+    except (OSError, ValueError, AttributeError) as error:
+        return f"{MANIFEST} cannot be read: {error}"
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

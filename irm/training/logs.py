@@ -1,0 +1,92 @@
+"""What a run leaves behind to be read: metrics.jsonl and TensorBoard scalars, by term and by task."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One training step in numbers."""
+
+    step: int  # finished steps, so the first is 1
+    lr: float
+    losses: dict[str, float]  # total by domain, e.g. "trad/market1501", before its share
+    terms: dict[str, dict[str, float]]  # by domain, then by term
+    gradient_norm: float
+    images: int
+    seconds: float
+    wait_seconds: float  # of these, waiting for data
+
+
+class RunLog:
+    """Appends to `metrics.jsonl` and `tensorboard/`; a full disk silences it but stops nothing."""
+
+    def __init__(self, folder: Path, *, start: int) -> None:
+        """Begin after `start` finished steps; rows of later steps (of a run cut off) are removed first."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "metrics.jsonl"
+        _keep_rows(path, start)
+        self._rows = path.open("a", encoding="utf-8")
+        self._scalars = SummaryWriter(str(folder / "tensorboard"), purge_step=start + 1)
+        self._broken = False
+
+    def write(self, report: StepReport) -> None:
+        """Record one step."""
+        if self._broken:
+            return
+        try:
+            self._rows.write(json.dumps(asdict(report)) + "\n")
+            self._rows.flush()
+            for tag, value in _scalars(report):
+                self._scalars.add_scalar(tag, value, report.step)
+        except OSError as error:
+            self._broken = True
+            warnings.warn(f"training goes on without its log: {error}", stacklevel=2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._rows.close()
+        self._scalars.close()
+
+
+def _scalars(report: StepReport) -> list[tuple[str, float]]:
+    rows = [("train/lr", report.lr), ("train/gradient_norm", report.gradient_norm)]
+    rows += [("train/images_per_second", report.images / max(report.seconds, 1e-9))]
+    rows += [("train/data_wait", report.wait_seconds / max(report.seconds, 1e-9))]
+    for domain, total in report.losses.items():
+        rows.append((f"loss/{domain}", total))
+        rows += [(f"{term}/{domain}", value) for term, value in report.terms[domain].items()]
+    return rows
+
+
+def _keep_rows(path: Path, start: int) -> None:
+    """Drop rows of steps after `start`, and a last row cut off in the middle."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row: dict[str, Any] = json.loads(line)
+        except ValueError:
+            continue
+        if row["step"] <= start:
+            kept.append(line + "\n")
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.writelines(kept)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

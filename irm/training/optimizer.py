@@ -1,0 +1,96 @@
+"""AdamW's parameter groups, and the learning rate as a pure function of the step (IRM, section 5.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from torch import nn
+from torch.optim import AdamW, Optimizer
+
+from instructions.errors import InputError
+
+Schedule = Literal["cosine", "constant", "released"]
+
+# Parameters that weight decay would pull away from what they mean, whatever their shape.
+UNDECAYED = frozenset({"gate", "temperature", "cls_token", "reg_token", "part_tokens", "pos_embed"})
+
+
+def learning_rate(
+    step: int, *, lr: float, warmup_from: float, warmup_steps: int, steps: int, schedule: Schedule
+) -> float:
+    """Learning rate of a step, counted from zero: a straight line up to `lr`, then the schedule to `steps`.
+
+    "cosine" is at `lr` when the warm-up ends and at zero at `steps`; "released" is the authors' product of
+    the warm-up with one cosine over all steps.
+
+    >>> learning_rate(0, lr=1e-5, warmup_from=1e-7, warmup_steps=1000, steps=24000, schedule="cosine")
+    1e-07
+    """
+    warm = lr if step >= warmup_steps else warmup_from + (lr - warmup_from) * step / warmup_steps
+    if schedule == "constant":
+        return warm
+    if schedule == "released":
+        return warm * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
+    if step < warmup_steps:
+        return warm
+    progress = min((step - warmup_steps) / max(steps - warmup_steps, 1), 1.0)
+    return lr * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def is_decayed(name: str, parameter: nn.Parameter) -> bool:
+    """Whether weight decay makes sense for it: matrices and kernels, but no gates, tokens or positions."""
+    return parameter.ndim >= 2 and UNDECAYED.isdisjoint(name.split("."))
+
+
+def parameter_groups(
+    named: Iterable[tuple[str, nn.Parameter]],
+    *,
+    weight_decay: float,
+    decay: Literal["weights", "all"],
+    lr_multipliers: Mapping[str, float],
+) -> list[dict[str, Any]]:
+    """Trainable parameters by (decay, factor of the learning rate), in the order in which they first occur.
+
+    Args:
+        named: dotted names and parameters; frozen ones are left out.
+        weight_decay: of the decayed groups.
+        decay: "weights" spares what `is_decayed` spares, "all" spares nothing.
+        lr_multipliers: prefix of a dotted name to factor; the longest that fits wins, none means 1.
+
+    Raises:
+        InputError: for a prefix that fits no trainable parameter.
+    """
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    used: set[str] = set()
+    for name, parameter in named:
+        if not parameter.requires_grad:
+            continue
+        fitting = [prefix for prefix in lr_multipliers if f"{name}.".startswith(f"{prefix}.")]
+        used.update(fitting)
+        scale = lr_multipliers[max(fitting, key=len)] if fitting else 1.0
+        own_decay = weight_decay if decay == "all" or is_decayed(name, parameter) else 0.0
+        group = groups.setdefault(
+            (own_decay, scale), {"params": [], "weight_decay": own_decay, "lr_scale": scale}
+        )
+        group["params"].append(parameter)
+    for prefix in lr_multipliers:
+        if prefix not in used:
+            raise InputError(
+                f"optimizer.lr_multipliers: no trainable parameter's name begins with {prefix!r}"
+            )
+    if not groups:
+        raise InputError("nothing is left to train: every parameter is frozen")
+    return list(groups.values())
+
+
+def build_optimizer(groups: list[dict[str, Any]], *, lr: float) -> AdamW:
+    """AdamW over the groups; betas and epsilon are PyTorch's, as in the released code."""
+    return AdamW(groups, lr=lr)
+
+
+def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
+    """Give every group its share of the step's learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_scale"]

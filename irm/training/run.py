@@ -1,0 +1,235 @@
+"""A whole run: build what the sheet says, resume or start, train, save, leave a model behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from instructions.errors import InputError
+from irm.build import choose_autocast, choose_device
+from irm.config import differences, dump, read_run
+from irm.schema import IRMRun
+from irm.training.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from irm.training.logs import RunLog, StepReport
+from irm.training.loop import LoopSettings, NonFiniteLossError, train
+from irm.training.optimizer import learning_rate
+from irm.training.progress import TrainingProgress
+from irm.training.signals import StopRequest
+from irm.training.workshop import Workshop, build_workshop
+
+# What may change between a run and its resumption: nothing of it touches the losses.
+FREE_ON_RESUME = ("data", "loader", "logging", "evaluation", "activation_checkpointing")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended."""
+
+    out: Path
+    start: int
+    step: int
+    steps: int
+    seconds: float
+    losses: dict[str, float]  # of the last step, by domain; empty when there was none
+    model: Path | None  # None when the run was stopped early
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every step was taken."""
+        return self.step == self.steps
+
+
+def train_run(run: IRMRun, out: Path, *, resume: bool, console: Console) -> Summary:
+    """Train as the sheet says, into a folder of its own.
+
+    The folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `checkpoints/` and, at the end, `model/`.
+
+    Args:
+        run: the resolved sheet.
+        out: the run folder; new or empty, unless resuming.
+        resume: go on from the newest whole checkpoint; an empty folder is a start.
+        console: where progress is shown.
+
+    Raises:
+        InputError: for a folder in use, another run's folder, missing data, or a loss that is no number.
+    """
+    check_folder(out, resume)
+    begun = time.perf_counter()
+    workshop = build_workshop(run, choose_device(run.device))
+    for note in workshop.notes:
+        console.print(note, highlight=False, soft_wrap=True)
+    start = _resume(run, out, workshop, console)
+    out.mkdir(parents=True, exist_ok=True)
+    _write_whole(out / "config.yaml", dump(run))
+    step, losses = start, dict[str, float]()
+    if start < run.optimizer.steps:
+        recorder = _train(run, out, workshop, start, console)
+        step, losses = recorder.step, recorder.losses
+    model = _export(workshop, out / "model") if step == run.optimizer.steps else None
+    return Summary(out, start, step, run.optimizer.steps, time.perf_counter() - begun, losses, model)
+
+
+def check_folder(out: Path, resume: bool) -> None:
+    """Refuse a run folder that holds anything, unless it is this kind of run and is to be resumed.
+
+    Raises:
+        InputError: with the way out.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; --out names a folder for the run")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not resume:
+        raise InputError(
+            f"the run folder {out} is not empty; add --resume to go on with it, or name another --out"
+        )
+    if not (out / "config.yaml").is_file():
+        raise InputError(
+            f"{out} holds no run (no config.yaml), so there is nothing to resume; name another --out"
+        )
+
+
+def _resume(run: IRMRun, out: Path, workshop: Workshop, console: Console) -> int:
+    """Fill the workshop from the newest whole checkpoint; the number of finished steps."""
+    found = find_checkpoint(out / "checkpoints")
+    for complaint in found.complaints:
+        console.print(complaint, style="yellow", highlight=False, soft_wrap=True)
+    if found.folder is None:
+        if found.complaints:
+            raise InputError(
+                f"no checkpoint in {out} can be read ({found.complaints[0]}); start again in another --out"
+            )
+        return 0
+    changed = differences(read_run(found.folder / "config.yaml"), run)
+    for path, (old, new) in changed.items():
+        if path.partition(".")[0] not in FREE_ON_RESUME:
+            raise InputError(
+                f"{path} is {new!r} here but {old!r} in {found.folder}; "
+                f"a resumed run keeps its sheet, so use another --out"
+            )
+    facts = load_checkpoint(found.folder, workshop.state)
+    if facts["data"] != workshop.fingerprint:
+        raise InputError(
+            f"the training pictures are not those of {found.folder} (people, order or number differ); "
+            f"a resumed run keeps its data, so use another --out"
+        )
+    console.print(f"resuming {out} after step {facts['step']}", highlight=False, soft_wrap=True)
+    return int(facts["step"])
+
+
+@dataclass
+class _Recorder:
+    """What is done after each step: show, log, save; and whether somebody wants to stop."""
+
+    run: IRMRun
+    out: Path
+    workshop: Workshop
+    stop: StopRequest
+    log: RunLog
+    progress: TrainingProgress
+    step: int  # finished so far
+    losses: dict[str, float] = field(default_factory=dict)  # of the last step
+
+    def __call__(self, report: StepReport) -> bool:
+        self.step, self.losses = report.step, report.losses
+        self.progress.show(report)
+        rhythm, is_last = self.run.logging, report.step == self.run.optimizer.steps
+        if report.step % rhythm.every == 0 or is_last:
+            self.log.write(report)
+        if report.step % rhythm.checkpoint_every == 0 or is_last or self.stop.requested:
+            self.save()
+        return self.stop.requested
+
+    def save(self) -> None:
+        """Checkpoint the last finished step."""
+        versions = {"python": platform.python_version(), "torch": torch.__version__}
+        save_checkpoint(
+            self.out / "checkpoints",
+            self.step,
+            self.workshop.state,
+            sheet=dump(self.run),
+            facts={"data": self.workshop.fingerprint, "versions": versions},
+            keep=self.run.logging.keep,
+        )
+
+
+def _train(run: IRMRun, out: Path, workshop: Workshop, start: int, console: Console) -> _Recorder:
+    steps, plan = run.optimizer.steps, run.optimizer
+    schedule = {key: getattr(plan, key) for key in ("lr", "warmup_from", "warmup_steps", "steps", "schedule")}
+    settings = LoopSettings(
+        seed=run.seed,
+        device=workshop.device,
+        autocast=choose_autocast(run.precision, workshop.device),
+        weights=workshop.weights,
+        learning_rate=partial(learning_rate, **schedule),
+        clip_grad_norm=plan.clip_grad_norm,
+    )
+    with (
+        StopRequest() as stop,
+        RunLog(out, start=start) as log,
+        TrainingProgress(console, start=start, steps=steps) as progress,
+    ):
+        recorder = _Recorder(run, out, workshop, stop, log, progress, start)
+        try:
+            train(
+                workshop.model,
+                workshop.objectives,
+                workshop.state.optimizer,
+                workshop.batches(start, steps),
+                start=start,
+                settings=settings,
+                after_step=recorder,
+            )
+        except NonFiniteLossError as error:
+            raise InputError(_describe(error, out, workshop)) from None
+        except RuntimeError as error:
+            # Signalled with us, the loader's processes left first; all is as the last step left it.
+            if not stop.requested or "DataLoader worker" not in str(error):
+                raise
+            recorder.save()
+    return recorder
+
+
+def _describe(error: NonFiniteLossError, out: Path, workshop: Workshop) -> str:
+    """Save which pictures made the bad loss, and say so."""
+    path = out / f"nonfinite-step-{error.step}.json"
+    batch = error.batch
+    content = {
+        "step": error.step,
+        "domain": batch.domain,
+        "terms": {name: str(value) for name, value in error.terms.items()},
+        "records": [asdict(workshop.records(batch.domain)[row]) for row in batch.indices.tolist()],
+    }
+    _write_whole(path, json.dumps(content, indent=1))
+    return (
+        f"the loss of {batch.domain} is not a finite number at step {error.step}; its pictures are named in "
+        f"{path}; a smaller optimizer.lr or optimizer.clip_grad_norm=1 helps; then start in another --out"
+    )
+
+
+def _export(workshop: Workshop, folder: Path) -> Path:
+    """The model alone, for `IRM.from_pretrained`, written whole or not at all."""
+    temporary = folder.with_name(f".tmp-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    workshop.model.save_pretrained(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.replace(folder)
+    return folder
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_name(f".tmp-{path.name}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,38 @@
+"""SIGINT and SIGTERM as a wish to stop: the step in progress ends, a checkpoint is written, one leaves."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any, Self
+
+WISHES = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Within its `with` block the first signal sets `requested`; a second Ctrl-C interrupts at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        # Python allows handlers in the main thread only; elsewhere (a notebook's worker) nobody signals us.
+        if threading.current_thread() is threading.main_thread():
+            for number in WISHES:
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.requested = True
+        # A scheduler signals the loader's processes too; PyTorch would turn their end into an exception here,
+        # in the middle of whatever is being done, a checkpoint perhaps.
+        self._previous.setdefault(signal.SIGCHLD, signal.getsignal(signal.SIGCHLD))
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)

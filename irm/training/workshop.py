@@ -1,0 +1,102 @@
+"""All that a run trains with, built from its sheet: model, objectives, optimizer, data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from irm.build import build_irm, build_mixture, fingerprint, named_parameters, shares
+from irm.embedder import preprocessing_of
+from irm.models import IRM
+from irm.schema import IRMRun
+from irm.training.checkpoint import TrainingState
+from irm.training.objectives import IdentityObjective, ImageTextObjective, Objectives, TripletRule
+from irm.training.optimizer import build_optimizer, parameter_groups
+from irm.training.seeding import seed_all
+from omnireid.loading.batch import Batch
+from omnireid.loading.mixture import Mixture, mixture_loader
+from omnireid.records import Record
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A run, ready to train."""
+
+    model: IRM
+    objectives: Objectives
+    state: TrainingState  # the two above and the optimizer, as checkpoints hold them
+    mixture: Mixture
+    weights: dict[str, float]  # of the losses, by domain
+    fingerprint: str  # of the training data
+    notes: tuple[str, ...]  # what should be said aloud
+    device: torch.device
+    workers: int
+
+    def batches(self, start: int, stop: int) -> Iterator[tuple[Batch, ...]]:
+        """The batches of steps start..stop-1."""
+        return mixture_loader(self.mixture, start, stop, self.workers, device=self.device)
+
+    def records(self, domain: str) -> tuple[Record, ...]:
+        """What `Batch.indices` of a domain point into."""
+        return self.mixture.sources[self.mixture.domains.index(domain)].records
+
+
+def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
+    """Build everything of a run; equal seeds give equal weights.
+
+    Raises:
+        InputError: for weights or data that are not there or do not fit.
+    """
+    seed_all(run.seed)
+    model, model_notes = build_irm(run)
+    mixture, data_notes = build_mixture(run, preprocessing_of(model))
+    objectives = build_objectives(run, model, mixture)
+    model.to(device)
+    objectives.to(device)
+    plan = run.optimizer
+    groups = parameter_groups(
+        named_parameters(model=model, objectives=objectives),
+        weight_decay=plan.weight_decay,
+        decay=plan.decay,
+        lr_multipliers=plan.lr_multipliers,
+    )
+    state = TrainingState(model, objectives, build_optimizer(groups, lr=plan.lr))
+    return Workshop(
+        model=model,
+        objectives=objectives,
+        state=state,
+        mixture=mixture,
+        weights=shares(run),
+        fingerprint=fingerprint(mixture, Path(run.data)),
+        notes=(*model_notes, *data_notes, _size(model, mixture, device)),
+        device=device,
+        workers=run.loader.workers,
+    )
+
+
+def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
+    """Losses as the sheet weighs them, with classifiers for each domain that tells identities apart."""
+    losses, rule = run.losses, run.losses.adaptive_triplet
+    weights = losses.weights.model_dump()
+    identity = IdentityObjective(
+        {domain: mixture.num_classes(domain) for domain in model.necks.names},
+        dim=model.editing_transformer.embed_dim,
+        streams=model.fusion.streams,
+        weights=weights,
+        triplet=TripletRule(rule.margin, rule.mining, rule.squared, losses.triplet_after_neck),
+        label_smoothing=losses.label_smoothing,
+    )
+    return Objectives(identity, ImageTextObjective(weights=weights))
+
+
+def _size(model: IRM, mixture: Mixture, device: torch.device) -> str:
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    whole = sum(parameter.numel() for parameter in model.parameters())
+    rows = ", ".join(
+        f"{source.domain} ({mixture.num_classes(source.domain)} people, {len(source.records)} pictures)"
+        for source in mixture.sources
+    )
+    return f"{trained / 1e6:.1f} of {whole / 1e6:.1f} M parameters train on {device}: {rows}"

@@ -1,0 +1,13 @@
+"""The figures that the authors' code computes, and nothing else."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden():
+    return lambda name: json.loads((GOLDEN / f"{name}.json").read_text())

@@ -1,0 +1,104 @@
+import pytest
+import torch
+
+from irm.models.backbones import BACKBONES, build_backbone
+from irm.models.tokens import resize_positions
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_has_the_shape_its_entry_says(name):
+    spec = BACKBONES[name]
+    with torch.device("meta"):
+        vit = build_backbone(name)
+    grid = (spec.image_size[0] // spec.patch_size, spec.image_size[1] // spec.patch_size)
+    assert vit.patch_embed.grid_size == grid
+    assert vit.pos_embed.shape == (1, spec.num_prefix_tokens + grid[0] * grid[1], spec.embed_dim)
+    assert (len(vit.blocks), vit.blocks[0].attn.num_heads) == (spec.depth, spec.num_heads)
+    assert vit.num_prefix_tokens == spec.num_prefix_tokens
+    assert [key for key in vit.state_dict() if key.startswith(("head", "fc"))] == []
+
+
+def test_person_shaped_images_have_person_shaped_grids():
+    assert build_backbone("tiny", (128, 64)).patch_embed.grid_size == (8, 4)
+
+
+def test_overrides_change_the_entry_and_timm_s_own_arguments():
+    vit = build_backbone("tiny", embed_dim=48, num_heads=6, depth=3, reg_tokens=2, qk_norm=True)
+    assert vit.forward_features(torch.randn(1, 3, 64, 32)).shape == (1, 3 + 8, 48)
+    assert len(vit.blocks) == 3 and not isinstance(vit.blocks[0].attn.q_norm, torch.nn.Identity)
+
+
+def test_an_image_never_sees_its_batch_not_even_through_a_convolutional_stem():
+    vit = build_backbone("tiny", stem="convolution").train()
+    images = torch.randn(3, 3, 64, 32)
+    torch.testing.assert_close(vit.patch_embed(images)[:1], vit.patch_embed(images[:1]))
+    assert vit.patch_embed(images).shape == (3, 8, 32)
+
+
+def test_drop_path_rises_with_depth():
+    vit = build_backbone("tiny", depth=3, drop_path=0.2)
+    rates = [getattr(block.drop_path1, "drop_prob", 0.0) for block in vit.blocks]
+    assert rates == pytest.approx([0.0, 0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"name": "pas_vit_base"}, "did you mean 'pass_vit_base'"),
+        ({"name": "tiny", "image_size": (60, 32)}, "60x32 does not divide into 16-pixel patches"),
+        ({"name": "tiny", "num_heads": 5}, "5 heads do not divide the width 32"),
+        (
+            {"name": "tiny", "stem": "convolution", "patch_size": 14, "image_size": (28, 28)},
+            "not a power of two",
+        ),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_a_sentence(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        build_backbone(**arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("case", "size"), [("pass_256x128", (256, 128)), ("pass_384x192", (384, 192))])
+def test_the_pass_backbone_computes_what_its_authors_code_does(golden, fill, draw, case, size):
+    vit = build_backbone("pass_vit_base", size).eval()
+    vit.load_state_dict(pass_weights(vit, fill))
+    with torch.no_grad():
+        tokens = vit.forward_features(draw(f"pass_image_{size[0]}x{size[1]}", (2, 3, *size)))
+    torch.testing.assert_close(
+        tokens[:, 0, :64], torch.tensor(golden("irm_vit")[case]["cls"]), rtol=0, atol=2e-5
+    )
+
+
+@pytest.mark.slow
+def test_the_albef_picture_tower_computes_what_its_authors_code_does(golden, fill, draw):
+    vit = build_backbone("albef_vit_base", (128, 128)).eval()
+    weights = {key: fill(f"visual_encoder_m.{key}", tensor.shape) for key, tensor in vit.state_dict().items()}
+    pretrained = fill("visual_encoder_m.pos_embed", (1, 257, 768))
+    weights["pos_embed"] = resize_positions(
+        pretrained, old_grid=(16, 16), new_grid=(8, 8), num_prefix_tokens=1
+    )
+    vit.load_state_dict(weights)
+    with torch.no_grad():
+        tokens = vit.forward_features(draw("albef_image_128", (2, 3, 128, 128)))
+    torch.testing.assert_close(
+        tokens[:, 0, :64], torch.tensor(golden("irm_vit")["albef_128"]["cls"]), rtol=0, atol=2e-5
+    )
+
+
+def pass_weights(vit, fill):
+    """PASS names its registers part tokens and keeps their positions apart."""
+    weights = {
+        key: fill(key, tensor.shape) for key, tensor in vit.state_dict().items() if "reg_token" not in key
+    }
+    prefix = [fill(f"{part}_pos", (1, 1, 768)) for part in ("cls", "part1", "part2", "part3")]
+    patches = resize_positions(
+        fill("pos_embed", (1, 128, 768)),
+        old_grid=(16, 8),
+        new_grid=vit.patch_embed.grid_size,
+        num_prefix_tokens=0,
+        mode="bilinear",
+    )
+    weights["reg_token"] = torch.cat([fill(f"part_token{part}", (1, 1, 768)) for part in (1, 2, 3)], dim=1)
+    weights["pos_embed"] = torch.cat([*prefix, patches], dim=1)
+    return weights

@@ -1,0 +1,60 @@
+import torch
+
+from irm.models.sentence_cache import SentenceCache
+from irm.models.tokens import InstructionTokens
+
+
+def counting_encoder():
+    """A sentence of n letters has n tokens, each of value n; calls are noted."""
+    calls = []
+
+    def encode(sentences):
+        calls.append(list(sentences))
+        (sentence,) = sentences
+        length = len(sentence)
+        tokens = torch.full((1, length, 2), float(length))
+        return InstructionTokens(tokens, torch.ones(1, length, dtype=torch.bool), tokens[:, 0])
+
+    return encode, calls
+
+
+def test_a_sentence_is_encoded_once_and_alone():
+    encode, calls = counting_encoder()
+    cache = SentenceCache(10)
+    found = cache.look_up(["aa", "bbb", "aa"], encode, weights=1)
+    cache.look_up(["bbb", "c"], encode, weights=1)
+    assert calls == [["aa"], ["bbb"], ["c"]]
+    assert found.mask.sum(dim=1).tolist() == [2, 3, 2] and found.pooled[:, 0].tolist() == [2, 3, 2]
+    assert (found.tokens[0, 2] == 0).all()
+
+
+def test_the_sentence_unused_for_longest_is_forgotten_first():
+    encode, calls = counting_encoder()
+    cache = SentenceCache(2)
+    for sentence in ("a", "bb", "a", "ccc", "a", "bb"):
+        cache.look_up([sentence], encode, weights=1)
+    assert calls == [["a"], ["bb"], ["ccc"], ["bb"]] and len(cache) == 2
+
+
+def test_a_batch_larger_than_the_cache_is_still_whole():
+    encode, _ = counting_encoder()
+    found = SentenceCache(1).look_up(["a", "bb", "ccc"], encode, weights=1)
+    assert found.pooled[:, 0].tolist() == [1, 2, 3]
+
+
+def test_other_weights_forget_everything():
+    encode, calls = counting_encoder()
+    cache = SentenceCache(10)
+    cache.look_up(["a"], encode, weights=1)
+    cache.look_up(["a"], encode, weights=2)
+    assert len(calls) == 2
+
+
+def test_what_was_kept_in_inference_mode_can_be_used_in_training():
+    encode, _ = counting_encoder()
+    cache = SentenceCache(10)
+    with torch.inference_mode():
+        cache.look_up(["abc"], encode, weights=1)
+    layer = torch.nn.Linear(2, 2)
+    layer(cache.look_up(["abc"], encode, weights=1).tokens).sum().backward()
+    assert layer.weight.grad is not None

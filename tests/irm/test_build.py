@@ -1,0 +1,174 @@
+"""A sheet becomes a model and its data; what a sheet cannot have is refused in a sentence."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from instructions.errors import InputError
+from irm.build import (
+    build_irm,
+    build_mixture,
+    choose_autocast,
+    choose_device,
+    fingerprint,
+    named_parameters,
+    shares,
+)
+from irm.config import read_run
+from irm.embedder import preprocessing_of
+from irm.models import build_backbone, save_backbone
+
+TINY = Path(__file__).parents[2] / "configs" / "irm" / "tiny.yaml"
+MARKET = "mixture=[{task: trad, dataset: market1501}]"
+
+
+def build(*overrides):
+    torch.manual_seed(0)
+    return build_irm(read_run(TINY, overrides))
+
+
+def mixture_of(*overrides):
+    run = read_run(TINY, overrides)
+    torch.manual_seed(0)
+    return build_mixture(run, preprocessing_of(build_irm(run)[0]))
+
+
+def test_the_models_settings_arrive():
+    model, notes = build(
+        "model.gate=per_head", "model.tanh=true", "model.fusion.streams=2", "model.feature=both"
+    )
+    attention = model.editing_transformer.vit.blocks[0].attn
+    assert attention.gate.shape == (1, 4, 1, 1)
+    assert attention.tanh
+    assert (model.fusion.streams, model.retrieval.feature) == (2, "both")
+    assert (model.image_size, model.clothes_size) == ((64, 32), (32, 32))
+    assert len(notes) == 3, "backbone, sentences and clothes start at random, and that is said"
+
+
+def test_picture_tasks_have_necks_and_text_to_image_has_a_match_head():
+    model, _ = build()
+    assert model.necks.names == tuple(
+        f"{task}/{name}"
+        for task, name in (
+            ("trad", "market1501"),
+            ("cc", "ltcc"),
+            ("vi", "llcm"),
+            ("ctcc", "cocas_real1"),
+            ("li", "cocas_real1"),
+        )
+    )
+    assert model.match_head is not None
+    assert build(MARKET)[0].match_head is None
+
+
+def test_frozen_encoders_take_no_gradient():
+    model, _ = build("model.instruction.freeze_text=true", "model.instruction.freeze_images=true")
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert any(name.startswith("instruction_encoder.text") for name in frozen)
+    assert any(name.startswith("instruction_encoder.image") for name in frozen)
+
+
+def test_a_backbone_folder_gives_shape_and_weights(tmp_path):
+    torch.manual_seed(5)
+    vit = build_backbone("tiny", (64, 32), depth=3)
+    save_backbone(vit, tmp_path / "vit", name="tiny", overrides={"depth": 3})
+    model, notes = build(f"model.backbone={tmp_path / 'vit'}")
+    ours = model.editing_transformer.vit
+    assert len(ours.blocks) == 3
+    assert torch.equal(ours.blocks[2].mlp.fc1.weight, vit.blocks[2].mlp.fc1.weight)
+    assert torch.equal(model.fusion.blocks[0].mlp.fc1.weight, vit.blocks[2].mlp.fc1.weight)
+    assert not any("backbone" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("model.backbone=tinny", "no backbone 'tinny'; did you mean 'tiny'"),
+        ("model.backbone=/nowhere/vit", "/nowhere/vit is not a backbone folder"),
+        ("model.instruction.text_weights=/nowhere/bert", "/nowhere/bert"),
+        ("model.image_size=[60, 32]", "60x32"),
+        ("model.instruction.image=tinny", "tinny"),
+    ],
+)
+def test_a_model_that_cannot_be_built_is_refused(override, complaint):
+    with pytest.raises(InputError, match=complaint):
+        build(override)
+
+
+def test_the_mixture_has_a_source_for_each_row(tiny_root):
+    mixture, notes = mixture_of(
+        f"data={tiny_root}",
+        "mixture=[{task: trad, dataset: market1501, weight: 2, num_identities: 3}, "
+        "{task: li, dataset: cocas_real1}]",
+        "evaluation=[]",
+        "gallery_instruction=neutral",
+    )
+    market, cocas = mixture.sources
+    assert (market.domain, market.weight, market.num_identities, market.num_instances) == (
+        "trad/market1501",
+        2,
+        3,
+        2,
+    )
+    assert (cocas.num_identities, cocas.gallery_instruction) == (2, "neutral")
+    assert "none of" in notes[-1]
+
+
+def test_test_people_of_other_data_sets_are_dropped(tiny_root):
+    row = "mixture=[{task: t2i, dataset: cuhk_pedes}]"
+    market = "evaluation=[{task: trad, dataset: market1501, protocol: market}]"
+    alone, _ = mixture_of(f"data={tiny_root}", row, "evaluation=[]")
+    apart, notes = mixture_of(f"data={tiny_root}", row, market)
+    assert len(apart.sources[0].records) < len(alone.sources[0].records)
+    assert any("2 people dropped" in note for note in notes)
+
+
+def test_a_test_that_is_not_on_this_disk_is_said_and_trains_on(tiny_root, tmp_path):
+    shutil.copytree(tiny_root / "market", tmp_path / "market")
+    _, notes = mixture_of(
+        f"data={tmp_path}", MARKET, "evaluation=[{task: cc, dataset: ltcc, protocol: clothes_change}]"
+    )
+    assert any(note.startswith("test people of ltcc are not known") for note in notes)
+
+
+def test_missing_data_are_refused(tmp_path):
+    with pytest.raises(InputError, match="market1501"):
+        mixture_of(f"data={tmp_path}", MARKET)
+
+
+def test_a_fingerprint_follows_the_data_and_not_their_place(tiny_root, tmp_path):
+    shutil.copytree(tiny_root / "market", tmp_path / "market")
+    here, there = (mixture_of(f"data={root}", MARKET)[0] for root in (tiny_root, tmp_path))
+    assert fingerprint(here, tiny_root) == fingerprint(there, tmp_path)
+    next((tmp_path / "market" / "Market-1501" / "bounding_box_train").glob("*.jpg")).unlink()
+    less = mixture_of(f"data={tmp_path}", MARKET)[0]
+    assert fingerprint(less, tmp_path) != fingerprint(there, tmp_path)
+
+
+def test_drawn_sources_are_not_weighed_twice():
+    rows = "mixture=[{task: trad, dataset: market1501, weight: 3}, {task: trad, dataset: msmt17}]"
+    assert shares(read_run(TINY, [rows])) == {"trad/market1501": 3.0, "trad/msmt17": 1.0}
+    drawn = shares(read_run(TINY, [rows, "sources_per_step=1"]))
+    assert drawn == {"trad/market1501": 1.0, "trad/msmt17": 1.0}
+
+
+def test_parameters_carry_their_modules_names():
+    linear = torch.nn.Linear(1, 1)
+    assert [name for name, _ in named_parameters(model=linear)] == ["model.weight", "model.bias"]
+
+
+def test_bf16_is_for_gpus_unless_asked_for():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert choose_autocast("auto", cpu) is None
+    assert choose_autocast("auto", gpu) is torch.bfloat16
+    assert choose_autocast("fp32", gpu) is None
+    assert choose_autocast("bf16", cpu) is torch.bfloat16
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == torch.device("cpu")
+    with pytest.raises(InputError, match="no GPU"):
+        choose_device("cuda")

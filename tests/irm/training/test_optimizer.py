@@ -1,0 +1,106 @@
+"""The learning rate at the steps the paper names, and which parameters decay."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from instructions.errors import InputError
+from irm.training.optimizer import build_optimizer, learning_rate, parameter_groups, set_learning_rate
+
+PAPER = {"lr": 1e-5, "warmup_from": 1e-7, "warmup_steps": 1000, "steps": 24_000}
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [(0, 1e-7), (500, (1e-7 + 1e-5) / 2), (1000, 1e-5), (12_500, 5e-6), (24_000, 0.0), (30_000, 0.0)],
+)
+def test_the_rate_rises_to_the_papers_figure_and_falls_to_zero(step, expected):
+    assert learning_rate(step, **PAPER, schedule="cosine") == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_constant_schedule_stays_where_the_warm_up_ends():
+    assert {learning_rate(step, **PAPER, schedule="constant") for step in (1000, 5000, 24_000)} == {1e-5}
+
+
+def test_the_released_schedule_is_a_product_of_warm_up_and_cosine():
+    assert learning_rate(1000, **PAPER, schedule="released") == pytest.approx(
+        1e-5 * 0.5 * (1 + math.cos(math.pi / 24)), rel=1e-12
+    )
+
+
+def test_without_warm_up_the_first_step_has_the_full_rate():
+    assert learning_rate(0, lr=1e-3, warmup_from=0.0, warmup_steps=0, steps=10, schedule="cosine") == 1e-3
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Parameter(torch.zeros(1, 2, 1, 1))
+        self.linear = nn.Linear(2, 2)
+        self.norm = nn.LayerNorm(2)
+        self.frozen = nn.Linear(2, 2).requires_grad_(False)
+
+
+def grouped(decay="weights", **multipliers):
+    block = Block()
+    groups = parameter_groups(
+        block.named_parameters(), weight_decay=5e-4, decay=decay, lr_multipliers=multipliers
+    )
+    names = {parameter: name for name, parameter in block.named_parameters()}
+    return [
+        (group["weight_decay"], group["lr_scale"], [names[p] for p in group["params"]]) for group in groups
+    ]
+
+
+def test_gates_biases_and_norms_do_not_decay_and_frozen_parameters_are_left_out():
+    assert grouped() == [
+        (0.0, 1.0, ["gate", "linear.bias", "norm.weight", "norm.bias"]),
+        (5e-4, 1.0, ["linear.weight"]),
+    ]
+
+
+def test_everything_decays_when_asked_as_in_the_released_code():
+    assert grouped(decay="all") == [
+        (5e-4, 1.0, ["gate", "linear.weight", "linear.bias", "norm.weight", "norm.bias"])
+    ]
+
+
+def test_the_longest_prefix_gives_the_factor():
+    scales = {
+        name: scale for _, scale, names in grouped(linear=2.0, **{"linear.bias": 3.0}) for name in names
+    }
+    assert scales == {
+        "gate": 1.0,
+        "norm.weight": 1.0,
+        "norm.bias": 1.0,
+        "linear.weight": 2.0,
+        "linear.bias": 3.0,
+    }
+
+
+def test_a_prefix_is_a_whole_name_and_one_that_fits_nothing_is_refused():
+    with pytest.raises(InputError, match="'lin'"):
+        grouped(lin=2.0)
+
+
+def test_a_model_with_nothing_to_train_is_refused():
+    with pytest.raises(InputError, match="frozen"):
+        parameter_groups(
+            nn.Linear(1, 1).requires_grad_(False).named_parameters(),
+            weight_decay=0,
+            decay="all",
+            lr_multipliers={},
+        )
+
+
+def test_each_group_gets_its_share_of_the_rate():
+    optimizer = build_optimizer(
+        parameter_groups(
+            Block().named_parameters(), weight_decay=0.1, decay="weights", lr_multipliers={"gate": 10.0}
+        ),
+        lr=1.0,
+    )
+    set_learning_rate(optimizer, 0.5)
+    assert sorted(group["lr"] for group in optimizer.param_groups) == [0.5, 0.5, 5.0]

@@ -1,0 +1,235 @@
+"""A whole run on the tiny people: what it leaves behind, and that stopping it changes nothing."""
+
+import io
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from instructions.errors import InputError
+from irm import IRM
+from irm.config import read_run
+from irm.training import run as run_module
+from irm.training.progress import TrainingProgress
+from irm.training.run import train_run
+
+TINY = Path(__file__).parents[3] / "configs" / "irm" / "tiny.yaml"
+STEPS = 5
+
+
+def sheet(root, *overrides):
+    short = [
+        f"data={root}",
+        f"optimizer.steps={STEPS}",
+        "optimizer.warmup_steps=2",
+        "logging.checkpoint_every=2",
+    ]
+    return read_run(TINY, [*short, *overrides])
+
+
+def go(run, out, *, resume=False):
+    text = io.StringIO()
+    summary = train_run(run, out, resume=resume, console=Console(file=text, width=400))
+    return summary, text.getvalue()
+
+
+def trace(out):
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [(row["step"], row["lr"], row["losses"], row["terms"], row["gradient_norm"]) for row in rows]
+
+
+def stop_after(monkeypatch, step):
+    """Somebody sends SIGTERM while the run shows this step."""
+    show = TrainingProgress.show
+
+    def show_and_stop(self, report):
+        show(self, report)
+        if report.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(TrainingProgress, "show", show_and_stop)
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_root, tmp_path_factory):
+    """A run that was never stopped; nobody writes into it."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    summary, text = go(sheet(tiny_root), out)
+    return out, summary, text
+
+
+def test_a_run_leaves_sheet_log_checkpoints_and_model(whole, tiny_root):
+    out, summary, text = whole
+    assert summary.is_finished
+    assert (summary.start, summary.step) == (0, STEPS)
+    assert read_run(out / "config.yaml") == sheet(tiny_root)
+    assert [row[0] for row in trace(out)] == [1, 2, 3, 4, 5]
+    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == ["step-00000004", "step-00000005"]
+    assert read_run(out / "checkpoints" / "step-00000005" / "config.yaml") == sheet(tiny_root)
+    assert list((out / "tensorboard").iterdir())
+    assert len(summary.losses) == 6
+    assert "step 5/5" in text
+    assert "people dropped" in text
+
+
+def test_the_model_is_the_trained_one_without_classifiers(whole):
+    out, summary, _ = whole
+    from safetensors.torch import load_file
+
+    model = IRM.from_pretrained(summary.model)
+    last = load_file(out / "checkpoints" / "step-00000005" / "model.safetensors")
+    state = model.state_dict()
+    assert set(last) == set(state)
+    assert all(torch.equal(state[key], last[key]) for key in last)
+    assert not any("classifier" in key for key in state)
+    assert model.eval().embed_text(["a man"]).shape == (1, 256)
+
+
+def test_a_stopped_run_resumes_bit_for_bit(whole, tiny_root, tmp_path, monkeypatch):
+    out = tmp_path / "stopped"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        summary, _ = go(sheet(tiny_root), out)
+    assert not summary.is_finished
+    assert summary.model is None
+    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == ["step-00000002", "step-00000003"]
+    torch.rand(7)
+    summary, text = go(sheet(tiny_root, "loader.workers=1"), out, resume=True)
+    assert "after step 3" in text
+    assert (summary.start, summary.step) == (3, STEPS)
+    assert trace(out) == trace(whole[0])
+    ours, theirs = (path / "model" / "model.safetensors" for path in (out, whole[0]))
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_a_damaged_checkpoint_costs_only_its_own_steps(whole, tiny_root, tmp_path, monkeypatch):
+    out = tmp_path / "damaged"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        go(sheet(tiny_root), out)
+    newest = out / "checkpoints" / "step-00000003" / "training.pt"
+    newest.write_bytes(newest.read_bytes()[:100])
+    summary, text = go(sheet(tiny_root), out, resume=True)
+    assert "training.pt is not the file that was written" in text
+    assert summary.start == 2
+    assert trace(out) == trace(whole[0])
+    for folder in (out / "checkpoints").iterdir():
+        (folder / "training.pt").write_bytes(b"")
+    with pytest.raises(InputError, match=r"no checkpoint in .* can be read"):
+        go(sheet(tiny_root), out, resume=True)
+
+
+def test_resuming_a_finished_run_trains_nothing_and_keeps_the_model(tiny_root, tmp_path):
+    out, tiny = tmp_path / "run", sheet(tiny_root, "optimizer.steps=1")
+    go(tiny, out)
+    before = trace(out), (out / "model" / "model.safetensors").read_bytes()
+    summary, _ = go(tiny, out, resume=True)
+    assert (summary.start, summary.step, summary.is_finished) == (1, 1, True)
+    assert (trace(out), (out / "model" / "model.safetensors").read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("optimizer.lr=2e-3", r"optimizer\.lr is 0\.002 here but 0\.001"),
+        ("mixture.0.weight=2", r"mixture\.0\.weight is 2"),
+        ("mixture.0.source=lists", "keeps its sheet"),
+    ],
+)
+def test_another_sheet_cannot_resume_a_run(whole, tiny_root, override, complaint):
+    with pytest.raises(InputError, match=complaint):
+        go(sheet(tiny_root, override), whole[0], resume=True)
+
+
+def test_other_data_cannot_resume_a_run(whole, tiny_root, monkeypatch):
+    monkeypatch.setattr("irm.training.workshop.fingerprint", lambda *_: "another")
+    with pytest.raises(InputError, match="training pictures are not those"):
+        go(sheet(tiny_root), whole[0], resume=True)
+
+
+def test_a_run_folder_in_use_is_refused_and_nothing_is_lost(whole, tiny_root):
+    before = trace(whole[0])
+    with pytest.raises(InputError, match="is not empty; add --resume"):
+        go(sheet(tiny_root), whole[0])
+    assert trace(whole[0]) == before
+
+
+def test_a_folder_that_is_no_run_cannot_be_resumed(tiny_root, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(InputError, match="holds no run"):
+        go(sheet(tiny_root), tmp_path, resume=True)
+    file = tmp_path / "letter.txt"
+    with pytest.raises(InputError, match="is a file"):
+        go(sheet(tiny_root), file)
+
+
+def test_resuming_an_empty_folder_is_a_start(tiny_root, tmp_path):
+    out = tmp_path / "new"
+    out.mkdir()
+    summary, _ = go(sheet(tiny_root, "optimizer.steps=1"), out, resume=True)
+    assert (summary.start, summary.step) == (0, 1)
+
+
+def test_missing_data_leave_no_run_folder(tmp_path):
+    with pytest.raises(InputError, match="data root"):
+        go(sheet(tmp_path / "nowhere"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_no_number_names_its_pictures(tiny_root, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "irm.training.objectives.contrastive_loss",
+        lambda image, *_, **__: image.sum() * float("nan"),
+    )
+    out = tmp_path / "run"
+    with pytest.raises(InputError, match="loss of t2i/cuhk_pedes is not a finite number at step 0"):
+        go(sheet(tiny_root), out)
+    content = json.loads((out / "nonfinite-step-0.json").read_text())
+    assert content["domain"] == "t2i/cuhk_pedes"
+    assert content["terms"]["contrastive"] == "nan"
+    assert len(content["records"]) == 4
+    assert all(Path(record["image"]).is_file() for record in content["records"])
+
+
+def test_the_released_preset_trains_too(tiny_root, tmp_path):
+    summary, _ = go(sheet(tiny_root, "preset=released", "optimizer.steps=1"), tmp_path / "run")
+    assert summary.is_finished
+
+
+def test_a_text_to_image_run_needs_no_necks(tiny_root, tmp_path):
+    rows = ["mixture=[{task: t2i, dataset: cuhk_pedes}]", "evaluation=[]", "optimizer.steps=1"]
+    summary, _ = go(sheet(tiny_root, *rows), tmp_path / "run")
+    assert set(summary.losses) == {"t2i/cuhk_pedes"}
+
+
+def test_what_may_change_on_resuming_exists():
+    assert set(run_module.FREE_ON_RESUME) <= set(type(read_run(TINY)).model_fields)
+
+
+def test_loader_processes_that_leave_first_do_not_cost_the_run(tiny_root, tmp_path, monkeypatch):
+    def leaving(self, start, stop):
+        batches = self.mixture.step
+        for step in range(start, 3):
+            yield batches(step)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("irm.training.workshop.Workshop.batches", leaving)
+        summary, _ = go(sheet(tiny_root), tmp_path / "run")
+    assert summary.step == 3
+    assert (tmp_path / "run" / "checkpoints" / "step-00000003").is_dir()
+
+
+def test_loader_processes_that_die_unasked_are_an_error(tiny_root, tmp_path, monkeypatch):
+    def dying(self, start, stop):
+        yield self.mixture.step(start)
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
+
+    monkeypatch.setattr("irm.training.workshop.Workshop.batches", dying)
+    with pytest.raises(RuntimeError, match="Killed"):
+        go(sheet(tiny_root), tmp_path / "run")

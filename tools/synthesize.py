@@ -1,0 +1,160 @@
+"""Write a synthetic OmniReID: people that nobody is, in every data set's real layout, with official lists."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from instructions.attributes import near_misses
+from instructions.errors import InputError
+from omnireid.synthetic.contact_sheet import FILE_NAME as SHEET
+from omnireid.synthetic.contact_sheet import write_contact_sheet
+from omnireid.synthetic.layouts import LAYOUTS
+from omnireid.synthetic.presets import PRESETS, Preset
+from omnireid.synthetic.write import Progress as Done
+from omnireid.synthetic.write import Report, Written, write_omnireid
+from tools._program import run
+
+_EXAMPLES = """examples:
+  python -m tools.synthesize --out data/tiny --preset tiny
+  python -m tools.synthesize --out data/demo --preset demo --seed 3
+  python -m tools.synthesize --out data/large --preset large --workers 16
+  python -m tools.synthesize --out data/demo --preset demo --datasets market1501,llcm
+
+An interrupted run goes on where it stopped when the same command is given again. The same preset and seed
+give the same bytes whatever the number of workers. See docs/synthetic.md.
+"""
+_PLAIN_EVERY = 5.0  # seconds between two lines where nobody watches a bar
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; --help shows examples")
+
+
+def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Preset]:
+    parser = _Parser(
+        prog="python -m tools.synthesize",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="root of the tree")
+    parser.add_argument("--preset", required=True, metavar="|".join(PRESETS), help="how large")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="whose world, 0 or more (default: 0)"
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+    parser.add_argument(
+        "--datasets", metavar="a,b", help=f"only these (others can be added later) of {', '.join(LAYOUTS)}"
+    )
+    asked = parser.parse_args(arguments)
+    if asked.preset not in PRESETS:
+        raise InputError(f"no preset is called {asked.preset!r}; {near_misses(asked.preset, PRESETS)}")
+    return asked, PRESETS[asked.preset]
+
+
+class _PlainLines:
+    """Progress for a log file: a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.start = self.last = time.monotonic()
+
+    def __call__(self, done: Done) -> None:
+        now = time.monotonic()
+        if done.total == 0 or (now - self.last < _PLAIN_EVERY and done.done < done.total):
+            return
+        self.last = now
+        rate = done.done / max(now - self.start, 1e-6)
+        left = (done.total - done.done) / rate
+        self.console.print(
+            f"drawn {done.done}/{done.total} ({done.dataset}), {rate:.0f} pictures/s, {left:.0f} s left",
+            highlight=False,
+        )
+
+
+def _bar(console: Console) -> tuple[Progress, Report]:
+    columns = (
+        TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TextColumn("pictures"),
+        TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
+    )  # fmt: skip
+    bar = Progress(*columns, console=console)
+    task = bar.add_task("planning", total=None)
+
+    def report(done: Done) -> None:
+        if done.total == 0:
+            bar.update(task, description=f"planning {done.dataset}")
+        else:
+            bar.update(task, description=f"drawing {done.dataset}", completed=done.done, total=done.total)
+
+    return bar, report
+
+
+def _summary(written: tuple[Written, ...]) -> Table:
+    table = Table(title="synthetic OmniReID")
+    table.add_column("data set")
+    counts = ("train ids", "test ids", "train", "query", "gallery", "cameras")
+    for heading in (*counts, "files", "drawn", "reused", "s", "drawn/s"):
+        table.add_column(heading, justify="right")
+    for row in written:
+        counted = row.plan.summary
+        speed = f"{row.num_drawn / row.seconds:.0f}" if row.num_drawn else ""
+        numbers = [counted.get(name.replace(" ", "_"), 0) for name in counts]
+        numbers += [row.num_files, row.num_drawn, row.num_reused]
+        work = f"{row.seconds:.1f}" if row.num_drawn else ""
+        table.add_row(row.plan.dataset, *map(str, numbers), work, speed)
+    return table
+
+
+def _conclusion(asked: argparse.Namespace, written: tuple[Written, ...], seconds: float) -> str:
+    num_drawn, num_files = sum(row.num_drawn for row in written), sum(row.num_files for row in written)
+    if not num_drawn:
+        tree = f"preset {asked.preset}, seed {asked.seed}"
+        return f"nothing to draw: all {num_files} image files of {tree} were there"
+    reused = sum(row.num_reused for row in written)
+    kept = f", {reused} files reused" if reused else ""
+    return (
+        f"{num_drawn} pictures drawn in {seconds:.1f} s ({num_drawn / seconds:.0f} a second){kept}: "
+        f"{num_files} image files in {asked.out}"
+    )
+
+
+def main() -> None:
+    """Parse, write the tree, its contact sheet, and say what was done."""
+    asked, preset = _parse(sys.argv[1:])
+    console = Console()
+    wide = console if console.is_terminal else Console(width=140)
+    start = time.monotonic()
+    bar, report = _bar(console) if console.is_terminal else (nullcontext(), _PlainLines(console))
+    names = None if asked.datasets is None else [name.strip() for name in asked.datasets.split(",")]
+    with bar:
+        written = write_omnireid(asked.out, preset, asked.seed, asked.workers, report, datasets=names)
+    seconds = time.monotonic() - start
+    if any(row.num_drawn for row in written) or not (asked.out / SHEET).exists():
+        write_contact_sheet(asked.out)
+    wide.print(_summary(written))
+    console.print(_conclusion(asked, written, seconds), highlight=False, soft_wrap=True)
+    if (asked.out / SHEET).exists():
+        console.print(f"look at {asked.out / SHEET}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    run(main)
