@@ -100,6 +100,9 @@ class LossWeights(Sheet):
     adaptive_triplet_fused: Weight = Field(
         default=1.0, description="eq. 7, on F_out; released: 3 (VC-Clothes: 1)"
     )
+    outfit: Weight = Field(
+        default=0.0, description="ours: outfit_loss on clothes pictures, for an encoder without pretraining"
+    )
     contrastive: Weight = Field(default=1.0, description="eq. 8; released: 0.5")
     matching: Weight = Field(default=1.0, description="eq. 8; released: 1")
 

@@ -35,10 +35,11 @@ NUM_TEXT_COLUMNS = 3  # of both tables; the others are numbers
 
 
 def headlines(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """The first evaluation of every task and data set: the one its row is named after."""
-    first: dict[tuple[str, str], Evaluation] = {}
+    """The first evaluation of every row: of a task and data set, and of a rule where queries ask for nothing."""
+    first: dict[tuple[str, str, str], Evaluation] = {}
     for scored in evaluations:
-        first.setdefault((scored.task, scored.dataset), scored)
+        rule = "" if scored.query_asked in QUERY_MODES else scored.protocol
+        first.setdefault((scored.task, scored.dataset, rule), scored)
     return list(first.values())
 
 
@@ -46,7 +47,7 @@ def headline_rows(
     evaluations: Sequence[Evaluation], untrained: Sequence[Evaluation] = ()
 ) -> list[tuple[str, ...]]:
     """Cells under HEADLINE_COLUMNS, one row a task and data set; scores in percent."""
-    before = {(scored.task, scored.dataset): scored.mean_ap for scored in headlines(untrained)}
+    before = {(scored.task, scored.dataset, scored.protocol): scored.mean_ap for scored in headlines(untrained)}
     return [
         (
             f"{TASKS[scored.task].title} ({scored.task})",
@@ -55,7 +56,7 @@ def headline_rows(
             percent(scored.mean_ap),
             percent(scored.rank_1),
             percent(scored.rank_10),
-            percent(before.get((scored.task, scored.dataset), float("nan"))),
+            percent(before.get((scored.task, scored.dataset, scored.protocol), float("nan"))),
             percent(scored.chance_ap),
             str(scored.num_valid_queries),
             str(scored.num_gallery),

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -109,18 +110,16 @@ def _bar(console: Console) -> tuple[Progress, Report]:
 
 
 def _summary(written: tuple[Written, ...]) -> Table:
-    table = Table(title="synthetic OmniReID")
-    table.add_column("data set")
-    counts = ("train ids", "test ids", "train", "query", "gallery", "cameras")
-    for heading in (*counts, "files", "drawn", "reused", "s", "drawn/s"):
-        table.add_column(heading, justify="right")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    table.add_column("data set", no_wrap=True)
+    for heading in ("ids", "train", "query", "gallery", "cameras", "files", "drawn", "s", "a second"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in written:
         counted = row.plan.summary
-        speed = f"{row.num_drawn / row.seconds:.0f}" if row.num_drawn else ""
-        numbers = [counted.get(name.replace(" ", "_"), 0) for name in counts]
-        numbers += [row.num_files, row.num_drawn, row.num_reused]
-        work = f"{row.seconds:.1f}" if row.num_drawn else ""
-        table.add_row(row.plan.dataset, *map(str, numbers), work, speed)
+        ids = f"{counted['train_ids']}+{counted['test_ids']}"
+        numbers = [counted.get(name, 0) for name in ("train", "query", "gallery", "cameras")]
+        work = (f"{row.seconds:.1f}", f"{row.num_drawn / row.seconds:.0f}") if row.num_drawn else ("", "")
+        table.add_row(row.plan.dataset, ids, *map(str, (*numbers, row.num_files, row.num_drawn)), *work)
     return table
 
 
@@ -141,7 +140,6 @@ def main() -> None:
     """Parse, write the tree, its contact sheet, and say what was done."""
     asked, preset = _parse(sys.argv[1:])
     console = Console()
-    wide = console if console.is_terminal else Console(width=140)
     start = time.monotonic()
     bar, report = _bar(console) if console.is_terminal else (nullcontext(), _PlainLines(console))
     names = None if asked.datasets is None else [name.strip() for name in asked.datasets.split(",")]
@@ -150,7 +148,7 @@ def main() -> None:
     seconds = time.monotonic() - start
     if any(row.num_drawn for row in written) or not (asked.out / SHEET).exists():
         write_contact_sheet(asked.out)
-    wide.print(_summary(written))
+    console.print(_summary(written))
     console.print(_conclusion(asked, written, seconds), highlight=False, soft_wrap=True)
     if (asked.out / SHEET).exists():
         console.print(f"look at {asked.out / SHEET}", highlight=False, soft_wrap=True)

@@ -65,11 +65,9 @@ def contrastive_loss(
             pairs += [(image, image_keys, image_keys), (text, text_keys, text_keys)]
         losses = []
         for queries, own_keys, other_keys in pairs:
-            target = truth
-            if distillation:
-                with torch.no_grad():
-                    taught = (own_keys[: len(queries)] @ other_keys.T / temperature).softmax(dim=1)
-                target = distillation * taught + (1 - distillation) * truth
+            with torch.no_grad():
+                taught = (own_keys[: len(queries)] @ other_keys.T / temperature).softmax(dim=1)
+            target = distillation * taught + (1 - distillation) * truth
             losses.append(F.cross_entropy(queries @ other_keys.T / temperature, target))
         return torch.stack(losses).mean()
 

@@ -116,16 +116,8 @@ def load_backbone(
         description["backbone"], (height, width), drop_path=drop_path, **description["overrides"]
     )
     tensors = load_file(weights)
-    if "pos_embed" in tensors and vit.pos_embed is not None:
-        rows, columns = description["image_size"]
-        patch_height, patch_width = vit.patch_embed.patch_size
-        tensors["pos_embed"] = resize_positions(
-            tensors["pos_embed"],
-            old_grid=(rows // patch_height, columns // patch_width),
-            new_grid=vit.patch_embed.grid_size,
-            num_prefix_tokens=0 if vit.no_embed_class else vit.num_prefix_tokens,
-            mode=backbone_spec(description["backbone"]).position_resize,
-        )
+    if "pos_embed" in tensors:
+        tensors["pos_embed"] = _resized_for(vit, tensors["pos_embed"], description)
     load_tensors(vit, tensors, name=str(weights))
     return vit
 
@@ -158,6 +150,19 @@ def load_tensors(
             )
     with torch.no_grad():
         module.load_state_dict(dict(tensors), strict=False)
+
+
+def _resized_for(vit: VisionTransformer, positions: Tensor, description: Mapping[str, Any]) -> Tensor:
+    """The folder's positions for a backbone of perhaps another image size."""
+    height, width = description["image_size"]
+    patch_height, patch_width = vit.patch_embed.patch_size
+    return resize_positions(
+        positions,
+        old_grid=(height // patch_height, width // patch_width),
+        new_grid=vit.patch_embed.grid_size,
+        num_prefix_tokens=0 if vit.no_embed_class else vit.num_prefix_tokens,
+        mode=backbone_spec(description["backbone"]).position_resize,
+    )
 
 
 def _more(keys: list[str]) -> str:

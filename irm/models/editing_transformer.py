@@ -86,7 +86,7 @@ class EditingTransformer(nn.Module):
         """Run timm's own block, with the instruction handed to its attention."""
         if not self.editing:
             return block(tokens)
-        tokens = tokens + block.drop_path1(block.ls1(block.attn(block.norm1(tokens))))
+        tokens = tokens + block.drop_path1(block.ls1(block.attn(block.norm1(tokens), instruction)))
         return tokens + block.drop_path2(block.ls2(block.mlp(block.norm2(tokens))))
 
     def load_backbone(self, vit: VisionTransformer) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irm.models.backbones import backbone_spec, build_backbone
-from irm.models.bert import text_spec
+from irm.models.bert import TextLayers, text_spec
 from irm.models.editing_transformer import EditingTransformer
 from irm.models.fusion import Fusion, MatchHead
 from irm.models.hub_folder import CARD, HubFolder
@@ -54,9 +54,7 @@ class IRM(
         retrieval: Mapping[str, Any] | None = None,
         reading: Mapping[str, Any] | None = None,
     ) -> None:
-        """Build the network with random weights and without a tokenizer.
-
-        Everything is plain data, because it is saved as ``config.json`` beside the weights.
+        """Build the network, its weights random, without a tokenizer, from what ``config.json`` can hold.
 
         Args:
             backbone: arguments of ``build_backbone``.
@@ -84,10 +82,7 @@ class IRM(
             num_prefix_tokens=vit.num_prefix_tokens,
             **fusion or {},
         )
-        self.match_head: MatchHead | None = None
-        if match is not None:
-            shape = {"num_heads": text.num_heads, "hidden_dim": text.hidden_dim, **match}
-            self.match_head = MatchHead(text.embed_dim, image_dim=vit.embed_dim, **shape)
+        self.match_head = _match_head(text, vit.embed_dim, match)
         self.necks = NeckBank(necks, vit.embed_dim)
         self.image_projection = nn.Linear(vit.embed_dim, self.retrieval.projection_dim)
         self.text_projection = nn.Linear(text.embed_dim, self.retrieval.projection_dim)
@@ -289,3 +284,11 @@ class IRM(
     def _check_evaluation(self) -> None:
         if self.training:
             raise ValueError("the model is in training mode; call model.eval() before embedding")
+
+
+def _match_head(text: TextLayers, image_dim: int, match: Mapping[str, Any] | None) -> MatchHead | None:
+    """A match head with the text encoder's shape, where ``match`` does not say another."""
+    if match is None:
+        return None
+    shape = {"num_heads": text.num_heads, "hidden_dim": text.hidden_dim, **match}
+    return MatchHead(text.embed_dim, image_dim=image_dim, **shape)

@@ -73,7 +73,7 @@ class SentenceCache:
         self._forget_unless(weights)
         for start in range(0, len(ordered), batch_size):
             batch = ordered[start : start + batch_size]
-            with torch.inference_mode(False), torch.no_grad():
+            with torch.no_grad():
                 features = encode(batch)
             for row, sentence in enumerate(batch):
                 real = features.mask[row]
@@ -102,8 +102,7 @@ class SentenceCache:
         if sentence in self._kept:
             self._kept.move_to_end(sentence)
             return self._kept[sentence]
-        # Tensors made in inference mode could not be used in a later training step.
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.no_grad():
             features = encode([sentence])
         self._keep(sentence, features)
         return features

@@ -17,6 +17,7 @@ from irm.losses import (
     identification_loss,
     match_pairs,
     matching_loss,
+    outfit_loss,
 )
 from irm.models import IRM, IRMOutput
 from omnireid.loading.batch import Batch
@@ -91,7 +92,7 @@ class IdentityObjective(nn.Module):
             num_classes: training people by domain.
             dim: width D of F and F_out.
             streams: how many F_out there are.
-            weights: factors by term: identification, adaptive_triplet, and both with _fused.
+            weights: factors by term: identification, adaptive_triplet, both with _fused, outfit.
             triplet: how triplets are taken.
             label_smoothing: of the identification loss.
         """
@@ -106,6 +107,10 @@ class IdentityObjective(nn.Module):
         assert batch.images is not None and batch.instruction is not None
         output = model(batch.images, encode_batch(model, batch.instruction))
         terms = {**self._on_edited(model, batch, output), **self._on_fused(model, batch, output)}
+        outfits, rows = batch.instruction.outfits, batch.instruction.clothes_rows
+        if self.weights.get("outfit") and outfits is not None and len(outfits):
+            assert output.instruction is not None
+            terms["outfit"] = outfit_loss(output.instruction[rows], outfits)
         return weigh(terms, self.weights)
 
     def _on_edited(self, model: IRM, batch: Batch, output: IRMOutput) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ class InstructionBatch:
     sentence_rows: Int[Tensor, " S"]
     clothes: Float[Tensor, "C 3 h w"] | None
     clothes_rows: Int[Tensor, " C"]
+    outfits: Int[Tensor, " C"] | None = None  # which outfit each clothes picture shows; None: not all known
 
     def __len__(self) -> int:
         return len(self.sentence_rows) + len(self.clothes_rows)

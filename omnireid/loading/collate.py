@@ -105,9 +105,12 @@ def _gathered(
 ) -> InstructionBatch:
     sentences = {row: one.sentence for row, one in enumerate(instructions) if one.sentence is not None}
     clothes_rows = [row for row, one in enumerate(instructions) if one.clothes is not None]
+    outfits = [instructions[row].outfit for row in clothes_rows]
+    known = [outfit for outfit in outfits if outfit is not None]
     return InstructionBatch(
         sentences=tuple(sentences.values()),
         sentence_rows=torch.tensor(list(sentences), dtype=torch.int64),
         clothes=clothes,
         clothes_rows=torch.tensor(clothes_rows, dtype=torch.int64),
+        outfits=torch.tensor(known, dtype=torch.int64) if len(known) == len(outfits) else None,
     )

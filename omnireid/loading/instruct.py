@@ -35,7 +35,8 @@ def own_instruction(record: Record, task: TaskSpec, rng: np.random.Generator | N
         place = 0 if rng is None else int(rng.integers(len(record.captions)))
         return Instruction(sentence=record.captions[place], source="caption")
     if task.instruction == "clothes" and record.clothes is not None:
-        return Instruction(clothes=record.clothes, source="clothes")
+        outfit = None if record.clothes_id == UNKNOWN else record.clothes_id
+        return Instruction(clothes=record.clothes, source="clothes", outfit=outfit)
     missing = {"caption": "caption", "clothes": "clothes picture"}.get(
         task.instruction, "instruction of its own"
     )

@@ -1,6 +1,8 @@
 """Cameras of the synthetic world: each has its own place, light, colours, habits and faults."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,6 +57,36 @@ class Camera:
     jpeg_quality: int  # applied by whoever writes the file
     ir_gain: float
     ir_noise: float
+    ir_leak: float = 0.0  # how much of the visible grey an infrared picture keeps; 0: nothing but material
+
+    def eased(self, difficulty: float) -> Camera:
+        """The same camera with its faults scaled down: 1 leaves it as it is, 0 makes it a good one.
+
+        Faults are colour cast, tone, noise, blur, occlusion, drifting light and careless boxes; a good
+        infrared camera also sees some of the dyes. Place, light and viewpoints stay.
+        """
+
+        def near(value: float, ideal: float) -> float:
+            return ideal + difficulty * (value - ideal)
+
+        red, green, blue = self.gains
+        return replace(
+            self,
+            gains=(near(red, 1), near(green, 1), near(blue, 1)),
+            gamma=near(self.gamma, 1),
+            contrast=near(self.contrast, 1),
+            saturation=near(self.saturation, 1),
+            scale_jitter=near(self.scale_jitter, 0),
+            crop_jitter=near(self.crop_jitter, 0),
+            blur=(near(self.blur[0], 0), near(self.blur[1], 0)),
+            noise=near(self.noise, 0),
+            vignette=near(self.vignette, 0),
+            occlusion=near(self.occlusion, 0),
+            drift=near(self.drift, 0),
+            ir_gain=near(self.ir_gain, 1),
+            ir_noise=near(self.ir_noise, 0),
+            ir_leak=near(self.ir_leak, 0.9),
+        )
 
 
 def make_cameras(count: int, rng: np.random.Generator) -> tuple[Camera, ...]:

@@ -46,8 +46,9 @@ class Canvas:
         light: tuple[float, float, float],
         ambient: float,
         modality: str = "rgb",
+        leak: float = 0.0,
     ) -> None:
-        self.height, self.width, self.modality = height, width, modality
+        self.height, self.width, self.modality, self.leak = height, width, modality, leak
         self.planes = np.zeros((3 if modality == "rgb" else 1, height, width), np.float32)
         self.body = np.zeros(
             (height, width), np.float32
@@ -58,7 +59,8 @@ class Canvas:
 
     def color(self, paint: Paint) -> Float[ndarray, "C 1 1"]:
         """What this canvas sees of a paint."""
-        values = paint.rgb if self.modality == "rgb" else (paint.ir,)
+        grey = sum(paint.rgb) / 3
+        values = paint.rgb if self.modality == "rgb" else (paint.ir + self.leak * (grey - paint.ir),)
         return np.array(values, np.float32)[:, None, None]
 
     def strip(

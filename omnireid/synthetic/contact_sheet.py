@@ -92,7 +92,9 @@ def _others(root: Path) -> Section | None:
         row = [Cell("", text=title, width=100)]
         for lines in list(_by_person(_read(root / folder / name)).values())[:4]:
             once = {line.image: line for line in lines}
-            shown = sorted(once.values(), key=lambda line: line.clothes_id)[:: max(len(once) // 4, 1)][:4]
+            ordered = sorted(once.values(), key=lambda line: line.clothes_id)
+            num_shown = min(len(ordered), 4)
+            shown = [ordered[number * len(ordered) // num_shown] for number in range(num_shown)]
             _people(
                 row,
                 [

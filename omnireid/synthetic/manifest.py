@@ -78,6 +78,8 @@ def claim(root: Path, preset: Preset, seed: int) -> Manifest:
     if found.fingerprint != wanted.fingerprint:
         had = f"preset {found.preset}, seed {found.seed}, version {found.version}"
         asked = f"preset {preset.name}, seed {seed}, version {VERSION}"
+        if had == asked:  # the preset's own numbers were changed since
+            had, asked = f"{had}, fingerprint {found.fingerprint}", f"fingerprint {wanted.fingerprint}"
         raise InputError(f"{root} holds {had}, not {asked}; choose another folder or remove it")
     return found
 

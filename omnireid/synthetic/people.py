@@ -51,10 +51,11 @@ class Take:
 class Cast:
     """Who appears in one data set, what they wear, where they pass; a pure function of (seed, data set)."""
 
-    def __init__(self, dataset: str, seed: int) -> None:
+    def __init__(self, dataset: str, seed: int, difficulty: float = 1.0) -> None:
         self.site = SITES[dataset]
         self.seed = seed
-        self.cameras: tuple[Camera, ...] = make_cameras(self.site.num_cameras, self.rng("cameras"))
+        drawn = make_cameras(self.site.num_cameras, self.rng("cameras"))
+        self.cameras: tuple[Camera, ...] = tuple(camera.eased(difficulty) for camera in drawn)
 
     def rng(self, stream: Stream, *key: int) -> np.random.Generator:
         """The generator of one thing: a stream, and the numbers of the person, picture or outfit."""

@@ -31,6 +31,7 @@ class Preset:
     image_size: tuple[int, int] | None  # height, width of every picture; None: as the data set usually has it
     clothes_size: int  # side of a template, pixels
     counts: dict[str, Counts]
+    difficulty: float = 1.0  # of the cameras' faults, 0 to 1: see Camera.eased
 
 
 PRESETS: dict[str, Preset] = {
@@ -63,14 +64,15 @@ PRESETS: dict[str, Preset] = {
                 "msmt17": Counts(16, 12, 3, 2, 1),
                 "cuhk03": Counts(16, 12, 2, 2, 2),
                 "prcc": Counts(16, 12, 3, 2, 2, outfits=2),
-                "ltcc": Counts(72, 40, 3, 1, 1, outfits=3),
+                "ltcc": Counts(160, 60, 2, 1, 1, outfits=3),
                 "vc_clothes": Counts(16, 12, 4, 2, 1, outfits=2),
-                "llcm": Counts(80, 40, 4, 1, 1),
+                "llcm": Counts(120, 60, 3, 1, 1),
                 "cocas_real1": Counts(88, 2, 3, 1, 1, outfits=3),
                 "cocas_real2": Counts(0, 40, 3, 1, 1, outfits=3),
                 "cuhk_pedes": Counts(200, 60, 1, 3, 3, overlap_ids=8),
                 "synth_pedes": Counts(24, 0, 1, 2, 0),
             },
+            difficulty=0.2,
         ),
         Preset(
             "large",

@@ -50,7 +50,14 @@ def render_person(
     """
     if modality not in ("rgb", "ir"):
         raise ValueError(f"modality is 'rgb' or 'ir', not {modality!r}")
-    canvas = Canvas(height, width, light=_light(camera, modality), ambient=camera.ambient, modality=modality)
+    canvas = Canvas(
+        height,
+        width,
+        light=_light(camera, modality),
+        ambient=camera.ambient,
+        modality=modality,
+        leak=camera.ir_leak,
+    )
     rise = 0.5 + 4 * shot.shift[1]
     canvas.planes[...] = backdrop(camera, shot.place, rise, height=height, width=width, modality=modality)
     bones = pose(identity, outfit, camera, shot, height=height, width=width)

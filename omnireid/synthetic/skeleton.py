@@ -37,7 +37,6 @@ class Skeleton:
     unit: float
     yaw: float
     pitch: float
-    lean: float
 
     def __getitem__(self, name: str) -> Joint:
         return self.joints[name]
@@ -47,7 +46,7 @@ class Skeleton:
         joints = {
             name: Joint(joint.x + right, joint.y + down, joint.depth) for name, joint in self.joints.items()
         }
-        return Skeleton(joints, self.unit, self.yaw, self.pitch, self.lean)
+        return Skeleton(joints, self.unit, self.yaw, self.pitch)
 
     def width(self, lateral: float, deep: float) -> float:
         """Half width on the picture, in pixels, of a horizontal ellipse with these half axes."""
@@ -66,7 +65,7 @@ def pose(
     identity: Identity, outfit: Outfit, camera: Camera, shot: Shot, *, height: int, width: int
 ) -> Skeleton:
     """Put a person's joints on a picture of this size, where a detector would have put its box."""
-    space, lean = _joints(identity, outfit, shot)
+    space = _joints(identity, outfit, shot)
     unit = shot.size * height * identity.stature**0.6
     under_umbrella = outfit.umbrella == "with umbrella" and outfit.umbrella_open
     unit *= 0.9 if under_umbrella else {"sit": 1.2, "stoop": 1.12}.get(shot.action, 1.0)
@@ -86,7 +85,7 @@ def pose(
             float(ground - unit * up),
             float(near * cos_pitch),
         )
-    return Skeleton(flat, float(unit), float(shot.yaw), float(camera.pitch), lean)
+    return Skeleton(flat, float(unit), float(shot.yaw), float(camera.pitch))
 
 
 def lay_flat(identity: Identity, outfit: Outfit, *, size: int, turn: float, spread: float) -> Skeleton:
@@ -108,7 +107,7 @@ def lay_flat(identity: Identity, outfit: Outfit, *, size: int, turn: float, spre
         (0.0, 0.0),
         0,
     )
-    space, lean = _joints(replace(identity, arm_spread=spread), outfit, shot)
+    space = _joints(replace(identity, arm_spread=spread), outfit, shot)
     top, bottom = float(space["collar"][1]), float(space["crotch"][1])
     coat = outfit.coat_style in ("long coat", "dress")
     unit = size * (0.44 if coat else 0.66) / (top - bottom)
@@ -119,10 +118,10 @@ def lay_flat(identity: Identity, outfit: Outfit, *, size: int, turn: float, spre
         flat[name] = Joint(
             float(size / 2 + right + (down - size / 2) * turn), float(down - right * turn), float(z)
         )
-    return Skeleton(flat, float(unit), 0.0, 0.0, lean)
+    return Skeleton(flat, float(unit), 0.0, 0.0)
 
 
-def _joints(identity: Identity, outfit: Outfit, shot: Shot) -> tuple[dict[str, np.ndarray], float]:
+def _joints(identity: Identity, outfit: Outfit, shot: Shot) -> dict[str, np.ndarray]:
     """All joints in own heights: x to the person's left, y up, z forward; the lowest foot on y = 0."""
     hip_height = identity.legs + 0.035
     shoulder_height = 1 - identity.head - identity.neck
@@ -144,7 +143,7 @@ def _joints(identity: Identity, outfit: Outfit, shot: Shot) -> tuple[dict[str, n
         lowest = joints["left_ankle"][1] - 0.04
     for joint in joints.values():
         joint[1] -= lowest
-    return joints, float(lean)
+    return joints
 
 
 def _leg_angles(identity: Identity, shot: Shot, sign: float) -> tuple[float, float]:

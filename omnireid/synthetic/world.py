@@ -60,7 +60,7 @@ class World:
     @cached_property
     def casts(self) -> dict[str, Cast]:
         """The people of each data set; different data sets have different people."""
-        return {name: Cast(name, self.seed) for name in SITES}
+        return {name: Cast(name, self.seed, self.preset.difficulty) for name in SITES}
 
     def counts(self, dataset: str) -> Counts:
         """The row of the preset's table."""

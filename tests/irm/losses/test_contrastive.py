@@ -84,3 +84,12 @@ def test_the_gradient_equals_finite_differences():
 def test_distillation_needs_momentum_features():
     with pytest.raises(ValueError, match="give keys"):
         contrastive_loss(torch.randn(2, 3), torch.randn(2, 3), torch.arange(2), distillation=0.4)
+
+
+def test_keys_take_no_gradient():
+    image, text, key_image, key_text = (torch.randn(4, 3, requires_grad=True) for _ in range(4))
+    keys = ContrastiveKeys(key_image, key_text, torch.arange(4))
+    contrastive_loss(
+        image, text, torch.arange(4), keys=keys, distillation=0.4, within_modality=True
+    ).backward()
+    assert image.grad is not None and key_image.grad is None and key_text.grad is None

@@ -55,3 +55,11 @@ def test_the_loss_is_the_negative_log_of_the_right_answer():
         [logits.log_softmax(1)[0, 1], logits.log_softmax(1)[1, 0], logits.log_softmax(1)[2, 1]]
     )
     torch.testing.assert_close(matching_loss(logits, torch.tensor([True, False, True])), -right.mean())
+
+
+def test_each_text_gets_its_own_hard_image_and_each_image_its_own_hard_text():
+    similarity = torch.full((3, 3), -1000.0)
+    similarity[0, 1] = similarity[1, 2] = similarity[2, 0] = 0.0  # text 0 is nearest image 1, and so round
+    pairs = match_pairs(similarity, torch.arange(3), torch.Generator().manual_seed(0))
+    assert pairs.image_rows[3:6].tolist() == [1, 2, 0]
+    assert pairs.text_rows[6:].tolist() == [2, 0, 1]

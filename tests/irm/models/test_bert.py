@@ -70,6 +70,34 @@ def test_padding_words_change_nothing():
     torch.testing.assert_close(layers(padded, more)[:, :9][mask], layers(token_ids, mask)[mask])
 
 
+def attention_by_hand(part, queries, keys, mask):
+    """One BERT attention with its residual and norm, head by head: scores of masked keys are left out."""
+    out = torch.zeros_like(queries)
+    for b in range(len(queries)):
+        seen = keys[b][mask[b]]
+        q, k, v = part.self.query(queries[b]), part.self.key(seen), part.self.value(seen)
+        for h in range(4):
+            columns = slice(8 * h, 8 * h + 8)
+            scores = q[:, columns] @ k[:, columns].T / 8**0.5
+            out[b, :, columns] = scores.softmax(dim=-1) @ v[:, columns]
+    return part.output.LayerNorm(part.output.dense(out) + queries)
+
+
+def test_a_cross_layer_attends_to_words_then_to_the_image_then_thinks():
+    layers = CrossLayers(embed_dim=32, depth=2, num_heads=4, hidden_dim=48).eval()
+    states, image = torch.randn(3, 9, 32), torch.randn(3, 5, 32)
+    _, mask = draw_words()
+    seen = torch.ones(3, 5, dtype=torch.bool)
+    seen[1, 2:] = False
+    expected = states
+    for layer in layers.layer:
+        expected = attention_by_hand(layer.attention, expected, expected, mask)
+        expected = attention_by_hand(layer.crossattention, expected, image, seen)
+        hidden = torch.nn.functional.gelu(layer.intermediate.dense(expected))
+        expected = layer.output.LayerNorm(layer.output.dense(hidden) + expected)
+    torch.testing.assert_close(layers(states, mask, image, seen)[mask], expected[mask], rtol=1e-4, atol=1e-5)
+
+
 def test_words_before_and_after_are_both_seen_in_cross_layers():
     """The library calls them a decoder; a causal mask would hide the words that follow."""
     layers = CrossLayers(embed_dim=32, depth=1, num_heads=4, hidden_dim=48).eval()
@@ -128,6 +156,7 @@ def test_the_packaged_minilm_fits_its_entry(tmp_path):
     load_bert(build_text("minilm"), packaged_minilm())
 
 
+@pytest.mark.slow
 def test_text_layers_and_match_head_compute_what_albefs_code_does(golden, fill, draw):
     """ALBEF's BERT-base cut after layer 6, its match head on 129 image tokens."""
     file = golden("irm_albef_text")

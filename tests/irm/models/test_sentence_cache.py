@@ -58,3 +58,20 @@ def test_what_was_kept_in_inference_mode_can_be_used_in_training():
     layer = torch.nn.Linear(2, 2)
     layer(cache.look_up(["abc"], encode, weights=1).tokens).sum().backward()
     assert layer.weight.grad is not None
+
+
+def test_filling_makes_the_same_batches_of_the_same_set():
+    def encode(sentences):
+        calls.append(list(sentences))
+        tokens = torch.zeros(len(sentences), 3, 2)
+        mask = torch.arange(3)[None] < torch.tensor([len(sentence) for sentence in sentences])[:, None]
+        return InstructionTokens(tokens, mask, tokens[:, 0])
+
+    batches = []
+    for given in (["bb", "a", "ccc", "a"], ["ccc", "bb", "a"]):
+        calls, cache = [], SentenceCache(10)
+        cache.fill(given, encode, weights=1, batch_size=2)
+        found = cache.look_up(["a", "bb", "ccc"], encode, weights=1)
+        assert found.mask.sum(dim=1).tolist() == [1, 2, 3]
+        batches.append(calls)
+    assert batches[0] == batches[1] == [["a", "bb"], ["ccc"]]

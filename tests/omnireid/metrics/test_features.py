@@ -102,6 +102,19 @@ def test_other_float_types_are_searched_as_they_are(dtype):
     assert_identical(rank_features(low, high, query, gallery, MARKET), expected)
 
 
+def test_float64_features_are_not_rounded():
+    query, gallery = (reference.labels(num, np.random.default_rng(0)) for num in (1, 2))
+    query.pids[:], gallery.pids[:] = 1, [2, 1]
+    query.camids[:], gallery.camids[:] = 0, 1
+    gallery_features = torch.tensor([[1 + 1e-9, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    sides = torch.tensor([[1.0, 0.0]]), gallery_features, query, gallery
+    assert rank_features(*sides, MARKET, metric="euclidean").mean_ap == 1.0
+    assert (
+        rank_features(sides[0], gallery_features.float(), *sides[2:], MARKET, metric="euclidean").mean_ap
+        == 0.5
+    )
+
+
 def test_numpy_features_are_features_too():
     query_features, gallery_features, query, gallery = world(5)
     assert_identical(
@@ -117,6 +130,7 @@ def test_reduced_matrix_precision_changes_no_bit():
     torch.set_float32_matmul_precision("medium")
     try:
         assert_identical(rank_features(*sides, MARKET), expected)
+        assert next(search(*sides, MARKET)).distances.values.dtype == np.float64
     finally:
         torch.set_float32_matmul_precision(before)
 

@@ -72,4 +72,4 @@ def test_the_document_prints_the_counts_of_the_preset(preset):
         wanted = [
             summary.get(k, 0) for k in ("train_ids", "test_ids", "train", "query", "gallery", "cameras")
         ]
-        assert printed[name] == wanted, name
+        assert printed[name] == wanted, f"| `{name}` | {' | '.join(f'{count:,}' for count in wanted)} |"

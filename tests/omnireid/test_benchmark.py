@@ -1,0 +1,103 @@
+"""A row of the benchmark is asked in every telling way, and shown in tables and a page that open anywhere."""
+
+import re
+
+import pytest
+import torch
+
+from instructions.errors import InputError
+from omnireid.benchmark import BY_PERSON_AND_OUTFIT, Row, run_row
+from omnireid.html_report import Curve, html_page
+from omnireid.loading.transforms import Preprocessing
+from omnireid.summary import HEADLINE_COLUMNS, STEERING_COLUMNS, headline_rows, headlines, steering_rows
+
+LI = Row("li", "cocas_real2", "instructed")
+TRAD = Row("trad", "market1501", "market")
+
+
+class Pixels:
+    """A model without weights: the picture shrunk to 16 numbers, and, if obedient, the letters of the sentence."""
+
+    preprocessing = Preprocessing(image_size=(8, 4), clothes_size=(4, 4))
+
+    def __init__(self, obedience=0.0):
+        self.obedience = obedience
+
+    def embed(self, batch, side):
+        seen = torch.nn.functional.adaptive_avg_pool2d(batch.images, (4, 2)).flatten(1)
+        said = torch.zeros(len(batch), 26)
+        for row, sentence in zip(batch.instruction.sentence_rows, batch.instruction.sentences, strict=True):
+            for letter in re.sub("[^a-z]", "", sentence.lower()):
+                said[row, ord(letter) - ord("a")] += 1
+        return torch.cat([seen, self.obedience * said], dim=1)
+
+
+@pytest.fixture(scope="module")
+def steered(tiny_root):
+    return run_row(Pixels(obedience=10.0), LI, tiny_root)
+
+
+def test_a_row_with_captions_is_asked_three_ways_of_two_galleries_by_two_rules(steered):
+    asked = {(e.query_asked, e.gallery_asked, e.protocol) for e in steered.evaluations}
+    assert asked == {
+        (query, gallery, rule)
+        for query in ("right", "wrong", "none")
+        for gallery in ("own caption", "neutral")
+        for rule in ("instructed", BY_PERSON_AND_OUTFIT)
+    }
+    first = steered.headline
+    assert (first.query_asked, first.gallery_asked, first.protocol) == ("right", "own caption", "instructed")
+
+
+def test_a_model_that_reads_the_sentence_is_seen_to_obey_and_one_that_does_not_is_not(steered, tiny_root):
+    by_outfit = next(row for row in steering_rows(steered.evaluations) if "outfit" in row[2])
+    assert float(by_outfit[STEERING_COLUMNS.index("right − wrong")]) > 10
+    deaf = run_row(Pixels(obedience=0.0), LI, tiny_root)
+    for row in steering_rows(deaf.evaluations):
+        assert row[STEERING_COLUMNS.index("right − wrong")] == "+0.0"
+
+
+def test_every_sentence_of_a_bank_can_be_asked(tiny_root):
+    result = run_row(Pixels(), TRAD, tiny_root, every_sentence=True)
+    assert len(result.evaluations) == 1 + 20
+    assert len({evaluation.query_asked for evaluation in result.evaluations}) == 20
+    assert headlines(result.evaluations) == [result.evaluations[0]]
+
+
+def test_ranked_lists_go_from_the_best_query_to_the_worst_and_mark_what_is_right(steered):
+    precisions = [shown.average_precision for shown in steered.lists]
+    assert len(precisions) == 3
+    assert precisions == sorted(precisions, reverse=True)
+    best = steered.lists[0]
+    assert best.sentence is not None
+    assert len(best.results) == 10
+    assert best.results[0][1] == (best.average_precision == 1.0) or best.average_precision < 1.0
+
+
+def test_the_untrained_model_stands_in_the_same_line(steered):
+    (row,) = headline_rows(steered.evaluations, steered.evaluations)
+    cells = dict(zip(HEADLINE_COLUMNS, row, strict=True))
+    assert cells["mAP untrained"] == cells["mAP"]
+    (row,) = headline_rows(steered.evaluations)
+    assert dict(zip(HEADLINE_COLUMNS, row, strict=True))["mAP untrained"] == "–"
+
+
+def test_the_page_is_one_file_with_everything_inside(steered):
+    page = html_page(
+        "a <title>",
+        [steered],
+        untrained=steered.evaluations,
+        curves={"loss": [Curve("li", [1, 2], [2.0, 1.0])]},
+        provenance={"commit": "abc"},
+    )
+    assert "a &lt;title&gt;" in page
+    assert not re.findall(r"""(?:src|href)=['"]?(?!data:|#)[a-z/]""", page.replace("xlink:href", ""))
+    assert page.count("<img") == sum(len(shown.results) + 1 for shown in steered.lists)
+    assert "Are instructions obeyed?" in page
+    assert "<svg" in page
+    assert "abc" in page
+
+
+def test_a_data_set_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(InputError):
+        run_row(Pixels(), TRAD, tmp_path)
