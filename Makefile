@@ -13,7 +13,7 @@ help:            ## print the targets
 demo: $(VENV)/.runtime  ## train one IRM on six tasks of synthetic people, evaluate each, write runs/demo/report.html
 	$(RUN) -m tools.synthesize --out $(DEMO)/data --preset demo
 	$(RUN) -m tools.train configs/irm/demo.yaml --data $(DEMO)/data --out $(DEMO)/run --resume
-	$(RUN) -m tools.evaluate $(DEMO)/run --data $(DEMO)/data --untrained --re-score 16 --reuse \
+	$(RUN) -m tools.evaluate $(DEMO)/run --data $(DEMO)/data --untrained --re-score 8 --reuse \
 	  --json $(DEMO)/report.json --html $(DEMO)/report.html
 
 test: $(VENV)/.dev  ## the whole default test suite

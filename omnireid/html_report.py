@@ -127,9 +127,9 @@ def _rules(results: Sequence[RowResult]) -> str:
 
 def _steering_section(rows: Sequence[Sequence[str]]) -> str:
     explained = (
-        f"mAP when the query carries the instruction for what is wanted, somebody else's, or a neutral sentence. "
-        f"In the paper's protocol each gallery picture carries its own caption or clothes crop; a real gallery "
-        f"has neither, so the same is asked of a gallery with a neutral sentence. "
+        f"mAP when the query carries the instruction for what is wanted, somebody else's, or a neutral one. "
+        f"In the paper's protocol each gallery picture carries its own caption or clothes crop; a real "
+        f"gallery has neither, so the same is asked of a gallery with a neutral sentence. "
         f"“{PROTOCOLS[BY_PERSON_AND_OUTFIT].title}” counts the right person in another outfit as wrong."
     )
     return f"<h2>Are instructions obeyed?</h2><p>{html.escape(explained)}</p>{_table(STEERING_COLUMNS, rows)}"

@@ -35,7 +35,7 @@ NUM_TEXT_COLUMNS = 3  # of both tables; the others are numbers
 
 
 def headlines(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """The first evaluation of every row: of a task and data set, and of a rule where queries ask for nothing."""
+    """The first evaluation of every row: of a task, data set and, unless it is steered, rule."""
     first: dict[tuple[str, str, str], Evaluation] = {}
     for scored in evaluations:
         rule = "" if scored.query_asked in QUERY_MODES else scored.protocol
@@ -47,7 +47,7 @@ def headline_rows(
     evaluations: Sequence[Evaluation], untrained: Sequence[Evaluation] = ()
 ) -> list[tuple[str, ...]]:
     """Cells under HEADLINE_COLUMNS, one row a task and data set; scores in percent."""
-    before = {(scored.task, scored.dataset, scored.protocol): scored.mean_ap for scored in headlines(untrained)}
+    before = {(one.task, one.dataset, one.protocol): one.mean_ap for one in headlines(untrained)}
     return [
         (
             f"{TASKS[scored.task].title} ({scored.task})",

@@ -1,4 +1,4 @@
-"""What every program does at its edges: one clear sentence and exit code 2 for bad input, never a traceback."""
+"""What every program does at its edges: one sentence and exit code 2 for bad input, never a traceback."""
 
 import os
 import sys

@@ -23,6 +23,7 @@ from irm.training.logs import RunLog, StepReport
 from irm.training.loop import LoopSettings, NonFiniteLossError, train
 from irm.training.optimizer import learning_rate
 from irm.training.progress import TrainingProgress
+from irm.training.seeding import repeatable
 from irm.training.signals import StopRequest
 from irm.training.workshop import Workshop, build_workshop
 
@@ -72,6 +73,7 @@ def train_run(run: IRMRun, out: Path, *, resume: bool, console: Console) -> Summ
     _write_whole(out / "config.yaml", dump(run))
     step, losses = start, dict[str, float]()
     if start < run.optimizer.steps:
+        workshop.read_ahead()
         recorder = _train(run, out, workshop, start, console)
         step, losses = recorder.step, recorder.losses
     model = _export(workshop, out / "model") if step == run.optimizer.steps else None
@@ -174,6 +176,7 @@ def _train(run: IRMRun, out: Path, workshop: Workshop, start: int, console: Cons
         clip_grad_norm=plan.clip_grad_norm,
     )
     with (
+        repeatable(workshop.device),
         StopRequest() as stop,
         RunLog(out, start=start) as log,
         TrainingProgress(console, start=start, steps=steps) as progress,

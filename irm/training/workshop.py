@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from instructions.banks import BANKS
+from instructions.instruction import NEUTRAL_SENTENCE
 from irm.build import build_irm, build_mixture, fingerprint, named_parameters, shares
 from irm.embedder import preprocessing_of
 from irm.models import IRM
@@ -38,6 +40,16 @@ class Workshop:
     def batches(self, start: int, stop: int) -> Iterator[tuple[Batch, ...]]:
         """The batches of steps start..stop-1."""
         return mixture_loader(self.mixture, start, stop, self.workers, device=self.device)
+
+    def read_ahead(self) -> None:
+        """Encode every sentence of the training once, where the encoder is frozen and there is room.
+
+        Call it when the weights are those of the run's start or checkpoint: loading makes the memory forget,
+        and only the same set of sentences, read in the same way, gives the same bits after a resume.
+        """
+        sentences = training_sentences(self.mixture)
+        if len(sentences) <= self.model.reading.cache:
+            self.model.remember(sentences)
 
     def records(self, domain: str) -> tuple[Record, ...]:
         """What `Batch.indices` of a domain point into."""
@@ -75,6 +87,19 @@ def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
         device=device,
         workers=run.loader.workers,
     )
+
+
+def training_sentences(mixture: Mixture) -> list[str]:
+    """Every sentence that a batch of the mixture may hold, sorted."""
+    sentences: set[str] = set()
+    for source in mixture.sources:
+        if source.task.bank is not None:
+            sentences.update(BANKS[source.task.bank])
+        elif source.task.instruction != "none":
+            sentences.add(NEUTRAL_SENTENCE)
+        if source.task.instruction == "caption" or source.task.objective == "image_text":
+            sentences.update(caption for record in source.records for caption in record.captions)
+    return sorted(sentences)
 
 
 def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:

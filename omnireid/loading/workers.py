@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -57,6 +58,7 @@ def in_order(
         sampler=numbers,
         num_workers=workers,
         collate_fn=_as_it_is,
+        worker_init_fn=_outlive_signals,
         prefetch_factor=PREFETCH if workers else None,
         pin_memory=pin,
         generator=torch.Generator(),  # or else the loader would draw its seed from the training's generator
@@ -65,6 +67,12 @@ def in_order(
         if isinstance(result, InputError):
             raise result
         yield result
+
+
+def _outlive_signals(_number: int) -> None:
+    """Ctrl-C and SIGTERM reach the whole group; the program that reads from us decides when we end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _as_it_is(result: T) -> T:

@@ -16,14 +16,14 @@ TRAD = Row("trad", "market1501", "market")
 
 
 class Pixels:
-    """A model without weights: the picture shrunk to 16 numbers, and, if obedient, the letters of the sentence."""
+    """A model without weights: a tiny picture and, if obedient, the letters of the sentence."""
 
     preprocessing = Preprocessing(image_size=(8, 4), clothes_size=(4, 4))
 
     def __init__(self, obedience=0.0):
         self.obedience = obedience
 
-    def embed(self, batch, side):
+    def embed(self, batch, side):  # noqa: ARG002
         seen = torch.nn.functional.adaptive_avg_pool2d(batch.images, (4, 2)).flatten(1)
         said = torch.zeros(len(batch), 26)
         for row, sentence in zip(batch.instruction.sentence_rows, batch.instruction.sentences, strict=True):

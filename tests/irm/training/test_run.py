@@ -54,6 +54,15 @@ def stop_after(monkeypatch, step):
     monkeypatch.setattr(TrainingProgress, "show", show_and_stop)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def two_threads():
+    """Bit equality must not rest on there being a single thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def whole(tiny_root, tmp_path_factory):
     """A run that was never stopped; nobody writes into it."""
