@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,17 +31,18 @@ def repeatable(device: torch.device) -> Iterator[None]:
     """On a CPU the same numbers every time, with any fixed number of threads.
 
     Without it the gradient of picking rows is added up by all threads at once, in whatever order they come.
-    On a GPU nothing is changed: repeatable kernels are slower, and bit equality is promised for the CPU alone.
+    On a GPU nothing is changed: repeatable kernels are slower, and bit equality is promised for CPUs alone.
     """
     is_on = torch.are_deterministic_algorithms_enabled()
     is_mild = torch.is_deterministic_algorithms_warn_only_enabled()
-    fills = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    fills = memory.fill_uninitialized_memory
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
         # Its own default also writes NaN into every new tensor, which finds bugs and costs time.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        memory.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(is_on, warn_only=is_mild)
-        torch.utils.deterministic.fill_uninitialized_memory = fills
+        memory.fill_uninitialized_memory = fills
