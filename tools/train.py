@@ -69,7 +69,9 @@ def main() -> None:
 
     summary = train_run(sheet, arguments.out, resume=arguments.resume, console=Console())
     minutes = summary.seconds / 60
-    if summary.is_finished:
+    if summary.start == summary.steps:
+        print(f"{summary.out}: nothing left to train, all {summary.steps} steps were taken before")
+    elif summary.is_finished:
         print(f"{summary.out}: {summary.step} steps in {minutes:.1f} min; the model is in {summary.model}")
     else:
         print(f"{summary.out}: stopped after step {summary.step} of {summary.steps}; go on with --resume")

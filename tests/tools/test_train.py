@@ -114,3 +114,21 @@ def test_a_terminated_program_saves_and_resumes_bit_for_bit(monkeypatch, capsys,
     assert program(monkeypatch, *settings, tmp_path / "stopped", "--resume") == 0
     assert program(monkeypatch, *settings, tmp_path / "whole") == 0
     assert rows("stopped") == rows("whole")
+
+
+def test_a_finished_run_says_that_nothing_is_left(monkeypatch, capsys, tmp_path, tiny_root):
+    rows = "mixture=[{task: trad, dataset: market1501}]"
+    arguments = (
+        TINY,
+        rows,
+        "optimizer.steps=1",
+        "evaluation=[]",
+        "--data",
+        tiny_root,
+        "--out",
+        tmp_path / "run",
+    )
+    assert program(monkeypatch, *arguments) == 0
+    capsys.readouterr()
+    assert program(monkeypatch, *arguments, "--resume") == 0
+    assert "nothing left to train, all 1 steps were taken before" in capsys.readouterr().out
