@@ -11,9 +11,8 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from instructions.errors import InputError
+from instructions.errors import InputError, near_miss
 from irm.schema import IRMRun
-from omnireid.datasets.dataset import near_miss
 
 # What `preset:` stands for: where paper and released code differ. A sheet that names a preset takes these
 # values over its base's; what stands beside it in the same sheet wins.

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from instructions.errors import near_miss
 from irm.model_schema import LossesSheet, ModelSheet, Probability, Sheet
 from omnireid.datasets import DATASETS
-from omnireid.datasets.dataset import near_miss
 from omnireid.protocols import PROTOCOLS
 from omnireid.tasks import TASKS
 

@@ -16,6 +16,7 @@ import torch
 
 from instructions.errors import InputError
 from omnireid.evaluation import Evaluation
+from omnireid.files import write_whole
 from omnireid.protocols import PROTOCOLS
 
 FORMAT = "instruct-reid report"
@@ -84,12 +85,7 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write the JSON file, whole or not at all."""
-        temporary = path.with_name(f".{path.name}.part")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(self.to_json())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(path, self.to_json().encode(), durable=True)
 
     @staticmethod
     def read(path: Path) -> Report:

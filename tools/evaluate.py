@@ -186,6 +186,7 @@ def _table(title: str, columns: "tuple[str, ...]", rows: "list[tuple[str, ...]]"
 def _write_page(
     path: Path, results: "list[RowResult]", untrained: "Report", finished: "Run", report: "Report"
 ) -> None:
+    from omnireid.files import write_whole
     from omnireid.html_report import html_page
 
     page = html_page(
@@ -197,9 +198,7 @@ def _write_page(
         introduction=f"Data: {report.provenance['data']}. Scores in percent; green is right, red is wrong.",
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{path.name}")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, page.encode(), durable=True)
 
 
 def _curves(path: Path) -> "dict[str, list[Curve]]":

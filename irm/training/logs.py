@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from omnireid.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,4 @@ def _keep_rows(path: Path, start: int) -> None:
             continue
         if row["step"] <= start:
             kept.append(line + "\n")
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(kept)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_whole(path, "".join(kept).encode(), durable=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import time
@@ -26,6 +25,7 @@ from irm.training.progress import TrainingProgress
 from irm.training.seeding import repeatable
 from irm.training.signals import StopRequest
 from irm.training.workshop import Workshop, build_workshop
+from omnireid.files import write_whole
 
 # What may change between a run and its resumption: nothing of it touches the losses.
 FREE_ON_RESUME = ("data", "loader", "logging", "evaluation", "activation_checkpointing")
@@ -70,13 +70,17 @@ def train_run(run: IRMRun, out: Path, *, resume: bool, console: Console) -> Summ
         console.print(note, highlight=False, soft_wrap=True)
     start = _resume(run, out, workshop, console)
     out.mkdir(parents=True, exist_ok=True)
-    _write_whole(out / "config.yaml", dump(run))
+    write_whole(out / "config.yaml", dump(run).encode(), durable=True)
     step, losses = start, dict[str, float]()
     if start < run.optimizer.steps:
         workshop.read_ahead()
         recorder = _train(run, out, workshop, start, console)
         step, losses = recorder.step, recorder.losses
-    model = _export(workshop, out / "model") if step == run.optimizer.steps else None
+    model = None
+    if step == run.optimizer.steps:
+        model = out / "model"
+        if start < step or not model.is_dir():  # a finished run has its model already
+            _export(workshop, model)
     return Summary(out, start, step, run.optimizer.steps, time.perf_counter() - begun, losses, model)
 
 
@@ -212,27 +216,17 @@ def _describe(error: NonFiniteLossError, out: Path, workshop: Workshop) -> str:
         "terms": {name: str(value) for name, value in error.terms.items()},
         "records": [asdict(workshop.records(batch.domain)[row]) for row in batch.indices.tolist()],
     }
-    _write_whole(path, json.dumps(content, indent=1))
+    write_whole(path, json.dumps(content, indent=1).encode(), durable=True)
     return (
         f"the loss of {batch.domain} is not a finite number at step {error.step}; its pictures are named in "
         f"{path}; a smaller optimizer.lr or optimizer.clip_grad_norm=1 helps; then start in another --out"
     )
 
 
-def _export(workshop: Workshop, folder: Path) -> Path:
+def _export(workshop: Workshop, folder: Path) -> None:
     """The model alone, for `IRM.from_pretrained`, written whole or not at all."""
     temporary = folder.with_name(f".tmp-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)
     workshop.model.save_pretrained(temporary)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)
-    return folder
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".tmp-{path.name}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

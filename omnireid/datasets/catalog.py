@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from instructions.errors import InputError
+from instructions.errors import InputError, near_miss
 from omnireid.datasets.card import DatasetCard
 from omnireid.datasets.cocas import COCAS_REAL1, COCAS_REAL2
 from omnireid.datasets.cuhk03 import CUHK03
 from omnireid.datasets.cuhk_pedes import CUHK_PEDES
-from omnireid.datasets.dataset import Dataset, near_miss
+from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.llcm import LLCM
 from omnireid.datasets.ltcc import LTCC
 from omnireid.datasets.market import MARKET1501

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from instructions.errors import InputError
+from instructions.errors import InputError, near_miss
 from omnireid.datasets.captions import query_per_caption, read_caption_book
 from omnireid.datasets.card import PARTS, Part
-from omnireid.datasets.dataset import near_miss
 from omnireid.datasets.list_table import LISTS, FoundLists, ListNames, expected_lists, find_lists
 from omnireid.datasets.scan import is_image_name
 from omnireid.records import UNKNOWN, Record, Split

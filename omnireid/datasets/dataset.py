@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from instructions.errors import InputError
+from instructions.errors import InputError, near_miss
 from omnireid.datasets.card import DatasetCard
 from omnireid.records import Split
 
 Reader = Callable[[Path, str], Split]
-
-
-def near_miss(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean ...?)`` for a misspelt name, empty when nothing is near."""
-    close = difflib.get_close_matches(name, [word for word in known if word], n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 @dataclass(frozen=True)

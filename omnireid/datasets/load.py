@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from instructions.errors import InputError
+from instructions.errors import InputError, near_miss
 from omnireid.datasets.catalog import dataset_named
 from omnireid.datasets.datalists import read_datalists
-from omnireid.datasets.dataset import Dataset, near_miss
+from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, expected_lists, find_lists
 from omnireid.records import Split
 from omnireid.tasks import TASKS

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
 
-from omnireid.synthetic.files import write_whole
+from omnireid.files import write_whole
 from omnireid.synthetic.lists import ListLine
 from omnireid.synthetic.sheet import Cell, Section, compose
 

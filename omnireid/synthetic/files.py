@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and a folder that only one run writes at a time."""
+"""Which files are there already, and a folder that only one run writes at a time."""
 
 from __future__ import annotations
 
@@ -13,25 +13,6 @@ try:
     import fcntl
 except ImportError:  # not a POSIX system: no lock, all else is the same
     fcntl = None  # type: ignore[assignment]
-
-
-def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
-    """Write beside, then rename; a run that is killed leaves no half file under ``path``.
-
-    The name beside depends on ``path`` only, so the next run overwrites what a killed one left.
-
-    Args:
-        path: Where the file goes; its folder exists.
-        content: All of it.
-        durable: Wait until the disk has it; for the few files that vouch for the others.
-    """
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    part.replace(path)
 
 
 def is_written(path: Path) -> bool:

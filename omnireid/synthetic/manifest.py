@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from instructions.errors import InputError
-from omnireid.synthetic.files import write_whole
+from omnireid.files import write_whole
 from omnireid.synthetic.presets import Preset
 from omnireid.synthetic.world import Plan
 

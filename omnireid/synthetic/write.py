@@ -15,7 +15,8 @@ from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 
 from instructions.errors import InputError
-from omnireid.synthetic.files import is_written, sole_writer, write_whole
+from omnireid.files import write_whole
+from omnireid.synthetic.files import is_written, sole_writer
 from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.manifest import claim, finished
 from omnireid.synthetic.presets import Preset
