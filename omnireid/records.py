@@ -39,9 +39,9 @@ class Split:
     """A data set as one task uses it; ``train`` may be empty (test-only sets), so may the other two."""
 
     name: str
-    train: tuple[Record, ...] = ()
-    query: tuple[Record, ...] = ()
-    gallery: tuple[Record, ...] = ()
+    train: Sequence[Record] = ()  # a tuple, or columns (omnireid.columns) where there are very many
+    query: Sequence[Record] = ()
+    gallery: Sequence[Record] = ()
     notes: tuple[str, ...] = field(default=())  # what a reader wants said aloud: variants, tolerated quirks
 
 
@@ -69,10 +69,7 @@ class Labels:
 
 def labels_of(records: Sequence[Record]) -> Labels:
     """Label arrays of records; clothes ids are None when no record has one."""
-    clothes_ids = np.array([record.clothes_id for record in records], dtype=np.int64)
-    return Labels(
-        pids=np.array([record.pid for record in records], dtype=np.int64),
-        camids=np.array([record.camid for record in records], dtype=np.int64),
-        clothes_ids=None if (clothes_ids == UNKNOWN).all() else clothes_ids,
-        modalities=np.array([MODALITIES.index(record.modality) for record in records], dtype=np.int64),
-    )
+    rows = [(r.pid, r.camid, r.clothes_id, MODALITIES.index(r.modality)) for r in records]
+    columns = np.array(rows, dtype=np.int64).reshape(-1, 4)
+    pids, camids, clothes_ids, modalities = np.ascontiguousarray(columns.T)
+    return Labels(pids, camids, None if (clothes_ids == UNKNOWN).all() else clothes_ids, modalities)

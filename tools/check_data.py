@@ -1,4 +1,4 @@
-"""Look over the data sets under a root: counts, wrong numbers, repetitions, gaps, damaged pictures."""
+"""Look over the data sets under a root: layout, counts, numbers, repetitions, gaps, damaged pictures."""
 
 from __future__ import annotations
 
@@ -10,24 +10,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from instructions.errors import InputError
+from omnireid.columns import column_of
 from omnireid.datasets.card import PARTS
-from omnireid.datasets.catalog import DATASETS, dataset_named
-from omnireid.datasets.check import Finding, Reading, examine, read_every_way
+from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
+from omnireid.datasets.check import Finding, Reading, examine, misnamed_folders, read_every_way
 from omnireid.datasets.counts import MANIFEST, Manifest, judge_counts, read_manifest
-from omnireid.datasets.pictures import open_pictures, pictures_of, unopened
-from omnireid.records import UNKNOWN
+from omnireid.datasets.ledger import NAME as LEDGER
+from omnireid.datasets.ledger import Ledger
+from omnireid.datasets.own import PREFIX, own_names
+from omnireid.datasets.pictures import Opened, copies, open_pictures, pictures_of, unopened
 from tools._program import run
 
 _EXAMPLES = """examples:
   python -m tools.check_data --root data
   python -m tools.check_data --root data --dataset market1501
+  python -m tools.check_data --root data --dataset own/shop       a table of one's own, data/own/shop.csv
   python -m tools.check_data --root data --limit 500 --workers 8
+
+Every picture is opened once. What was opened is kept in ROOT/.check_data: an interrupted check goes on where
+it stopped, and the next check opens what has changed since. --afresh opens everything again.
 
 Exit code 0: clean, or warnings only; 1: problems were found; 2: bad input. docs/data.md says where things go.
 """
@@ -40,7 +48,7 @@ class Checked:
     name: str
     readings: tuple[Reading, ...]
     findings: tuple[Finding, ...]
-    num_opened: int
+    opened: Opened
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,7 +68,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--root", type=Path, required=True, metavar="DIR", help="the folder that holds the data sets"
     )
-    parser.add_argument("--dataset", metavar="NAME", help=f"only this one: {', '.join(DATASETS)}")
+    known = ", ".join((*DATASETS, *WITHDRAWN, f"{PREFIX}NAME"))
+    parser.add_argument("--dataset", metavar="NAME", help=f"only this one: {known}")
     parser.add_argument(
         "--limit", type=int, metavar="N", help="open at most N pictures a data set (default: all)"
     )
@@ -70,6 +79,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         default=min(8, os.cpu_count() or 1),
         metavar="N",
         help="threads that open pictures",
+    )
+    parser.add_argument("--afresh", action="store_true", help="open pictures that were opened before, too")
+    parser.add_argument(
+        "--ledger", type=Path, metavar="FILE", help=f"keep what was opened here (default: ROOT/{LEDGER})"
     )
     asked = parser.parse_args(arguments)
     if asked.limit is not None and asked.limit < 0:
@@ -83,35 +96,62 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return asked
 
 
-def _read(asked: argparse.Namespace) -> dict[str, tuple[list[Reading], list[Finding]]]:
+def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[Reading], list[Finding]]]:
     """Every data set under the root, by name."""
-    root = asked.root.expanduser()
-    names = list(DATASETS) if asked.dataset is None else [dataset_named(asked.dataset).card.name]
+    root, only = asked.root.expanduser(), asked.dataset
+    names = [*DATASETS, *own_names(root)] if only is None else [dataset_named(only).card.name]
     found = {}
     for name in names:
-        outcomes = list(read_every_way(name, root, named=asked.dataset is not None))
+        task = bar.add_task(f"reading {name}", total=None)
+        outcomes = list(read_every_way(name, root, named=only is not None))
+        bar.remove_task(task)
         if outcomes:
             readings = [outcome for outcome in outcomes if isinstance(outcome, Reading)]
             found[name] = (readings, [outcome for outcome in outcomes if isinstance(outcome, Finding)])
-    if not found and asked.dataset is not None:
-        raise InputError(DATASETS[asked.dataset].not_found(root))
+    if not found and only is not None:
+        raise InputError(dataset_named(only).not_found(root))
     if not found:
+        near = "".join(f"; {finding.message}" for finding in misnamed_folders(root))
         raise InputError(
             f"no data set was found under {root}; docs/data.md says where each goes "
-            "(for a data set's own folder give its name with --dataset)"
+            f"(for a data set's own folder give its name with --dataset){near}"
         )
     return found
 
 
 def _check(name: str, readings: list[Reading], unread: list[Finding], manifest: Manifest | None,
-           asked: argparse.Namespace, bar: Progress) -> Checked:  # fmt: skip
+           asked: argparse.Namespace, ledger: Ledger, bar: Progress) -> Checked:  # fmt: skip
     findings = [*unread, *(finding for reading in readings for finding in examine(reading))]
     findings += judge_counts(readings, manifest)
     paths = pictures_of(readings, asked.limit)
-    task = bar.add_task(name, total=len(paths))
-    opened = open_pictures(paths, asked.workers, lambda: bar.advance(task))
+    task = bar.add_task(f"opening {name}", total=len(paths))
+    opened = open_pictures(paths, asked.workers, lambda more: bar.advance(task, more), ledger)
     findings += unopened(name, opened)
-    return Checked(name, tuple(readings), tuple(dict.fromkeys(findings)), opened.num_pictures)
+    findings += [finding for reading in readings for finding in copies(reading, opened.contents)]
+    return Checked(name, tuple(readings), tuple(dict.fromkeys(findings)), opened)
+
+
+def _open_ledger(asked: argparse.Namespace, console: Console) -> Ledger:
+    path = asked.ledger or asked.root.expanduser() / LEDGER
+    try:
+        return Ledger(path, afresh=asked.afresh)
+    except OSError as error:
+        if asked.ledger is not None:
+            raise InputError(f"--ledger {asked.ledger} cannot be written: {error.strerror}") from None
+        console.print(
+            f"{path} cannot be written ({error.strerror}): the next check begins anew; --ledger FILE helps",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        return Ledger(None)
+
+
+def _distinct(reading: Reading, name: str) -> int:
+    """How many people, cameras or outfits there are; negative numbers stand for none."""
+    values = np.concatenate([column_of(reading.part(part), name) for part in PARTS])
+    nameless = (
+        name == "camid" and reading.card.num_cameras is None and not reading.card.name.startswith(PREFIX)
+    )
+    return 0 if nameless else len(np.unique(values[values >= 0]))
 
 
 def _table(checked: Sequence[Checked], root: Path) -> Table:
@@ -125,17 +165,13 @@ def _table(checked: Sequence[Checked], root: Path) -> Table:
             severity: sum(f.severity == severity for f in data.findings)
             for severity in ("problem", "warning")
         }
-        totals = (str(data.num_opened), str(num["problem"]), str(num["warning"]))
+        totals = (str(data.opened.num_pictures), str(num["problem"]), str(num["warning"]))
         for row, reading in enumerate(data.readings):
-            records = [record for part in PARTS for record in reading.part(part)]
             sizes = [str(len(reading.part(part))) for part in PARTS]
-            cameras = {r.camid for r in records if r.camid >= 0 and reading.card.num_cameras is not None}
-            outfits = {r.clothes_id for r in records} - {UNKNOWN}
-            kinds = ({r.pid for r in records}, cameras, outfits)
-            name = data.name if row == 0 else ""
+            kinds = (_distinct(reading, name) for name in ("pid", "camid", "clothes_id"))
             table.add_row(
-                name, reading.source, reading.task.name, reading.variant, *sizes,
-                *(str(len(kind)) for kind in kinds), *(totals if row == 0 else ("", "", "")),
+                data.name if row == 0 else "", reading.source, reading.task.name, reading.variant, *sizes,
+                *map(str, kinds), *(totals if row == 0 else ("", "", "")),
             )  # fmt: skip
         if not data.readings:
             table.add_row(data.name, "not readable", *[""] * 8, *totals)
@@ -152,28 +188,58 @@ def _print_findings(console: Console, checked: Sequence[Checked]) -> None:
                     console.print(f"  how to fix: {escape(finding.fix)}", highlight=False, soft_wrap=True)
 
 
+def _print_notes(console: Console, checked: Sequence[Checked]) -> None:
+    for data in checked:
+        for note in dict.fromkeys(note for reading in data.readings for note in reading.split.notes):
+            if not note.startswith("read from"):
+                console.print(f"[dim]note[/] {data.name}, {escape(note)}", highlight=False, soft_wrap=True)
+
+
 def main() -> None:
     """Parse, check each data set, print the table and what was found."""
     asked = _parse(sys.argv[1:])
     console = Console()
     wide = console if console.is_terminal else Console(width=140)
-    found = _read(asked)
     manifest = read_manifest(asked.root.expanduser())
     columns = (
-        TextColumn("opening {task.description:<12}"), BarColumn(), MofNCompleteColumn(), TextColumn("ETA"),
+        TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TextColumn("ETA"),
         TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        checked = [_check(name, *outcomes, manifest, asked, bar) for name, outcomes in found.items()]
-    wide.print(_table(checked, asked.root))
+    errors = Console(stderr=True)
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        found = _read(asked, bar)
+        with _open_ledger(asked, console) as ledger:
+            checked = [
+                _check(name, *outcomes, manifest, asked, ledger, bar) for name, outcomes in found.items()
+            ]
+    if asked.dataset is None:
+        checked += _folders(asked.root.expanduser())
+    wide.print(_table([data for data in checked if data.name], asked.root))
     if manifest is not None:
         console.print(
             f"drawn people ({MANIFEST}): counts are judged by that file", highlight=False, soft_wrap=True
         )
+    _print_notes(console, checked)
     _print_findings(console, checked)
+    _end(console, checked)
+
+
+def _folders(root: Path) -> list[Checked]:
+    findings = tuple(misnamed_folders(root))
+    return [Checked("", (), findings, Opened(0, 0, (), {}))] if findings else []
+
+
+def _end(console: Console, checked: Sequence[Checked]) -> None:
     problems = sum(f.severity == "problem" for data in checked for f in data.findings)
     warnings = sum(f.severity == "warning" for data in checked for f in data.findings)
-    console.print(f"{len(checked)} data sets: {problems} problems, {warnings} warnings", highlight=False)
+    known = sum(data.opened.num_known for data in checked)
+    if known:
+        console.print(
+            f"{known} pictures were opened by an earlier check and have not changed; --afresh opens them too",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    num_sets = sum(bool(data.name) for data in checked)
+    console.print(f"{num_sets} data sets: {problems} problems, {warnings} warnings", highlight=False)
     if problems:
         sys.exit(1)
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from instructions.errors import InputError
+from omnireid.columns import column_of, images_of
 from omnireid.datasets.card import PARTS, DatasetCard, Part
-from omnireid.datasets.catalog import dataset_named
+from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
 from omnireid.datasets.datalists import CAMID, read_datalists
 from omnireid.datasets.list_table import LISTS, find_lists
+from omnireid.datasets.scan import subfolders
 from omnireid.records import Record, Split
 from omnireid.tasks import TASKS, TaskSpec
 
@@ -40,10 +45,11 @@ class Reading:
     task: TaskSpec
     variant: str
     split: Split
+    counted: bool = True  # False for a second look at the same files, whose counts nobody published
 
-    def part(self, part: Part) -> tuple[Record, ...]:
+    def part(self, part: Part) -> Sequence[Record]:
         """The records of one part."""
-        records: tuple[Record, ...] = getattr(self.split, part)
+        records: Sequence[Record] = getattr(self.split, part)
         return records
 
     def find(self, severity: Severity, message: str, fix: str) -> Finding:
@@ -63,12 +69,19 @@ def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | 
     entry = dataset_named(name)
     for variant in entry.card.variants if entry.raw_tasks else ():
         found = entry.find(root, variant)
-        if found is not None and (named or found != root):
+        if found is None or not (named or found != root):
+            continue
+        again = entry.readers_of if variant == entry.card.default_variant else ()
+        for task in (entry.raw_tasks[0], *again):
             try:
-                split = entry.read(root, variant)
-                yield Reading(entry.card, "raw", TASKS[entry.raw_tasks[0]], variant, split)
+                first = task == entry.raw_tasks[0]
+                split = entry.read(root, variant, task)
+                reading = Reading(entry.card, "raw", TASKS[task], variant, split, counted=first)
             except InputError as error:
                 yield _unreadable(name, error)
+                break
+            if first or _can_be_asked(reading):
+                yield reading
     for task in entry.card.tasks:
         names = LISTS.get((name, task))
         for variant in () if names is None else names.test or ("",):
@@ -82,10 +95,34 @@ def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | 
                 yield _unreadable(name, error)
 
 
+def _can_be_asked(reading: Reading) -> bool:
+    """Whether anybody made the annotation that the task needs: many copies lack it, and that is no fault."""
+    records = (record for part in ("train", "query") for record in reading.part(part))
+    if reading.task.instruction == "clothes":
+        return any(record.clothes is not None for record in records)
+    return any(record.captions for record in records)
+
+
 def _unreadable(name: str, error: InputError) -> Finding:
     return Finding(
         "problem", name, str(error), "correct the file or folder named here; docs/data.md has the forms"
     )
+
+
+def misnamed_folders(root: Path) -> Iterator[Finding]:
+    """Folders of the data root that no reader looks into, but whose names are nearly those that one does."""
+    cards = [entry.card for entry in (*DATASETS.values(), *WITHDRAWN.values())]
+    known = {folder.split("/")[0] for card in cards for folder in card.folders}
+    known |= {folder for names in LISTS.values() for folder in names.folders}
+    small = {name.lower(): name for name in sorted(known)}
+    for name in subfolders(root):
+        near = difflib.get_close_matches(name.lower(), small, n=1, cutoff=0.8) if name not in known else []
+        if near:
+            wanted = small[near[0]]
+            message = f"the folder {name} is not looked into: did you mean {wanted!r}?"
+            yield Finding(
+                "warning", "layout", message, f"rename it to {wanted}, or leave it if it is another thing"
+            )
 
 
 def examine(reading: Reading) -> Iterator[Finding]:
@@ -97,17 +134,20 @@ def examine(reading: Reading) -> Iterator[Finding]:
 def _numbers(reading: Reading) -> Iterator[Finding]:
     card = reading.card
     for part in PARTS:
-        wrong = [record for record in reading.part(part) if record.pid < 0]
-        if wrong:
-            message = f"{len(wrong)} {part} pictures with a negative person number, e.g. {wrong[0].image}"
+        records = reading.part(part)
+        wrong = np.flatnonzero(column_of(records, "pid") < 0)
+        if len(wrong):
+            example = records[int(wrong[0])].image
+            message = f"{len(wrong)} {part} pictures with a negative person number, e.g. {example}"
             yield reading.find("problem", message, "only junk (-1) is negative; count people from 0")
         if card.num_cameras is None:
             continue
-        known = range(card.num_cameras)
-        far = [r for r in reading.part(part) if r.camid not in known and r.camid not in NO_CAMERA]
-        if far:
+        camids = column_of(records, "camid")
+        far = np.flatnonzero(~np.isin(camids, [*range(card.num_cameras), *NO_CAMERA]))
+        if len(far):
+            first = records[int(far[0])]
             message = (
-                f"{len(far)} {part} pictures of a camera there is not ({far[0].camid + 1}: {far[0].image})"
+                f"{len(far)} {part} pictures of a camera there is not ({first.camid + 1}: {first.image})"
             )
             fix = f"{card.title} has cameras 1 to {card.num_cameras} (0 to {card.num_cameras - 1} in lists)"
             yield reading.find("problem", message, fix)
@@ -117,7 +157,7 @@ def _repetitions(reading: Reading) -> Iterator[Finding]:
     for part in PARTS:
         if part == "query" and reading.task.query == "text":  # several captions of one picture
             continue
-        counted = Counter(record.image for record in reading.part(part))
+        counted = Counter(images_of(reading.part(part)))
         repeated = [image for image, count in counted.items() if count > 1]
         if repeated:
             message = f"{len(repeated)} {part} pictures are listed more than once, e.g. {repeated[0]}"
@@ -125,7 +165,7 @@ def _repetitions(reading: Reading) -> Iterator[Finding]:
 
 
 def _test_pictures_in_train(reading: Reading) -> Iterator[Finding]:
-    images = {part: {record.image for record in reading.part(part)} for part in PARTS}
+    images = {part: set(images_of(reading.part(part))) for part in PARTS}
     for part in ("query", "gallery"):
         shared = sorted(images["train"] & images[part])
         if shared:
@@ -138,7 +178,7 @@ def _test_pictures_in_train(reading: Reading) -> Iterator[Finding]:
 
 
 def _shared_people(reading: Reading) -> Iterator[Finding]:
-    train, query, gallery = ({record.pid for record in reading.part(part)} for part in PARTS)
+    train, query, gallery = ({*column_of(reading.part(part), "pid").tolist()} for part in PARTS)
     both = sorted(train & (query | gallery))
     if both:
         message = f"{len(both)} people are both in train and in the test, e.g. {both[0]}"
@@ -153,22 +193,23 @@ def _shared_people(reading: Reading) -> Iterator[Finding]:
 
 def _instructions(reading: Reading) -> Iterator[Finding]:
     task = reading.task
-    lacks: Callable[[Record], bool]
-    if task.instruction == "clothes":
-        what, lacks, parts = "clothes picture", lambda record: record.clothes is None, PARTS
-    elif task.instruction == "caption":
-        what, lacks, parts = "caption", lambda record: not record.captions, PARTS
-    elif task.query == "text":  # a gallery picture stands alone
-        what, lacks, parts = "caption", lambda record: not record.captions, ("train", "query")
+    parts: tuple[Part, ...] = PARTS
+    if task.query == "text":  # a gallery picture stands alone
+        what, parts = "caption", ("train", "query")
+    elif task.instruction in ("clothes", "caption"):
+        what = "clothes picture" if task.instruction == "clothes" else "caption"
     else:
         return
     for part in parts:
-        lacking = [record.image for record in reading.part(part) if lacks(record)]
-        if lacking:
-            message = f"{len(lacking)} {part} pictures have no {what}, e.g. {lacking[0]}"
+        records = reading.part(part)
+        if what == "caption":
+            lacking = np.flatnonzero(column_of(records, "num_captions") == 0)
+        else:
+            lacking = np.flatnonzero([record.clothes is None for record in records])
+        if len(lacking):
+            message = f"{len(lacking)} {part} pictures have no {what}, e.g. {records[int(lacking[0])].image}"
             if part == "gallery":
-                yield reading.find(
-                    "warning", message, "a neutral instruction stands in; say so beside the figures"
-                )
+                fix = "a neutral instruction stands in; say so beside the figures"
+                yield reading.find("warning", message, fix)
             else:
                 yield reading.find("problem", message, f"give each a {what}, or take it out")

@@ -8,7 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from instructions.errors import InputError
+from omnireid.columns import column_of, images_of
 from omnireid.datasets.card import PARTS, Part
 from omnireid.datasets.check import COPY_AGAIN, Finding, Reading
 from omnireid.datasets.list_table import LISTS
@@ -42,6 +45,8 @@ def read_manifest(root: Path) -> Manifest | None:
 def judge_counts(readings: Sequence[Reading], manifest: Manifest | None) -> Iterator[Finding]:
     """Warnings for every part whose size is not the expected one; partial copies are allowed."""
     for reading in readings:
+        if not reading.counted:
+            continue
         if manifest is None:
             yield from _against_card(reading)
         elif reading.source == "raw" and reading.variant == reading.card.default_variant:
@@ -69,7 +74,7 @@ def _against_card(reading: Reading) -> Iterator[Finding]:
                 "warning", f"the {part} part is empty", f"{COPY_AGAIN}, or do without this part"
             )
         elif published is not None:
-            num_pids = len({record.pid for record in reading.part(part)})
+            num_pids = len(np.unique(column_of(reading.part(part), "pid")))
             known = f" of {published.pids} people" if published.pids else ""
             message = (
                 f"{num_records} {part} records of {num_pids} people, published are {published.records}{known}"
@@ -89,7 +94,7 @@ def _against_manifest(
             continue
         # The manifest counts what is on disk: every variant's queries together, and junk with the gallery.
         plain = len(reading.part(part))
-        together = len({record.image for other in variants for record in other.part(part)})
+        together = len({image for other in variants for image in images_of(other.part(part))})
         junk = sum(int(match[1]) for note in reading.split.notes if (match := _JUNK.match(note)))
         if expected[part] not in {plain, together, plain + junk}:
             message = f"{plain} {part} records, the tree was drawn with {expected[part]}"

@@ -1,4 +1,4 @@
-"""CUHK03 under the new protocol (767 / 700 people): Market-style folders, or pictures with a split file."""
+"""CUHK03: the new protocol (767 / 700 people) in its three redistributions, and the twenty classic splits."""
 
 from __future__ import annotations
 
@@ -48,25 +48,31 @@ CARD = DatasetCard(
         },
     },
     variants={
-        "detected": "boxes of a detector, as in paper 1 and torchreid",
-        "labeled": "boxes drawn by hand, the default of fast-reid",
+        "detected": "new protocol, boxes of a detector, as in paper 1 and torchreid",
+        "labeled": "new protocol, boxes drawn by hand, the default of fast-reid",
+        "classic_detected": "1,367 / 100 people, the first of 20 given splits; further: classic_detected/2",
+        "classic_labeled": "the same with boxes drawn by hand; further: classic_labeled/2 to /20",
     },
     notes=(
         "say which variant a number belongs to: the pictures differ",
-        "only the new protocol is read; the classic one (1,367 / 100, 20 splits) is not",
+        "in a classic split the test pictures are both query and gallery",
     ),
 )
 
 NAME = re.compile(r"([1-5])_(\d{3})_([12])_(\d{2})\.png$")  # camera pair, person in the pair, view, picture
+CLASSIC = "classic_"
+NUM_CLASSIC = 20
 PEOPLE_PER_PAIR = 1_000  # more than any pair has (843), so that pair and person make one number
 
 
 def read(root: Path, variant: str) -> Split:
-    """CUHK03-NP from whichever redistribution lies in ``root``.
+    """CUHK03 from whichever redistribution lies in ``root``.
 
     Raises:
         InputError: if only the raw cuhk-03.mat is there, or a split file does not fit.
     """
+    if variant.startswith(CLASSIC):
+        return read_classic(root, variant)
     folders = (root / variant, root) if variant == "detected" else (root / variant,)
     market_style = next((path for path in folders if (path / "bounding_box_train").is_dir()), None)
     if market_style is not None:
@@ -74,14 +80,9 @@ def read(root: Path, variant: str) -> Split:
         if market_style == root:
             notes = [f"read from {root}; the folder does not say which boxes it holds, taken as {variant}"]
         return read_market_style(market_style, CARD.name, notes)
-    images = root / f"images_{variant}"
+    images = extracted(root, variant, f"neither {variant}/bounding_box_train nor images_{variant}")
     mat = root / f"cuhk03_new_protocol_config_{variant}.mat"
     splits = root / f"splits_new_{variant}.json"
-    if not images.is_dir():
-        raise InputError(
-            f"{root} has neither {variant}/bounding_box_train nor images_{variant}: extract the pictures of "
-            "cuhk-03.mat first, or get the Market-style CUHK03-NP folders (see docs/data.md)"
-        )
     if mat.exists():
         parts = read_mat(mat, images)
     elif splits.exists():
@@ -90,6 +91,37 @@ def read(root: Path, variant: str) -> Split:
         raise InputError(f"{images} needs a split file beside it: {mat.name} or {splits.name}")
     train, query, gallery = parts
     return Split(CARD.name, train, query, gallery, (f"read from {images}: {variant}",))
+
+
+def extracted(root: Path, boxes: str, lacks: str) -> Path:
+    """The folder of the pictures taken out of cuhk-03.mat.
+
+    Raises:
+        InputError: if it is not there, with the way to make it.
+    """
+    images = root / f"images_{boxes}"
+    if not images.is_dir():
+        way = "get the Market-style CUHK03-NP folders (see docs/data.md)"
+        if (root / "cuhk03_release").is_dir():
+            way = "extract the pictures of cuhk-03.mat first: python -m tools.extract_cuhk03 --root " + str(
+                root
+            )
+        raise InputError(f"{root} has {lacks}; {way}")
+    return images
+
+
+def read_classic(root: Path, variant: str) -> Split:
+    """One of the twenty splits of 1,367 and 100 people; its test pictures are query and gallery at once.
+
+    Raises:
+        InputError: if the extracted pictures or their split file are not there.
+    """
+    name, _, number = variant.partition("/")
+    boxes = name.removeprefix(CLASSIC)
+    images = extracted(root, boxes, f"no images_{boxes}")
+    splits = root / f"splits_classic_{boxes}.json"
+    train, query, gallery = read_json(splits, images, int(number or 1))
+    return Split(CARD.name, train, query, gallery, (f"read from {splits}: split {number or 1} of {name}",))
 
 
 def record_of(image: Path | str, pid: int | None, where: str) -> Record:
@@ -117,16 +149,16 @@ def read_mat(path: Path, images: Path) -> list[tuple[Record, ...]]:
     return [tuple(record_of(images / names[row], int(pids[row]), str(path)) for row in part) for part in rows]
 
 
-def read_json(path: Path, images: Path) -> list[tuple[Record, ...]]:
-    """Train, query and gallery of torchreid's split file.
+def read_json(path: Path, images: Path, number: int = 1) -> list[tuple[Record, ...]]:
+    """Train, query and gallery of a split (from 1) of torchreid's split file.
 
     Its paths are absolute and of the machine that wrote it, so only the names count; its training pids are
     classes and its test pids are not, so people are told apart by name.
     """
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
-        first = content[0] if isinstance(content, list) else content
-        rows = [first[part] for part in PARTS]
+        chosen = content[number - 1] if isinstance(content, list) else content
+        rows = [chosen[part] for part in PARTS]
         names = [[re.split(r"[/\\]", row[0])[-1] for row in part] for part in rows]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a split file with train, query and gallery: {error!r}") from None
@@ -147,5 +179,8 @@ CUHK03 = Dataset(
             "cuhk03_release",
         ),
         "labeled": ("labeled/bounding_box_train", "images_labeled", "cuhk03_release"),
+        "classic_detected": ("splits_classic_detected.json",),
+        "classic_labeled": ("splits_classic_labeled.json",),
     },
+    num_splits={"classic_detected": NUM_CLASSIC, "classic_labeled": NUM_CLASSIC},
 )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from instructions.errors import InputError
-from omnireid.datasets.captions import captions_of, entry_field, iter_entries, query_per_caption
 from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.records import Record, Split
+from omnireid.datasets.described import read_described
+from omnireid.records import Split
 
 _TRAIN = Published(34_054, 11_003)
 
@@ -47,15 +45,10 @@ CARD = DatasetCard(
 ANNOTATIONS = ("reid_raw.json", "caption_all.json")
 # People are numbered through: 11,003 for training, then 1,000 and 1,000. For files without a split column.
 LAST_TRAIN_PID, LAST_VAL_PID = 11_003, 12_003
-# No cameras: query and gallery differ, so that nothing is ever junk (as in the OmniReID lists).
-CAMID = {"train": 0, "query": -1, "gallery": -2}
 
 
-def split_of(entry: dict[str, object], pid: int) -> str:
-    """The entry's split, or the one its person number implies."""
-    split = entry.get("split")
-    if isinstance(split, str):
-        return split
+def split_of(number: int, pid: int) -> str:  # noqa: ARG001  RSTPReid goes by the number of the entry
+    """The split that a person number implies."""
     if pid <= LAST_TRAIN_PID:
         return "train"
     return "val" if pid <= LAST_VAL_PID else "test"
@@ -63,28 +56,7 @@ def split_of(entry: dict[str, object], pid: int) -> str:
 
 def read(root: Path, variant: str) -> Split:
     """CUHK-PEDES from its own folder, in the order of the annotation file."""
-    path = next((root / name for name in ANNOTATIONS if (root / name).exists()), None)
-    if path is None:
-        raise InputError(f"{root} has pictures but no {' or '.join(ANNOTATIONS)}")
-    images = f"{root / 'imgs'}/"
-    splits: dict[str, list[Record]] = {"train": [], "val": [], "test": []}
-    num_silent = 0
-    for number, entry in enumerate(iter_entries(path)):
-        pid = entry_field(entry, "id", int, path, number)
-        split = split_of(entry, pid)
-        if split not in splits:
-            raise InputError(f"{path}: entry {number}: split {split!r} is none of train, val, test")
-        captions = captions_of(entry.get("captions"), path, number)
-        num_silent += not captions
-        image = images + entry_field(entry, "file_path", str, path, number)
-        splits[split].append(Record(image, pid, CAMID["train"], captions=captions))
-    notes = [f"read from {path}: {variant}"]
-    if num_silent:
-        notes.append(f"{num_silent} pictures have no caption")
-    found = splits[variant]
-    query = query_per_caption(replace(record, camid=CAMID["query"]) for record in found)
-    gallery = tuple(replace(record, camid=CAMID["gallery"], captions=()) for record in found)
-    return Split(CARD.name, tuple(splits["train"]), query, gallery, tuple(notes))
+    return read_described(CARD.name, root, ANNOTATIONS, variant, split_of)
 
 
-CUHK_PEDES = Dataset(CARD, read, markers=("reid_raw.json", "caption_all.json"), raw_tasks=("t2i",))
+CUHK_PEDES = Dataset(CARD, read, markers=ANNOTATIONS, raw_tasks=("t2i",))

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from instructions.errors import InputError, near_miss
+from omnireid.columns import Records, RecordsBuilder
 from omnireid.datasets.captions import query_per_caption, read_caption_book
 from omnireid.datasets.card import PARTS, Part
 from omnireid.datasets.list_table import LISTS, FoundLists, ListNames, expected_lists, find_lists
 from omnireid.datasets.scan import is_image_name
-from omnireid.records import UNKNOWN, Record, Split
+from omnireid.records import MODALITIES, UNKNOWN, Record, Split
 from omnireid.tasks import TASKS, TaskSpec
 
 CAMID: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}  # where a line has no fifth column
@@ -69,19 +70,20 @@ class ListReader:
     prefix: str  # of every relative path
     outfits: dict[tuple[bool, str, str], int] = field(default_factory=dict)
 
-    def records(self, part: Part, path: Path, notes: list[str]) -> list[Record]:
+    def records(self, part: Part, path: Path, notes: list[str]) -> Records:
         """The records of one list; junk (person -1) is left out.
 
         Raises:
             InputError: if the list is empty or a line cannot be understood.
         """
-        records: list[Record] = []
+        builder = RecordsBuilder(self.prefix)
         classes: dict[str, int] = {}
         num_lines = 0
         for line in read_lines(path):
             num_lines += 1
             if line.pid != UNSET:
-                records.append(self._record(part, path, line, classes))
+                self._append(builder, part, path, line, classes)
+        records = builder.finish()
         if not num_lines:
             raise InputError(
                 f"{path} is empty; expected lines of image, instruction, person, clothes [camera]"
@@ -90,14 +92,16 @@ class ListReader:
             notes.append(f"{num_lines - len(records)} junk pictures (person -1) of {path.name} left out")
         return records
 
-    def _record(self, part: Part, path: Path, line: Line, classes: dict[str, int]) -> Record:
+    def _append(
+        self, builder: RecordsBuilder, part: Part, path: Path, line: Line, classes: dict[str, int]
+    ) -> None:
         if part == "train":
             pid = FIRST_LIST_PID + classes.setdefault(line.pid, len(classes))
         else:
             pid = _integer(line.pid, "person", path, line)
         camid = CAMID[part] if line.camera is None else _integer(line.camera, "camera", path, line)
         infrared = self.names.infrared is not None and self.names.infrared.search(line.image) is not None
-        return Record(
+        builder.append(
             self._path(line.image),
             pid,
             camid,
@@ -151,26 +155,29 @@ def _integer(text: str, what: str, path: Path, line: Line) -> int:
         raise InputError(f"{path}:{line.number}: the {what} should be an integer, is {text!r}") from None
 
 
-def merge_captions(records: Sequence[Record]) -> list[Record]:
+def merge_captions(records: Sequence[Record]) -> Records:
     """One record an image, with all its captions: the lists give a line a caption."""
     captions: dict[str, list[str]] = {}
     first: dict[str, Record] = {}
     for record in records:
         captions.setdefault(record.image, []).extend(record.captions)
         first.setdefault(record.image, record)
-    return [
+    return Records.of(
         record if len(said) == len(record.captions) else replace(record, captions=tuple(said))
         for record, said in zip(first.values(), captions.values(), strict=True)
-    ]
+    )
 
 
-def exchanged(records: dict[Part, list[Record]], want_infrared: bool) -> bool:
+def exchanged(records: dict[Part, Records], want_infrared: bool) -> bool:
     """Whether the query list is written for the other direction (visible to infrared, or back).
 
     Raises:
         InputError: if one side mixes visible and infrared pictures.
     """
-    query, gallery = ({record.modality for record in records.get(part, ())} for part in ("query", "gallery"))
+    query, gallery = (
+        {MODALITIES[number] for number in records[part].modalities} if part in records else set()
+        for part in ("query", "gallery")
+    )
     if len(query) > 1 or len(gallery) > 1 or (query and query == gallery):
         raise InputError(
             "the query and gallery lists should hold visible pictures on one side, infrared on the other"
@@ -237,7 +244,9 @@ def _read_found(reader: ListReader, dataset: str, variant: str) -> Split:
         notes.append("query and gallery list exchanged: they are written for the other direction")
         records["query"] = reader.records("query", paths["gallery"], notes)
         records["gallery"] = reader.records("gallery", paths["query"], notes)
-    train, query, gallery = (records.get(part, []) for part in PARTS)
+    sides: list[Sequence[Record]] = [records.get(part, ()) for part in PARTS]
+    train, query, gallery = sides
     if reader.task.query == "text":
-        train, query, gallery = merge_captions(train), list(query_per_caption(query)), merge_captions(gallery)
-    return Split(dataset, tuple(train), tuple(query), tuple(gallery), tuple(notes))
+        train, gallery = merge_captions(train), merge_captions(gallery)
+        query = query_per_caption(query)
+    return Split(dataset, train, query, gallery, tuple(notes))

@@ -10,6 +10,7 @@ from instructions.errors import InputError, near_miss
 from omnireid.datasets.card import DatasetCard
 from omnireid.records import Split
 
+NOT = "!"  # before a marker that the folder must not have
 Reader = Callable[[Path, str], Split]
 
 
@@ -17,9 +18,12 @@ Reader = Callable[[Path, str], Split]
 class Dataset:
     """One data set in its owners' own layout.
 
-    ``markers`` are path patterns; a folder that has any of them is taken for the data set's own.
+    ``markers`` are path patterns; a folder that has any of them is taken for the data set's own, unless it
+    has one that is written with an exclamation mark.
     ``markers_of`` replaces them for variants that lie in folders of their own.
     ``raw_tasks`` are the tasks whose annotation is in the raw layout; the others need the OmniReID lists.
+    ``readers_of`` replaces the reader for tasks that see the same files differently.
+    ``num_splits`` are variants that come in numbered splits: ``NAME/1`` to ``NAME/20``, NAME is the first.
     """
 
     card: DatasetCard
@@ -27,6 +31,8 @@ class Dataset:
     markers: tuple[str, ...]
     raw_tasks: tuple[str, ...]
     markers_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    readers_of: Mapping[str, Reader] = field(default_factory=dict)
+    num_splits: Mapping[str, int] = field(default_factory=dict)
 
     def find(self, root: str | Path, variant: str | None = None) -> Path | None:
         """The data set's own folder: one of the known names under ``root``, or ``root`` itself."""
@@ -40,7 +46,8 @@ class Dataset:
         yield root
 
     def _markers(self, variant: str | None) -> tuple[str, ...]:
-        return self.markers_of.get(variant or self.card.default_variant, self.markers)
+        name = (variant or self.card.default_variant).partition("/")[0]
+        return self.markers_of.get(name, self.markers)
 
     def variant(self, variant: str | None) -> str:
         """The variant asked for, or the default.
@@ -51,15 +58,21 @@ class Dataset:
         known = self.card.variants
         if variant is None:
             return self.card.default_variant
-        if variant not in known:
+        name, _, number = variant.partition("/")
+        last = self.num_splits.get(name, 0)
+        if number and last and not (number.isdecimal() and 1 <= int(number) <= last):
+            raise InputError(f"{self.card.name} has the splits {name}/1 to {name}/{last}, not {variant!r}")
+        if (name if last else variant) not in known:
             names = ", ".join(name for name in known if name) or "none"
             raise InputError(
                 f"{self.card.name} has no variant {variant!r}{near_miss(variant, known)}; it has: {names}"
             )
         return variant
 
-    def read(self, root: str | Path, variant: str | None = None) -> Split:
+    def read(self, root: str | Path, variant: str | None = None, task: str | None = None) -> Split:
         """Read the raw layout; ``root`` is the data set's own folder or a data root that holds it.
+
+        ``task`` matters to sets that tasks read differently (``readers_of``).
 
         Raises:
             InputError: if the root or the data set is not there, or a file of it cannot be understood.
@@ -68,7 +81,7 @@ class Dataset:
         folder = self.find(root, chosen)
         if folder is None:
             raise InputError(self.not_found(root, chosen))
-        return self.reader(folder, chosen)
+        return self.readers_of.get(task or "", self.reader)(folder, chosen)
 
     def not_found(self, root: str | Path, variant: str | None = None) -> str:
         """The sentence for a data set that is not where it was looked for."""
@@ -76,12 +89,23 @@ class Dataset:
         if not root.is_dir():
             return f"the data root {root} is not a folder; give the folder that holds {self.card.title}"
         wanted = f" {variant}" if variant in self.markers_of else ""
-        return (
+        sentence = (
             f"{self.card.title}{wanted} ({self.card.name}) was not found under {root}: tried "
             f"{', '.join(self.card.folders)} and the folder itself; expected one that contains "
-            f"{' or '.join(self._markers(variant))} (see docs/data.md)"
+            f"{' or '.join(mark for mark in self._markers(variant) if mark[0] != NOT)} (see docs/data.md)"
         )
+        others = [name for name in self.markers_of if self.find(root, name) is not None]
+        if others:
+            sentence += f"; what is there is variant {' or '.join(others)}"
+        if self.card.withdrawn:
+            sentence += "; it was withdrawn by its owners and is nowhere to be had"
+        return sentence
 
 
 def _has_any(path: Path, markers: Iterable[str]) -> bool:
-    return path.is_dir() and any(True for marker in markers for _ in path.glob(marker))
+    if not path.is_dir():
+        return False
+    there = {marker: any(True for _ in path.glob(marker.removeprefix(NOT))) for marker in markers}
+    return any(found for marker, found in there.items() if marker[0] != NOT) and not any(
+        found for marker, found in there.items() if marker[0] == NOT
+    )

@@ -56,7 +56,7 @@ def load_split(
     if source == "lists":
         split = read_datalists(data_root, dataset, task, variant, keep_clothes_image=keep_clothes_image)
     elif task in entry.raw_tasks:
-        split = entry.read(data_root, chosen)
+        split = entry.read(data_root, chosen, task)
     else:
         raise InputError(
             f"the raw layout of {dataset} has no {task} annotation; use source 'lists' (docs/data.md)"

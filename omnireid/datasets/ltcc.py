@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from omnireid.datasets.card import Counts, DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.scan import Dressed, matched, note_missing, number_outfits
+from omnireid.datasets.scan import Dressed, image_names, matched, note_missing, number_outfits
 from omnireid.records import Split
 
 _COUNTS: Counts = {
@@ -35,11 +36,13 @@ CARD = DatasetCard(
     },
     notes=(
         "paper 1, table 9 has 9,423 training pictures, the public copy 9,576; nobody says why",
-        "ctcc is training only; how the released pack names that list is not known, train_ctcc.txt is ours",
+        "ctcc (the paper's LTCC with clothes templates) is training only: template and own crop by turns",
+        "how the released pack names its ctcc list is not known, train_ctcc.txt is ours",
         "readers that look for one digit after _c put cameras 10, 11 and 12 on camera 1",
     ),
 )
 
+TEMPLATES, CROPS = "templates", "croped_clothes/train"  # the second is spelt so in the released tree
 # 094_1_c9_015923.png: person, outfit of that person, camera, frame
 NAME = re.compile(r"(\d+)_(\d+)_c(\d+)_")
 
@@ -62,4 +65,34 @@ def read(root: Path, variant: str) -> Split:
     return Split(CARD.name, train, query, gallery, tuple(notes))
 
 
-LTCC = Dataset(CARD, read, markers=("train/*_c*_*.*", "query/*_c*_*.*", "test/*_c*_*.*"), raw_tasks=("cc",))
+def read_with_templates(root: Path, variant: str) -> Split:
+    """The training pictures with clothes pictures (LTCC‡ of table 9), as far as these are there.
+
+    They lie beside the data set's folder, as in the OmniReID tree: ``templates/094_1.*`` is the shop picture
+    of an outfit, ``croped_clothes/train/NAME`` the clothes cut from a picture. A picture that has both takes
+    them by turns, so that training sees what a query brings and what a gallery picture brings.
+    """
+    split = read(root, variant)
+    beside = root.parent if (root.parent / TEMPLATES).is_dir() or (root.parent / CROPS).is_dir() else root
+    shop = {Path(name).stem: f"{beside / TEMPLATES}/{name}" for name in image_names(beside / TEMPLATES)}
+    cut = {name: f"{beside / CROPS}/{name}" for name in image_names(beside / CROPS)}
+    train = []
+    for row, record in enumerate(split.train):
+        name = record.image.rpartition("/")[2]
+        choice = [path for path in (shop.get(name.partition("_c")[0]), cut.get(name)) if path is not None]
+        train.append(replace(record, clothes=choice[row % len(choice)] if choice else None))
+    notes = [*split.notes, f"read from {beside}: clothes pictures"]
+    if num_bare := sum(record.clothes is None for record in train):
+        notes.append(f"{num_bare} training pictures have no clothes picture and are left out")
+    return replace(
+        split, train=tuple(r for r in train if r.clothes), query=(), gallery=(), notes=tuple(notes)
+    )
+
+
+LTCC = Dataset(
+    CARD,
+    read,
+    markers=("train/*_c*_*.*", "query/*_c*_*.*", "test/*_c*_*.*"),
+    raw_tasks=("cc", "ctcc"),
+    readers_of={"ctcc": read_with_templates},
+)

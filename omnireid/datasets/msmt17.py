@@ -37,20 +37,27 @@ CARD = DatasetCard(
     counts={
         "train": {"train": Published(30_248, 1_041), **_TEST},
         "train_val": {"train": Published(32_621, 1_041), **_TEST},
+        "v2_train": {"train": Published(30_248, 1_041), **_TEST},
+        "v2_train_val": {"train": Published(32_621, 1_041), **_TEST},
     },
     variants={
-        "train": "list_train only, as in paper 1",
-        "train_val": "list_train and list_val, as TransReID, CLIP-ReID and SOLIDER report",
+        "train": "version 1, list_train only, as in paper 1",
+        "train_val": "version 1, list_train and list_val, as TransReID, CLIP-ReID and SOLIDER report",
+        "v2_train": "version 2 (faces masked), list_train only",
+        "v2_train_val": "version 2 (faces masked), list_train and list_val",
     },
     notes=(
         "version 2 (mask_train_v2, mask_test_v2) scores 1.5 to 4 mAP lower than version 1; never mix them",
+        "a copy of version 2 whose folders were renamed to train and test cannot be told from version 1",
         "test people are numbered from 0 again in the files; here they follow the training people",
     ),
 )
 
 # 0000_000_01_0303morning_0008_0.jpg: person, picture, camera, date and daytime, frame, box
 NAME = re.compile(r"\d+_\d+_(\d+)_")
+# The two versions have the same lists; only the folders of the pictures tell them apart.
 IMAGE_FOLDERS = {"version 1": ("train", "test"), "version 2": ("mask_train_v2", "mask_test_v2")}
+V2 = "v2_"
 
 
 def read_list(path: Path, image_folder: Path) -> list[Record]:
@@ -78,15 +85,16 @@ def read(root: Path, variant: str) -> Split:
     Raises:
         InputError: if ``train_val`` is asked for and list_val.txt is not there.
     """
-    version = (
-        "version 2" if (root / "mask_train_v2").is_dir() or (root / "mask_test_v2").is_dir() else "version 1"
-    )
+    version = "version 2" if variant.startswith(V2) else "version 1"
     train_folder, test_folder = (root / name for name in IMAGE_FOLDERS[version])
     lists = {name: root / f"list_{name}.txt" for name in ("train", "val", "query", "gallery")}
     notes = [f"read from {root}: {version}, {variant}"]
     note_missing({name: path for name, path in lists.items() if name != "val"}, notes)
-    if variant == "train_val" and not lists["val"].exists():
-        raise InputError(f"{lists['val']} does not exist; use variant 'train', or add the list file")
+    with_val = variant.endswith("train_val")
+    if with_val and not lists["val"].exists():
+        raise InputError(
+            f"{lists['val']} does not exist; use variant {variant.removesuffix('_val')!r}, or add the list"
+        )
 
     def records(name: str) -> list[Record]:
         folder = train_folder if name in ("train", "val") else test_folder
@@ -98,8 +106,14 @@ def read(root: Path, variant: str) -> Split:
     def shifted(name: str) -> tuple[Record, ...]:
         return tuple(Record(r.image, r.pid + num_train_pids, r.camid) for r in records(name))
 
-    trained = (*train, *val) if variant == "train_val" else tuple(train)
+    trained = (*train, *val) if with_val else tuple(train)
     return Split(CARD.name, trained, shifted("query"), shifted("gallery"), tuple(notes))
 
 
-MSMT17 = Dataset(CARD, read, markers=("list_train.txt", "list_query.txt"), raw_tasks=("trad",))
+MSMT17 = Dataset(
+    CARD,
+    read,
+    markers=("list_train.txt", "list_query.txt", "!mask_train_v2", "!mask_test_v2"),
+    raw_tasks=("trad",),
+    markers_of={name: ("mask_train_v2", "mask_test_v2") for name in CARD.variants if name.startswith(V2)},
+)

@@ -13,7 +13,7 @@ COLUMNS = ("Data set", "Where", "How to get it", "Licence", "Consent", "Cite")
 
 def all_cards() -> list[DatasetCard]:
     """Cards of the data sets that are read, then of the withdrawn ones."""
-    return [*(dataset.card for dataset in DATASETS.values()), *WITHDRAWN.values()]
+    return [dataset.card for dataset in (*DATASETS.values(), *WITHDRAWN.values())]
 
 
 def terms_table(cards: Iterable[DatasetCard]) -> str:

@@ -1,25 +1,43 @@
-"""Opens every picture of a data set once, in parallel, and says which cannot be opened."""
+"""Opens every picture of a data set once, in parallel: which cannot be opened, and which are there twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import filecmp
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
 
 from instructions.errors import InputError
+from omnireid.columns import clothes_of, images_of
 from omnireid.datasets.card import PARTS
 from omnireid.datasets.check import COPY_AGAIN, Finding, Reading
-from omnireid.loading.image import read_image
+from omnireid.datasets.ledger import Ledger, key_of, number_of
+from omnireid.loading.image import decode_image, read_image
 
 NUM_EXAMPLES = 3
+_CHUNK = 64  # pictures that a thread takes at a time
+_AHEAD = 4  # chunks that wait for each thread: a million futures at once would take longer to make than to do
+
+# What is wrong, a phrase of read_image that tells it, and the way out; the last one is for everything else.
+KINDS: tuple[tuple[str, str, str], ...] = (
+    ("missing", "there is no such file", f"{COPY_AGAIN}, or take their lines and captions out"),
+    ("empty", "the file is empty", f"the copy was cut off: {COPY_AGAIN}"),
+    ("not pictures", "not a picture of a known kind", "put the pictures in their place, or take them out"),
+    ("too large", "more than the limit", "these are no person crops: cut the people out, or take them out"),
+    ("damaged", "", f"the copy is damaged: {COPY_AGAIN}, or take them out"),
+)
 
 
 @dataclass(frozen=True)
 class Opened:
-    """How many pictures were opened, and those that could not be, with the reason."""
+    """How many pictures were looked at, those that could not be opened, and a number for each one's bytes."""
 
     num_pictures: int
+    num_known: int  # opened by an earlier run and not changed since
     failures: tuple[tuple[str, str], ...]  # path, reason
+    contents: Mapping[str, int]  # path to the number of its bytes: equal bytes, equal number
 
 
 def pictures_of(readings: Iterable[Reading], limit: int | None = None) -> list[str]:
@@ -27,42 +45,126 @@ def pictures_of(readings: Iterable[Reading], limit: int | None = None) -> list[s
     named: dict[str, None] = {}
     for reading in readings:
         for part in PARTS:
-            for record in reading.part(part):
-                named[record.image] = None
-                if record.clothes is not None:
-                    named[record.clothes] = None
+            named.update(dict.fromkeys(images_of(reading.part(part))))
+            named.update(dict.fromkeys(clothes_of(reading.part(part))))
     paths = list(named)
     if limit is None or limit >= len(paths):
         return paths
     return [paths[index * len(paths) // limit] for index in range(limit)]
 
 
-def open_pictures(paths: Sequence[str], workers: int, progress: Callable[[], None]) -> Opened:
-    """Decode each picture; ``progress`` is called after each."""
+def open_pictures(
+    paths: Sequence[str], workers: int, progress: Callable[[int], None], ledger: Ledger | None = None
+) -> Opened:
+    """Decode each picture that the ledger does not know; ``progress`` is called with how many more are done.
 
-    def attempt(path: str) -> str | None:
+    Interrupted, it enters what is done into the ledger and stops at once.
+    """
+    ledger = Ledger(None) if ledger is None else ledger
+    failures: list[tuple[str, str]] = []
+    contents: dict[str, int] = {}
+    num_known = 0
+    for outcomes in _in_threads(paths, workers, ledger):
+        for outcome in outcomes:
+            if outcome.reason is not None:
+                failures.append((outcome.path, outcome.reason))
+                continue
+            contents[outcome.path] = outcome.content
+            if outcome.known:
+                num_known += 1
+            else:
+                ledger.enter(outcome.key, outcome.content)
+        progress(len(outcomes))
+    ledger.flush()
+    return Opened(len(paths), num_known, tuple(failures), contents)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    path: str
+    key: int = 0
+    content: int = 0
+    known: bool = False
+    reason: str | None = None
+
+
+def _in_threads(paths: Sequence[str], workers: int, ledger: Ledger) -> Iterator[list[_Outcome]]:
+    chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
+    pool = ThreadPoolExecutor(max_workers=workers)
+    waiting = []
+    try:
+        for chunk in chunks:
+            waiting.append(pool.submit(lambda some: [_attempt(path, ledger) for path in some], chunk))
+            if len(waiting) >= workers * _AHEAD:
+                yield waiting.pop(0).result()
+        while waiting:
+            yield waiting.pop(0).result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _attempt(path: str, ledger: Ledger) -> _Outcome:
+    try:
+        key = key_of(path)
+        content = ledger.content(key)
+        if content is not None:
+            return _Outcome(path, key, content, known=True)
+        data = Path(path).read_bytes()
+        decode_image(data, name=path)
+        return _Outcome(path, key, number_of(data))
+    except InputError as error:
+        return _Outcome(path, reason=str(error))
+    except (OSError, ValueError):
         try:
-            read_image(path)
+            read_image(path)  # says in its own words what is wrong
         except InputError as error:
-            return str(error)
-        return None
-
-    failures = []
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        for path, reason in zip(paths, pool.map(attempt, paths), strict=True):
-            progress()
-            if reason is not None:
-                failures.append((path, reason))
-    return Opened(len(paths), tuple(failures))
+            return _Outcome(path, reason=str(error))
+        return _Outcome(path)  # it came back in the meantime
 
 
 def unopened(dataset: str, opened: Opened) -> list[Finding]:
-    """The finding for pictures that are missing or damaged."""
-    if not opened.failures:
-        return []
-    examples = "; ".join(reason for _, reason in opened.failures[:NUM_EXAMPLES])
-    message = f"{len(opened.failures)} of {opened.num_pictures} pictures cannot be read: {examples}"
-    fix = (
-        f"the data set's copy is damaged or not complete: {COPY_AGAIN}, or take their lines out of the lists"
-    )
-    return [Finding("problem", dataset, message, fix)]
+    """A finding for each kind of picture that cannot be read."""
+    of_kind: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    for path, reason in opened.failures:
+        kind = next(kind for kind in KINDS if kind[1] in reason)
+        of_kind.setdefault(kind, []).append((path, reason))
+    findings = []
+    for (name, _, fix), failures in of_kind.items():
+        examples = "; ".join(reason + _neighbour(path, name) for path, reason in failures[:NUM_EXAMPLES])
+        message = f"{len(failures)} of {opened.num_pictures} pictures cannot be read, {name}: {examples}"
+        findings.append(Finding("problem", dataset, message, fix))
+    return findings
+
+
+def _neighbour(path: str, kind: str) -> str:
+    """A file of the same name with another ending beside a missing one, e.g. ``.JPG`` for ``.jpg``."""
+    place = Path(path)
+    if kind != "missing" or not place.parent.is_dir():
+        return ""
+    stem = place.stem.lower()
+    near = sorted(other.name for other in place.parent.iterdir() if other.stem.lower() == stem)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def copies(reading: Reading, contents: Mapping[str, int]) -> Iterator[Finding]:
+    """Findings for pictures that stand in two parts under two names, byte for byte the same."""
+    owners = {
+        part: {contents[path]: path for path in images_of(reading.part(part)) if contents.get(path)}
+        for part in PARTS
+    }
+    for part, other in combinations(PARTS, 2):
+        pairs = [
+            (path, owners[other][content])
+            for content, path in owners[part].items()
+            if owners[other].get(content, path) != path
+        ]
+        pairs = [pair for pair in pairs if filecmp.cmp(*pair, shallow=False)]
+        if pairs:
+            example = " and ".join(pairs[0])
+            message = f"{len(pairs)} {part} pictures are in the {other} under another name, e.g. {example}"
+            if part == "train":
+                yield reading.find(
+                    "problem", message, "take them out of the training part: the test is known"
+                )
+            else:
+                yield reading.find("warning", message, "such a query finds itself; take one of the two out")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from instructions.errors import InputError
+from omnireid.columns import RecordsBuilder
 from omnireid.datasets.captions import captions_of, entry_field, iter_entries
 from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.scan import subfolders
-from omnireid.records import Record, Split
+from omnireid.records import Split
 
 CARD = DatasetCard(
     name="synth_pedes",
@@ -40,7 +41,7 @@ def read(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for 
     present = frozenset(subfolders(root))
     prefix = f"{root}/"
     absent: dict[str, int] = {}
-    records = []
+    builder = RecordsBuilder(prefix)
     for number, entry in enumerate(iter_entries(path)):
         name = entry_field(entry, "file_path", str, path, number)
         part = name.partition("/")[0]
@@ -49,12 +50,12 @@ def read(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for 
             continue
         pid = entry_field(entry, "id", int, path, number)
         captions = captions_of(entry.get("captions"), path, number)
-        records.append(Record(prefix + name, pid, 0, captions=captions))
+        builder.append(prefix + name, pid, 0, captions=captions)
     notes = [f"read from {path}"]
     notes += [
         f"{absent[part]} pictures of {part} left out: the folder is not there" for part in sorted(absent)
     ]
-    return Split(CARD.name, tuple(records), notes=tuple(notes))
+    return Split(CARD.name, builder.finish(), notes=tuple(notes))
 
 
 SYNTH_PEDES = Dataset(CARD, read, markers=ANNOTATIONS, raw_tasks=("t2i",))

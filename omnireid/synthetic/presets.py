@@ -18,9 +18,11 @@ class Counts:
     shots: int
     gallery_shots: int
     outfits: int = 1
-    distractors: int = 0  # Market-1501: pictures of people who are in no query (pid 0000)
+    distractors: int = 0  # people who are in no query: Market-1501 (pid 0000, a picture each), DukeMTMC-reID
     junk: int = 0  # Market-1501: badly cut boxes of test people (pid -1)
-    overlap_ids: int = 0  # CUHK-PEDES: training people who are Market-1501 test people
+    overlap_ids: int = (
+        0  # CUHK-PEDES: training people who are Market-1501 test people; RSTPReid, ICFG: MSMT17
+    )
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ PRESETS: dict[str, Preset] = {
                 "cocas_real2": Counts(0, 6, 2, 1, 1, outfits=3),
                 "cuhk_pedes": Counts(8, 6, 1, 2, 2, overlap_ids=2),
                 "synth_pedes": Counts(6, 0, 1, 2, 0),
+                "rstpreid": Counts(4, 3, 1, 2, 2, overlap_ids=1),
+                "icfg_pedes": Counts(4, 2, 1, 2, 2, overlap_ids=1),
+                "dukemtmc_reid": Counts(3, 3, 2, 1, 1, distractors=2),
             },
         ),
         Preset(
@@ -71,6 +76,9 @@ PRESETS: dict[str, Preset] = {
                 "cocas_real2": Counts(0, 40, 3, 1, 1, outfits=3),
                 "cuhk_pedes": Counts(200, 60, 1, 3, 3, overlap_ids=8),
                 "synth_pedes": Counts(24, 0, 1, 2, 0),
+                "rstpreid": Counts(8, 6, 1, 2, 2, overlap_ids=2),
+                "icfg_pedes": Counts(8, 6, 1, 2, 2, overlap_ids=2),
+                "dukemtmc_reid": Counts(6, 6, 2, 1, 1, distractors=4),
             },
             difficulty=0.2,
         ),
@@ -90,6 +98,9 @@ PRESETS: dict[str, Preset] = {
                 "cocas_real2": Counts(0, 101, 4, 3, 3, outfits=3),
                 "cuhk_pedes": Counts(3000, 1000, 1, 3, 3, overlap_ids=30),
                 "synth_pedes": Counts(4000, 0, 1, 4, 0),
+                "rstpreid": Counts(1000, 200, 1, 5, 5, overlap_ids=100),
+                "icfg_pedes": Counts(1000, 300, 1, 5, 5, overlap_ids=100),
+                "dukemtmc_reid": Counts(702, 702, 4, 3, 3, distractors=408),
             },
         ),
     )

@@ -28,5 +28,8 @@ SITES: dict[str, Site] = {
         Site("cocas_real2", 9, "real2", 11, (256, 128)),
         Site("cuhk_pedes", 10, "CUHK-Pedes", 12, (256, 128)),
         Site("synth_pedes", 11, "PLIP", 12, (256, 128)),
+        Site("rstpreid", 12, "RSTPReid", 15, (256, 128)),
+        Site("icfg_pedes", 13, "ICFG-PEDES", 15, (256, 128)),
+        Site("dukemtmc_reid", 14, "DukeMTMC-reID", 8, (256, 128)),
     )
 }

@@ -1,7 +1,5 @@
 """tools.check_data: a table, a sentence a fault, and an exit code that a script can use."""
 
-import io
-
 import pytest
 from PIL import Image
 
@@ -14,12 +12,10 @@ def market(tmp_path):
     """A readable Market-1501 of four pictures below a data root."""
     names = ("bounding_box_train/0002_c1s1_000451_03", "query/0001_c1s1_001051_00")
     names += ("bounding_box_test/0001_c2s1_000301_00", "bounding_box_test/0000_c2s1_000151_01")
-    buffer = io.BytesIO()
-    Image.new("RGB", (4, 8), (90, 60, 30)).save(buffer, "JPEG")
-    for name in names:
+    for number, name in enumerate(names):
         path = tmp_path / "data/Market-1501" / f"{name}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(buffer.getvalue())
+        Image.new("RGB", (4, 8), (40 * number, 60, 30)).save(path, "JPEG")
     return tmp_path / "data"
 
 
@@ -80,10 +76,18 @@ def test_a_broken_list_is_a_problem_with_its_line(check, tmp_path):
 
 def test_a_test_person_in_the_training_folder_is_a_problem(check, market):
     folder = market / "Market-1501"
-    picture = (folder / "query/0001_c1s1_001051_00.jpg").read_bytes()
-    (folder / "bounding_box_train/0001_c3s1_001051_00.jpg").write_bytes(picture)
+    Image.new("RGB", (4, 8), (0, 200, 0)).save(folder / "bounding_box_train/0001_c3s1_001051_00.jpg", "JPEG")
     code, out, _ = check("--root", market)
     assert code == 1 and "1 people are both in train and in the test" in out
+
+
+def test_a_test_picture_that_trains_under_another_name_is_a_problem(check, market):
+    folder = market / "Market-1501"
+    picture = (folder / "bounding_box_test/0001_c2s1_000301_00.jpg").read_bytes()
+    (folder / "bounding_box_train/0005_c3s1_001051_00.jpg").write_bytes(picture)
+    code, out, _ = check("--root", market)
+    assert code == 1 and "1 train pictures are in the gallery under another name" in out
+    assert "0005_c3s1_001051_00.jpg and " in out
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ ROOT = "MSMT17_V1"
 _TIMES = ("morning", "noon", "afternoon")
 
 
-def _file_name(draft: Draft, pid: int, take: Take) -> str:
+def file_name(draft: Draft, pid: int, take: Take) -> str:
+    """``0000/0000_000_01_0303morning_0008_0.jpg``: person, picture, camera, day and time, frame, box."""
     rng = draft.cast.rng("name", take.person, take.number)
     day = f"{int(rng.integers(3, 6)):02d}{int(rng.integers(1, 29)):02d}{_TIMES[int(rng.integers(3))]}"
     frame, box = int(rng.integers(10_000)), int(rng.integers(4))
@@ -41,7 +42,7 @@ def plan(world: World) -> Plan:
 def _write_part(draft: Draft, folder: str, part: str, takes: Iterable[tuple[int, Take]]) -> None:
     raw, official = [], []
     for pid, take in takes:
-        name = _file_name(draft, pid, take)
+        name = file_name(draft, pid, take)
         draft.shoot(take, f"{ROOT}/{folder}/{name}")
         raw.append(f"{name} {pid}")
         clothes_id = draft.cast.clothes_id(take.person, take.outfit)
@@ -49,3 +50,13 @@ def _write_part(draft: Draft, folder: str, part: str, takes: Iterable[tuple[int,
     draft.write(f"{ROOT}/list_{part}.txt", raw)
     if part != "val":
         draft.write(f"datalist/{part}.txt", map(str, official))
+
+
+def test_takes(world: World) -> dict[int, list[tuple[str, Take]]]:
+    """Path and take of the pictures of each test person: what ICFG-PEDES and RSTPReid took over."""
+    found: dict[int, list[tuple[str, Take]]] = {}
+    for picture in plan(world).pictures:
+        part, person, name = picture.files[0].path.rsplit("/", 2)
+        if part.endswith("/test"):
+            found.setdefault(int(person), []).append((f"{person}/{name}", picture.take))
+    return found

@@ -50,6 +50,16 @@ SYNTH = [
     {"id": 900, "file_path": "Part2/900/1.jpg", "attributes": ["woman"], "captions": ["A woman."]},
     {"id": 5000, "file_path": "Part9/5000/1.jpg", "attributes": ["woman"], "captions": ["Not here."]},
 ]
+RSTP = [
+    {"id": 0, "img_path": "0000_c14_0031.jpg", "captions": ["A man.", "He walks."], "split": "train"},
+    {"id": 3701, "img_path": "3701_c1_0004.jpg", "captions": ["A boy.", "A pupil."], "split": "val"},
+    {"id": 3901, "img_path": "3901_c5_0022.jpg", "captions": ["A girl.", "She runs."], "split": "test"},
+]
+ICFG = [
+    annotation("train", 0, "train/0000/0000_000_01_0303morning_0015_0.jpg", "A tall man."),
+    annotation("train", 1, "test/0627/0627_010_05_0303noon_0004_1.jpg", "A woman."),
+    annotation("test", 3102, "train/0007/0007_001_02_0303noon_0009_1.jpg", "A boy."),
+]
 
 TREES: dict[str, Tree] = {
     "market1501": Tree(
@@ -107,6 +117,9 @@ TREES: dict[str, Tree] = {
             "query/000_1_c11_000007.png",
             "test/000_1_c1_000009.png",
             "test/000_2_c1_000011.png",
+            "templates/094_1.jpg",
+            "templates/094_2.jpg",
+            "croped_clothes/train/094_2_c10_015923.png",
         ),
         (3, 1, 2),
         {"info/cloth-change_id_train.txt": "94\n", "info/cloth-change_id_test.txt": "0\n"},
@@ -174,6 +187,26 @@ TREES: dict[str, Tree] = {
     "synth_pedes": Tree(
         ("Part1/7/1.jpg", "Part2/900/1.jpg"), (2, 0, 0), {"synthpedes_dataset.json": json.dumps(SYNTH)}
     ),
+    "rstpreid": Tree(
+        tuple(f"imgs/{entry['img_path']}" for entry in RSTP),
+        (1, 2, 1),
+        {"data_captions.json": json.dumps(RSTP)},
+    ),
+    "icfg_pedes": Tree(
+        tuple(f"imgs/{entry['file_path']}" for entry in ICFG),
+        (2, 1, 1),
+        {"ICFG-PEDES.json": json.dumps(ICFG)},
+    ),
+    "dukemtmc_reid": Tree(
+        (
+            "bounding_box_train/0001_c2_f0046182.jpg",
+            "bounding_box_train/0001_c8_f0046985.jpg",
+            "query/0005_c2_f0046985.jpg",
+            "bounding_box_test/0005_c1_f0050000.jpg",
+            "bounding_box_test/7139_c4_f0060000.jpg",
+        ),
+        (2, 1, 2),
+    ),
 }
 
 
@@ -187,10 +220,10 @@ def make(tmp_path: Path) -> Callable[..., Path]:
     """``make("ltcc")`` writes its tree below a fresh data root; gives the data root."""
 
     def write(name: str, folder: str | None = None, *, reverse: bool = False, under: str = "data") -> Path:
-        from omnireid.datasets import DATASETS
+        from omnireid.datasets import dataset_named
 
         root = tmp_path / under
-        TREES[name].write(root / (folder or DATASETS[name].card.folders[0]), reverse=reverse)
+        TREES[name].write(root / (folder or dataset_named(name).card.folders[0]), reverse=reverse)
         return root
 
     return write

@@ -93,7 +93,7 @@ def test_pictures_without_a_split_file_and_the_raw_mat_alone_are_refused_with_th
     with pytest.raises(InputError, match="needs a split file"):
         CUHK03.read(extracted)
     (tmp_path / "raw/cuhk03_release").mkdir(parents=True)
-    with pytest.raises(InputError, match="extract the pictures"):
+    with pytest.raises(InputError, match=r"extract the pictures .* python -m tools\.extract_cuhk03"):
         CUHK03.read(tmp_path / "raw")
 
 

@@ -13,8 +13,8 @@ RAW = [(name, task) for name, entry in DATASETS.items() for task in entry.raw_ta
 @pytest.mark.parametrize(("name", "task"), RAW)
 def test_the_raw_layout_is_read_through_the_door(name, task, make):
     root = make(name)
-    assert load_split(root, name, task) == DATASETS[name].read(root)
-    assert load_split(str(root), name, task, source="raw") == DATASETS[name].read(root)
+    assert load_split(root, name, task) == DATASETS[name].read(root, task=task)
+    assert load_split(str(root), name, task, source="raw") == DATASETS[name].read(root, task=task)
 
 
 def test_auto_prefers_the_raw_layout_for_sentences(make, write_lists):

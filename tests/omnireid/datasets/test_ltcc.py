@@ -31,3 +31,27 @@ def test_every_setting_has_the_same_records(make):
     root = make("ltcc")
     splits = [LTCC.read(root, variant) for variant in ("general", "cc", "sc")]
     assert len({(split.train, split.query, split.gallery) for split in splits}) == 1
+
+
+def test_for_ctcc_training_pictures_come_with_a_template_or_their_own_crop_by_turns(make):
+    split = LTCC.read(make("ltcc"), task="ctcc")
+    worn = {r.image.rpartition("/")[2]: r.clothes.rpartition("LTCC_ReID/")[2] for r in split.train}
+    assert worn == {
+        "094_1_c9_015923.png": "templates/094_1.jpg",
+        "094_2_c10_015923.png": "templates/094_2.jpg",
+    }
+    assert (split.query, split.gallery) == ((), ())
+    assert any(note.startswith("1 training pictures have no clothes picture") for note in split.notes)
+
+
+def test_clothes_pictures_beside_the_folder_are_found_as_in_the_omnireid_tree(make):
+    root = make("ltcc")
+    own = root / "ltcc/LTCC_ReID"
+    for name in ("templates", "croped_clothes"):
+        (own / name).rename(root / "ltcc" / name)
+    (root / "ltcc/templates/094_2.jpg").unlink()
+    worn = [r.clothes for r in LTCC.read(root, task="ctcc").train]
+    assert worn == [
+        f"{root}/ltcc/templates/094_1.jpg",
+        f"{root}/ltcc/croped_clothes/train/094_2_c10_015923.png",
+    ]

@@ -34,14 +34,29 @@ def test_train_val_needs_the_validation_list(make):
         MSMT.read(root, "train_val")
 
 
-def test_version_2_lies_in_other_folders_and_is_said(make):
+@pytest.fixture
+def version_2(make):
     root = make("msmt17", "MSMT17_V2")
     own = root / "MSMT17_V2"
     (own / "train").rename(own / "mask_train_v2")
     (own / "test").rename(own / "mask_test_v2")
-    split = MSMT.read(root)
+    return root
+
+
+@pytest.mark.parametrize("variant", ["v2_train", "v2_train_val"])
+def test_version_2_lies_in_other_folders_and_is_said(version_2, variant):
+    split = MSMT.read(version_2, variant)
     assert "/mask_train_v2/" in split.train[0].image and "/mask_test_v2/" in split.gallery[0].image
     assert "version 2" in split.notes[0]
+    assert len(split.train) == (3 if variant.endswith("val") else 2)
+
+
+def test_version_2_is_never_taken_for_version_1(version_2, make):
+    with pytest.raises(InputError, match="what is there is variant v2_train or v2_train_val"):
+        MSMT.read(version_2)
+    make("msmt17")  # beside it
+    assert "/MSMT17_V1/" in MSMT.read(version_2).train[0].image
+    assert "/MSMT17_V2/" in MSMT.read(version_2, "v2_train").train[0].image
 
 
 @pytest.mark.parametrize(

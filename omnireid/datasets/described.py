@@ -1,0 +1,59 @@
+"""Pictures with captions in one JSON array, as CUHK-PEDES, ICFG-PEDES and RSTPReid have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from instructions.errors import InputError
+from omnireid.datasets.captions import captions_of, entry_field, iter_entries, query_per_caption
+from omnireid.records import Record, Split
+
+IMAGE_FIELDS = ("file_path", "img_path")  # RSTPReid has the second
+# No cameras: query and gallery differ, so that nothing is ever junk (as in the OmniReID lists).
+CAMID = {"train": 0, "query": -1, "gallery": -2}
+
+
+def read_described(
+    name: str,
+    root: Path,
+    annotations: Sequence[str],
+    variant: str,
+    split_of: Callable[[int, int], str],
+) -> Split:
+    """A record a picture to train, a record a caption to ask, a silent record a picture to be found.
+
+    Args:
+        name: of the data set.
+        root: its own folder, with ``imgs`` and one of the annotation files.
+        annotations: names that the file may have.
+        variant: ``test`` or ``val``: whom the queries ask for.
+        split_of: number and person of an entry to ``train``, ``val`` or ``test``, where it does not say.
+
+    Raises:
+        InputError: if there is no annotation file, or an entry cannot be understood.
+    """
+    path = next((root / file for file in annotations if (root / file).exists()), None)
+    if path is None:
+        raise InputError(f"{root} has pictures but no {' or '.join(annotations)}")
+    images = f"{root / 'imgs'}/"
+    splits: dict[str, list[Record]] = {"train": [], "val": [], "test": []}
+    num_silent = 0
+    for number, entry in enumerate(iter_entries(path)):
+        pid = entry_field(entry, "id", int, path, number)
+        split = entry["split"] if "split" in entry else split_of(number, pid)
+        if split not in splits:
+            raise InputError(f"{path}: entry {number}: split {split!r} is none of train, val, test")
+        captions = captions_of(entry.get("captions"), path, number)
+        num_silent += not captions
+        field = next((known for known in IMAGE_FIELDS if known in entry), IMAGE_FIELDS[0])
+        image = images + entry_field(entry, field, str, path, number)
+        splits[split].append(Record(image, pid, CAMID["train"], captions=captions))
+    notes = [f"read from {path}: {variant}"]
+    if num_silent:
+        notes.append(f"{num_silent} pictures have no caption")
+    found = splits[variant]
+    query = query_per_caption(replace(record, camid=CAMID["query"]) for record in found)
+    gallery = tuple(replace(record, camid=CAMID["gallery"], captions=()) for record in found)
+    return Split(name, tuple(splits["train"]), query, gallery, tuple(notes))

@@ -1,0 +1,97 @@
+"""Which pictures were opened before and found good, so that a second look, or one cut off, is short."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import numpy as np
+
+NAME = ".check_data"  # below the data root
+_ROW = np.dtype([("key", "<u8"), ("content", "<u8")])
+_FIRST = np.array(
+    [(0x4C45444745523031, 1)], dtype=_ROW
+)  # what the file begins with: whose it is, which version
+_WAITING = 4096  # rows in memory before they are written: a second or so of work
+
+
+def number_of(data: bytes) -> int:
+    """64 bits that stand for some bytes; never 0."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") or 1
+
+
+def key_of(path: str) -> int:
+    """A picture as it is now: its path, size and time of change.
+
+    Raises:
+        OSError: it is not there.
+    """
+    found = os.stat(path)  # noqa: PTH116 (a million Paths cost as much as the stats)
+    return number_of(f"{path}\0{found.st_size}\0{found.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+
+
+class Ledger:
+    """A file of rows (picture as it was, number of its bytes), appended to while pictures are opened.
+
+    A file that was changed since has another key and is opened again. A row that was cut off is forgotten.
+    """
+
+    def __init__(self, path: Path | None, *, afresh: bool = False) -> None:
+        """Open the file.
+
+        Args:
+            path: where it is kept; None keeps nothing.
+            afresh: forget what is in it.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        self._known: dict[int, int] = {}
+        self._waiting: list[tuple[int, int]] = []
+        self._file: BinaryIO | None = None
+        if path is None:
+            return
+        rows = np.empty(0, dtype=_ROW)
+        if path.exists() and not afresh:
+            content = path.read_bytes()
+            rows = np.frombuffer(content[: len(content) // _ROW.itemsize * _ROW.itemsize], dtype=_ROW)
+        if len(rows) and rows[0] == _FIRST[0]:
+            self._known = dict(zip(rows["key"][1:].tolist(), rows["content"][1:].tolist(), strict=True))
+            file: BinaryIO = path.open("r+b")
+            file.seek(len(rows) * _ROW.itemsize)
+        else:
+            file = path.open("wb")
+            file.write(_FIRST.tobytes())
+        file.truncate()
+        self._file = file
+
+    def content(self, key: int) -> int | None:
+        """The number of a picture's bytes, None where it was not opened before."""
+        return self._known.get(key)
+
+    def enter(self, key: int, content: int) -> None:
+        """A picture was opened and is good."""
+        if self._file is not None:
+            self._waiting.append((key, content))
+            if len(self._waiting) >= _WAITING:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._file is not None:
+            self._file.write(np.array(self._waiting, dtype=_ROW).tobytes())
+            self._file.flush()
+            self._waiting.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self.flush()
+            self._file.close()

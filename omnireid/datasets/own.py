@@ -1,0 +1,216 @@
+"""One's own pictures: a table below ``own/``, CSV or JSON lines, that is read like any other data set."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+from instructions.errors import InputError, near_miss
+from omnireid.columns import Records, RecordsBuilder
+from omnireid.datasets.captions import captions_of, query_per_caption
+from omnireid.datasets.card import PARTS, DatasetCard, Part
+from omnireid.datasets.dataset import Dataset
+from omnireid.records import UNKNOWN, Modality, Split
+from omnireid.tasks import TASKS
+
+FOLDER = "own"
+PREFIX = f"{FOLDER}/"  # of the names of such data sets
+COLUMNS = ("split", "image", "pid", "camera", "clothes_id", "modality", "captions", "clothes_image")
+NEEDED = ("split", "image", "pid")
+_NEEDED = frozenset(NEEDED)
+BETWEEN_CAPTIONS = "|"  # in a CSV cell
+JUNK = "-1"
+CAMID: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}  # where a row names no camera
+
+Row = Mapping[str, Any]  # cells by column; a missing or empty cell is absent
+
+
+def own_dataset(name: str) -> Dataset:
+    """The data set ``own/NAME``: a table of that name, or a folder of that name with a table ``records``.
+
+    Raises:
+        InputError: for a name that is no plain folder name.
+    """
+    stem = name.removeprefix(PREFIX)
+    if not stem or not stem.replace("-", "").replace("_", "").isalnum():
+        raise InputError(
+            f"{name!r} is no name for data of one's own: write {PREFIX} and then letters, digits, - or _"
+        )
+    card = DatasetCard(
+        name=name,
+        title=f"{stem} (one's own)",
+        tasks=tuple(TASKS),
+        homepage="none",
+        access="yours",
+        licence="yours to know",
+        consent="yours to have",
+        citation="none",
+        folders=(FOLDER,),
+        num_cameras=None,
+        counts={},
+    )
+    tables = tuple(f"{stem}{place}{kind}" for place in ("", "/records") for kind in (".csv", ".jsonl"))
+    reader = partial(_read, tables)
+    searched = partial(_read_for_text, tables)
+    return Dataset(card, reader, markers=tables, raw_tasks=tuple(TASKS), readers_of={"t2i": searched})
+
+
+def own_names(root: str | Path) -> list[str]:
+    """The names of the tables below a data root, sorted."""
+    folder = Path(root).expanduser() / FOLDER
+    found = {path.stem for path in folder.glob("*") if path.suffix in (".csv", ".jsonl")}
+    found |= {path.parent.name for path in folder.glob("*/records.*") if path.suffix in (".csv", ".jsonl")}
+    return [PREFIX + stem for stem in sorted(found)]
+
+
+def _read(tables: Sequence[str], root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
+    """The table's records as they stand."""
+    path = next(root / table for table in tables if (root / table).exists())
+    numbers = _Numbers.of(path)
+    builders = {part: RecordsBuilder(f"{path.parent}/") for part in PARTS}
+    num_junk = 0
+    for line, row in read_rows(path):
+        if row["pid"] == JUNK:
+            num_junk += 1
+        else:
+            _append(builders, path, line, row, numbers)
+    notes = [f"read from {path}"]
+    if num_junk:
+        notes.append(f"{num_junk} junk pictures (pid -1) left out")
+    train, query, gallery = (builders[part].finish() for part in PARTS)
+    stem = path.parent.name if path.stem == "records" else path.stem
+    return Split(PREFIX + stem, train, query, gallery, tuple(notes))
+
+
+def _read_for_text(tables: Sequence[str], root: Path, variant: str) -> Split:
+    """The same where captions search: one query a caption, a gallery that says nothing, no cameras."""
+    split = _read(tables, root, variant)
+    query = query_per_caption(replace(record, camid=CAMID["query"]) for record in split.query)
+    gallery = (replace(record, camid=CAMID["gallery"], captions=()) for record in split.gallery)
+    return replace(split, query=query, gallery=Records.of(gallery))
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """Line number and filled cells of each row, checked for the columns that every row needs.
+
+    Raises:
+        InputError: for text that is no such table, a column that is misspelt, or a row without what it needs.
+    """
+    rows = _csv_rows(path) if path.suffix == ".csv" else _json_rows(path)
+    try:
+        for line, row in rows:
+            if not row.keys() >= _NEEDED:
+                column = next(column for column in NEEDED if column not in row)
+                raise InputError(f"{path}:{line}: the column {column!r} is empty or missing")
+            if row["split"] not in PARTS:
+                near = near_miss(row["split"], PARTS)
+                raise InputError(f"{path}:{line}: split {row['split']!r}{near}; use {', '.join(PARTS)}")
+            yield line, row
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error}") from None
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file)
+        header = [name.strip() for name in next(rows, [])]
+        _check_columns(path, header)
+        try:
+            for cells in rows:
+                row = {
+                    name: filled
+                    for name, cell in zip(header, cells, strict=False)
+                    if (filled := cell.strip())
+                }
+                if row:
+                    yield rows.line_num, row
+        except csv.Error as error:
+            raise InputError(f"{path}:{rows.line_num}: {error}") from None
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    checked: set[str] = set()
+    with path.open(encoding="utf-8-sig") as file:
+        for number, text in enumerate(file, start=1):
+            if not text.strip():
+                continue
+            try:
+                row = json.loads(text)
+            except ValueError as error:
+                raise InputError(f"{path}:{number}: not a JSON object: {error}") from None
+            if not isinstance(row, dict):
+                raise InputError(f"{path}:{number}: not a JSON object: {text.strip():.80}")
+            if not row.keys() <= checked:
+                _check_columns(path, [*NEEDED, *row])
+                checked.update(row)
+            cells = {name: cell if name == "captions" else str(cell) for name, cell in row.items()}
+            yield number, {name: cell for name, cell in cells.items() if cell not in ("", "None", None, [])}
+
+
+def _check_columns(path: Path, names: Sequence[str]) -> None:
+    for column in NEEDED:
+        if column not in names:
+            raise InputError(
+                f"{path} has no column {column!r}; it needs {', '.join(NEEDED)} and may have "
+                f"{', '.join(COLUMNS[len(NEEDED) :])}"
+            )
+    for name in names:
+        if name not in COLUMNS and near_miss(name, COLUMNS):
+            raise InputError(f"{path}: column {name!r}{near_miss(name, COLUMNS)}")
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """What number a word of the table stands for: itself where all are integers, its place otherwise."""
+
+    pids: Mapping[str, int]
+    cameras: Mapping[str, int]
+    outfits: Mapping[tuple[str, str], int]  # person and clothes together
+
+    @classmethod
+    def of(cls, path: Path) -> _Numbers:
+        pids, cameras, outfits = set(), set(), set()
+        for _, row in read_rows(path):
+            pids.add(row["pid"])
+            if "camera" in row:
+                cameras.add(row["camera"])
+            if "clothes_id" in row:
+                outfits.add((row["pid"], row["clothes_id"]))
+        pids.discard(JUNK)
+        return cls(_numbered(pids), _numbered(cameras), {o: n for n, o in enumerate(sorted(outfits))})
+
+
+def _numbered(words: set[str]) -> dict[str, int]:
+    if all(word.isdecimal() for word in words):
+        return {word: int(word) for word in words}
+    return {word: number for number, word in enumerate(sorted(words))}
+
+
+def _append(
+    builders: Mapping[Part, RecordsBuilder], path: Path, line: int, row: Row, numbers: _Numbers
+) -> None:
+    part: Part = row["split"]
+    modality = row.get("modality", "rgb")
+    if modality not in get_args(Modality):
+        raise InputError(f"{path}:{line}: modality {modality!r}; use {' or '.join(get_args(Modality))}")
+    captions = row.get("captions", ())
+    if isinstance(captions, str) and path.suffix == ".csv":
+        captions = captions.split(BETWEEN_CAPTIONS)
+    builders[part].append(
+        _placed(path, row["image"]),
+        numbers.pids[row["pid"]],
+        numbers.cameras[row["camera"]] if "camera" in row else CAMID[part],
+        numbers.outfits[row["pid"], row["clothes_id"]] if "clothes_id" in row else UNKNOWN,
+        modality,
+        captions_of(captions, path, line) if captions else (),
+        _placed(path, row["clothes_image"]) if "clothes_image" in row else None,
+    )
+
+
+def _placed(table: Path, file: str) -> str:
+    return file if file.startswith("/") else f"{table.parent}/{file}"

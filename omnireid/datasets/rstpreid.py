@@ -1,0 +1,61 @@
+"""RSTPReid: five pictures of each person, two captions a picture, people and pictures of MSMT17."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omnireid.datasets.card import DatasetCard, Published
+from omnireid.datasets.dataset import Dataset
+from omnireid.datasets.described import read_described
+from omnireid.records import Split
+
+_TRAIN = Published(18_505, 3_701)
+
+CARD = DatasetCard(
+    name="rstpreid",
+    title="RSTPReid",
+    tasks=("t2i",),
+    homepage="https://github.com/NjtechCVLab/RSTPReid-Dataset",
+    access="see the project page",
+    licence="not stated in what we have read; treat as academic research only, and as MSMT17 is treated",
+    consent="pictures of MSMT17; no statement of consent in what we have read",
+    citation="Zhu et al., DSSL: Deep Surroundings-person Separation Learning for Text-based Person "
+    "Retrieval, ACM MM 2021",
+    folders=("RSTPReid", "rstpreid", "RSTPReid-Dataset", "rstp", "RSTP"),
+    num_cameras=None,
+    counts={
+        "test": {
+            "train": _TRAIN,
+            "query": Published(1_000, 200, queries=2_000),
+            "gallery": Published(1_000, 200),
+        },
+        "val": {
+            "train": _TRAIN,
+            "query": Published(1_000, 200, queries=2_000),
+            "gallery": Published(1_000, 200),
+        },
+    },
+    variants={"test": "search the test people", "val": "search the validation people, to choose a model"},
+    notes=(
+        "its 4,101 people are all those of MSMT17, train and test: do not train on it and test on MSMT17",
+        "its file calls the picture img_path and counts people from 0",
+    ),
+)
+
+ANNOTATIONS = ("data_captions.json",)
+FIRST_VAL, FIRST_TEST = 18_505, 19_505  # places in the annotation file, for copies without a split column
+
+
+def split_of(number: int, pid: int) -> str:  # noqa: ARG001  CUHK-PEDES goes by the person
+    """The split that the place of an entry implies."""
+    if number < FIRST_VAL:
+        return "train"
+    return "val" if number < FIRST_TEST else "test"
+
+
+def read(root: Path, variant: str) -> Split:
+    """RSTPReid from its own folder, in the order of the annotation file."""
+    return read_described(CARD.name, root, ANNOTATIONS, variant, split_of)
+
+
+RSTPREID = Dataset(CARD, read, markers=ANNOTATIONS, raw_tasks=("t2i",))

@@ -1,0 +1,217 @@
+"""Broken copies: the doctor names each fault, training skips or refuses, evaluation refuses; no crash."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from instructions.errors import InputError
+from omnireid.datasets import load_split
+from omnireid.loading.feed import Source
+from omnireid.loading.mixture import Mixture
+from omnireid.loading.sweep import eval_batches
+from omnireid.loading.transforms import Preprocessing
+from omnireid.tasks import TASKS
+from tools import check_data
+from tools._program import run
+
+PREPROCESSING = Preprocessing(image_size=(8, 4))
+TRAIN, TEST = range(1, 6), range(6, 9)
+
+
+def draw(path, level):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (4, 8), (level, 99, 250 - level)).save(path)
+
+
+@pytest.fixture
+def pedes(tmp_path):
+    """A readable CUHK-PEDES of five training and three test people, two pictures each; gives its folder."""
+    own, entries = tmp_path / "data/CUHK-PEDES", []
+    for pid in (*TRAIN, *TEST):
+        for shot in range(2):
+            file = f"CUHK01/{pid:04d}{shot:03d}.png"
+            draw(own / "imgs" / file, 10 * pid + shot)
+            split = "train" if pid in TRAIN else "test"
+            entries.append({"split": split, "id": pid, "file_path": file, "captions": [f"Number {pid}."]})
+    (own / "reid_raw.json").write_text(json.dumps(entries))
+    return own
+
+
+@pytest.fixture
+def doctor(monkeypatch, capsys):
+    """What check_data says of a root, and its exit code."""
+
+    def look(root, *arguments):
+        monkeypatch.setattr("sys.argv", ["check_data", "--root", str(root), *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            run(check_data.main)
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out + captured.err
+
+    return look
+
+
+def train(split, task="t2i"):
+    source = Source(TASKS[task], split.name, split.train, num_identities=5, num_instances=2)
+    mixture = Mixture([source], PREPROCESSING)
+    (batch,) = mixture.step(0)
+    return batch, mixture
+
+
+def sweep(records, task="t2i"):
+    return list(eval_batches(records, PREPROCESSING, task=TASKS[task], domain="x", instructions=None))
+
+
+def spoil(path, how):
+    match how:
+        case "missing":
+            path.unlink()
+        case "empty":
+            path.write_bytes(b"")
+        case "not pictures":
+            path.write_text("this is text")
+        case "too large":
+            Image.new("1", (8000, 5000)).save(path)
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "not pictures", "too large"])
+def test_training_takes_another_picture_evaluation_refuses_and_the_doctor_names_it(pedes, doctor, how):
+    for pid in (2, 7):
+        spoil(pedes / f"imgs/CUHK01/{pid:04d}001.png", how)
+    split = load_split(pedes.parent, "cuhk_pedes", "t2i")
+    batch, mixture = train(split)
+    assert batch.images.shape[0] == 10
+    assert [Path(path).name for path in mixture.unreadable["t2i/cuhk_pedes"]] == ["0002001.png"]
+    with pytest.raises(InputError, match=r"0007001\.png"):
+        sweep(split.gallery)
+    code, said = doctor(pedes.parent)
+    assert code == 1
+    assert (
+        f"2 of 16 pictures cannot be read, {how}" in said and "0002001.png" in said and "0007001.png" in said
+    )
+
+
+def test_training_stops_when_it_is_more_than_a_slip(pedes):
+    for pid in TRAIN:
+        spoil(pedes / f"imgs/CUHK01/{pid:04d}001.png", "missing")
+    with pytest.raises(InputError, match="more than 1 % of its 10 training pictures cannot be read"):
+        train(load_split(pedes.parent, "cuhk_pedes", "t2i"))
+
+
+def test_a_picture_without_a_caption_cannot_train_and_is_named(pedes, doctor):
+    entries = json.loads((pedes / "reid_raw.json").read_text())
+    entries[3]["captions"] = []
+    (pedes / "reid_raw.json").write_text(json.dumps(entries))
+    with pytest.raises(InputError, match=r"0002001\.png has no caption, which task t2i trains on"):
+        train(load_split(pedes.parent, "cuhk_pedes", "t2i"))
+    code, said = doctor(pedes.parent)
+    assert code == 1 and "1 train pictures have no caption" in said
+
+
+def test_wrong_counts_are_a_warning_and_stop_nothing(pedes, doctor):
+    code, said = doctor(pedes.parent)
+    assert code == 0 and "10 train records of 5 people, published are 34054 of 11003 people" in said
+    assert train(load_split(pedes.parent, "cuhk_pedes", "t2i"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[{"id": 1, ', "not json", '[{"id": 1, "split": "train"}]', '{"a": 1}'],
+    ids=["cut off", "text", "no picture", "no array"],
+)
+def test_an_annotation_file_that_is_broken_is_refused_and_named(pedes, doctor, text):
+    (pedes / "reid_raw.json").write_text(text)
+    with pytest.raises(InputError, match=r"reid_raw\.json"):
+        load_split(pedes.parent, "cuhk_pedes", "t2i")
+    code, said = doctor(pedes.parent)
+    assert code == 1 and "reid_raw.json" in said and "not readable" in said
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Market lists whose names need Unicode, pictures with it; gives the data root."""
+    folder = tmp_path / "lists/market"
+    for part, pids in (("train", TRAIN), ("query", TEST), ("gallery", TEST)):
+        lines = []
+        for pid in pids:
+            for shot in range(2):
+                name = f"Märkte/行人_{part}_{pid}_{shot}.png"
+                draw(folder / name, 20 * pid + 7 * shot + len(part))
+                lines.append(f"{name} x {pid} {pid} {1 if part == 'query' else shot + 2}\n")
+        path = folder / f"datalist/{part}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(lines), encoding="utf-8")
+    return folder.parent
+
+
+DISGUISES = {
+    "as it is": lambda text: text,
+    "CRLF": lambda text: text.replace("\n", "\r\n"),
+    "byte order mark": lambda text: "\ufeff" + text,
+    "trailing blanks": lambda text: text.replace("\n", " \t \n"),
+    "tabs and empty lines": lambda text: text.replace(" ", "\t").replace("\n", "\n\n"),
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_line_ends_marks_blanks_and_unicode_names_change_nothing(listed, doctor, disguise):
+    plain = load_split(listed, "market1501", "trad")
+    for path in (listed / "market/datalist").iterdir():
+        path.write_bytes(DISGUISES[disguise](path.read_text(encoding="utf-8")).encode())
+    split = load_split(listed, "market1501", "trad")
+    assert (split.train, split.query, split.gallery) == (plain.train, plain.query, plain.gallery)
+    assert len(sweep(split.gallery, "trad")[0].pids) == 6
+    code, said = doctor(listed)
+    assert code == 0 and "0 problems" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a.png x 1", "expected 4 or 5 columns"),
+        ("a.png x one 1", "the person should be an integer"),
+        ("a.png x 1 1 left", "the camera should be an integer"),
+    ],
+)
+def test_a_line_that_is_not_understood_stops_everything_and_is_named(listed, doctor, line, message):
+    path = listed / "market/datalist/gallery.txt"
+    path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=rf"gallery\.txt:7: {message}"):
+        load_split(listed, "market1501", "trad")
+    code, said = doctor(listed)
+    assert code == 1 and "gallery.txt:7" in said
+
+
+def test_the_doctor_goes_on_where_it_was_stopped_and_sees_what_changed(listed, doctor):
+    assert "earlier check" not in doctor(listed)[1]
+    assert "22 pictures were opened by an earlier check" in doctor(listed)[1]
+    spoil(listed / "market/Märkte/行人_train_1_0.png", "not pictures")
+    code, said = doctor(listed)
+    assert code == 1 and "21 pictures were opened by an earlier check" in said
+    assert "earlier check" not in doctor(listed, "--afresh")[1]
+
+
+def test_a_folder_with_nearly_the_right_name_is_pointed_at(listed, doctor):
+    (listed / "msmt17_v1").mkdir()
+    assert "the folder msmt17_v1 is not looked into: did you mean 'MSMT17_V1'?" in doctor(listed)[1]
+    code, said = doctor(listed / "market")
+    assert code == 2 and "no data set was found" in said
+
+
+def test_a_table_of_ones_own_is_checked_trained_on_and_searched(tmp_path, doctor):
+    rows = ["split,image,pid"]
+    for part, pids in (("train", TRAIN), ("query", TEST), ("gallery", TEST)):
+        for pid in pids:
+            for shot in range(2):
+                draw(tmp_path / f"data/own/shop/{part}{pid}{shot}.png", 20 * pid + 3 * shot + len(part))
+                rows.append(f"{part},{part}{pid}{shot}.png,{pid}")
+    (tmp_path / "data/own/shop/records.csv").write_text("\n".join(rows))
+    code, said = doctor(tmp_path / "data")
+    assert code == 0 and "own/shop" in said and "0 problems, 0 warnings" in said
+    split = load_split(tmp_path / "data", "own/shop", "cc")
+    assert train(split, "cc")[0].images.shape[0] == 10
+    assert len(sweep(split.query, "cc")[0].pids) == 6
+    spoil(tmp_path / "data/own/shop/train10.png", "missing")
+    assert "1 of 22 pictures cannot be read, missing" in doctor(tmp_path / "data", "--dataset", "own/shop")[1]

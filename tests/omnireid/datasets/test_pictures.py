@@ -1,0 +1,148 @@
+"""Pictures are opened once, whatever is wrong with them is named, and what was opened is remembered."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from omnireid.datasets import DATASETS, pictures
+from omnireid.datasets.check import Reading
+from omnireid.datasets.ledger import Ledger, key_of
+from omnireid.datasets.pictures import copies, open_pictures, unopened
+from omnireid.records import Record, Split
+from omnireid.tasks import TASKS
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """Three good pictures."""
+    made = [str(tmp_path / f"{name}.png") for name in "abc"]
+    for level, path in enumerate(made):
+        Image.new("RGB", (2, 4), (level, 0, 0)).save(path)
+    return made
+
+
+def opened(paths, ledger=None, workers=2):
+    return open_pictures(paths, workers, lambda _: None, ledger)
+
+
+def reading(**parts):
+    split = Split("market1501", **{part: tuple(Record(p, 1, 0) for p in ps) for part, ps in parts.items()})
+    return Reading(DATASETS["market1501"].card, "raw", TASKS["trad"], "", split)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_picture_is_opened_and_counted_whatever_the_chunks(paths, workers, monkeypatch):
+    monkeypatch.setattr(pictures, "_CHUNK", 2)
+    steps = []
+    result = open_pictures(paths, workers, steps.append)
+    assert steps == [2, 1] and result.num_pictures == 3 and result.failures == ()
+    assert len(set(result.contents.values())) == 3
+
+
+def spoil(path, how):
+    match how:
+        case "missing":
+            Path(path).unlink()
+        case "empty":
+            Path(path).write_bytes(b"")
+        case "not pictures":
+            Path(path).write_text("not a picture at all")
+        case "too large":
+            Image.new("1", (8000, 5000)).save(path)
+        case "damaged":
+            data = Path(path).read_bytes()
+            Path(path).write_bytes(data[:-24])
+
+
+@pytest.mark.parametrize("how", [kind[0] for kind in pictures.KINDS])
+def test_each_kind_of_unreadable_picture_is_named_with_a_way_out(paths, how):
+    spoil(paths[1], how)
+    (finding,) = unopened("market1501", opened(paths))
+    assert finding.message.startswith(f"1 of 3 pictures cannot be read, {how}: {paths[1]}")
+    assert finding.severity == "problem" and finding.fix
+
+
+def test_a_missing_picture_whose_neighbour_has_another_ending_is_guessed(paths, tmp_path):
+    Path(paths[0]).rename(tmp_path / "a.PNG")
+    (finding,) = unopened("market1501", opened(paths))
+    assert "did you mean 'a.PNG'?" in finding.message
+
+
+def test_what_was_opened_before_is_not_opened_again_until_it_changes(paths, tmp_path, monkeypatch):
+    with Ledger(tmp_path / "ledger") as ledger:
+        first = opened(paths, ledger)
+    Image.new("RGB", (9, 9)).save(paths[2])
+    decoded = []
+    decode = pictures.decode_image
+    monkeypatch.setattr(
+        pictures, "decode_image", lambda data, name: decoded.append(name) or decode(data, name=name)
+    )
+    with Ledger(tmp_path / "ledger") as ledger:
+        second = opened(paths, ledger)
+    assert decoded == [paths[2]]
+    assert (first.num_known, second.num_known) == (0, 2)
+    assert [second.contents[p] == first.contents[p] for p in paths] == [True, True, False]
+    with Ledger(tmp_path / "ledger", afresh=True) as ledger:
+        assert opened(paths, ledger).num_known == 0
+
+
+def test_a_damaged_picture_is_never_remembered(paths, tmp_path):
+    spoil(paths[0], "damaged")
+    for _ in range(2):
+        with Ledger(tmp_path / "ledger") as ledger:
+            assert len(opened(paths, ledger).failures) == 1
+
+
+def test_an_interrupted_check_remembers_what_it_did(paths, tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "_CHUNK", 1)
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Ledger(tmp_path / "ledger") as ledger:
+        open_pictures(paths, 1, interrupt, ledger)
+    with Ledger(tmp_path / "ledger") as ledger:
+        assert opened(paths, ledger).num_known == 1
+
+
+@pytest.mark.parametrize("cut", [1, 15, 16, 17])
+def test_a_ledger_that_was_cut_off_loses_its_last_rows_and_no_more(paths, tmp_path, cut):
+    path = tmp_path / "ledger"
+    with Ledger(path) as ledger:
+        opened(paths, ledger)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with Ledger(path) as ledger:
+        assert opened(paths, ledger).num_known == 3 - -(-cut // 16)
+    with Ledger(path) as ledger:
+        assert opened(paths, ledger).num_known == 3
+
+
+def test_another_file_in_the_place_of_the_ledger_is_not_believed(paths, tmp_path):
+    (tmp_path / "ledger").write_bytes(np.arange(8, dtype=np.uint64).tobytes())
+    with Ledger(tmp_path / "ledger") as ledger:
+        assert ledger.content(2) is None
+        ledger.enter(key_of(paths[0]), 5)
+    with Ledger(tmp_path / "ledger") as ledger:
+        assert ledger.content(key_of(paths[0])) == 5
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "severity"),
+    [("train", "query", "problem"), ("train", "gallery", "problem"), ("query", "gallery", "warning")],
+)
+def test_the_same_bytes_in_two_parts_under_two_names_are_found(paths, first, second, severity):
+    Path(paths[1]).write_bytes(Path(paths[0]).read_bytes())
+    look = reading(**{first: paths[::2], second: [paths[1]]})
+    (finding,) = copies(look, opened(paths).contents)
+    assert finding.severity == severity
+    assert (
+        f"1 {first} pictures are in the {second} under another name, e.g. {paths[0]} and {paths[1]}"
+        in finding.message
+    )
+
+
+def test_one_picture_in_two_parts_under_one_name_is_no_copy(paths):
+    look = reading(query=[paths[0]], gallery=[paths[0], paths[1]])
+    assert list(copies(look, opened(paths).contents)) == []

@@ -1,0 +1,86 @@
+"""Records by column are the records, in less room."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omnireid import columns
+from omnireid.columns import Records, clothes_of, column_of, images_of
+from omnireid.records import Record, Split, labels_of
+
+TEXT = st.text(min_size=1, max_size=6)
+RECORDS = st.lists(
+    st.builds(
+        Record,
+        image=st.sampled_from(["/data/a/", "/data/", "/else/", "here/"]).flatmap(
+            lambda p: TEXT.map(p.__add__)
+        ),
+        pid=st.integers(-1, 2**40),
+        camid=st.integers(-2, 30),
+        clothes_id=st.integers(-1, 2**33),
+        modality=st.sampled_from(["rgb", "ir"]),
+        captions=st.lists(st.text(max_size=5), max_size=3).map(tuple),
+        clothes=st.none() | TEXT,
+    ),
+    max_size=7,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(records=RECORDS, chunk=st.integers(1, 4), prefix=st.sampled_from(["", "/data/", "/data/a/"]))
+def test_columns_give_every_record_back_whatever_the_prefix_and_the_chunks(records, chunk, prefix):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "CHUNK", chunk)
+        stored = Records.of(records, prefix)
+        assert list(stored) == records == [stored[row] for row in range(len(stored))]
+    assert stored == tuple(records) and tuple(records) == stored
+    assert list(images_of(stored)) == list(images_of(records))
+    assert list(clothes_of(stored)) == list(clothes_of(records))
+    for name in ("pid", "camid", "clothes_id", "modality", "num_captions"):
+        np.testing.assert_array_equal(column_of(stored, name), column_of(records, name))
+
+
+A, B, C = (
+    Record("a.jpg", 1, 0, 5),
+    Record("b.jpg", 2, 1, modality="ir"),
+    Record("c.jpg", 3, -1, captions=("C.",)),
+)
+
+
+def test_columns_are_indexed_and_sliced_like_a_tuple():
+    stored = Records.of((A, B, C))
+    assert stored[-1] == C and stored[1:] == (B, C) and stored[::-2] == (C, A)
+    for row in (3, -4):
+        with pytest.raises(IndexError, match=rf"row {row} of 3 records"):
+            stored[row]
+
+
+def test_columns_with_another_record_or_another_length_are_not_equal():
+    assert Records.of((A, B)) != (A, C)
+    assert Records.of((A, B)) != (A,)
+    assert Records.of((A,)) != "a.jpg"
+    assert hash(Records.of((A, B))) == hash(Records.of([A, B]))
+
+
+def test_columns_can_be_sent_to_a_worker():
+    assert pickle.loads(pickle.dumps(Records.of((A, B, C)))) == (A, B, C)
+
+
+def test_protocols_see_no_difference():
+    ours, plain = labels_of(Records.of((A, B, C))), labels_of((A, B, C))
+    for name in ("pids", "camids", "clothes_ids", "modalities"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(plain, name))
+    assert labels_of((C,)).clothes_ids is None
+    assert len(labels_of(())) == 0
+
+
+def test_a_file_name_that_is_not_unicode_survives():
+    odd = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    assert Records.of((Record(odd, 1, 0),))[0].image == odd
+
+
+def test_a_split_takes_columns():
+    assert Split("x", train=Records.of((A,))).train[0] == A

@@ -1,0 +1,73 @@
+"""Write the OmniReID lists from the raw data sets: `python -m tools.write_lists --root data`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from instructions.errors import InputError
+from omnireid.datasets.catalog import DATASETS, dataset_named
+from omnireid.datasets.list_table import LISTS
+from omnireid.datasets.list_writer import write_lists
+from tools._program import run
+
+EXAMPLE = """examples:
+  python -m tools.write_lists --root data                              every data set under data/
+  python -m tools.write_lists --root data --dataset market1501         one of them
+  python -m tools.write_lists --root data --out lists                  leaves data/ as it is
+
+Lists that are there stay, unless --replace is given. docs/data.md has the grammar."""
+
+
+def main() -> None:
+    """Parse, write each data set's lists, say what was left out."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.write_lists",
+        description="Write the OmniReID lists from the raw data sets.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="the folder of the data sets")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the lists go (default: the root)")
+    parser.add_argument("--dataset", metavar="NAME", help=f"only this one: {', '.join(_with_lists())}")
+    parser.add_argument("--replace", action="store_true", help="write over lists that are there")
+    asked = parser.parse_args()
+    root = asked.root.expanduser()
+    if not root.is_dir():
+        raise InputError(
+            f"the data root {asked.root} is not a folder; give the folder that holds the data sets"
+        )
+    names = _with_lists() if asked.dataset is None else [dataset_named(asked.dataset).card.name]
+    if asked.dataset is not None and asked.dataset not in _with_lists():
+        raise InputError(
+            f"OmniReID has no lists of {asked.dataset}; it has lists of {', '.join(_with_lists())}"
+        )
+    console, num_files = Console(), 0
+
+    def written(path: Path, num_lines: int) -> None:
+        nonlocal num_files
+        num_files += 1
+        console.print(f"{num_lines:>10,} lines  {path}", highlight=False, soft_wrap=True)
+
+    for name in names:
+        if asked.dataset is None and DATASETS[name].find(root) in (None, root):
+            continue
+        for sentence in write_lists(
+            root, (asked.out or root).expanduser(), name, replace=asked.replace, written=written
+        ):
+            console.print(f"left out: {sentence}", highlight=False, soft_wrap=True)
+    if not num_files:
+        raise InputError(
+            f"nothing under {root} could be written as lists; docs/data.md says where data sets go"
+        )
+    console.print(f"{num_files} files written", highlight=False)
+
+
+def _with_lists() -> list[str]:
+    return list(dict.fromkeys(name for name, _ in LISTS))
+
+
+if __name__ == "__main__":
+    run(main)
