@@ -1,12 +1,14 @@
 """Distances, CMC, mAP, mINP: exact measurements of a ranking."""
 
 from omnireid.metrics.chance import chance_average_precision, chance_mean_ap, chance_rank_1
+from omnireid.metrics.comparison import Metric
 from omnireid.metrics.distances import cosine_distances, euclidean_distances
-from omnireid.metrics.features import Metric, rank_features, search
+from omnireid.metrics.features import search
 from omnireid.metrics.nearest import nearest, nearest_exactly
 from omnireid.metrics.places import Distances, Given
 from omnireid.metrics.ranking import Ranking, RankingBuilder, rank
-from omnireid.metrics.re_ranking import re_rank
+from omnireid.metrics.re_ranking import re_rank, re_rank_blocks
+from omnireid.metrics.streaming import rank_features, rank_protocols
 
 __all__ = [
     "Distances",
@@ -23,6 +25,8 @@ __all__ = [
     "nearest_exactly",
     "rank",
     "rank_features",
+    "rank_protocols",
     "re_rank",
+    "re_rank_blocks",
     "search",
 ]

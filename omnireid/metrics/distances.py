@@ -38,14 +38,37 @@ def checked(
     query_features: Array, gallery_features: Array
 ) -> tuple[Float[Tensor, "Q D"], Float[Tensor, "G D"]]:
     """Both as tensors; what no search can use is refused in a sentence."""
+    query, gallery = shaped(query_features, gallery_features)
+    for name, features in (("query", query), ("gallery", gallery)):
+        check_finite(features, name)
+    return query, gallery
+
+
+def shaped(
+    query_features: Array, gallery_features: Array
+) -> tuple[Float[Tensor, "Q D"], Float[Tensor, "G D"]]:
+    """Both as tensors that fit each other.
+
+    Raises:
+        InputError: They do not, or a side is empty.
+    """
     query, gallery = (torch.as_tensor(side).detach() for side in (query_features, gallery_features))
     shapes = f"query and gallery features have shapes {tuple(query.shape)} and {tuple(gallery.shape)}"
     if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1]:
         raise InputError(f"{shapes}; both must be (images, width), of one width")
     if not (query.numel() and gallery.numel()):
         raise InputError(f"{shapes}; a search needs at least one image on each side")
-    for name, features in (("query", query), ("gallery", gallery)):
-        wrong = (~torch.isfinite(features)).any(dim=1)
-        if bool(wrong.any()):
-            raise InputError(f"the {name} features of row {int(wrong.nonzero()[0])} hold NaN or infinity")
     return query, gallery
+
+
+def check_finite(features: Float[Tensor, "N D"], name: str) -> None:
+    """Refuse numbers that are none.
+
+    Raises:
+        InputError: Some are not finite.
+    """
+    for rows in row_blocks(*features.shape):
+        wrong = ~torch.isfinite(features[rows])
+        if bool(wrong.any()):
+            row = rows.start + int(wrong.any(dim=1).nonzero()[0])
+            raise InputError(f"the {name} features of row {row} hold NaN or infinity")

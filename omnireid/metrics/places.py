@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -52,6 +53,39 @@ class Places:
     first: int  # of the first right answer as the CMC counts it
 
 
+@dataclass(frozen=True)
+class BlockPlaces:
+    """Ranks of the right answers of some queries, query by query, nearest first, counted from 1."""
+
+    counts: Int[np.ndarray, " B"]  # right answers of each query
+    ranks: Int[np.ndarray, " n"]
+    raw_ranks: Int[np.ndarray, " n"]
+    first: Int[np.ndarray, " B"]  # 0 where there is no right answer
+    num_kept: Int[np.ndarray, " B"]  # right and wrong answers
+
+
+def gather(rows: Iterable[Places], num_kept: Int[np.ndarray, " B"]) -> BlockPlaces:
+    """A block of single queries."""
+    rows = list(rows)
+    nothing = np.zeros(0, dtype=np.int64)
+    return BlockPlaces(
+        counts=np.array([len(row.ranks) for row in rows], dtype=np.int64),
+        ranks=np.concatenate([nothing, *(row.ranks for row in rows)]),
+        raw_ranks=np.concatenate([nothing, *(row.raw_ranks for row in rows)]),
+        first=np.array([row.first for row in rows], dtype=np.int64),
+        num_kept=num_kept.astype(np.int64),
+    )
+
+
+def join(blocks: Sequence[BlockPlaces]) -> BlockPlaces:
+    """Blocks one after the other."""
+    nothing = np.zeros(0, dtype=np.int64)
+    names = (field.name for field in fields(BlockPlaces))
+    return BlockPlaces(
+        **{name: np.concatenate([nothing, *(getattr(block, name) for block in blocks)]) for name in names}
+    )
+
+
 def place(
     distances: Distances,
     row: int,
@@ -65,10 +99,12 @@ def place(
     Args:
         distances: Of the block that the query is in.
         row: The query's row of the block.
-        right: Gallery indices of the right answers, ascending; at least one.
+        right: Gallery indices of the right answers, ascending.
         keep: False at junk.
         identities: Where given, ``first`` counts other identities instead of their images.
     """
+    if not len(right):
+        return Places(right, right, 0)
     thresholds = distances.exact(row, right)
     order = thresholds.argsort(kind="stable")
     thresholds, right = thresholds[order], right[order]

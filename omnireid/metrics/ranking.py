@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from instructions.errors import InputError
-from omnireid.metrics.places import Distances, Given, Places, place
+from omnireid.metrics.averages import Compat, average_precisions, check_compat, mean
+from omnireid.metrics.places import BlockPlaces, Distances, Given, gather, join, place
 
 Array = np.ndarray | Tensor
 CELLS = 1 << 21  # distances looked at together: bounds the memory of a block
@@ -40,17 +41,6 @@ class Ranking:
         return int((self.num_relevant > 0).sum())
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One query's line of a Ranking."""
-
-    average_precision: float = math.nan
-    inverse_negative_penalty: float = math.nan
-    first_match: int = 0
-    num_relevant: int = 0
-    num_kept: int = 0
-
-
 class RankingBuilder:
     """Takes blocks of queries in order and gives their Ranking; nobody need hold a whole distmat."""
 
@@ -60,14 +50,18 @@ class RankingBuilder:
         max_rank: int = 50,
         ap_topk: int | None = None,
         identities: Int[np.ndarray, " G"] | None = None,
+        compat: Compat | None = None,
     ) -> None:
         """Arguments as in ``rank``."""
         if max_rank < 1 or (ap_topk is not None and ap_topk < 1):
             raise InputError(f"max_rank is {max_rank} and ap_topk is {ap_topk}; both count from 1")
+        check_compat(compat)
         self._max_rank = max_rank
         self._ap_topk = ap_topk
         self._identities = None if identities is None else np.asarray(identities)
-        self._rows: list[_Row] = []
+        self._compat: Compat | None = compat
+        self._num_queries = 0
+        self._blocks: list[BlockPlaces] = []
 
     def add(
         self, distances: Distances, relevant: Bool[np.ndarray, "B G"], keep: Bool[np.ndarray, "B G"]
@@ -75,48 +69,44 @@ class RankingBuilder:
         """Rank a block of queries."""
         finite = np.isfinite(distances.values).all(axis=1)
         if not finite.all():
-            row = len(self._rows) + int(finite.argmin())
+            row = self._num_queries + int(finite.argmin())
             raise InputError(f"distances of query {row} hold NaN or infinity; a ranking needs finite numbers")
         right = relevant & keep
-        num_kept = keep.sum(axis=1)
-        for row in range(len(right)):
-            columns = right[row].nonzero()[0]
-            if len(columns):
-                places = place(distances, row, columns, keep[row], identities=self._identities)
-                self._rows.append(self._score(places, int(num_kept[row])))
-            else:
-                self._rows.append(_Row(num_kept=int(num_kept[row])))
+        rows = (
+            place(distances, row, right[row].nonzero()[0], keep[row], identities=self._identities)
+            for row in range(len(right))
+        )
+        self.add_places(gather(rows, keep.sum(axis=1)))
+
+    def add_places(self, block: BlockPlaces) -> None:
+        """Take a block of queries whose right answers are ranked already."""
+        self._blocks.append(block)
+        self._num_queries += len(block.counts)
 
     def ranking(self) -> Ranking:
         """The Ranking of every query added so far."""
-        precision = np.array([row.average_precision for row in self._rows], dtype=np.float64)
-        penalty = np.array([row.inverse_negative_penalty for row in self._rows], dtype=np.float64)
-        first = np.array([row.first_match for row in self._rows], dtype=np.int64)
-        num_relevant = np.array([row.num_relevant for row in self._rows], dtype=np.int64)
-        num_valid = int((num_relevant > 0).sum())
+        block = join(self._blocks)
+        counts, has_answer = block.counts, block.counts > 0
+        owners = np.repeat(np.arange(len(counts)), counts)
+        found = counts
+        if self._ap_topk is not None:
+            found = np.bincount(owners[block.raw_ranks <= self._ap_topk], minlength=len(counts))
+        precision = average_precisions(block.ranks, counts, found, block.num_kept, compat=self._compat)
+        penalty = np.full(len(counts), np.nan)
+        penalty[has_answer] = counts[has_answer] / block.ranks[counts.cumsum()[has_answer] - 1]
+        first = np.where(found > 0, block.first, 0)
         matched = np.bincount(first[first <= self._max_rank], minlength=self._max_rank + 1)[1:]
+        num_valid = int(has_answer.sum())
+        cmc = matched.cumsum() / num_valid if num_valid else np.full(self._max_rank, np.nan)
         return Ranking(
-            cmc=matched.cumsum() / num_valid if num_valid else np.full(self._max_rank, np.nan),
-            mean_ap=_mean(precision),
-            mean_inp=_mean(penalty),
+            cmc=cmc if self._compat is None else cmc.astype(np.float32),
+            mean_ap=mean(precision, compat=self._compat),
+            mean_inp=mean(penalty),
             average_precision=precision,
             inverse_negative_penalty=penalty,
             first_match=first,
-            num_relevant=num_relevant,
-            num_kept=np.array([row.num_kept for row in self._rows], dtype=np.int64),
-        )
-
-    def _score(self, places: Places, num_kept: int) -> _Row:
-        num_relevant = len(places.ranks)
-        found = num_relevant if self._ap_topk is None else int((places.raw_ranks <= self._ap_topk).sum())
-        # fsum rounds once, so that no order of additions is anybody's choice.
-        precisions = (np.arange(1, found + 1) / places.ranks[:found]).tolist()
-        return _Row(
-            average_precision=math.fsum(precisions) / max(found, 1),
-            inverse_negative_penalty=num_relevant / int(places.ranks[-1]),
-            first_match=places.first if found else 0,
-            num_relevant=num_relevant,
-            num_kept=num_kept,
+            num_relevant=counts,
+            num_kept=block.num_kept,
         )
 
 
@@ -128,6 +118,7 @@ def rank(
     max_rank: int = 50,
     ap_topk: int | None = None,
     identities: Int[np.ndarray, " G"] | None = None,
+    compat: Compat | None = None,
 ) -> Ranking:
     """Exact CMC, mAP and mINP of a (Q G) distance matrix; equal distances rank the lower gallery index first.
 
@@ -140,9 +131,11 @@ def rank(
             looked at, and precision is averaged over the answers found there. None is the full AP.
         identities: Identity of each gallery image; where given, the CMC counts an identity once, at its best
             image.
+        compat: Whose arithmetic the averages follow, to the bit, where that evaluator sorts stably:
+            torchreid's Python or Cython one. None rounds each average once.
 
     Raises:
-        InputError: Shapes disagree, a side is empty, or a distance is not finite.
+        InputError: Shapes disagree, a side is empty, a distance is not finite, or an option is unknown.
 
     >>> ranking = rank(np.array([[0.3, 0.1, 0.2]]), np.array([[True, False, True]]), np.ones((1, 3), bool))
     >>> ranking.cmc[:2].tolist(), round(ranking.mean_ap, 4)
@@ -155,7 +148,7 @@ def rank(
         )
     if 0 in shapes[0]:
         raise InputError(f"nothing to rank: the shape of distmat is {shapes[0]}")
-    builder = RankingBuilder(max_rank=max_rank, ap_topk=ap_topk, identities=identities)
+    builder = RankingBuilder(max_rank=max_rank, ap_topk=ap_topk, identities=identities, compat=compat)
     for rows in row_blocks(*shapes[0]):
         masks = (_array(mask[rows]).astype(bool, copy=False) for mask in (relevant, keep))
         builder.add(Given(_floats(_array(distmat[rows]))), *masks)
@@ -168,10 +161,10 @@ def row_blocks(num_rows: int, num_columns: int, block: int | None = None) -> Ite
     return (slice(start, min(start + size, num_rows)) for start in range(0, num_rows, size))
 
 
-def _mean(values: Float[np.ndarray, " Q"]) -> float:
-    """Mean of what is not nan, rounded once, so that the order of the queries changes no bit."""
-    valid = values[~np.isnan(values)].tolist()
-    return math.fsum(valid) / len(valid) if valid else math.nan
+def even_blocks(num_rows: int, size: int) -> list[slice]:
+    """As few slices of at most a size as there can be, of nearly one length."""
+    edges = np.linspace(0, num_rows, -(-num_rows // size) + 1).astype(int).tolist()
+    return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 def _array(array: Array) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from instructions.errors import InputError
 from omnireid.metrics.distances import checked
-from omnireid.metrics.nearest import nearest
+from omnireid.metrics.neighbours import TILE, Neighbours, Pool, find_neighbours
 from omnireid.metrics.ranking import Array, row_blocks
 
 
@@ -23,8 +25,8 @@ def re_rank(
 ) -> Float[Tensor, "Q G"]:
     """Jaccard distance of reciprocal neighbourhoods, blended with the squared Euclidean one; in [0, 1].
 
-    Queries and gallery form one pool of N images. Memory is (Q G) for the result and about N x k1 x k2
-    numbers besides, never (N N).
+    Queries and gallery form one pool of N images. Memory is (Q G) for the result, the pool in float32 and
+    some k1 numbers an image besides, never (N N).
 
     Args:
         query_features: (Q D), tensor or numpy array; L2-normalise first where cosine is meant.
@@ -38,43 +40,78 @@ def re_rank(
         InputError: Features are not finite or do not fit, or a parameter is out of range.
     """
     query, gallery = checked(query_features, gallery_features)
-    if k1 < 1 or k2 < 1 or not 0 <= lambda_value <= 1:
-        raise InputError(
-            f"k1 is {k1}, k2 {k2}, lambda_value {lambda_value}; two count from 1, the last is a share"
-        )
-    num_queries = len(query)
-    pool = torch.cat([query, gallery]).cpu().double()
-    neighbours, largest, original = _pool_neighbours(pool, num_queries, max(k1 + 1, k2))
-    weights = _weights(_neighbourhoods(neighbours, k1), pool, largest)
-    if k2 > 1:
-        weights = _links(neighbours[:, :k2]) @ weights / min(k2, len(pool))
-    columns = weights[num_queries:].tocsc()
-    final = original.mul_(lambda_value)
-    for row in range(num_queries):
-        shared = torch.from_numpy(_overlap(weights[[row]], columns))
-        final[row] += (1 - lambda_value) * (1 - shared / (2 - shared))
-    return final.float()
+    distmat = torch.empty(len(query), len(gallery))
+    re_ranker = ReRanker(query, gallery, k1, k2, lambda_value, into=distmat)
+    for rows in row_blocks(*distmat.shape):
+        re_ranker.blend(distmat[rows], rows)
+    return distmat
 
 
-def _pool_neighbours(
-    pool: Float[Tensor, "N D"], num_queries: int, k: int
-) -> tuple[Int[np.ndarray, "N k"], Float[np.ndarray, " N"], Float[Tensor, "Q G"]]:
-    """Nearest k of everybody, everybody's largest squared distance, and the queries' rows scaled by it."""
-    lengths = pool.square().sum(dim=1)
-    original = pool.new_empty(num_queries, len(pool) - num_queries)
-    largest = pool.new_empty(len(pool), 1)
-    columns = []
-    for rows in row_blocks(len(pool), len(pool)):
-        squares = (lengths[rows, None] + lengths - 2 * pool[rows] @ pool.T).clamp_(min=0)
-        own = torch.arange(rows.start, rows.stop)
-        squares[own - rows.start, own] = 0
-        columns.append(nearest(squares, k))
-        peak = squares.amax(dim=1, keepdim=True)
-        largest[rows] = torch.where(peak > 0, peak, 1.0)
-        queries = max(0, min(rows.stop, num_queries) - rows.start)
-        scaled = squares[:queries, num_queries:] / largest[rows][:queries]
-        original[rows.start : rows.start + queries] = scaled
-    return torch.cat(columns).numpy(), largest[:, 0].numpy(), original
+def re_rank_blocks(
+    query_features: Array,
+    gallery_features: Array,
+    k1: int = 20,
+    k2: int = 6,
+    lambda_value: float = 0.3,
+) -> Iterator[tuple[slice, Float[Tensor, "B G"]]]:
+    """Rows of ``re_rank``'s matrix, some queries at a time, where the whole would not fit into memory.
+
+    The products of queries and gallery are computed twice.
+    """
+    query, gallery = checked(query_features, gallery_features)
+    re_ranker = ReRanker(query, gallery, k1, k2, lambda_value)
+    for rows in row_blocks(len(query), len(gallery)):
+        yield rows, re_ranker.block(rows)
+
+
+class ReRanker:
+    """A pool whose neighbourhoods are known."""
+
+    def __init__(
+        self,
+        query: Float[Tensor, "Q D"],
+        gallery: Float[Tensor, "G D"],
+        k1: int,
+        k2: int,
+        lambda_value: float,
+        *,
+        into: Float[Tensor, "Q G"] | None = None,
+    ) -> None:
+        """Arguments as in ``re_rank``; ``into`` takes the squared distances of queries to gallery images."""
+        if k1 < 1 or k2 < 1 or not 0 <= lambda_value <= 1:
+            raise InputError(
+                f"k1 is {k1}, k2 {k2}, lambda_value {lambda_value}; two count from 1, the last is a share"
+            )
+        self._pool = Pool(query.cpu(), gallery.cpu())
+        self._lambda = lambda_value
+        neighbours = find_neighbours(self._pool, min(max(k1 + 1, k2), len(self._pool)), into=into)
+        self._farthest = neighbours.farthest
+        weights = _weights(_neighbourhoods(neighbours.images, k1), neighbours, self._pool)
+        if k2 > 1:
+            weights = _links(neighbours.images[:, :k2]) @ weights / min(k2, len(self._pool))
+        self._query = weights[: len(query)].tocsr()
+        self._columns = weights[len(query) :].tocsc()
+
+    def block(self, rows: slice) -> Float[Tensor, "B G"]:
+        """Distances of some queries."""
+        num_queries, num_gallery = self._pool.num_queries, len(self._pool) - self._pool.num_queries
+        distmat = torch.empty(rows.stop - rows.start, num_gallery)
+        for columns in row_blocks(num_gallery, 1, TILE):
+            shifted = slice(columns.start + num_queries, columns.stop + num_queries)
+            distmat[:, columns] = self._pool.distances(rows, shifted)
+        return self.blend(distmat, rows)
+
+    def blend(self, squares: Float[Tensor, "B G"], rows: slice) -> Float[Tensor, "B G"]:
+        """Turn the squared distances of some queries into the blended ones, in place."""
+        scale = torch.from_numpy(self._lambda / self._farthest[rows]).float()
+        # Without a common neighbour the Jaccard distance is 1.
+        squares.mul_(scale[:, None]).add_(1 - self._lambda)
+        values = squares.numpy()
+        for row, query in enumerate(range(rows.start, rows.stop)):
+            part = slice(*self._query.indptr[query : query + 2])
+            columns, shared = _overlap(self._query.indices[part], self._query.data[part], self._columns)
+            values[row, columns] -= (1 - self._lambda) * shared / (2 - shared)
+        return squares
 
 
 def _links(neighbours: Int[np.ndarray, "N k"]) -> sparse.csr_array:
@@ -106,25 +143,33 @@ def _neighbourhoods(neighbours: Int[np.ndarray, "N k"], k1: int) -> sparse.csr_a
     return sparse.vstack(expanded).tocsr()
 
 
-def _weights(
-    members: sparse.csr_array, pool: Float[Tensor, "N D"], largest: Float[np.ndarray, " N"]
-) -> sparse.csr_array:
+def _weights(members: sparse.csr_array, neighbours: Neighbours, pool: Pool) -> sparse.csr_array:
     """exp(-scaled squared distance) at members, each row summing to 1."""
-    coordinates = members.tocoo()
-    rows, columns = torch.from_numpy(coordinates.row).long(), torch.from_numpy(coordinates.col).long()
-    squares = np.empty(len(rows))
-    for part in row_blocks(len(rows), pool.shape[1]):
-        squares[part] = (pool[rows[part]] - pool[columns[part]]).square().sum(dim=1).numpy()
-    values = np.exp(-squares / largest[coordinates.row])
-    sums = np.bincount(coordinates.row, weights=values, minlength=members.shape[0])
-    values /= sums[coordinates.row]
-    return sparse.csr_array((values, (coordinates.row, coordinates.col)), shape=members.shape)
+    num, k = neighbours.images.shape
+    # One more than the distance, for 0 would be no entry.
+    shape = (neighbours.distances.astype(np.float64).ravel() + 1, neighbours.images.ravel())
+    known = sparse.csr_array((*shape, np.arange(0, num * k + 1, k)), shape=(num, num))
+    known = known.maximum(known.T)
+    members = (members != 0).astype(np.float64)
+    known = members.multiply(known).tocsr()
+    unknown = (members - (known != 0)).tocoo()
+    asked = unknown.data > 0
+    rows, columns = unknown.row[asked], unknown.col[asked]
+    found = sparse.csr_array((pool.exact(rows, columns) + 1, (rows, columns)), shape=(num, num))
+    weights = (known + found).tocsr()
+    owners = np.repeat(np.arange(num), np.diff(weights.indptr))
+    weights.data = np.exp((1 - weights.data) / neighbours.farthest[owners])
+    weights.data /= np.bincount(owners, weights=weights.data, minlength=num)[owners]
+    return weights
 
 
-def _overlap(query: sparse.csr_array, gallery: sparse.csc_array) -> Float[np.ndarray, " G"]:
-    """Sum over the pool of the smaller weight, for one query and every gallery image."""
-    starts = gallery.indptr[query.indices]
-    sizes = gallery.indptr[query.indices + 1] - starts
+def _overlap(
+    members: Int[np.ndarray, " m"], weights: Float[np.ndarray, " m"], gallery: sparse.csc_array
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Sum over the pool of the smaller weight, for one query and every gallery image where it is not 0."""
+    starts = gallery.indptr[members]
+    sizes = gallery.indptr[members + 1] - starts
     entries = np.repeat(starts - (sizes.cumsum() - sizes), sizes) + np.arange(sizes.sum())
-    smaller = np.minimum(np.repeat(query.data, sizes), gallery.data[entries])
-    return np.bincount(gallery.indices[entries], weights=smaller, minlength=gallery.shape[0])
+    smaller = np.minimum(np.repeat(weights, sizes), gallery.data[entries])
+    images, index = np.unique(gallery.indices[entries], return_inverse=True)
+    return images, np.bincount(index, weights=smaller)

@@ -7,7 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructions.errors import InputError
-from omnireid.metrics import Ranking, features, nearest_exactly, rank, rank_features, search
+from omnireid.metrics import (
+    Ranking,
+    counting,
+    identities,
+    nearest_exactly,
+    rank,
+    rank_features,
+    rank_protocols,
+    search,
+    sweep,
+    tiles,
+)
 from omnireid.protocols import PROTOCOLS
 from tests import reference
 
@@ -139,7 +150,7 @@ def test_the_order_of_the_images_changes_no_bit():
     query_features, gallery_features, query, gallery = world(7, 12, 300, 64)
     plain = rank_features(query_features, gallery_features, query, gallery, MARKET)
     order = np.random.default_rng(0).permutation(300)
-    shuffled = features._rows(gallery, order)
+    shuffled = identities.subset(gallery, order)
     moved = rank_features(query_features, gallery_features[torch.from_numpy(order)], query, shuffled, MARKET)
     assert_identical(plain, moved)
 
@@ -192,3 +203,97 @@ def test_features_that_cannot_be_searched_are_refused(change, sentence):
 def test_an_unknown_metric_is_refused():
     with pytest.raises(InputError, match="cosine, euclidean"):
         rank_features(*world(12), MARKET, metric="manhattan")
+
+
+def small_tiles(monkeypatch, *, dense):
+    """Tiles that a few images fill, and queries counted by whole rows or by looking up."""
+    for module, name, value in (
+        (sweep, "BLOCK", 8),
+        (sweep, "WIDTH", 16),
+        (sweep, "LOOK", 5),
+        (sweep, "STRIPE", 4),
+        (counting, "STRIPE", 4),
+        (counting, "DENSE_SHARE", 0.0 if dense else 2.0),
+        (counting, "PENDING", 3),
+        (identities, "PEOPLE", 2),
+    ):
+        assert hasattr(module, name)
+        monkeypatch.setattr(module, name, value)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("copies", [True, False])
+def test_tiles_and_ways_of_counting_change_no_bit(metric, dense, copies, monkeypatch):
+    for seed in range(12):
+        sides = world(seed, 23, 151, copies=copies)
+        expected = rank(exact_distances(*sides[:2], metric), *MARKET.judge(*sides[2:]))
+        with monkeypatch.context() as patched:
+            small_tiles(patched, dense=dense)
+            assert_identical(rank_features(*sides, MARKET, metric=metric, block=9), expected)
+
+
+def test_one_pass_serves_all_protocols(monkeypatch):
+    sides = world(13, 23, 151)
+    small_tiles(monkeypatch, dense=True)
+    together = rank_protocols(*sides, list(PROTOCOLS.values()))
+    for protocol, ranking in zip(PROTOCOLS.values(), together, strict=True):
+        assert_identical(ranking, rank_features(*sides, protocol))
+
+
+def test_features_of_no_length_and_of_any_scale_are_ranked_alike():
+    sides = world(14)
+    expected = rank_features(*sides, MARKET)
+    for scale in (2.0**-80, 2.0**-10, 2.0**70):
+        scaled = [features.double() * scale for features in sides[:2]]
+        assert_identical(rank_features(*scaled, *sides[2:], MARKET), expected)
+        squared = rank_features(*scaled, *sides[2:], MARKET, metric="euclidean")
+        assert_identical(squared, rank_features(*sides, MARKET, metric="euclidean"))
+
+
+def test_a_protocol_that_judges_strangers_one_by_one_is_refused():
+    class Odd:
+        cmc, ap_topk = "image", None
+
+        def judge(self, query, gallery):
+            relevant, keep = MARKET.judge(query, gallery)
+            return relevant, keep & (query.camids[:, None] != gallery.camids)
+
+    with pytest.raises(InputError, match="give it to rank"):
+        rank_features(*world(15), Odd())
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_the_number_of_threads_changes_no_bit(num_threads):
+    sides = world(16, 40, 400, 64)
+    expected = rank(exact_distances(*sides[:2], "cosine"), *MARKET.judge(*sides[2:]))
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        assert_identical(rank_features(*sides, MARKET), expected)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_device_tile_answers_as_one_in_main_memory_does():
+    rng = np.random.default_rng(0)
+    query, gallery = (torch.from_numpy(rng.standard_normal((num, 9))).float() for num in (64, 101))
+    limits = rng.standard_normal((64, 1)).astype(np.float32)
+    blank = np.array([3, 102, 6400])
+    host, device = tiles.HostTile(torch.float32), tiles.DeviceTile(torch.float32, torch.device("cpu"))
+    for addends in (None, torch.ones(101)):
+        for tile in (host, device):
+            tile.multiply(query, gallery, addends, blank)
+        for found, expected in zip(device.close(limits), host.close(limits), strict=True):
+            np.testing.assert_array_equal(found, expected)
+        bounds = np.stack([limits, limits + 1])
+        np.testing.assert_array_equal(device.count(slice(0, 64), bounds), host.count(slice(0, 64), bounds))
+        np.testing.assert_array_equal(device.rows(np.array([2, 7])), host.rows(np.array([2, 7])))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_the_same_bits():
+    sides = world(17, 100, 3000, 64)
+    moved = [features.cuda() for features in sides[:2]]
+    assert_identical(rank_features(*moved, *sides[2:], MARKET), rank_features(*sides, MARKET))

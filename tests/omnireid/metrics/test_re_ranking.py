@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from instructions.errors import InputError
-from omnireid.metrics import rank, ranking, re_rank
+from omnireid.metrics import neighbours, rank, ranking, re_rank, re_rank_blocks
 from tests import reference
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "ranking.json").read_text())["rerank"]
@@ -27,6 +27,7 @@ def test_re_ranking_gives_the_authors_figures():
 @pytest.mark.parametrize("seed", range(3))
 def test_re_ranking_equals_the_dense_oracle(seed, k1, k2, weight, monkeypatch):
     monkeypatch.setattr(ranking, "CELLS", 200)
+    monkeypatch.setattr(neighbours, "TILE", 9)
     rng = np.random.default_rng(seed)
     query, gallery = rng.standard_normal((7, 4)), rng.standard_normal((24, 4))
     gallery[7] = gallery[3]  # an exact copy: ties must be broken alike
@@ -50,3 +51,30 @@ def test_neighbours_who_choose_each_other_come_nearer():
 def test_parameters_out_of_range_are_refused(bad):
     with pytest.raises(InputError, match="count from 1"):
         re_rank(torch.ones(2, 3), torch.ones(2, 3), **bad)
+
+
+def test_rows_by_blocks_are_those_of_the_matrix(monkeypatch):
+    rng = np.random.default_rng(4)
+    query, gallery = (torch.from_numpy(rng.standard_normal((num, 8))).float() for num in (20, 70))
+    whole = re_rank(query, gallery, k1=8, k2=3)
+    monkeypatch.setattr(ranking, "CELLS", 300)
+    for rows, distmat in re_rank_blocks(query, gallery, k1=8, k2=3):
+        torch.testing.assert_close(distmat, whole[rows], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("tile", [7, 16, 1000])
+def test_neighbours_are_those_of_a_stable_sort_of_exact_distances(tile, monkeypatch):
+    monkeypatch.setattr(neighbours, "TILE", tile)
+    rng = np.random.default_rng(5)
+    features = torch.from_numpy(rng.standard_normal((90, 6)))
+    features[50:70] = features[10:30]  # copies, whose distances tie
+    features[70:80] = features[30:40] + 1e-9  # float32 cannot tell them apart
+    pool = neighbours.Pool(features[:20], features[20:])
+    squares = np.square(features[:, None].numpy() - features[None].numpy()).sum(axis=2)
+    expected = squares.argsort(axis=1, kind="stable")[:, :9]
+    np.testing.assert_array_equal(neighbours.find_neighbours(pool, 9).images, expected)
+
+
+def test_features_that_are_all_one_are_re_ranked():
+    final = re_rank(torch.ones(30, 4), torch.ones(300, 4), k1=5, k2=2)
+    assert torch.isfinite(final).all()

@@ -1,0 +1,189 @@
+"""How two sides of features compare: exactly and slowly for a few pairs, fast and within a bound for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from instructions.errors import InputError
+from omnireid.metrics.distances import check_finite, shaped
+from omnireid.metrics.ranking import Array, row_blocks
+
+Metric = Literal["cosine", "euclidean"]
+Rows = slice | Int[np.ndarray, " n"]
+CELLS = 1 << 17  # float64 numbers looked at together
+UNIT_LENGTH = 2.0**-20  # how far lengths may be from 1 for features to be taken as they are
+
+
+class Comparison:
+    """Distances of features, smaller is closer.
+
+    Exact distances are float64 and computed with one order of additions, whatever else is computed beside
+    them, so that the place of an image depends on nothing but the features. Cosine distances are minus the
+    similarity, Euclidean ones squared.
+
+    Products are what a matrix product makes of ``query_rows`` and ``gallery_rows``: distances but for a
+    factor and an addend a query (``scores``), and for an error within ``slack``.
+    """
+
+    def __init__(self, query_features: Array, gallery_features: Array, *, metric: Metric) -> None:
+        if metric not in get_args(Metric):
+            raise InputError(f"metric is {metric!r}; known are {', '.join(get_args(Metric))}")
+        self.query, self.gallery = shaped(query_features, gallery_features)
+        self.cosine = metric == "cosine"
+        self.query_lengths = self._lengths(self.query, "query")
+        self.gallery_lengths = self._lengths(self.gallery, "gallery")
+        # Reduced matrix precision is a training setting that the error bound does not cover.
+        is_full = torch.get_float32_matmul_precision() == "highest"
+        self.dtype = torch.float32 if is_full else torch.float64
+        lengths = np.concatenate([self.query_lengths, self.gallery_lengths])
+        longest = lengths.max()
+        # Such features are scaled in float64, where the scale cannot overflow.
+        self._is_extreme = bool(longest > 2.0**60 or lengths.min(initial=1, where=lengths > 0) < 2.0**-60)
+        # A power of two, so that Euclidean products stay near 1 and no digit changes.
+        self._scale = 1.0 if self.cosine else float(2.0 ** -np.ceil(np.log2(max(longest, 2.0**-500))))
+
+    def exact(self, rows: Rows, columns: Rows) -> Float[np.ndarray, "q g"]:
+        """Distances of some queries to some gallery images."""
+        query = _doubles(self.query, rows)
+        distances = np.empty((len(query), len(self.gallery_lengths[columns])))
+        indices = np.arange(len(self.gallery_lengths))[columns]
+        for part in row_blocks(distances.shape[1], query.shape[1], max(1, CELLS // query.shape[1])):
+            distances[:, part] = self._between(query, _doubles(self.gallery, indices[part]))
+        if self.cosine:
+            distances /= self.query_lengths[rows, None] * self.gallery_lengths[columns]
+        return distances
+
+    def exact_groups(
+        self,
+        rows: Int[np.ndarray, " q"],
+        columns: Int[np.ndarray, " g"],
+        groups: Iterable[tuple[slice, slice]],
+    ) -> Float[np.ndarray, "q g"]:
+        """Distances within groups of some queries and gallery images; nan between groups."""
+        distances = np.full((len(rows), len(columns)), np.nan)
+        if distances.shape[1] * self.gallery.shape[1] > 4 * CELLS:
+            for group in groups:
+                distances[group] = self.exact(rows[group[0]], columns[group[1]])
+            return distances
+        query, gallery = _doubles(self.query, rows), _doubles(self.gallery, columns)
+        for group in groups:
+            distances[group] = self._between(query[group[0]], gallery[group[1]])
+        if self.cosine:
+            distances /= self.query_lengths[rows, None] * self.gallery_lengths[columns]
+        return distances
+
+    def exact_pairs(
+        self, rows: Int[np.ndarray, " n"], columns: Int[np.ndarray, " n"]
+    ) -> Float[np.ndarray, " n"]:
+        """Distances of some pairs, in the bits of ``exact``."""
+        distances = np.empty(len(rows))
+        for part in row_blocks(len(rows), self.query.shape[1], max(1, CELLS // self.query.shape[1])):
+            query, gallery = _doubles(self.query, rows[part]), _doubles(self.gallery, columns[part])
+            if self.cosine:
+                distances[part] = -np.einsum("nd,nd->n", query, gallery)
+            else:
+                apart = gallery - query
+                distances[part] = np.einsum("nd,nd->n", apart, apart)
+        if self.cosine:
+            distances /= self.query_lengths[rows] * self.gallery_lengths[columns]
+        return distances
+
+    def _between(
+        self, query: Float[np.ndarray, "q D"], gallery: Float[np.ndarray, "g D"]
+    ) -> Float[np.ndarray, "q g"]:
+        """Distances of all to all; of cosines, times both lengths."""
+        if self.cosine:
+            return -np.einsum("qd,gd->qg", query, gallery)
+        distances = np.empty((len(query), len(gallery)))
+        for row, features in zip(distances, query, strict=True):
+            apart = gallery - features
+            row[:] = np.einsum("gd,gd->g", apart, apart)
+        return distances
+
+    def query_rows(self, rows: Rows) -> Float[Tensor, "q D"]:
+        """Queries as the product wants them: negated, so that small means close."""
+        factors = -(1 / self.query_lengths[rows] if self.cosine else self._scale)
+        return self._scaled(self.query, rows, factors)
+
+    def gallery_rows(self, rows: Rows) -> Float[Tensor, "g D"]:
+        """Gallery images as the product wants them; a view where they are of unit length already."""
+        lengths = self.gallery_lengths[rows]
+        if self.gallery.dtype == self.dtype and (
+            abs(lengths - 1).max() < UNIT_LENGTH if self.cosine else self._scale == 1.0
+        ):
+            return _taken(self.gallery, rows)
+        return self._scaled(self.gallery, rows, 1 / lengths if self.cosine else self._scale)
+
+    def addends(self, columns: Rows) -> Float[Tensor, " g"] | None:
+        """What is to be added to a product, by gallery image."""
+        if self.cosine:
+            return None
+        half = (self._scale * self.gallery_lengths[columns]) ** 2 / 2
+        return torch.from_numpy(half).to(self.gallery.device, self.dtype)
+
+    def scores(
+        self, rows: Int[np.ndarray, " n"], distances: Float[np.ndarray, " n"]
+    ) -> Float[np.ndarray, " n"]:
+        """Exact distances on the scale of a product; within [-2, 2]."""
+        if self.cosine:
+            return distances
+        return self._scale**2 * (distances - self.query_lengths[rows] ** 2) / 2
+
+    def distances(self, products: Float[Tensor, "q g"], rows: slice) -> Float[np.ndarray, "q g"]:
+        """Distances within ``distance_slack`` of the exact ones, from whole rows of products."""
+        if not self.cosine:
+            lengths = torch.from_numpy(self._scale * self.query_lengths[rows, None]) ** 2
+            products = (2 * products + lengths.to(products.device, self.dtype)) / self._scale**2
+        return products.cpu().numpy()
+
+    def distance_slack(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Bound on the error of ``distances``."""
+        return self.slack(rows) if self.cosine else 4 * self.slack(rows) / self._scale**2
+
+    def slack(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Bound on a query's products' errors: D roundings of the product of two lengths, and a few."""
+        unit = (self.query.shape[1] + 64) * (2.0**-24 if self.dtype == torch.float32 else 2.0**-51)
+        unit /= 1 - unit
+        if self.cosine:
+            return np.full(len(rows), unit)
+        longest = self._scale * self.gallery_lengths.max()
+        return unit * longest * (self._scale * self.query_lengths[rows] + longest)
+
+    def _scaled(self, side: Tensor, rows: Rows, factors: float | np.ndarray) -> Tensor:
+        taken = _taken(side, rows)
+        features = taken.double() if self._is_extreme else taken.to(self.dtype)
+        if isinstance(rows, slice) and features.data_ptr() == taken.data_ptr():
+            features = features.clone()  # a view of what the caller gave
+        if isinstance(factors, np.ndarray):
+            features *= torch.from_numpy(factors).to(features.device, features.dtype)[:, None]
+        else:
+            features *= factors
+        return features.to(self.dtype)
+
+    def _lengths(self, features: Float[Tensor, "N D"], name: str) -> Float[np.ndarray, " N"]:
+        """Norms in float64; for cosines 1 where the norm is 0, so that the similarity is 0."""
+        lengths = np.empty(len(features))
+        count, dim = features.shape
+        for rows in row_blocks(count, dim, max(1, CELLS // dim)):
+            block = _doubles(features, rows)
+            lengths[rows] = np.sqrt(np.einsum("nd,nd->n", block, block))
+        if not np.isfinite(lengths).all():
+            check_finite(features, name)
+            raise InputError(f"the {name} features are too long: their squares overflow; divide them")
+        return np.where(lengths > 0, lengths, 1.0) if self.cosine else lengths
+
+
+def _taken(features: Float[Tensor, "N D"], rows: Rows) -> Float[Tensor, "n D"]:
+    if isinstance(rows, slice):
+        return features[rows]
+    return features.index_select(0, torch.from_numpy(rows).to(features.device))
+
+
+def _doubles(features: Float[Tensor, "N D"], rows: Rows) -> Float[np.ndarray, "n D"]:
+    return _taken(features, rows).cpu().double().numpy()

@@ -1,0 +1,164 @@
+"""Rankings straight from features: one pass over the gallery for all protocols, in a few megabytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from instructions.errors import InputError
+from omnireid.metrics.comparison import Comparison, Metric
+from omnireid.metrics.identities import Identities
+from omnireid.metrics.judging import Judge, LabelArrays
+from omnireid.metrics.places import BlockPlaces
+from omnireid.metrics.ranking import Array, Ranking, RankingBuilder, even_blocks
+from omnireid.metrics.sweep import count_strangers
+from omnireid.metrics.targets import find_targets, first_right
+from omnireid.metrics.tiles import BLOCK
+
+QUERY_NUMBERS = 3 << 19  # numbers of query features that are held beside the features themselves
+MAX_QUERIES = 1 << 13
+
+
+def rank_features(
+    query_features: Array,
+    gallery_features: Array,
+    query: LabelArrays,
+    gallery: LabelArrays,
+    protocol: Judge,
+    *,
+    metric: Metric = "cosine",
+    block: int | None = None,
+    max_rank: int = 50,
+) -> Ranking:
+    """Exact CMC, mAP and mINP of features under a protocol, in some tens of megabytes beside the features.
+
+    The ranks are those of float64 distances: the same for every block size, thread count, device and order
+    of the images (but for ties). The gallery is taken as it is given; a protocol's draws are the caller's
+    (``evaluation.judge``).
+
+    Args:
+        query_features: (Q D), any norm, float16 and bfloat16 too; tensors or numpy arrays.
+        gallery_features: (G D), on the same device.
+        query: Integer arrays pids, camids, clothes_ids (or None), modalities (or None).
+        gallery: The same of the gallery.
+        protocol: An entry of ``omnireid.protocols.PROTOCOLS``.
+        metric: What is small between images of one person.
+        block: Queries at a time; None picks a size that stays within some megabytes.
+        max_rank: How far the CMC goes.
+
+    Raises:
+        InputError: Features are not finite, or do not fit each other or their labels.
+    """
+    sides = query_features, gallery_features, query, gallery
+    return rank_protocols(*sides, [protocol], metric=metric, block=block, max_rank=max_rank)[0]
+
+
+def rank_protocols(
+    query_features: Array,
+    gallery_features: Array,
+    query: LabelArrays,
+    gallery: LabelArrays,
+    protocols: Sequence[Judge],
+    *,
+    metric: Metric = "cosine",
+    block: int | None = None,
+    max_rank: int = 50,
+) -> list[Ranking]:
+    """As ``rank_features`` under each of several protocols, for little more than the cost of one.
+
+    What depends on a protocol are pairs of one person; how many strangers are closer than a right answer is
+    counted once for all.
+    """
+    check_lengths(query_features, gallery_features, query, gallery)
+    comparison = Comparison(query_features, gallery_features, metric=metric)
+    identities = Identities(query, gallery, protocols)
+    builders = [RankingBuilder(max_rank=max_rank, ap_topk=protocol.ap_topk) for protocol in protocols]
+    size = min(block or max(BLOCK, QUERY_NUMBERS // comparison.query.shape[1]), MAX_QUERIES)
+    for rows in even_blocks(len(query.pids), size):
+        search = _Search(comparison, identities, protocols, np.arange(rows.start, rows.stop))
+        for number, builder in enumerate(builders):
+            builder.add_places(search.places(number))
+    return [builder.ranking() for builder in builders]
+
+
+def check_lengths(
+    query_features: Array, gallery_features: Array, query: LabelArrays, gallery: LabelArrays
+) -> None:
+    """Refuse features and labels of different numbers.
+
+    Raises:
+        InputError: The numbers differ.
+    """
+    if len(query.pids) != len(query_features) or len(gallery.pids) != len(gallery_features):
+        raise InputError(
+            f"{len(query_features)} query and {len(gallery_features)} gallery features came with "
+            f"{len(query.pids)} and {len(gallery.pids)} labels"
+        )
+
+
+class _Search:
+    """Some queries, ranked against the whole gallery."""
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        identities: Identities,
+        protocols: Sequence[Judge],
+        rows: Int[np.ndarray, " B"],
+    ) -> None:
+        self._rows, self._identities = rows, identities
+        self._own = identities.own_pairs(rows, comparison)
+        self._targets = find_targets(self._own, comparison)
+        by_identity = [number for number, protocol in enumerate(protocols) if protocol.cmc == "identity"]
+        strangers = count_strangers(
+            comparison,
+            self._targets,
+            self._own,
+            identities.classes,
+            people=identities.people,
+            watched=[first_right(self._targets, self._own.right[number]) for number in by_identity],
+        )
+        self._closer = np.stack([part.closer for part in strangers])
+        self._people = {
+            number: [part.people[index] for part in strangers] for index, number in enumerate(by_identity)
+        }
+
+    def places(self, number: int) -> BlockPlaces:
+        """Ranks under one of the protocols."""
+        own, right, kept = self._own, self._own.right[number], self._own.kept[number]
+        rows = own.rows - self._rows[0]
+        starts = rows.searchsorted(rows)
+        kept_before = np.concatenate([[0], kept.cumsum()])
+        own_before = kept_before[:-1] - kept_before[starts]
+        classes = self._identities.kept_classes[number]
+        closer, closer_raw = np.zeros((2, len(rows)), dtype=np.int64)
+        closer[self._targets.pairs] = self._closer[classes].sum(axis=0)
+        closer_raw[self._targets.pairs] = self._closer.sum(axis=0)
+        ranks = (1 + own_before + closer)[right]
+        counts = np.bincount(rows[right], minlength=len(self._rows))
+        leading = (counts.cumsum() - counts)[counts > 0]
+        first = np.zeros(len(self._rows), dtype=np.int64)
+        if number in self._people:
+            first[counts > 0] = 1 + (own_before[right][leading] > 0)
+            first += self._people_before(number)
+        else:
+            first[counts > 0] = ranks[leading]
+        strangers_kept = self._identities.strangers_kept[number]
+        exceptions = kept.astype(np.int64) - strangers_kept[own.columns]
+        num_kept = strangers_kept.sum() + np.bincount(rows, exceptions, len(self._rows)).astype(np.int64)
+        return BlockPlaces(
+            counts=counts,
+            ranks=ranks,
+            raw_ranks=(1 + np.arange(len(rows)) - starts + closer_raw)[right],
+            first=first,
+            num_kept=num_kept,
+        )
+
+    def _people_before(self, number: int) -> Int[np.ndarray, " B"]:
+        """Other people before each query's first right answer."""
+        parts = zip(self._people[number], self._identities.kept_classes[number], strict=False)
+        codes = np.unique(np.concatenate([part for part, kept in parts if kept]))
+        rows = self._targets.rows[codes // (int(self._identities.people.max()) + 1)] - self._rows[0]
+        return np.bincount(rows, minlength=len(self._rows))
