@@ -103,7 +103,7 @@ def run_row(
             evaluations += tuple(asker.each_sentence(row.protocol))
     name = row.dataset if row.variant is None else f"{row.dataset} {row.variant}"
     evaluations = tuple(replace(evaluation, dataset=name) for evaluation in evaluations)
-    lists = _ranked_lists(split, asker.headline_instructions(), evaluations[0], num_lists)
+    lists = ranked_lists(split, asker.headline_instructions(), evaluations[0], num_lists)
     return RowResult(row, evaluations, lists)
 
 
@@ -181,7 +181,7 @@ class _Asker:
         return judge(query, gallery, protocol, scorer=pair_scorer(self.embedder), settings=self.settings)
 
 
-def _ranked_lists(
+def ranked_lists(
     split: Split, instructions: Sequence[Instruction] | None, evaluation: Evaluation, count: int
 ) -> tuple[RankedList, ...]:
     """Queries evenly spaced in their average precision, best first; those without an answer are left out."""

@@ -72,6 +72,7 @@ class Evaluation:
     seconds: float  # embedding both sides and judging
     cmc: Float[np.ndarray, " K"]
     average_precision: Float[np.ndarray, " Q"]  # nan where a query has no answer
+    hits: Float[np.ndarray, " Q"]  # share of the draws whose first picture is right; nan as above
     shown: Int[
         np.ndarray, "Q T"
     ]  # head of the first draw's ranked lists, junk left out: gallery rows, -1 past the end
@@ -184,7 +185,8 @@ def _evaluation(
     mean_ap, mean_ap_std = mean_and_std([ranking.mean_ap for ranking in rankings])
     rank_1, rank_1_std = mean_and_std([float(ranking.cmc[0]) for ranking in rankings])
     cmc = np.mean([ranking.cmc for ranking in rankings], axis=0)
-    precision = query_means(len(query), trials)
+    precision = query_means(len(query), trials, lambda ranking: ranking.average_precision)
+    hits = query_means(len(query), trials, lambda ranking: (ranking.first_match == 1).astype(float))
     first = trials[0]
     return Evaluation(
         task=query.task.name,
@@ -210,6 +212,7 @@ def _evaluation(
         seconds=seconds,
         cmc=cmc,
         average_precision=precision,
+        hits=hits,
         shown=first.shown,
         shown_right=first.shown_right,
     )

@@ -19,8 +19,10 @@ from omnireid.report import Fact, percent
 from omnireid.summary import (
     HEADLINE_COLUMNS,
     NUM_TEXT_COLUMNS,
+    SENTENCE_COLUMNS,
     STEERING_COLUMNS,
     headline_rows,
+    sentence_rows,
     steering_rows,
 )
 from omnireid.tasks import TASKS
@@ -85,6 +87,9 @@ def html_page(
     steered = steering_rows(evaluations)
     if steered:
         parts.append(_steering_section(steered))
+    worded = sentence_rows(evaluations)
+    if worded:
+        parts.append(f"<h2>Every sentence of a bank</h2>{_table(SENTENCE_COLUMNS, worded)}")
     if curves:
         parts.append("<h2>Training</h2>" + "".join(_figure(name, lines) for name, lines in curves.items()))
     parts += [_lists_section(result) for result in results]

@@ -6,21 +6,23 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from instructions.banks import BANKS
 from instructions.errors import InputError
-from omnireid.evaluation import Evaluation
+from omnireid.evaluation import Evaluation, mean_and_std
 from omnireid.files import write_whole
 from omnireid.protocols import PROTOCOLS
+from omnireid.tasks import TASKS
 
 FORMAT = "instruct-reid report"
-VERSION = 1
+VERSION = 2
 COLUMNS = (
     "task",
     "data set",
@@ -37,7 +39,13 @@ COLUMNS = (
     "gallery",
 )
 Fact = str | int | float | bool | None
-_ARRAYS = {"cmc": np.float64, "average_precision": np.float64, "shown": np.int64, "shown_right": np.bool_}
+_ARRAYS = {
+    "cmc": np.float64,
+    "average_precision": np.float64,
+    "hits": np.float64,
+    "shown": np.int64,
+    "shown_right": np.bool_,
+}
 
 
 def machine() -> dict[str, Fact]:
@@ -49,6 +57,51 @@ def machine() -> dict[str, Fact]:
         "torch": str(torch.__version__),
         "numpy": np.__version__,
     }
+
+
+@dataclass(frozen=True)
+class SentenceSpread:
+    """How much the wording of a bank's instruction matters: all its sentences, each asked by itself."""
+
+    task: str
+    dataset: str
+    protocol: str
+    num_sentences: int
+    mean_ap: float
+    mean_ap_std: float  # of the population of sentences
+    lowest_ap: float
+    highest_ap: float
+    rank_1: float
+    rank_1_std: float
+    mean_inp: float
+    mean_inp_std: float
+
+
+def sentence_spreads(evaluations: Sequence[Evaluation]) -> tuple[SentenceSpread, ...]:
+    """One spread a task, data set and protocol for which every sentence of the task's bank was asked."""
+    asked: dict[tuple[str, str, str], dict[str, Evaluation]] = {}
+    for scored in evaluations:
+        place = (scored.task, scored.dataset, scored.protocol)
+        asked.setdefault(place, {})[scored.query_asked] = scored
+    spreads = []
+    for place, scored_by in asked.items():
+        bank = BANKS.get(TASKS[place[0]].bank or "", ())
+        if not bank or not set(bank) <= set(scored_by):
+            continue
+        scored_of = [scored_by[sentence] for sentence in bank]
+        mean_aps = [scored.mean_ap for scored in scored_of]
+        spreads.append(
+            SentenceSpread(
+                *place,
+                len(bank),
+                *mean_and_std(mean_aps),
+                min(mean_aps),
+                max(mean_aps),
+                *mean_and_std([scored.rank_1 for scored in scored_of]),
+                *mean_and_std([scored.mean_inp for scored in scored_of]),
+            )
+        )
+    return tuple(spreads)
 
 
 @dataclass(frozen=True)
@@ -80,6 +133,7 @@ class Report:
             "version": VERSION,
             "provenance": dict(self.provenance),
             "evaluations": [_to_dict(evaluation) for evaluation in self.evaluations],
+            "sentences": [asdict(spread) for spread in sentence_spreads(self.evaluations)],
         }
         return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -1,11 +1,12 @@
-"""The two small tables that people look at: six tasks at a glance, and whether instructions are obeyed."""
+"""The small tables that people look at: six tasks at a glance, whether instructions are obeyed, wordings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from omnireid.evaluation import Evaluation
-from omnireid.report import percent
+from omnireid.protocols import PROTOCOLS
+from omnireid.report import percent, sentence_spreads
 from omnireid.tasks import TASKS
 
 QUERY_MODES = ("right", "wrong", "none")  # how the queries of a steered row are asked, see omnireid.benchmark
@@ -31,7 +32,8 @@ STEERING_COLUMNS = (
     "right − wrong",
     "right − none",
 )
-NUM_TEXT_COLUMNS = 3  # of both tables; the others are numbers
+SENTENCE_COLUMNS = ("task", "data set", "protocol", "sentences", "mAP", "lowest", "highest", "R1", "mINP")
+NUM_TEXT_COLUMNS = 3  # of all tables; the others are numbers
 
 
 def headlines(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
@@ -78,3 +80,21 @@ def steering_rows(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
         differences = (f"{100 * (right - wrong):+.1f}", f"{100 * (right - none):+.1f}")
         rows.append((*place, percent(right), percent(wrong), percent(none), *differences))
     return rows
+
+
+def sentence_rows(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
+    """Cells under SENTENCE_COLUMNS: mean ± deviation over a bank's sentences, where each was asked."""
+    return [
+        (
+            spread.task,
+            spread.dataset,
+            PROTOCOLS[spread.protocol].title,
+            str(spread.num_sentences),
+            percent(spread.mean_ap, spread.mean_ap_std),
+            percent(spread.lowest_ap),
+            percent(spread.highest_ap),
+            percent(spread.rank_1, spread.rank_1_std),
+            percent(spread.mean_inp, spread.mean_inp_std),
+        )
+        for spread in sentence_spreads(evaluations)
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,19 +52,22 @@ def run_trial(
         distances: Distances = block.distances
         if re_scorer is not None:
             distances = re_scorer.apply(distances, rows, gallery_rows)
-        builder.add(distances, block.relevant, block.keep)
+        keep = protocol.thin(labels[1], block.keep, rows, trial)
+        builder.add(distances, block.relevant, keep)
         for row, query_row in enumerate(rows):
-            head = nearest_exactly(distances, row, NUM_SHOWN, block.keep[row])
+            head = nearest_exactly(distances, row, NUM_SHOWN, keep[row])
             shown[query_row, : len(head)] = gallery_rows[head]
             shown_right[query_row, : len(head)] = block.relevant[row, head]
     return Trial(builder.ranking(), query_rows, len(gallery_rows), shown, shown_right)
 
 
-def query_means(num_queries: int, trials: Sequence[Trial]) -> Float[np.ndarray, " Q"]:
-    """Average precision of each query over the draws in which it had an answer; nan where it never had."""
+def query_means(
+    num_queries: int, trials: Sequence[Trial], value: Callable[[Ranking], Float[np.ndarray, " q"]]
+) -> Float[np.ndarray, " Q"]:
+    """A value of each query, averaged over the draws in which it had an answer; nan where it never had."""
     sums, times = np.zeros(num_queries), np.zeros(num_queries, dtype=np.int64)
     for trial in trials:
         answered = trial.ranking.num_relevant > 0
-        sums[trial.query_rows[answered]] += trial.ranking.average_precision[answered]
+        sums[trial.query_rows[answered]] += value(trial.ranking)[answered]
         times[trial.query_rows[answered]] += 1
     return np.where(times > 0, sums / np.maximum(times, 1), math.nan)

@@ -2,8 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import NoReturn
+
+from rich.table import Table
 
 from instructions.errors import InputError
 
@@ -24,3 +27,23 @@ def run(main: Callable[[], None]) -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, num_text_columns: int = 3
+) -> Table:
+    """Rows under their headings, numbers to the right."""
+    made = Table(title=title)
+    for place, heading in enumerate(columns):
+        made.add_column(heading, justify="left" if place < num_text_columns else "right")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def write_text(path: Path, text: str) -> None:
+    """A result file, whole or not at all, its folder made."""
+    from omnireid.files import write_whole
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text.encode(), durable=True)

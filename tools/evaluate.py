@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from tools._program import run
+from tools import _features as foreign
+from tools._program import run, table, write_text
 
 if TYPE_CHECKING:
     from irm.evaluation import Run
@@ -22,42 +22,53 @@ EXAMPLE = """examples:
   python -m tools.evaluate runs/market --data data/omnireid --tasks trad --json market.json
   python -m tools.evaluate runs/omnireid --every-sentence      all twenty sentences of each bank
 
-The rows are those of the sheet's `evaluation:`; docs/protocols.md says what each protocol counts as right."""
+Features of any other model, judged in the same way:
+  python -m tools.evaluate --features F.npz --data data/omnireid --dataset market1501 --task trad
+
+F.npz holds one row a picture, by name or in the split's order (--order FILE writes that order); in Python:
+  np.savez("F.npz", query=qf, gallery=gf, query_images=q_paths, gallery_images=g_paths)
+
+Better, or lucky? Two tables that --per-query wrote, compared by person:
+  python -m tools.evaluate --compare ours.csv theirs.csv
+
+The rows of a run are those of its sheet's `evaluation:`; docs/protocols.md says what each protocol means."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(
         prog="python -m tools.evaluate",
-        description="Evaluate a run, each task by its protocol.",
+        description="Evaluate a run, or another model's features, each task by its protocol.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("run", type=Path, metavar="RUN", help="folder that tools.train wrote")
-    made.add_argument(
-        "--data", type=Path, metavar="DIR", help="the folder that holds the data sets; else the sheet's"
+    add = made.add_argument
+    add("run", type=Path, metavar="RUN", nargs="?", help="folder that tools.train wrote")
+    add("--data", type=Path, metavar="DIR", help="the folder that holds the data sets; else the sheet's")
+    add("--tasks", metavar="t,...", help="only these tasks, e.g. trad,li")
+    add("--json", type=Path, metavar="FILE", help="write the report (of a run: RUN/evaluation.json)")
+    add("--html", type=Path, metavar="FILE", help="write one page with tables, curves and ranked lists")
+    add("--per-query", type=Path, metavar="FILE", help="write every query's AP and R1 as a CSV table")
+    add("--untrained", action="store_true", help="also evaluate the network before training")
+    add(
+        "--every-sentence",
+        action="store_true",
+        help="also each of a bank's twenty sentences, mean ± deviation",
     )
-    made.add_argument("--tasks", metavar="t,...", help="only these tasks, e.g. trad,li")
-    made.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the report (default: RUN/evaluation.json)"
-    )
-    made.add_argument(
-        "--html", type=Path, metavar="FILE", help="write one page with tables, curves and ranked lists"
-    )
-    made.add_argument("--untrained", action="store_true", help="also evaluate the network before training")
-    made.add_argument("--every-sentence", action="store_true", help="also each of a bank's twenty sentences")
-    made.add_argument(
-        "--re-score", type=int, default=128, metavar="K", help="images that t2i scores again (128)"
-    )
-    made.add_argument("--batch-size", type=int, default=128, metavar="N", help="pictures at a time (128)")
-    made.add_argument("--workers", type=int, default=0, metavar="N", help="processes that read pictures (0)")
-    made.add_argument("--reuse", action="store_true", help="keep a report that was made of this very model")
+    add("--re-score", type=int, default=128, metavar="K", help="images that t2i scores again (128)")
+    add("--batch-size", type=int, default=128, metavar="N", help="pictures at a time (128)")
+    add("--workers", type=int, default=0, metavar="N", help="processes that read pictures (0)")
+    add("--reuse", action="store_true", help="keep a report that was made of this very model")
+    foreign.add_options(made)
     return made
 
 
 def main() -> None:
     """Parse, evaluate, print the table, write the files."""
     asked = parser().parse_args()
+    if asked.run is None or asked.features or asked.compare:
+        foreign.main(asked)
+        return
     # Heavy imports wait until --help and mistyped options have had their say.
     from instructions.errors import InputError
     from irm.evaluation import open_run, report_of, rows_of
@@ -86,6 +97,9 @@ def main() -> None:
         before.write(_untrained_path(path))
     report.write(path)
     _print(console, report, before)
+    if asked.per_query is not None:
+        _write_per_query(asked.per_query, results, data)
+        console.print(f"every query's scores are in {asked.per_query}", highlight=False, soft_wrap=True)
     if asked.html is not None:
         _write_page(asked.html, results, before, finished, report)
         console.print(f"the page is {asked.html}", highlight=False, soft_wrap=True)
@@ -162,31 +176,41 @@ def _evaluate(
 
 
 def _print(console: Console, report: "Report", untrained: "Report") -> None:
-    from omnireid.summary import HEADLINE_COLUMNS, STEERING_COLUMNS, headline_rows, steering_rows
+    from omnireid.summary import (
+        HEADLINE_COLUMNS,
+        SENTENCE_COLUMNS,
+        STEERING_COLUMNS,
+        headline_rows,
+        sentence_rows,
+        steering_rows,
+    )
 
     wide = console if console.is_terminal else Console(width=150)
     rows = headline_rows(report.evaluations, untrained.evaluations)
-    wide.print(_table("scores in percent", HEADLINE_COLUMNS, rows))
+    wide.print(table("scores in percent", HEADLINE_COLUMNS, rows))
     if steered := steering_rows(report.evaluations):
         title = "mAP when the query carries the right instruction, somebody else's, or none"
-        wide.print(_table(title, STEERING_COLUMNS, steered))
+        wide.print(table(title, STEERING_COLUMNS, steered))
+    if worded := sentence_rows(report.evaluations):
+        wide.print(table("every sentence of a bank: mean ± deviation", SENTENCE_COLUMNS, worded))
 
 
-def _table(title: str, columns: "tuple[str, ...]", rows: "list[tuple[str, ...]]") -> Table:
-    from omnireid.summary import NUM_TEXT_COLUMNS
+def _write_per_query(path: Path, results: "list[RowResult]", data: Path) -> None:
+    from omnireid.datasets import load_split
+    from omnireid.per_query import per_query, to_csv
 
-    table = Table(title=title)
-    for place, heading in enumerate(columns):
-        table.add_column(heading, justify="left" if place < NUM_TEXT_COLUMNS else "right")
-    for row in rows:
-        table.add_row(*row)
-    return table
+    lines = []
+    for result in results:
+        row = result.row
+        split = load_split(data, row.dataset, row.task, variant=row.variant, source=row.source)
+        for evaluation in result.evaluations:
+            lines += per_query(evaluation, split.query)
+    write_text(path, to_csv(lines))
 
 
 def _write_page(
     path: Path, results: "list[RowResult]", untrained: "Report", finished: "Run", report: "Report"
 ) -> None:
-    from omnireid.files import write_whole
     from omnireid.html_report import html_page
 
     page = html_page(
@@ -197,8 +221,7 @@ def _write_page(
         provenance=report.provenance,
         introduction=f"Data: {report.provenance['data']}. Scores in percent; green is right, red is wrong.",
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, page.encode(), durable=True)
+    write_text(path, page)
 
 
 def _curves(path: Path) -> "dict[str, list[Curve]]":

@@ -1,10 +1,11 @@
 """What counts as right, what is junk, and how a gallery is drawn."""
 
+from instructions.errors import InputError
 from omnireid.protocols import draws, rules
 from omnireid.protocols.protocol import Protocol
 from omnireid.protocols.rules import Judgement
 
-__all__ = ["PROTOCOLS", "Judgement", "Protocol"]
+__all__ = ["PROTOCOLS", "Judgement", "Protocol", "suited_protocol"]
 
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
@@ -15,6 +16,16 @@ PROTOCOLS: dict[str, Protocol] = {
             "Same person by another camera is right; the same person by the query's camera and pid -1 are "
             "junk; pid 0 is wrong. Market-1501, MSMT17, CUHK03-NP, DukeMTMC-reID.",
             rules.other_camera,
+        ),
+        Protocol(
+            "cuhk03_classic",
+            "CUHK03 classic, single-shot, 10 draws",
+            "Every test picture searches, for every query anew, one random picture a person among those that "
+            "are not the same person by the same camera; ten draws averaged. With one right answer a list, "
+            "AP is 1 / rank. The classic CUHK03 splits (100 test people each, twenty splits).",
+            rules.other_camera,
+            thinned=draws.one_per_person_and_query,
+            num_trials=10,
         ),
         Protocol(
             "clothes_general",
@@ -53,6 +64,20 @@ PROTOCOLS: dict[str, Protocol] = {
             num_trials=10,
         ),
         Protocol(
+            "vc_clothes_same",
+            "VC-Clothes cameras 2 and 3",
+            "Cameras 2 and 3 only, between which nobody changes clothes; the Market-1501 rule. VC-Clothes.",
+            rules.other_camera,
+            draws.cameras(1, 2),
+        ),
+        Protocol(
+            "vc_clothes_change",
+            "VC-Clothes cameras 3 and 4",
+            "Cameras 3 and 4 only, between which all change clothes; the Market-1501 rule. VC-Clothes.",
+            rules.other_camera,
+            draws.cameras(2, 3),
+        ),
+        Protocol(
             "llcm",
             "LLCM, 10 draws",
             "Every picture of one modality searches one random picture a person and camera of the other, "
@@ -60,6 +85,17 @@ PROTOCOLS: dict[str, Protocol] = {
             "not pictures.",
             rules.other_camera,
             draws.one_per_camera,
+            num_trials=10,
+            cmc="identity",
+        ),
+        Protocol(
+            "llcm_script",
+            "LLCM official script, 10 draws",
+            "One random picture a person and camera of one modality searches every picture of the other, ten "
+            "draws averaged; otherwise as llcm. From infrared to visible this is what the data set's own "
+            "script prints as VIS to IR; for comparison with such numbers only.",
+            rules.other_camera,
+            draws.queries_one_per_camera,
             num_trials=10,
             cmc="identity",
         ),
@@ -96,3 +132,34 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
     )
 }
+
+# What judges a task unless somebody says otherwise: of the variant, else of the data set, else of the task.
+_SUITED: dict[tuple[str, ...], str] = {
+    ("trad",): "market",
+    ("cc",): "clothes_general",
+    ("vi",): "llcm",
+    ("ctcc",): "instructed",
+    ("li",): "instructed",
+    ("t2i",): "text_to_image",
+    ("cc", "prcc"): "prcc_multi_shot",
+    ("cc", "ltcc", "cc"): "clothes_change",
+    ("cc", "ltcc", "sc"): "clothes_same",
+    ("cc", "vc_clothes", "same_clothes"): "vc_clothes_same",
+    ("cc", "vc_clothes", "clothes_change"): "vc_clothes_change",
+    ("trad", "cuhk03", "classic"): "cuhk03_classic",
+}
+
+
+def suited_protocol(task: str, dataset: str, variant: str | None = None) -> str:
+    """The protocol that a task on a data set is judged by unless another one is named.
+
+    >>> suited_protocol("cc", "prcc"), suited_protocol("trad", "msmt17")
+    ('prcc_multi_shot', 'market')
+    """
+    family = (variant or "").partition("_")[0]  # every split of CUHK03's classic protocol
+    for key in ((task, dataset, variant or ""), (task, dataset, family), (task, dataset), (task,)):
+        if key in _SUITED:
+            return _SUITED[key]
+    raise InputError(
+        f"there is no task {task!r}; there are: {', '.join(k[0] for k in _SUITED if len(k) == 1)}"
+    )

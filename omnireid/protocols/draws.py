@@ -1,4 +1,4 @@
-"""How a trial draws its queries and gallery: all of them, or one random picture a person or camera."""
+"""How a trial draws its queries and gallery: all of them, some cameras, or one random picture of each."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import random
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from omnireid.metrics.judging import LabelArrays
 
 # Rows of the queries and of the gallery that a trial searches.
 Rows = tuple[Int[np.ndarray, " q"], Int[np.ndarray, " g"]]
 Draw = Callable[[LabelArrays, LabelArrays, int], Rows]
+# Which of the pairs that count stay, given the gallery, those pairs, the queries' rows and the trial.
+Thin = Callable[[LabelArrays, Bool[np.ndarray, "B G"], Int[np.ndarray, " B"], int], Bool[np.ndarray, "B G"]]
 
 
 def everything(query: LabelArrays, gallery: LabelArrays, trial: int) -> Rows:  # noqa: ARG001
@@ -32,6 +34,41 @@ def one_per_camera(query: LabelArrays, gallery: LabelArrays, trial: int) -> Rows
     with the trial, one choice a folder.
     """
     return np.arange(len(query.pids)), _one_of_each(trial, gallery.pids, gallery.camids)
+
+
+def queries_one_per_camera(query: LabelArrays, gallery: LabelArrays, trial: int) -> Rows:
+    """One random query a person and camera against the whole gallery: ``one_per_camera``, turned round."""
+    return _one_of_each(trial, query.pids, query.camids), np.arange(len(gallery.pids))
+
+
+def cameras(*camids: int) -> Draw:
+    """A draw that keeps both sides' pictures by some cameras; camids count from 0."""
+
+    def of_cameras(query: LabelArrays, gallery: LabelArrays, trial: int) -> Rows:  # noqa: ARG001
+        sides = (np.flatnonzero(np.isin(side.camids, camids)) for side in (query, gallery))
+        queries, searched = sides
+        return queries, searched
+
+    return of_cameras
+
+
+def one_per_person_and_query(
+    gallery: LabelArrays, keep: Bool[np.ndarray, "B G"], query_rows: Int[np.ndarray, " B"], trial: int
+) -> Bool[np.ndarray, "B G"]:
+    """For every query anew, one random picture a person among those that count for it.
+
+    Each query has a generator of its own, seeded with the trial and its row, so that neither block size nor
+    the other queries matter.
+    """
+    pids = np.asarray(gallery.pids)
+    kept = np.zeros_like(keep)
+    for place, query_row in enumerate(query_rows.tolist()):
+        columns = np.flatnonzero(keep[place])
+        order = np.random.default_rng((trial, query_row)).random(len(pids))[columns]
+        columns = columns[np.lexsort((order, pids[columns]))]
+        firsts = np.unique(pids[columns], return_index=True)[1]
+        kept[place, columns[firsts]] = True
+    return kept
 
 
 def _one_of_each(trial: int, *keys: Int[np.ndarray, " N"]) -> Int[np.ndarray, " g"]:

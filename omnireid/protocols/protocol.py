@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from jaxtyping import Bool, Int
+
 from instructions.errors import InputError
 from omnireid.metrics.judging import LabelArrays
-from omnireid.protocols.draws import Draw, Rows, everything
+from omnireid.protocols.draws import Draw, Rows, Thin, everything
 from omnireid.protocols.rules import Judgement, Rule
 
 
@@ -20,6 +23,7 @@ class Protocol:
     description: str
     rule: Rule
     drawn: Draw = everything  # which queries and gallery images a trial searches
+    thinned: Thin | None = None  # what a trial leaves of each query's own gallery; None is all of it
     num_trials: int = 1  # draws whose scores are averaged
     cmc: Literal["image", "identity"] = "image"  # what a rank of the CMC counts
     ap_topk: int | None = None  # None is the full AP; see omnireid.metrics.rank
@@ -41,3 +45,13 @@ class Protocol:
         if not 0 <= trial < self.num_trials:
             raise InputError(f"trial {trial} of {self.name}; it has trials 0 to {self.num_trials - 1}")
         return self.drawn(query, gallery, trial)
+
+    def thin(
+        self,
+        gallery: LabelArrays,
+        keep: Bool[np.ndarray, "B G"],
+        query_rows: Int[np.ndarray, " B"],
+        trial: int = 0,
+    ) -> Bool[np.ndarray, "B G"]:
+        """What a trial leaves of the pairs that count, for a block of queries given by their rows."""
+        return keep if self.thinned is None else self.thinned(gallery, keep, query_rows, trial)

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructions.errors import InputError
-from omnireid.protocols import PROTOCOLS
+from omnireid.datasets import DATASETS
+from omnireid.metrics import rank
+from omnireid.protocols import PROTOCOLS, suited_protocol
 from omnireid.records import Labels
 from tests import reference
 
@@ -71,7 +73,11 @@ MET = {
         ("clothes_same", "jjrjwwj"),
         ("prcc_multi_shot", "jjrrwwj"),
         ("prcc_single_shot", "jjrrwwj"),
+        ("cuhk03_classic", "jjrrwwj"),
+        ("vc_clothes_same", "jjrrwwj"),
+        ("vc_clothes_change", "jjrrwwj"),
         ("llcm", "jjrrwwj"),
+        ("llcm_script", "jjrrwwj"),
         ("instructed", "jjrrwwj"),
         ("instructed_outfit", "jjrwwwj"),
         ("text_to_image", "rrrrwww"),
@@ -123,7 +129,12 @@ def test_other_protocols_need_no_clothes_ids(name):
     assert relevant.shape == keep.shape == (2, 2)
 
 
-@pytest.mark.parametrize("name", sorted(set(PROTOCOLS) - {"llcm", "prcc_single_shot"}))
+DRAWN = {
+    "llcm", "llcm_script", "prcc_single_shot", "cuhk03_classic", "vc_clothes_same", "vc_clothes_change",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(set(PROTOCOLS) - DRAWN))
 def test_without_a_draw_everything_is_searched(name):
     rng = np.random.default_rng(0)
     query, gallery = reference.labels(4, rng), reference.labels(9, rng)
@@ -157,3 +168,71 @@ def test_a_trial_that_does_not_exist_is_refused(name, trial):
     people = side([(1, 0, 10)])
     with pytest.raises(InputError, match=f"trial {trial} of {name}"):
         PROTOCOLS[name].draw(people, people, trial)
+
+
+def test_the_official_llcm_script_searches_everything_with_the_draw_of_the_other_side():
+    rng = np.random.default_rng(1)
+    infrared = SimpleNamespace(pids=rng.integers(1, 8, 60), camids=rng.integers(0, 4, 60))
+    queries, searched = PROTOCOLS["llcm_script"].draw(infrared, reference.labels(5, rng), 3)
+    assert queries.tolist() == reference.llcm_gallery(infrared.pids, infrared.camids, 3)
+    assert searched.tolist() == list(range(5))
+
+
+@pytest.mark.parametrize(("name", "camids"), [("vc_clothes_same", {1, 2}), ("vc_clothes_change", {2, 3})])
+def test_a_camera_pair_leaves_the_other_cameras_out_of_both_sides(name, camids):
+    rng = np.random.default_rng(2)
+    query, gallery = (reference.labels(40, rng, num_cameras=4) for _ in range(2))
+    queries, searched = PROTOCOLS[name].draw(query, gallery, 0)
+    assert set(query.camids[queries]) == set(gallery.camids[searched]) == camids
+    assert len(queries) == sum(camid in camids for camid in query.camids)
+
+
+def test_cuhk03_classic_draws_one_counted_picture_a_person_for_every_query_anew():
+    rng = np.random.default_rng(3)
+    people = reference.labels(200, rng, num_people=12, num_cameras=2)
+    protocol, rows = PROTOCOLS["cuhk03_classic"], np.arange(200)
+    _, keep = protocol.judge(people, people)
+    drawn = [protocol.thin(people, keep, rows, trial) for trial in range(10)]
+    for thinned in drawn:
+        assert not (thinned & ~keep).any()
+        for row in rows:
+            assert sorted(people.pids[thinned[row]]) == sorted(set(people.pids[keep[row]]))
+        assert len({tuple(np.flatnonzero(line)) for line in thinned}) > 150  # queries do not share a draw
+    assert len({thinned.tobytes() for thinned in drawn}) == 10
+    block = protocol.thin(people, keep[50:60], rows[50:60], 4)
+    np.testing.assert_array_equal(block, drawn[4][50:60])
+
+
+def test_cuhk03_classic_rank_1_is_what_single_shot_expects():
+    rng = np.random.default_rng(4)
+    people = reference.labels(400, rng, num_people=15, num_cameras=2)
+    protocol, distmat = PROTOCOLS["cuhk03_classic"], rng.random((400, 400))
+    relevant, keep = protocol.judge(people, people)
+    expected = []
+    for row in range(400):
+        for right in np.flatnonzero(relevant[row] & keep[row]):
+            others = [
+                (distmat[row, (people.pids == pid) & keep[row]] > distmat[row, right]).mean()
+                for pid in set(people.pids[keep[row]]) - {people.pids[row]}
+            ]
+            expected.append((row, np.prod(others)))
+    analytic = np.mean(
+        [np.mean([p for other, p in expected if other == row]) for row in {row for row, _ in expected}]
+    )
+    scores = [
+        rank(distmat, relevant, protocol.thin(people, keep, np.arange(400), trial)).cmc[0]
+        for trial in range(10)
+    ]
+    assert np.mean(scores) == pytest.approx(analytic, abs=3 * np.std(scores) / np.sqrt(10))
+
+
+def test_every_task_of_every_data_set_has_a_protocol_of_its_own():
+    for name, dataset in DATASETS.items():
+        for task in dataset.card.tasks:
+            for variant in (None, *dataset.card.variants):
+                assert suited_protocol(task, name, variant) in PROTOCOLS
+    assert suited_protocol("cc", "prcc") == "prcc_multi_shot"
+    assert suited_protocol("cc", "vc_clothes", "clothes_change") == "vc_clothes_change"
+    assert suited_protocol("trad", "cuhk03", "classic_labeled_3") == "cuhk03_classic"
+    with pytest.raises(InputError, match="no task 'trd'"):
+        suited_protocol("trd", "market1501")

@@ -1,0 +1,23 @@
+"""The annotation pipeline of OmniReID (IRM, 3 and C): attributes, sentences, crops, templates, review."""
+
+from omnireid.annotation.attributes import AttributeProposer, Proposal
+from omnireid.annotation.crops import BandParser, HumanParser, Parsed, upper_box
+from omnireid.annotation.journal import By, Entry, Journal
+from omnireid.annotation.templates import ColorDescriber, Describer
+from omnireid.annotation.work import Picture, Work
+
+__all__ = [
+    "AttributeProposer",
+    "BandParser",
+    "By",
+    "ColorDescriber",
+    "Describer",
+    "Entry",
+    "HumanParser",
+    "Journal",
+    "Parsed",
+    "Picture",
+    "Proposal",
+    "Work",
+    "upper_box",
+]

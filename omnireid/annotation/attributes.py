@@ -1,0 +1,123 @@
+"""Attributes of pedestrians, 20 in 92 words, from a table or proposed by a model (IRM, 3 and table 7)."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+
+from instructions.attributes import ATTRIBUTES, AttributeSet
+from instructions.errors import InputError, near_miss
+from omnireid.annotation.journal import By, Entry
+from omnireid.annotation.work import Work
+from omnireid.loading.image import read_image
+
+Progress = Callable[[int, int], None]  # done, of how many
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a model thinks it sees: words of table 7, each with how sure it is, in [0, 1]."""
+
+    words: Mapping[str, str]
+    confidence: Mapping[str, float]
+
+
+class AttributeProposer(Protocol):
+    """A model that looks at a person and names attributes; those it does not know it leaves out."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in the journal."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Hash of its weights."""
+        ...
+
+    def propose(self, pixels: UInt8[np.ndarray, "H W 3"]) -> Proposal:
+        """Attributes of the person in the middle of the picture."""
+        ...
+
+
+def propose(
+    work: Work, proposer: AttributeProposer, *, now: str, progress: Progress | None = None
+) -> tuple[int, int]:
+    """Ask a model about every picture that it has not seen yet; how many are new, and how many unreadable.
+
+    Raises:
+        InputError: The model named a word that table 7 does not have.
+    """
+    by = By("model", proposer.name, proposer.version, time=now)
+    journal = work.journal("attributes")
+    done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
+    pictures = [picture for picture in work.pictures() if picture.image not in done]
+    num_unreadable = 0
+    for number, picture in enumerate(pictures, start=1):
+        try:
+            pixels = read_image(work.path(picture.image))
+        except InputError:
+            num_unreadable += 1
+        else:
+            found = proposer.propose(pixels)
+            words = AttributeSet(found.words).to_dict()
+            confidence = {name: round(float(found.confidence[name]), 4) for name in words}
+            journal.add(Entry(picture.image, {"words": words, "confidence": confidence}, by))
+        if progress is not None:
+            progress(number, len(pictures))
+    return len(pictures) - num_unreadable, num_unreadable
+
+
+def import_table(work: Work, path: Path, *, now: str) -> int:
+    """Take attributes from a CSV table, by hand or from elsewhere; how many pictures are new.
+
+    Its first line names the columns: ``image``, as in the list of pictures, and any of the 20 attributes. An
+    empty cell says nothing.
+
+    Raises:
+        InputError: A column, a word or a picture is unknown; nothing is taken then.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a table: {error}") from None
+    rows = list(csv.reader(text.splitlines()))
+    if not rows or "image" not in rows[0]:
+        raise InputError(f"{path} has no column 'image'; its first line should name the columns")
+    for name in rows[0]:
+        if name != "image" and name not in ATTRIBUTES:
+            hint = near_miss(name, ATTRIBUTES)
+            raise InputError(f"{path}: unknown column {name!r}{hint}; known: image, {', '.join(ATTRIBUTES)}")
+    by = By("table", path.name, hashlib.sha256(text.encode()).hexdigest()[:16], time=now)
+    known = {picture.image for picture in work.pictures()}
+    entries = [
+        _entry(path, number, dict(zip(rows[0], row, strict=False)), known, by)
+        for number, row in enumerate(rows[1:], start=2)
+        if any(cell.strip() for cell in row)
+    ]
+    journal = work.journal("attributes")
+    done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
+    entries = [entry for entry in entries if entry.image not in done]
+    for entry in entries:
+        journal.add(entry)
+    return len(entries)
+
+
+def _entry(path: Path, number: int, row: dict[str, str], known: set[str], by: By) -> Entry:
+    image = row.pop("image", "").strip()
+    if image not in known:
+        raise InputError(
+            f"{path}:{number}: {image!r} is not in the list of pictures{near_miss(image, known)}"
+        )
+    try:
+        words = AttributeSet({name: word.strip() for name, word in row.items() if word.strip()})
+    except InputError as error:
+        raise InputError(f"{path}:{number}: {error}") from None
+    return Entry(image, {"words": words.to_dict()}, by)

@@ -1,0 +1,126 @@
+"""What a person decided on the review sheet, read, checked and written into the journals (IRM, section 3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from instructions.attributes import AttributeSet
+from instructions.errors import InputError
+from instructions.evidence import missing_words
+from omnireid.annotation.journal import By, Entry, Journal
+from omnireid.annotation.sentences import fingerprint
+from omnireid.annotation.templates import proposed_templates
+from omnireid.annotation.work import Work
+
+FORMAT = "instruct-reid decisions"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one person says of one picture; None where they left a matter open."""
+
+    image: str
+    words: AttributeSet | None
+    sentence: str | None  # as it should stand; empty rejects it
+    crop: bool | None
+    template: str | None  # a name among the proposed; empty rejects them all
+
+
+def read_decisions(path: Path) -> tuple[str, list[Decision]]:
+    """Who decided, and what, from the file that the review sheet exports.
+
+    Raises:
+        InputError: The file is none, or an attribute is unknown.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        if content["format"] != FORMAT:
+            raise ValueError(f"it does not say {FORMAT!r}")
+        reviewer, rows = str(content["reviewer"]).strip(), content["decisions"]
+        decisions = [_decision(path, row) for row in rows]
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} holds no decisions of a review sheet ({error})") from None
+    if not reviewer:
+        raise InputError(f"{path} does not say who decided; fill in the reviewer's name on the sheet")
+    return reviewer, decisions
+
+
+def apply_decisions(work: Work, path: Path, *, now: str) -> tuple[int, int]:
+    """Write a person's decisions into the journals; how many are new, and how many of their texts lack words.
+
+    The same file may be applied twice: what was written is not written again. A later file overrules an
+    earlier one.
+
+    Raises:
+        InputError: A picture or template is not known; nothing is written then.
+    """
+    reviewer, decisions = read_decisions(path)
+    by = By("person", reviewer, fingerprint_of(path), time=now)
+    known = {picture.image for picture in work.pictures()}
+    proposed = proposed_templates(work)
+    for decision in decisions:
+        if decision.image not in known:
+            raise InputError(f"{path}: {decision.image!r} is not in the list of pictures")
+        names = proposed.get(decision.image, (Path(), ()))[1]
+        if decision.template and decision.template not in names:
+            raise InputError(f"{path}: {decision.template!r} was not proposed for {decision.image}")
+    journal = work.journal("decisions")
+    done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
+    decisions = [decision for decision in decisions if decision.image not in done]
+    attributes = {image: words for image, (words, _) in work.attributes().items()}
+    num_lacking = 0
+    for decision in decisions:
+        words = decision.words
+        if words is None:
+            words = attributes.get(decision.image, AttributeSet({}))
+        if decision.words is not None:
+            work.journal("attributes").add(Entry(decision.image, {"words": words.to_dict()}, by))
+        if decision.sentence is not None:
+            num_lacking += _add_sentence(work.journal("sentences"), decision, words, by)
+        value = {"crop": decision.crop, "template": decision.template}
+        journal.add(Entry(decision.image, value, by))
+    return len(decisions), num_lacking
+
+
+def fingerprint_of(path: Path) -> str:
+    """Tells one file of decisions from another."""
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _add_sentence(journal: Journal, decision: Decision, words: AttributeSet, by: By) -> bool:
+    """A person's text, an empty one included: it says that none is right; whether it lacks words."""
+    missing = missing_words(words, decision.sentence or "") if decision.sentence else []
+    value = {
+        "text": decision.sentence,
+        "missing": missing,
+        "writer": "person",
+        "attributes": fingerprint(words),
+    }
+    journal.add(Entry(decision.image, value, by))
+    return bool(missing)
+
+
+def _decision(path: Path, row: Mapping[str, Any]) -> Decision:
+    image, words, crop = row["image"], row.get("words"), row.get("crop")
+    try:
+        checked = (
+            None if words is None else AttributeSet({name: word for name, word in words.items() if word})
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {image}: {error}") from None
+    if crop not in (None, True, False):
+        raise InputError(f"{path}: {image}: crop should be true, false or null, is {crop!r}")
+    texts = [row.get(name) for name in ("sentence", "template")]
+    for text in texts:
+        if text is not None and not isinstance(text, str):
+            raise InputError(f"{path}: {image}: expected a text or null, got {text!r}")
+    sentence, template = (None if text is None else " ".join(text.split()) for text in texts)
+    return Decision(image, checked, sentence, crop, template)

@@ -1,0 +1,247 @@
+"""Annotations as the official lists and captions that the readers know, and where each comes from."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+
+from instructions.attributes import AttributeSet
+from instructions.errors import InputError
+from omnireid.annotation.crops import cut, standing_boxes
+from omnireid.annotation.journal import By, Entry
+from omnireid.annotation.sentences import standing_sentences
+from omnireid.annotation.templates import proposed_templates
+from omnireid.annotation.work import Picture, Work
+from omnireid.datasets.list_table import LISTS
+from omnireid.files import write_whole
+from omnireid.loading.image import read_image
+
+CROPS, TEMPLATES = "croped_clothes", "templates"  # folders, as the released lists spell them
+Instruct = Literal["crops", "templates", "both"]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: list and how many lines it has, and what was left out."""
+
+    lists: Mapping[str, int]
+    num_unreviewed: int
+    num_without: int  # reviewed or not, but with no instruction
+
+
+@dataclass(frozen=True)
+class _Clothes:
+    path: str  # relative to the root of the lists
+    source: Path
+    box: tuple[int, int, int, int] | None  # None: the whole picture is the template
+    by: By
+
+
+def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only: bool = True) -> Exported:
+    """Write the lists of the work's part, the captions, the clothes pictures, and the provenance.
+
+    Args:
+        work: What was annotated.
+        out: The root of the lists; the pictures' own root, or another folder, in which case the lists name
+            the pictures by their absolute paths.
+        instruct: Which clothes pictures ``ctcc`` lists name. "both" takes a picked template and the own
+            crop by turns, so that a model learns from either.
+        reviewed_only: Leave out what no person has decided on.
+
+    Raises:
+        InputError: The data set has no such lists, or nothing is left to write.
+    """
+    names = _list_names(work)
+    _refuse_foreign(out, names)
+    pictures = work.pictures()
+    decided = work.journal("decisions").latest()
+    kept = [picture for picture in pictures if picture.image in decided or not reviewed_only]
+    if not kept:
+        raise InputError(
+            f"nobody decided on any of {len(pictures)} pictures; review them, or export with --unreviewed"
+        )
+    lists: dict[str, int] = {}
+    num_without = len(kept)
+    has_line: set[str] = set()
+    if "li" in names:
+        sentences = standing_sentences(work)
+        spoken = [
+            picture
+            for picture in kept
+            if picture.image in sentences and sentences[picture.image].value["text"]
+        ]
+        lists |= _write_captions(work, out, names["li"], spoken, sentences)
+        has_line |= {picture.image for picture in spoken}
+    if "ctcc" in names:
+        clothes = _clothes(work, kept, decided, instruct)
+        lists |= _write_clothes(work, out, names["ctcc"][0], kept, clothes)
+        has_line |= set(clothes)
+    num_without -= len(has_line)
+    if not any(lists.values()):
+        raise InputError(f"none of {len(kept)} pictures has a text or clothes to export")
+    return Exported(lists, len(pictures) - len(kept), num_without)
+
+
+def _list_names(work: Work) -> dict[str, tuple[str, ...]]:
+    """Of each task the list's name, and the caption file's where it has one."""
+    found: dict[str, tuple[str, ...]] = {}
+    for task in ("li", "ctcc"):
+        names = LISTS.get((work.dataset, task))
+        if names is None:
+            continue
+        lists = (
+            names.train
+            if work.part == "train"
+            else [pair[1] for pairs in names.test.values() for pair in pairs]
+        )
+        if lists:
+            found[task] = (lists[0], *names.captions[:1])
+    if not found:
+        offered = dict.fromkeys(dataset for dataset, task in LISTS if task in ("li", "ctcc"))
+        raise InputError(
+            f"{work.dataset} has no {work.part} lists with instructions; "
+            f"data sets that have: {', '.join(offered)}"
+        )
+    return found
+
+
+def _write_captions(
+    work: Work, out: Path, names: Sequence[str], pictures: Sequence[Picture], sentences: Mapping[str, Entry]
+) -> dict[str, int]:
+    keys = _unique_names(work)
+    lines = [_placed(work, out, picture).line(keys[picture.image]) for picture in pictures]
+    captions = {keys[picture.image]: sentences[picture.image].value["text"] for picture in pictures}
+    attributes = work.attributes()
+    sources = []
+    for picture in pictures:
+        words, by = attributes.get(picture.image, (AttributeSet({}), ()))
+        written = sentences[picture.image]
+        sources.append(
+            {
+                "image": picture.image,
+                "key": keys[picture.image],
+                "attributes": words.to_dict(),
+                "attributes_by": [asdict(one) for one in by],
+                "missing": written.value["missing"],
+                "sentence_by": asdict(written.by),
+            }
+        )
+    _write_list(out, names[0], lines, sources)
+    write_whole(
+        out / "datalist" / names[1],
+        (json.dumps(captions, ensure_ascii=False, indent=0) + "\n").encode(),
+        durable=True,
+    )
+    return {f"datalist/{names[0]}": len(lines)}
+
+
+def _clothes(
+    work: Work, pictures: Sequence[Picture], decided: Mapping[str, Entry], instruct: Instruct
+) -> dict[str, _Clothes]:
+    """The clothes picture that instructs each picture; pictures without any are left out."""
+    boxes, crops = standing_boxes(work), work.journal("crops").latest()
+    proposed = proposed_templates(work)
+    keys = _unique_names(work)
+    found: dict[str, _Clothes] = {}
+    for number, picture in enumerate(pictures):
+        image = picture.image
+        entry = decided.get(image)
+        offers = []
+        if entry is not None and entry.value["template"]:
+            template = proposed[image][0] / entry.value["template"]
+            name = "_".join(entry.value["template"].replace("/", "_").split())
+            offers.append(("templates", _Clothes(f"{TEMPLATES}/{name}", template, None, entry.by)))
+        if image in boxes and (entry is None or entry.value["crop"] is not False):
+            path = f"{CROPS}/{Path(keys[image]).stem}.jpg"
+            by = crops[image].by if entry is None else entry.by
+            offers.append(("crops", _Clothes(path, work.path(image), boxes[image], by)))
+        if instruct != "both":
+            offers = [offer for offer in offers if offer[0] == instruct]
+        if offers:
+            found[image] = offers[number % len(offers)][1]
+    return found
+
+
+def _write_clothes(
+    work: Work, out: Path, name: str, pictures: Sequence[Picture], clothes: Mapping[str, _Clothes]
+) -> dict[str, int]:
+    listed = [picture for picture in pictures if picture.image in clothes]
+    lines = [_placed(work, out, picture).line(clothes[picture.image].path) for picture in listed]
+    sources: list[dict[str, Any]] = []
+    written: set[str] = set()
+    for picture in listed:
+        wears = clothes[picture.image]
+        path = out / wears.path
+        if wears.path not in written:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, _picture(wears))
+            written.add(wears.path)
+        sources.append(
+            {
+                "image": picture.image,
+                "clothes": wears.path,
+                "box": wears.box,
+                "source": str(wears.source) if wears.box is None else None,
+                "clothes_by": asdict(wears.by),
+            }
+        )
+    _write_list(out, name, lines, sources)
+    return {f"datalist/{name}": len(lines)}
+
+
+def _picture(wears: _Clothes) -> bytes:
+    """The template's own bytes, or the crop as a JPEG."""
+    if wears.box is None:
+        return wears.source.read_bytes()
+    buffer = io.BytesIO()
+    Image.fromarray(cut(read_image(wears.source), wears.box)).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def _refuse_foreign(out: Path, names: Mapping[str, Sequence[str]]) -> None:
+    """Lists that came from elsewhere are somebody's work: they are not overwritten."""
+    for name, *_ in names.values():
+        path = out / "datalist" / name
+        if path.exists() and not path.with_name(f"{path.stem}.provenance.jsonl").exists():
+            raise InputError(
+                f"{path} was not written by this pipeline; export into another folder with --out"
+            )
+
+
+def _write_list(out: Path, name: str, lines: Sequence[str], sources: Sequence[Mapping[str, Any]]) -> None:
+    """A list, and line for line beside it where each comes from."""
+    folder = out / "datalist"
+    folder.mkdir(parents=True, exist_ok=True)
+    told = "".join(f"{json.dumps(source, ensure_ascii=False)}\n" for source in sources)
+    write_whole(folder / f"{Path(name).stem}.provenance.jsonl", told.encode())
+    write_whole(folder / name, "".join(f"{line}\n" for line in lines).encode(), durable=True)
+
+
+def _placed(work: Work, out: Path, picture: Picture) -> Picture:
+    if out.resolve() == work.root:
+        return picture
+    path = str(work.path(picture.image).resolve())
+    if len(path.split()) != 1:
+        raise InputError(f"the path {path!r} has blanks; export into {work.root} itself")
+    return Picture(path, picture.pid, picture.clothes, picture.camera)
+
+
+def _unique_names(work: Work) -> dict[str, str]:
+    """A key for each picture: its file name, with its folders where that is not unique."""
+    images = [picture.image for picture in work.pictures()]
+    times: dict[str, int] = {}
+    for image in images:
+        name = image.rpartition("/")[2]
+        times[name] = times.get(name, 0) + 1
+    return {
+        image: image.rpartition("/")[2]
+        if times[image.rpartition("/")[2]] == 1
+        else image.strip("/").replace("/", "_")
+        for image in images
+    }

@@ -1,0 +1,149 @@
+"""A folder of work in progress: which pictures are annotated, and a journal for each step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from instructions.attributes import AttributeSet
+from instructions.errors import InputError
+from omnireid.annotation.journal import KINDS, By, Journal
+from omnireid.datasets.datalists import read_lines
+from omnireid.files import write_whole
+from omnireid.records import UNKNOWN, Record
+
+FORMAT = "instruct-reid annotation work"
+VERSION = 1
+Step = Literal["attributes", "sentences", "crops", "templates", "decisions"]
+PARTS = ("train", "gallery")  # whose pictures carry an instruction of their own
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One line of the list of pictures: the official list without its instruction."""
+
+    image: str  # relative to the root, or absolute
+    pid: str
+    clothes: str
+    camera: str | None
+
+    def line(self, instruction: str) -> str:
+        """The line of an official list (IRM, appendix D)."""
+        parts = (self.image, instruction, self.pid, self.clothes, self.camera)
+        return " ".join(part for part in parts if part is not None)
+
+
+@dataclass(frozen=True)
+class Work:
+    """An annotation in progress; ``start`` makes one, ``open`` goes on with it."""
+
+    folder: Path
+    root: Path  # what the pictures' paths are relative to
+    dataset: str
+    part: str
+
+    @classmethod
+    def start(cls, folder: Path, root: Path, dataset: str, part: str, pictures: Sequence[Picture]) -> Work:
+        """Make the folder, or go on with one that was made of the same pictures.
+
+        Raises:
+            InputError: The folder holds other work, or there is nothing to annotate.
+        """
+        if part not in PARTS:
+            raise InputError(f"the part is {part!r}; pictures with an instruction of their own are {PARTS}")
+        if not pictures:
+            raise InputError("there are no pictures to annotate")
+        for picture in pictures:
+            if len(picture.image.split()) != 1:
+                raise InputError(f"the path {picture.image!r} has blanks; the official lists know none")
+        work = cls(folder, root.resolve(), dataset, part)
+        listed = "".join(f"{picture.line('-')}\n" for picture in pictures).encode()
+        path = folder / "pictures.txt"
+        if path.is_file() and path.read_bytes() != listed:
+            raise InputError(f"{folder} holds work on other pictures; choose another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "root": str(work.root),
+            "dataset": dataset,
+            "part": part,
+        }
+        write_whole(path, listed)
+        write_whole(folder / "work.json", (json.dumps(content, indent=1) + "\n").encode(), durable=True)
+        return work
+
+    @classmethod
+    def open(cls, folder: Path) -> Work:
+        """Work that was started.
+
+        Raises:
+            InputError: The folder holds none.
+        """
+        path = folder / "work.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] != FORMAT or content["version"] != VERSION:
+                raise ValueError("another format or version")
+            return cls(folder, Path(content["root"]), content["dataset"], content["part"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{folder} holds no annotation work ({error}); begin with python -m tools.annotate start"
+            ) from None
+
+    def pictures(self) -> list[Picture]:
+        """What is annotated, in the order of the list."""
+        return [
+            Picture(line.image, line.pid, line.clothes, line.camera)
+            for line in read_lines(self.folder / "pictures.txt")
+        ]
+
+    def path(self, image: str) -> Path:
+        """Where a picture lies."""
+        return self.root / image
+
+    def journal(self, step: Step) -> Journal:
+        """The findings of a step."""
+        return Journal(self.folder / f"{step}.jsonl")
+
+    def attributes(self) -> dict[str, tuple[AttributeSet, tuple[By, ...]]]:
+        """What is known of each picture: tables over rules over models, a person over all; and by whom."""
+        entries = sorted(self.journal("attributes").entries(), key=lambda entry: KINDS.index(entry.by.kind))
+        known: dict[str, tuple[AttributeSet, tuple[By, ...]]] = {}
+        for entry in entries:
+            words = AttributeSet(entry.value["words"])
+            before, sources = known.get(entry.image, (AttributeSet({}), ()))
+            # A person looked at all of them: what they left out is out.
+            known[entry.image] = (
+                words if entry.by.kind == "person" else before.merge(words),
+                (*sources, entry.by),
+            )
+        return known
+
+
+def pictures_of_list(path: Path) -> list[Picture]:
+    """The pictures of an official list; its instructions are not looked at, repeated pictures come once.
+
+    Raises:
+        InputError: The file is no such list.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no list {path}")
+    first: dict[str, Picture] = {}
+    for line in read_lines(path):
+        first.setdefault(line.image, Picture(line.image, line.pid, line.clothes, line.camera))
+    return list(first.values())
+
+
+def pictures_of_records(records: Iterable[Record], root: Path) -> list[Picture]:
+    """The pictures of a data set that a reader read, their paths relative to the root where they can be."""
+    first: dict[str, Picture] = {}
+    prefix = f"{root}/"
+    for record in records:
+        clothes = "-1" if record.clothes_id == UNKNOWN else str(record.clothes_id)
+        image = record.image.removeprefix(prefix)
+        first.setdefault(image, Picture(image, str(record.pid), clothes, str(record.camid)))
+    return list(first.values())

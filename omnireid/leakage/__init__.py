@@ -1,0 +1,26 @@
+"""Test people never train, under whatever number, name or copy they come back (IRM, 5.2)."""
+
+from omnireid.leakage.fingerprints import Copies, Fingerprints, find_copies, fingerprint
+from omnireid.leakage.hash_cache import FOLDER as FINGERPRINTS
+from omnireid.leakage.hash_cache import fingerprints_of
+from omnireid.leakage.names import BORROWED, Borrowed, stem
+from omnireid.leakage.people import Leak, LeakageReport, People, Reason
+from omnireid.leakage.sieve import SHARED, drop_test_people
+
+__all__ = [
+    "BORROWED",
+    "FINGERPRINTS",
+    "SHARED",
+    "Borrowed",
+    "Copies",
+    "Fingerprints",
+    "Leak",
+    "LeakageReport",
+    "People",
+    "Reason",
+    "drop_test_people",
+    "find_copies",
+    "fingerprint",
+    "fingerprints_of",
+    "stem",
+]

@@ -1,0 +1,126 @@
+"""Copies of a picture found by look: a 64-bit perceptual hash to search by, a small colour copy to be sure.
+
+The hash is the usual pHash: the sign, against their median, of the lowest frequencies of the grey picture's
+discrete cosine transform. Pedestrians all look alike to it, so a pair that it finds near must also agree in
+colour. Thresholds were measured on drawn people (docs/log.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8, UInt64
+from PIL import Image
+
+MAX_BITS = 8  # of 64 that may differ between copies
+MAX_COLOR = 6.0  # root mean square difference of the small copies, in levels of 255
+MIN_CONTRAST = 4.0  # deviation of the small copy; below it a picture is empty and has no copies
+SIDE = 32  # of the grey picture that is transformed
+SMALL = (8, 16)  # width and height of the colour copy
+BLOCK = (16, 4096)  # pairs compared at a time: stays in the processor's cache
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprints:
+    """Of some pictures, in their order."""
+
+    hashes: UInt64[np.ndarray, " N"]
+    colors: UInt8[np.ndarray, "N 16 8 3"]
+    seen: np.ndarray  # (N) bool: False where the picture could not be read
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def telling(self) -> np.ndarray:
+        """(N) bool: pictures that show enough to be recognised."""
+        return self.seen & (self.colors.reshape(len(self), -1).std(axis=1) >= MIN_CONTRAST)
+
+
+class Copies(NamedTuple):
+    """For each of the first pictures its nearest copy among the second, -1 where there is none."""
+
+    rows: Int[np.ndarray, " N"]
+    bits: Int[np.ndarray, " N"]  # that differ between the hashes
+    color: Float[np.ndarray, " N"]  # difference of the colour copies
+
+
+def fingerprint(pixels: UInt8[np.ndarray, "H W 3"]) -> tuple[int, UInt8[np.ndarray, "16 8 3"]]:
+    """Hash and colour copy of one picture; the hash does not see the mean brightness."""
+    from scipy.fft import dctn
+
+    image = Image.fromarray(pixels)
+    grey = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float64)
+    lowest = dctn(grey, norm="ortho").ravel()[_lowest_frequencies()]
+    bits = lowest > np.median(lowest)
+    color = np.asarray(image.resize(SMALL, Image.Resampling.BILINEAR))
+    return int.from_bytes(np.packbits(bits).tobytes(), "big"), color
+
+
+def find_copies(
+    first: Fingerprints,
+    second: Fingerprints,
+    *,
+    max_bits: int = MAX_BITS,
+    max_color: float = MAX_COLOR,
+) -> Copies:
+    """The nearest copy of each first picture among the second: fewest bits, then nearest colours.
+
+    Every pair is looked at, so that nothing hangs on an index: 10^10 pairs take about 8 s of one core.
+
+    Args:
+        first: Pictures to be explained, e.g. those of a training set.
+        second: Pictures that they may be copies of.
+        max_bits: How many of 64 bits may differ.
+        max_color: How far colours may differ, root mean square in levels of 255.
+    """
+    rows = np.full(len(first), -1, dtype=np.int64)
+    bits = np.full(len(first), 65, dtype=np.int64)
+    color = np.full(len(first), np.inf)
+    first_rows, second_rows = np.flatnonzero(first.telling()), np.flatnonzero(second.telling())
+    for one, other, distances in _near(first.hashes[first_rows], second.hashes[second_rows], max_bits):
+        one, other = first_rows[one], second_rows[other]
+        differences = _color_difference(first.colors[one], second.colors[other])
+        fits = np.flatnonzero(differences <= max_color)
+        # The best pair of each row last, so that it is the one that stays.
+        order = fits[np.lexsort((-other[fits], -differences[fits], -distances[fits].astype(np.int64)))]
+        one, other, distances, differences = one[order], other[order], distances[order], differences[order]
+        better = (distances < bits[one]) | ((distances == bits[one]) & (differences < color[one]))
+        one, other = one[better], other[better]
+        rows[one], bits[one], color[one] = other, distances[better], differences[better]
+    return Copies(rows, bits, color)
+
+
+def _near(
+    first: UInt64[np.ndarray, " N"], second: UInt64[np.ndarray, " M"], max_bits: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows of both sides and differing bits, of the pairs within reach; a block at a time."""
+    height, width = BLOCK
+    different = np.empty(BLOCK, dtype=np.uint64)
+    counts = np.empty(BLOCK, dtype=np.uint8)
+    for top in range(0, len(first), height):
+        some = first[top : top + height, None]
+        for left in range(0, len(second), width):
+            others = second[None, left : left + width]
+            place = (slice(len(some)), slice(others.shape[1]))
+            np.bitwise_xor(some, others, out=different[place])
+            np.bitwise_count(different[place], out=counts[place])
+            if counts[place].min() <= max_bits:
+                one, other = np.nonzero(counts[place] <= max_bits)
+                yield one + top, other + left, counts[place][one, other]
+
+
+def _color_difference(
+    first: UInt8[np.ndarray, "N 16 8 3"], second: UInt8[np.ndarray, "N 16 8 3"]
+) -> Float[np.ndarray, " N"]:
+    difference = first.astype(np.float32) - second.astype(np.float32)
+    return np.sqrt(np.square(difference).reshape(len(difference), -1).mean(axis=1)).astype(np.float64)
+
+
+def _lowest_frequencies() -> Int[np.ndarray, " 64"]:
+    """The 64 lowest frequencies of the transform but the mean, as places in its rows joined."""
+    down, across = np.mgrid[:SIDE, :SIDE]
+    order = np.lexsort((across.ravel(), down.ravel(), (down**2 + across**2).ravel()))
+    return order[1:65]

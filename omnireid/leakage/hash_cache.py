@@ -1,0 +1,142 @@
+"""Fingerprints of many pictures, kept beside the data so that a picture is read once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from instructions.errors import InputError
+from omnireid.leakage.fingerprints import SMALL, Fingerprints, fingerprint
+from omnireid.loading.image import read_image
+
+FOLDER = ".fingerprints"  # under the data root
+VERSION = 1  # of what a fingerprint is
+CHUNK = 20_000  # pictures between two savings
+THREADS = 4
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+Stamp = tuple[int, int]  # size and time of change of a file
+Print = tuple[int, np.ndarray, bool]
+
+
+def fingerprints_of(
+    images: Sequence[str],
+    *,
+    cache: Path | None = None,
+    name: str = "pictures",
+    progress: Progress | None = None,
+) -> Fingerprints:
+    """Fingerprints in the order of the pictures; a picture that cannot be read is marked, not refused.
+
+    Args:
+        images: Paths; one may occur several times.
+        cache: Folder that keeps fingerprints between runs; a file that changed is read anew. What cannot be
+            written is not kept.
+        name: Of these pictures, for the cache's file and for ``progress``.
+        progress: Told after some pictures.
+    """
+    path = None if cache is None else cache / f"{name}-v{VERSION}.npz"
+    known = _load(path)
+    wanted = list(dict.fromkeys(images))
+    stamps = {image: _stamp(image) for image in wanted}
+    prints: dict[str, Print] = {
+        image: known[_key(image)][1]
+        for image in wanted
+        if _key(image) in known and known[_key(image)][0] == stamps[image]
+    }
+    missing = [image for image in wanted if image not in prints]
+    num_done = len(prints)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for chunk in _chunks(missing):
+            for image, made in zip(chunk, pool.map(_look, chunk), strict=True):
+                prints[image] = made
+                num_done += 1
+                if progress is not None and num_done % 500 == 0:
+                    progress(f"fingerprints of {name}", num_done, len(wanted))
+            _save(path, known | {_key(image): (stamps[image], made) for image, made in prints.items()})
+    parts = [prints[image] for image in images]
+    width, height = SMALL
+    return Fingerprints(
+        hashes=np.array([part[0] for part in parts], dtype=np.uint64),
+        colors=np.array([part[1] for part in parts], dtype=np.uint8).reshape(-1, height, width, 3),
+        seen=np.array([part[2] for part in parts], dtype=bool),
+    )
+
+
+def _look(image: str) -> Print:
+    try:
+        return (*fingerprint(read_image(image)), True)
+    except InputError:
+        width, height = SMALL
+        return 0, np.zeros((height, width, 3), dtype=np.uint8), False
+
+
+def _chunks(images: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(images)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk
+
+
+def _stamp(image: str) -> Stamp:
+    try:
+        status = os.stat(image)  # noqa: PTH116  a million of them
+    except OSError:
+        return (-1, -1)
+    return (status.st_size, status.st_mtime_ns)
+
+
+def _key(image: str) -> bytes:
+    """A path in few bytes."""
+    return hashlib.blake2b(image.encode(errors="surrogateescape"), digest_size=16).digest()
+
+
+def _load(path: Path | None) -> dict[bytes, tuple[Stamp, Print]]:
+    """What the cache holds; a file of another program or half a file holds nothing."""
+    if path is None or not path.is_file():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            keys, stamps, hashes, colors, seen = (
+                file[name] for name in ("keys", "stamps", "hashes", "colors", "seen")
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}
+    return {
+        key.tobytes(): ((int(stamp[0]), int(stamp[1])), (int(hashed), color, bool(was_seen)))
+        for key, stamp, hashed, color, was_seen in zip(keys, stamps, hashes, colors, seen, strict=True)
+    }
+
+
+def _save(path: Path | None, known: dict[bytes, tuple[Stamp, Print]]) -> None:
+    """Write the cache whole; several runs may do so at once, the last one's file stays."""
+    if path is None or not known:
+        return
+    content = io.BytesIO()
+    np.savez(
+        content,
+        keys=np.frombuffer(b"".join(known), dtype=np.uint8).reshape(len(known), -1),
+        stamps=np.array([stamp for stamp, _ in known.values()], dtype=np.int64),
+        hashes=np.array([made[0] for _, made in known.values()], dtype=np.uint64),
+        colors=np.array([made[1] for _, made in known.values()], dtype=np.uint8),
+        seen=np.array([made[2] for _, made in known.values()], dtype=bool),
+    )
+    part = None
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False) as file:
+            part = Path(file.name)
+            file.write(content.getvalue())
+        part.replace(path)
+    except OSError:  # a data root that nobody may write into: the next run reads the pictures again
+        if part is not None:
+            with contextlib.suppress(OSError):
+                part.unlink()

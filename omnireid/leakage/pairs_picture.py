@@ -1,0 +1,45 @@
+"""Suspected copies side by side, training picture on the left: somebody has to look at them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from omnireid.leakage.people import Leak
+from omnireid.loading.image import read_image
+
+TILE = (96, 192)  # width and height of one picture
+GAP, LABEL = 12, 26
+COLUMNS = 6  # pairs in a row
+
+
+def pairs_picture(leaks: Sequence[Leak], limit: int = 60) -> bytes | None:
+    """A JPEG of the leaks that were found by look, evenly spaced; None where there are none.
+
+    Raises:
+        InputError: A picture cannot be read any more.
+    """
+    pairs = [leak for leak in leaks if leak.test_image]
+    if not pairs:
+        return None
+    if len(pairs) > limit:
+        pairs = [pairs[place] for place in np.linspace(0, len(pairs) - 1, limit).round().astype(int)]
+    width, height = TILE
+    columns = min(COLUMNS, len(pairs))
+    rows = -(-len(pairs) // columns)
+    across, down = 2 * width + GAP, height + LABEL + GAP
+    sheet = Image.new("RGB", (columns * across + GAP, rows * down + GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for place, leak in enumerate(pairs):
+        left, top = GAP + place % columns * across, GAP + place // columns * down
+        for side, image in enumerate((leak.image, leak.test_image)):
+            picture = Image.fromarray(read_image(image)).resize(TILE, Image.Resampling.BILINEAR)
+            sheet.paste(picture, (left + side * width, top))
+        draw.text((left, top + height + 2), f"{leak.dataset} {leak.pid}"[:30], fill="black")
+        draw.text((left, top + height + 13), leak.test_image.rpartition("/")[2][:31], fill="gray")
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

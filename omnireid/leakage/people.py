@@ -1,0 +1,93 @@
+"""What a leak is and what is told about it: people dropped, why, and which pictures gave them away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from omnireid.records import Record
+
+Reason = Literal["same person", "same picture", "same person by name", "same file", "same picture by look"]
+NUM_EXAMPLES = 5
+COLUMNS = ("training set", "reason", "people dropped", "for example", "test picture")
+
+
+@dataclass(frozen=True)
+class People:
+    """Records of one data set: a training source, or the query and gallery of a test."""
+
+    dataset: str
+    records: Sequence[Record]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Why a training person was dropped: the first of their pictures that gave them away."""
+
+    dataset: str
+    pid: int
+    image: str
+    reason: Reason
+    test_image: str = ""  # the picture that it copies, where it was found by look
+
+
+@dataclass(frozen=True)
+class LeakageReport:
+    """How many records were looked at and dropped, who, and what could not be looked at."""
+
+    num_records: int
+    num_dropped: int
+    people: Mapping[tuple[str, Reason], int]  # dropped people by (data set, reason)
+    leaks: tuple[Leak, ...]  # one a dropped person, by data set in the order given, then by pid
+    num_unreadable: int = 0  # pictures that should have been compared by look and could not be read
+
+    @property
+    def examples(self) -> tuple[Leak, ...]:
+        """The first few leaks."""
+        return self.leaks[:NUM_EXAMPLES]
+
+    def sentences(self) -> tuple[str, ...]:
+        """The report in words, one sentence a (data set, reason)."""
+        unseen = (
+            (f"{self.num_unreadable} pictures could not be read and were compared by name only",)
+            if self.num_unreadable
+            else ()
+        )
+        if not self.num_dropped:
+            return (f"none of {self.num_records} training pictures shows a test person", *unseen)
+        counted = (
+            f"{dataset}: {count} people dropped ({reason} as in a test set)"
+            for (dataset, reason), count in self.people.items()
+        )
+        return (
+            f"{self.num_dropped} of {self.num_records} training pictures dropped",
+            *counted,
+            *unseen,
+        )
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Cells under COLUMNS, one row a (data set, reason)."""
+        first: dict[tuple[str, Reason], Leak] = {}
+        for leak in self.leaks:
+            first.setdefault((leak.dataset, leak.reason), leak)
+        return [
+            (*place, str(count), first[place].image, first[place].test_image or "–")
+            for place, count in self.people.items()
+        ]
+
+    def to_json(self) -> str:
+        """The whole report, every dropped person with it."""
+        content = {
+            "format": "instruct-reid leakage report",
+            "num_records": self.num_records,
+            "num_dropped": self.num_dropped,
+            "num_unreadable": self.num_unreadable,
+            "people": [
+                {"dataset": dataset, "reason": reason, "people": count}
+                for (dataset, reason), count in self.people.items()
+            ],
+            "leaks": [asdict(leak) for leak in self.leaks],
+        }
+        return json.dumps(content, ensure_ascii=False, indent=1) + "\n"

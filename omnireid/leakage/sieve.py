@@ -1,0 +1,117 @@
+"""The sieve between data sets and training: whoever is in a test falls through, on by default (IRM, 5.2)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from omnireid.leakage.fingerprints import Fingerprints, find_copies
+from omnireid.leakage.hash_cache import Progress, fingerprints_of
+from omnireid.leakage.names import TestPeople
+from omnireid.leakage.people import Leak, LeakageReport, People
+
+# Data sets that hold the same pictures, partly under names that tell nothing: compared by look, both ways.
+SHARED: frozenset[frozenset[str]] = frozenset(
+    frozenset(pair)
+    for pair in (
+        ("cuhk_pedes", "market1501"),
+        ("cuhk_pedes", "cuhk03"),
+        ("rstpreid", "msmt17"),
+        ("icfg_pedes", "msmt17"),
+        ("rstpreid", "icfg_pedes"),
+    )
+)
+
+
+def drop_test_people(
+    train: Sequence[People],
+    tests: Sequence[People],
+    *,
+    by_look: bool | frozenset[frozenset[str]] = True,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[tuple[People, ...], LeakageReport]:
+    """The training sources without anybody who is in a test, in the order given, and what was dropped.
+
+    A person is dropped if they have the number of a test person of the same data set, or if any of their
+    pictures is a test picture: by its file name where one data set is known to have taken over another's,
+    because it is the same file on disk (links followed), or because it looks the same. The whole person goes.
+
+    Args:
+        train: Sources of a mixture.
+        tests: Whoever is in a test.
+        by_look: Compare pictures of the data sets that are known to share some (SHARED), of no data sets, or
+            of the pairs given.
+        cache: Folder that keeps what was seen of each picture; without it they are read again each time.
+        progress: Told while pictures are read.
+    """
+    index = TestPeople(tests)
+    pairs = by_look if isinstance(by_look, frozenset) else SHARED if by_look else frozenset()
+    looks = _Looks(tests, pairs, cache, progress)
+    kept: list[People] = []
+    leaks: list[Leak] = []
+    num_records = num_dropped = 0
+    for source in train:
+        leaked = {leak.pid: leak for leak in reversed(list(index.leaks(source)))}
+        # Looking costs more than reading names, so it is told only who is still in.
+        leaked |= {leak.pid: leak for leak in reversed(list(looks.leaks(source, leaked)))}
+        staying = (
+            [record for record in source.records if record.pid not in leaked] if leaked else source.records
+        )
+        leaks += sorted(leaked.values(), key=lambda leak: leak.pid)
+        num_records += len(source.records)
+        num_dropped += len(source.records) - len(staying)
+        kept.append(People(source.dataset, staying))
+    people = Counter((leak.dataset, leak.reason) for leak in leaks)
+    report = LeakageReport(
+        num_records, num_dropped, dict(sorted(people.items())), tuple(leaks), looks.num_unreadable
+    )
+    return tuple(kept), report
+
+
+class _Looks:
+    """Test pictures by data set, fingerprinted when a training source first needs them."""
+
+    def __init__(
+        self,
+        tests: Sequence[People],
+        pairs: frozenset[frozenset[str]],
+        cache: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        self.pairs, self.cache, self.progress = pairs, cache, progress
+        self.images: dict[str, dict[str, None]] = {}
+        for test in tests:
+            names = self.images.setdefault(test.dataset, {})
+            names |= dict.fromkeys(record.image for record in test.records)
+        self.num_unreadable = 0
+        self._known: dict[str, Fingerprints] = {}
+
+    def leaks(self, source: People, known: dict[int, Leak]) -> Iterator[Leak]:
+        """Every picture of the source, of somebody not yet known, that copies a test picture; in order."""
+        tested = [
+            dataset
+            for dataset in sorted(self.images)
+            if frozenset((source.dataset, dataset)) in self.pairs and self.images[dataset]
+        ]
+        records = [record for record in source.records if record.pid not in known] if tested else []
+        if not records:
+            return
+        looked = self._look([record.image for record in records], f"{source.dataset}-train")
+        found: dict[int, str] = {}
+        for dataset in tested:
+            if dataset not in self._known:
+                self._known[dataset] = self._look(list(self.images[dataset]), f"{dataset}-test")
+            images = list(self.images[dataset])
+            for row, other in enumerate(find_copies(looked, self._known[dataset]).rows.tolist()):
+                if other >= 0:
+                    found.setdefault(row, images[other])
+        for row in sorted(found):
+            record = records[row]
+            yield Leak(source.dataset, record.pid, record.image, "same picture by look", found[row])
+
+    def _look(self, images: list[str], name: str) -> Fingerprints:
+        looked = fingerprints_of(images, cache=self.cache, name=name, progress=self.progress)
+        self.num_unreadable += int((~looked.seen).sum())
+        return looked

@@ -1,0 +1,63 @@
+"""Annotation work on the synthetic COCAS+ Real1, whose attributes and clothes are known."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from instructions.attributes import ATTRIBUTES
+from omnireid.annotation.work import Work, pictures_of_list
+from omnireid.synthetic.layouts.cocas import plan_real1
+from omnireid.synthetic.presets import PRESETS
+from omnireid.synthetic.world import World
+
+NOW = "2026-01-02T03:04:05+0000"
+
+
+@pytest.fixture(scope="session")
+def truth():
+    """What the drawer knows of every Real1 picture, by its path in the lists."""
+    world = World(PRESETS["tiny"], 0)
+    cast = world.casts["cocas_real1"]
+    return {
+        file.path.removeprefix("real1/"): cast.attributes(picture.take)
+        for picture in plan_real1(world).pictures
+        for file in picture.files
+        if "/images/" in file.path
+    }
+
+
+@pytest.fixture
+def root(tiny_root, tmp_path):
+    """Real1 without its annotations: the pictures, and a list that says who is in them."""
+    root = tmp_path / "real1"
+    shutil.copytree(tiny_root / "real1" / "COCAS", root / "COCAS")
+    lines = (tiny_root / "real1/datalist/train_attr.txt").read_text().splitlines()
+    columns = [line.split() for line in lines]
+    listed = "".join(f"{image} - {pid} {clothes} {camera}\n" for image, _, pid, clothes, camera in columns)
+    (root / "people.txt").write_text(listed)
+    return root
+
+
+@pytest.fixture
+def work(root, tmp_path):
+    return Work.start(tmp_path / "work", root, "cocas_real1", "train", pictures_of_list(root / "people.txt"))
+
+
+@pytest.fixture
+def table(truth, work, tmp_path):
+    """The truth as a table, as an annotator would hand it in."""
+    path = tmp_path / "attributes.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["image", *ATTRIBUTES])
+        writer.writeheader()
+        for picture in work.pictures():
+            writer.writerow({"image": picture.image, **truth[picture.image].to_dict()})
+    return path
+
+
+def template_of(image: str) -> str:
+    """The template that the drawer made of the outfit in a picture."""
+    person, outfit, *_ = Path(image).name.split("_")
+    return f"{person}_{outfit}.jpg"

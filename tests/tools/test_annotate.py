@@ -1,0 +1,106 @@
+"""The annotation program: step by step on drawn people, and what it refuses."""
+
+import json
+import sys
+
+import pytest
+from PIL import Image
+
+from omnireid.annotation.decisions import FORMAT
+from omnireid.datasets import load_split
+from tools._program import run
+from tools.annotate import STEPS, main, parser
+
+
+def program(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["tools.annotate", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        run(main)
+    return ended.value.code
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two pictures of one person with a list, a table, and one picture of a shop."""
+    root = tmp_path / "real1"
+    for name, color in (("images/a.png", "red"), ("images/b.png", "blue"), ("../shop/1.png", "red")):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 40), color).save(root / name)
+    (root / "people.txt").write_text("images/a.png - 7 1 0\nimages/b.png - 7 2 1\n")
+    (root / "attributes.csv").write_text("image,coat_color\nimages/a.png,red coat\nimages/b.png,blue coat\n")
+    return root
+
+
+def test_the_steps_lead_from_pictures_to_lists(monkeypatch, capsys, root, tmp_path):
+    work = tmp_path / "work"
+    decisions = {
+        "format": FORMAT,
+        "reviewer": "Ada",
+        "decisions": [{"image": "images/a.png", "crop": True, "template": "1.png"}],
+    }
+    (tmp_path / "d.json").write_text(json.dumps(decisions))
+    steps = (
+        ("start", work, "--list", root / "people.txt", "--root", root, "--dataset", "cocas_real1"),
+        ("attributes", work, "--csv", root / "attributes.csv"),
+        ("sentences", work),
+        ("crops", work),
+        ("templates", work, "--shop", tmp_path / "shop"),
+        ("review", work),
+        ("decide", work, tmp_path / "d.json"),
+        ("export", work),
+    )
+    assert [step[0] for step in steps] == list(STEPS)
+    for step in steps:
+        assert program(monkeypatch, *step) == 0, capsys.readouterr().err
+    told = capsys.readouterr().out
+    assert "1 of 2 pictures are decided on" in told and "1 pictures were left out" in told
+    (record,) = load_split(root, "cocas_real1", "ctcc").train
+    assert record.clothes == str(root / "templates/1.png")
+    (record,) = load_split(root, "cocas_real1", "li").train
+    assert "red" in record.captions[0]
+
+
+def test_the_pictures_of_a_data_set_are_taken_from_its_own_layout(monkeypatch, capsys, tmp_path):
+    for name in ("train/001_1_c1_000001.png", "train/001_2_c11_000002.png", "test/002_1_c1_000001.png"):
+        path = tmp_path / "data/LTCC_ReID" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 40), "red").save(path)
+    assert (
+        program(monkeypatch, "start", tmp_path / "w", "--data", tmp_path / "data", "--dataset", "ltcc") == 0
+    )
+    assert "2 pictures of ltcc (train)" in capsys.readouterr().out
+    lines = (tmp_path / "w/pictures.txt").read_text().splitlines()
+    assert lines[1] == "LTCC_ReID/train/001_2_c11_000002.png - 1 1 10"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("start", "W", "--dataset", "ltc"), "did you mean 'ltcc'"),
+        (("start", "W", "--dataset", "ltcc"), "give either --list FILE with --root DIR, or --data DIR"),
+        (("sentences", "W"), "begin with python -m tools.annotate start"),
+        (("review", "W", "--per-page", "0"), "--per-page is 0"),
+        (("export", "W", "--instruct", "crop"), "did you mean 'crops'"),
+        (("templates", "W", "--shop", "nowhere", "--count", "0"), "--count is 0"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(monkeypatch, capsys, tmp_path, arguments, complaint):
+    given = [tmp_path / "w" if word == "W" else word for word in arguments]
+    assert program(monkeypatch, *given) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_models_that_are_not_there_are_refused(monkeypatch, capsys, root, tmp_path):
+    work = tmp_path / "work"
+    program(monkeypatch, "start", work, "--list", root / "people.txt", "--root", root, "--dataset", "ltcc")
+    capsys.readouterr()
+    for step, option in (("attributes", "--model"), ("crops", "--model"), ("sentences", "--llm")):
+        assert program(monkeypatch, step, work, option, tmp_path / "no.xml") == 2
+        assert "no.xml" in capsys.readouterr().err
+
+
+def test_help_shows_every_step():
+    told = parser().format_help()
+    assert all(f"tools.annotate {step}" in told for step in STEPS)

@@ -1,0 +1,271 @@
+"""Annotate pictures as OmniReID was: `python -m tools.annotate STEP WORK`, attributes to lists."""
+
+import argparse
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tools._program import run
+
+if TYPE_CHECKING:
+    from instructions.sentences import SentenceWriter
+    from omnireid.annotation import AttributeProposer, HumanParser, Work
+
+EXAMPLE = """the steps, in their order; each goes on where it was interrupted:
+  python -m tools.annotate start WORK --list train.txt --root data/real1 --dataset cocas_real1
+  python -m tools.annotate attributes WORK --csv attributes.csv
+  python -m tools.annotate attributes WORK --model person-attributes-recognition-crossroad-0230.xml
+  python -m tools.annotate sentences WORK            by templates; --llm FOLDER asks a language model
+  python -m tools.annotate crops WORK --model u2net_cloth.onnx    without a model: where shirts mostly are
+  python -m tools.annotate templates WORK --shop shop_pictures/
+  python -m tools.annotate review WORK               WORK/review/page-0001.html, for any browser
+  python -m tools.annotate decide WORK decisions.json
+  python -m tools.annotate export WORK               lists and captions that omnireid.datasets reads
+
+docs/annotation.md says where models are had and what each file holds."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m tools.annotate",
+        description="Attributes, sentences, clothes crops and templates for pictures of people.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    steps = made.add_subparsers(dest="step", metavar="STEP", required=True)
+
+    def step(name: str, text: str) -> Callable[..., argparse.Action]:
+        sub = steps.add_parser(name, help=text, description=text)
+        sub.add_argument("work", type=Path, metavar="WORK", help="folder of the work in progress")
+        return sub.add_argument
+
+    add = step("start", "name the pictures: of a list, or of a data set that can be read")
+    add("--dataset", required=True, metavar="NAME", help="whose lists to write, e.g. cocas_real1 or ltcc")
+    add("--part", default="train", metavar="PART", help="train or gallery (train)")
+    add("--list", type=Path, metavar="FILE", help="lines of image, anything, person, clothes and camera")
+    add("--root", type=Path, metavar="DIR", help="what the list's paths are relative to, e.g. data/real1")
+    add("--data", type=Path, metavar="DIR", help="instead of a list: the folder that holds the data sets")
+    add = step("attributes", "take attributes from a table, or ask a model")
+    add("--csv", type=Path, metavar="FILE", help="columns: image, and any of the 20 attributes")
+    add("--model", type=Path, metavar="FILE", help="Intel's crossroad-0230 for OpenVINO (.xml)")
+    add("--zero-shot", metavar="NAME", help="folder or hub id of CLIP, SigLIP or the like")
+    add = step("sentences", "describe each picture from its attributes")
+    add("--llm", type=Path, metavar="DIR", help="folder of a causal language model; else templates write")
+    add("--seed", type=int, default=0, metavar="N", help="of the wording (0)")
+    add = step("crops", "cut out upper clothes")
+    add(
+        "--model", type=Path, metavar="FILE", help="u2net_cloth_seg (.onnx); else a fixed band of the picture"
+    )
+    add = step("templates", "propose shop pictures for each crop")
+    add("--shop", type=Path, required=True, metavar="DIR", help="folder of pictures of clothes")
+    add("--count", type=int, default=40, metavar="N", help="how many a crop (40)")
+    add = step("review", "write the sheet on which a person decides")
+    add("--all", action="store_true", help="also what is decided already")
+    add("--per-page", type=int, default=50, metavar="N", help="pictures on a page (50)")
+    add = step("decide", "apply what a sheet exported")
+    add("files", type=Path, nargs="+", metavar="FILE", help="decisions, in the order in which they were made")
+    add = step("export", "write the official lists, captions and clothes pictures")
+    add("--out", type=Path, metavar="DIR", help="root of the lists (the pictures' root)")
+    add("--instruct", default="both", metavar="WHAT", help="ctcc: crops, templates or both by turns (both)")
+    add("--unreviewed", action="store_true", help="also what no person has decided on")
+    return made
+
+
+def main() -> None:
+    """Run one step."""
+    asked = parser().parse_args()
+    console = Console()
+    now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    for line in STEPS[asked.step](asked, now, console):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _start(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
+    from instructions.errors import InputError
+    from omnireid.annotation.work import Work, pictures_of_list, pictures_of_records
+    from omnireid.datasets import load_split
+    from omnireid.datasets.catalog import dataset_named
+
+    entry = dataset_named(asked.dataset)
+    if (asked.list is None) == (asked.data is None):
+        raise InputError("give either --list FILE with --root DIR, or --data DIR")
+    if asked.list is not None:
+        if asked.root is None or not asked.root.is_dir():
+            raise InputError(
+                f"--root is {asked.root}; give the folder that the paths of {asked.list} start from"
+            )
+        root, pictures = asked.root, pictures_of_list(asked.list)
+    else:
+        if not entry.raw_tasks:
+            raise InputError(
+                f"the raw layout of {asked.dataset} is not read; give --list FILE and --root DIR"
+            )
+        split = load_split(asked.data, asked.dataset, entry.raw_tasks[0], source="raw")
+        root = asked.data
+        pictures = pictures_of_records(split.train if asked.part == "train" else split.gallery, root)
+    work = Work.start(asked.work, root, asked.dataset, asked.part, pictures)
+    yield f"{len(pictures)} pictures of {work.dataset} ({work.part}) are to be annotated in {asked.work}"
+
+
+def _attributes(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
+    from instructions.errors import InputError
+    from omnireid.annotation.attributes import import_table, propose
+
+    work = _open(asked)
+    given = [name for name in ("csv", "model", "zero_shot") if getattr(asked, name) is not None]
+    if len(given) != 1:
+        raise InputError("give one of --csv FILE, --model FILE and --zero-shot NAME")
+    if asked.csv is not None:
+        yield f"{import_table(work, asked.csv, now=now)} pictures have attributes from {asked.csv}"
+        return
+    with _bar(console, "attributes") as show:
+        num_new, num_unreadable = propose(work, _proposer(asked), now=now, progress=show)
+    yield f"the model looked at {num_new} more pictures"
+    if num_unreadable:
+        yield f"{num_unreadable} pictures could not be read; python -m tools.check_data names them"
+
+
+def _proposer(asked: argparse.Namespace) -> "AttributeProposer":
+    if asked.model is not None:
+        from omnireid.annotation.openvino_models import CrossroadAttributes
+
+        return CrossroadAttributes(asked.model)
+    from omnireid.annotation.zero_shot import TransformersEncoder, ZeroShotProposer
+
+    encoder = TransformersEncoder(asked.zero_shot)
+    return ZeroShotProposer(encoder, Path(asked.zero_shot).name, encoder.version())
+
+
+def _sentences(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
+    from omnireid.annotation.sentences import write_sentences
+
+    work = _open(asked)
+    writer, name, version = _writer(asked)
+    with _bar(console, "sentences") as show:
+        num_new, num_lacking = write_sentences(
+            work, writer, name=name, version=version, seed=asked.seed, now=now, progress=show
+        )
+    yield f"{num_new} more pictures are described by {name}"
+    if num_lacking:
+        yield f"{num_lacking} of the texts lack an attribute; the review sheet marks them"
+
+
+def _writer(asked: argparse.Namespace) -> "tuple[SentenceWriter, str, str]":
+    from instructions.errors import InputError
+    from instructions.sentences import LLMWriter, TemplateWriter
+
+    if asked.llm is None:
+        return TemplateWriter(), "template writer", "1"
+    weights = sorted(asked.llm.glob("*.safetensors")) if asked.llm.is_dir() else []
+    if not weights:
+        raise InputError(f"{asked.llm} is no folder of a language model (no .safetensors in it)")
+    digest = hashlib.sha256()
+    for path in weights:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return LLMWriter.from_pretrained(asked.llm), asked.llm.name, digest.hexdigest()[:16]
+
+
+def _crops(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
+    from omnireid.annotation.crops import BandParser, crop_clothes
+    from omnireid.annotation.openvino_models import ClothParser
+
+    work = _open(asked)
+    human_parser: HumanParser = BandParser() if asked.model is None else ClothParser(asked.model)
+    with _bar(console, "crops") as show:
+        num_new, num_empty = crop_clothes(work, human_parser, now=now, progress=show)
+    yield f"{num_new} more pictures were parsed by {human_parser.name}; {num_empty} show no upper clothes"
+
+
+def _templates(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
+    from instructions.errors import InputError
+    from omnireid.annotation.templates import ColorDescriber, propose_templates
+
+    if asked.count < 1:
+        raise InputError(f"--count is {asked.count}; give a number above zero")
+    work = _open(asked)
+    with _bar(console, "templates") as show:
+        num_new = propose_templates(
+            work, asked.shop, ColorDescriber(), now=now, count=asked.count, progress=show
+        )
+    yield f"{num_new} more crops have their nearest pictures of {asked.shop}"
+
+
+def _review(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
+    from instructions.errors import InputError
+    from omnireid.annotation.review import write_review
+
+    if asked.per_page < 1:
+        raise InputError(f"--per-page is {asked.per_page}; give a number above zero")
+    work = _open(asked)
+    with _bar(console, "review") as show:
+        pages = write_review(work, everything=asked.all, per_page=asked.per_page, progress=show)
+    yield f"{len(pages)} pages to review, the first is {pages[0]}"
+
+
+def _decide(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
+    from omnireid.annotation.decisions import apply_decisions
+
+    work = _open(asked)
+    for path in asked.files:
+        num_new, num_lacking = apply_decisions(work, path, now=now)
+        told = f"{num_new} more decisions of {path}"
+        yield told + (f"; {num_lacking} of their texts do not name every attribute" if num_lacking else "")
+    num_decided = len(work.journal("decisions").latest())
+    yield f"{num_decided} of {len(work.pictures())} pictures are decided on"
+
+
+def _export(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
+    from instructions.errors import InputError, near_miss
+    from omnireid.annotation.export import export
+
+    known = ("crops", "templates", "both")
+    if asked.instruct not in known:
+        hint = near_miss(asked.instruct, known)
+        raise InputError(f"--instruct is {asked.instruct!r}{hint}; known are {', '.join(known)}")
+    work = _open(asked)
+    out = asked.out or work.root
+    found = export(work, out, instruct=asked.instruct, reviewed_only=not asked.unreviewed)
+    for name, count in found.lists.items():
+        yield f"{out / name}: {count} lines, each with its provenance beside it"
+    if found.num_unreviewed:
+        yield f"{found.num_unreviewed} pictures were left out because nobody decided on them"
+    if found.num_without:
+        yield f"{found.num_without} pictures were left out because they were rejected or have no instruction"
+
+
+STEPS = {
+    "start": _start,
+    "attributes": _attributes,
+    "sentences": _sentences,
+    "crops": _crops,
+    "templates": _templates,
+    "review": _review,
+    "decide": _decide,
+    "export": _export,
+}
+
+
+def _open(asked: argparse.Namespace) -> "Work":
+    from omnireid.annotation.work import Work
+
+    return Work.open(asked.work)
+
+
+@contextmanager
+def _bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        line = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(line, completed=done, total=total)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,115 @@
+"""Who of a training set is in a test? `python -m tools.check_leakage --data DIR --train A --test B`."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tools._program import run, table, write_text
+
+if TYPE_CHECKING:
+    from omnireid.leakage import LeakageReport, People
+
+EXAMPLE = """examples:
+  python -m tools.check_leakage --data data/omnireid --train cuhk_pedes,rstpreid --test market1501,msmt17
+  python -m tools.check_leakage --data data/omnireid --train rstpreid --test msmt17 --picture pairs.jpg
+  python -m tools.check_leakage --data data/mine --train market1501 --test ltcc --look-at-all
+
+Training does the same by itself; this program only tells. People are found by number, by file, by file name
+and by look; what was seen of each picture is kept in DIR/.fingerprints."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m tools.check_leakage",
+        description="Find test people, and copies of test pictures, in training sets.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("--data", type=Path, required=True, metavar="DIR", help="the folder that holds the data sets")
+    add("--train", required=True, metavar="NAME,...", help="whose training part; NAME:variant for a variant")
+    add("--test", required=True, metavar="NAME,...", help="whose query and gallery")
+    add(
+        "--look-at-all",
+        action="store_true",
+        help="compare the pictures of all these sets, not only known pairs",
+    )
+    add("--json", type=Path, metavar="FILE", help="write every dropped person")
+    add("--picture", type=Path, metavar="FILE", help="write suspected copies side by side, a JPEG")
+    return made
+
+
+def main() -> None:
+    """Parse, read the sets, look, print the table, write the files."""
+    asked = parser().parse_args()
+    from omnireid.leakage import FINGERPRINTS, drop_test_people
+    from omnireid.leakage.people import COLUMNS
+
+    console = Console()
+    train = [_people(asked.data, name, "train") for name in asked.train.split(",")]
+    tests = [_people(asked.data, name, "test") for name in asked.test.split(",")]
+    by_look: bool | frozenset[frozenset[str]] = True
+    if asked.look_at_all:
+        by_look = frozenset(frozenset((one.dataset, other.dataset)) for one in train for other in tests)
+    columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        line = bar.add_task("", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(line, description=what, completed=done, total=total)
+
+        _, report = drop_test_people(
+            train, tests, by_look=by_look, cache=asked.data / FINGERPRINTS, progress=show
+        )
+    if report.people:
+        wide = console if console.is_terminal else Console(width=200)
+        wide.print(table("test people in training sets", COLUMNS, report.rows(), num_text_columns=2))
+    for sentence in report.sentences():
+        console.print(sentence, highlight=False, soft_wrap=True)
+    _write(asked, report, console)
+
+
+def _people(data: Path, name: str, part: str) -> "People":
+    """One part of a data set, by whatever task can read it."""
+    from instructions.errors import InputError
+    from omnireid.datasets import load_split
+    from omnireid.datasets.catalog import dataset_named
+    from omnireid.leakage import People
+
+    name, _, variant = name.strip().partition(":")
+    refused: InputError | None = None
+    for task in dataset_named(name).card.tasks:
+        try:
+            split = load_split(data, name, task, variant=variant or None)
+        except InputError as error:
+            refused = refused or error
+            continue
+        records = split.train if part == "train" else (*split.query, *split.gallery)
+        if records:
+            return People(name, records)
+    raise refused or InputError(f"{name} under {data} has no {part} pictures")
+
+
+def _write(asked: argparse.Namespace, report: "LeakageReport", console: Console) -> None:
+    from omnireid.files import write_whole
+    from omnireid.leakage.pairs_picture import pairs_picture
+
+    if asked.json is not None:
+        write_text(asked.json, report.to_json())
+        console.print(f"the report is {asked.json}", highlight=False, soft_wrap=True)
+    if asked.picture is not None:
+        picture = pairs_picture(report.leaks)
+        if picture is None:
+            console.print("no copies were found by look, so there is no picture", highlight=False)
+            return
+        asked.picture.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(asked.picture, picture)
+        console.print(f"the suspected copies are in {asked.picture}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    run(main)
