@@ -17,7 +17,7 @@ class Instruction:
     sentence: str | None = None
     clothes: str | None = None
     source: Source = "user"
-    outfit: int | None = None  # number of the outfit that a clothes picture shows, where it is known
+    outfit: int | None = None  # number of the outfit that it shows or tells of, where that is known
 
     def __post_init__(self) -> None:
         if (self.sentence is None) == (self.clothes is None):

@@ -19,12 +19,18 @@ from irm.models import (
     SentenceTokenizer,
     load_backbone,
     load_bert,
+    load_match_head,
     packaged_minilm,
     read_backbone_spec,
+    read_text_shape,
 )
+from irm.models.hub_source import CONVERTED, is_hub_source, local_folder
+from irm.models.manifest import read_manifest
+from irm.models.match_weights import has_match_head, has_word_head
 from irm.schema import IRMRun, RowSheet, SourceSheet
 from omnireid.datasets import load_split
-from omnireid.leakage import People, drop_test_people
+from omnireid.leakage import FINGERPRINTS, People, drop_test_people
+from omnireid.loading.aside import keep_aside
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.feed import Source
 from omnireid.loading.mixture import Mixture
@@ -84,6 +90,10 @@ def build_irm(run: IRMRun) -> tuple[IRM, tuple[str, ...]]:
         else:
             model.load_backbone(load_backbone(sheet.backbone, sheet.image_size, pretrained=sheet.pretrained))
         notes += _load_instruction_encoder(model, sheet.instruction)
+        if run.losses.lessons is not None and model.match_head is not None:
+            weights = sheet.instruction.text_weights
+            if weights is None or not has_word_head(local_folder(weights, CONVERTED)):
+                notes.append("the head that predicts words starts with random weights")
     return model, tuple(notes)
 
 
@@ -97,14 +107,26 @@ def _arguments(sheet: ModelSheet) -> dict[str, Any]:
             "drop_path": sheet.drop_path,
         },
         "instruction": {
-            "text": {"name": instruction.text},
+            "text": _shape_of_text(instruction),
             "image": {**_shape_of_backbone(instruction.image), "image_size": list(instruction.image_size)},
             "freeze_text": instruction.freeze_text,
             "freeze_images": instruction.freeze_images,
         },
-        "fusion": {"layers": sheet.fusion.layers, "streams": sheet.fusion.streams},
+        "fusion": sheet.fusion.model_dump(),
+        "reading": {"pad_to_max": instruction.pad_to_max},
         "retrieval": {"feature": sheet.feature, "normalise": sheet.normalise},
     }
+
+
+def _shape_of_text(sheet: InstructionSheet) -> dict[str, Any]:
+    """Name and shape of the sentence encoder; the shape is its entry's, or that of converted weights."""
+    folder = local_folder(sheet.text_weights, CONVERTED) if sheet.text_weights else None
+    if folder is None or not has_match_head(folder):
+        return {"name": sheet.text}
+    kind = read_manifest(folder).get("text")
+    if kind != sheet.text:
+        raise ValueError(f"{folder} is of {kind}; say model.instruction.text={kind}")
+    return {"name": sheet.text, **read_text_shape(folder)}
 
 
 def _shape_of_backbone(source: str) -> dict[str, Any]:
@@ -112,7 +134,7 @@ def _shape_of_backbone(source: str) -> dict[str, Any]:
     is_word = len(Path(source).parts) == 1
     if source in BACKBONES or (is_word and not Path(source).is_dir()):
         return {"name": source}  # a misspelt name is the model's to refuse
-    spec = read_backbone_spec(Path(source))
+    spec = read_backbone_spec(local_folder(source, CONVERTED) if is_hub_source(source) else Path(source))
     return {"name": spec["backbone"], **spec["overrides"]}
 
 
@@ -123,7 +145,7 @@ def _is_random(source: str, pretrained: bool = False) -> bool:
 def _load_instruction_encoder(model: IRM, sheet: InstructionSheet) -> list[str]:
     """Weights and tokenizer of the instruction encoder; sentences about what stays random."""
     notes, encoder = [], model.instruction_encoder
-    folder = Path(sheet.text_weights) if sheet.text_weights else None
+    folder = local_folder(sheet.text_weights, CONVERTED) if sheet.text_weights else None
     if folder is None and sheet.text == "minilm":
         folder = packaged_minilm()
         if folder is None:
@@ -134,6 +156,10 @@ def _load_instruction_encoder(model: IRM, sheet: InstructionSheet) -> list[str]:
     if folder is not None:
         load_bert(encoder.text, folder)
         model.load_tokenizer(folder)
+        if model.match_head is not None and has_match_head(folder):
+            load_match_head(model, folder)
+        elif model.match_head is not None:
+            notes.append(f"the match head starts with random weights; {folder} has none")
     else:
         notes.append(f"the sentence encoder {sheet.text} starts with random weights")
         words = packaged_minilm() if sheet.text == "albef_base" else None  # the same vocabulary, BERT's
@@ -161,13 +187,13 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
         notes += [f"{domain_of(row)}: {note}" for note in split.notes]
         people.append(People(row.dataset, split.train))
     tests, missing = _tests(run)
-    kept, report = drop_test_people(people, tests)
+    kept, report = drop_test_people(people, tests, cache=Path(run.data) / FINGERPRINTS)
     notes += [*missing, *report.sentences()]
     sources = [
         Source(
             task=TASKS[row.task],
             dataset=row.dataset,
-            records=tuple(source.records),
+            records=source.records,
             weight=row.weight,
             num_identities=row.num_identities or run.batch.num_identities,
             num_instances=row.num_instances or run.batch.num_instances,
@@ -177,13 +203,15 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
         )
         for row, source in zip(run.mixture, kept, strict=True)
     ]
+    training, aside = keep_aside(sources, run.validation.share, run.seed)
     mixture = Mixture(
-        sources,
+        training,
         preprocessing,
         Augmentation(**run.augmentation.model_dump()),
         run.seed,
         sources_per_step=run.sources_per_step,
         cache=ImageCache(run.loader.cache_mib * MIB),
+        aside=aside,
     )
     return mixture, tuple(notes)
 

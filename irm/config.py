@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from instructions.errors import InputError, near_miss
+from irm.model_schema import Sheet
 from irm.schema import IRMRun
+
+S = TypeVar("S", bound=Sheet)
 
 # What `preset:` stands for: where paper and released code differ. A sheet that names a preset takes these
 # values over its base's; what stands beside it in the same sheet wins.
@@ -25,13 +28,15 @@ PRESETS: dict[str, dict[str, Any]] = {
             "share_kv": False,
             "feature": "edited",
             "normalise": True,
-            "fusion": {"streams": 1},
-            "instruction": {"freeze_text": True, "freeze_images": True},
+            "fusion": {"streams": 1, "blocks": "own", "mask_padding": True},
+            "instruction": {"freeze_text": True, "freeze_images": True, "pad_to_max": False},
         },
         "losses": {
             "adaptive_triplet": {"mining": "all"},
             "triplet_after_neck": False,
-            "weights": {"adaptive_triplet": 1.0, "adaptive_triplet_fused": 1.0, "contrastive": 1.0},
+            "lessons": None,
+            "weights": {"adaptive_triplet": 1.0, "adaptive_triplet_fused": 1.0, "contrastive": 1.0}
+            | {"hidden_words": 0.0, "replaced_words": 0.0},
         },
     },
     "released": {
@@ -42,13 +47,15 @@ PRESETS: dict[str, dict[str, Any]] = {
             "share_kv": True,
             "feature": "fused",
             "normalise": False,
-            "fusion": {"streams": 2},
-            "instruction": {"freeze_text": False, "freeze_images": False},
+            "fusion": {"streams": 2, "blocks": "backbone", "mask_padding": False},
+            "instruction": {"freeze_text": False, "freeze_images": False, "pad_to_max": True},
         },
         "losses": {
             "adaptive_triplet": {"mining": "released"},
             "triplet_after_neck": True,
-            "weights": {"adaptive_triplet": 3.0, "adaptive_triplet_fused": 3.0, "contrastive": 0.5},
+            "lessons": {},
+            "weights": {"adaptive_triplet": 3.0, "adaptive_triplet_fused": 3.0, "contrastive": 0.5}
+            | {"hidden_words": 1.0, "replaced_words": 0.5},
         },
     },
 }
@@ -80,36 +87,47 @@ def read_run(path: Path, overrides: Sequence[str] = ()) -> IRMRun:
     Raises:
         InputError: naming the file, the dotted path of the setting, and the way out.
     """
+    return read_sheet(path, overrides, IRMRun, PRESETS)
+
+
+def read_sheet(
+    path: Path, overrides: Sequence[str], schema: type[S], presets: Mapping[str, dict[str, Any]]
+) -> S:
+    """Read, merge and check a run sheet of any kind; see ``read_run``."""
     raw: dict[str, Any] = {}
     for sheet in _with_bases(path):
-        raw = _merge(raw, PRESETS.get(str(sheet.get("preset")), {}))
+        raw = _merge(raw, presets.get(str(sheet.get("preset")), {}))
         raw = _merge(raw, sheet)
     parsed = [_parse_override(text) for text in overrides]
     for keys, value in sorted(
         parsed, key=lambda item: item[0] != ["preset"]
     ):  # a preset first, as in a sheet
         if keys == ["preset"]:
-            raw = _merge(raw, PRESETS.get(str(value), {}))
+            raw = _merge(raw, presets.get(str(value), {}))
         _set(raw, keys, value)
-    return parse_run(raw, str(path))
+    return _parsed(raw, str(path), schema)
 
 
 def parse_run(raw: dict[str, Any], name: str) -> IRMRun:
     """Check a whole sheet given as plain data; `name` begins the error."""
+    return _parsed(raw, name, IRMRun)
+
+
+def _parsed(raw: dict[str, Any], name: str, schema: type[S]) -> S:
     try:
         # Through JSON, because strict checking there takes a list for a tuple and nothing else loosely.
-        return IRMRun.model_validate_json(json.dumps(raw, default=str))
+        return schema.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
-        raise InputError(f"{name}: {_sentence(error)}") from None
+        raise InputError(f"{name}: {_sentence(error, schema)}") from None
 
 
-def dump(run: IRMRun) -> str:
+def dump(run: Sheet) -> str:
     """The resolved sheet as YAML; reading it gives the same run again."""
     plain = run.model_dump(mode="json")
     return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
 
 
-def differences(old: IRMRun, new: IRMRun) -> dict[str, tuple[Any, Any]]:
+def differences(old: Sheet, new: Sheet) -> dict[str, tuple[Any, Any]]:
     """Settings that differ, by dotted path, as (old, new)."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     paths = [*before, *(path for path in after if path not in before)]
@@ -193,14 +211,14 @@ def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
             node = node[place]
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, schema: type[BaseModel]) -> str:
     """The first of pydantic's complaints, in our words, and how many more there are."""
     first, more = error.errors()[0], error.error_count() - 1
     path = ".".join(str(key) for key in first["loc"])
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if first["type"] == "extra_forbidden":
         *parents, key = first["loc"]
-        known = list(_sheet_at(parents).model_fields)
+        known = list(_sheet_at(schema, parents).model_fields)
         text = f"{path} is not a setting{near_miss(str(key), known)}; known here: {', '.join(known)}"
     elif first["type"] == "missing":
         text = f"{path} is missing"
@@ -215,9 +233,9 @@ def _sentence(error: ValidationError) -> str:
     return text + (f" (and {more} more mistakes)" if more else "")
 
 
-def _sheet_at(location: Sequence[int | str]) -> type[BaseModel]:
+def _sheet_at(schema: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel]:
     """The schema class at a place in the tree."""
-    sheet: type[BaseModel] = IRMRun
+    sheet = schema
     for key in location:
         if isinstance(key, str):
             sheet = _sheet_in(sheet.model_fields[key].annotation)

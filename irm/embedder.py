@@ -77,7 +77,7 @@ class IRMEmbedder:
             assert batch.texts is not None
             text = model.encode_sentences(batch.texts)
             return PairStates(
-                model.project_text(text.pooled).float().cpu(), text.tokens.cpu(), text.mask.cpu()
+                model.project_text(text.pooled).float().cpu(), text.match_states.cpu(), text.mask.cpu()
             )
         output = model(batch.images.to(model.device))
         tokens = model.match_tokens(output)
@@ -100,10 +100,15 @@ class IRMEmbedder:
 
 def encode_batch(model: IRM, instruction: InstructionBatch) -> InstructionTokens:
     """Instruction features of a batch's rows."""
-    device = model.device
+    if not model.training and instruction.clothes is None and len(set(instruction.sentences)) == 1:
+        one = model.encode_sentences(instruction.sentences[:1])
+        count = len(instruction)  # expanded, not copied: each layer then projects K' and V' once for all
+        return InstructionTokens(
+            one.tokens.expand(count, -1, -1), one.mask.expand(count, -1), one.pooled.expand(count, -1)
+        )
     return model.encode(
         instruction.sentences,
-        instruction.sentence_rows.to(device),
-        None if instruction.clothes is None else instruction.clothes.to(device),
-        instruction.clothes_rows.to(device),
+        instruction.sentence_rows,
+        None if instruction.clothes is None else instruction.clothes.to(model.device, non_blocking=True),
+        instruction.clothes_rows,
     )

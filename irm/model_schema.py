@@ -24,21 +24,32 @@ class FusionSheet(Sheet):
     streams: int = Field(
         default=1, ge=1, le=2, description="Sec. 4.4 has one F_out; released: 2, with class tokens swapped"
     )
+    blocks: Literal["own", "backbone"] = Field(
+        default="own", description="released: E_f is the backbone's own first and last block"
+    )
+    mask_padding: bool = Field(
+        default=True, description="ours: padding words are not looked at; released: they are"
+    )
 
 
 class InstructionSheet(Sheet):
     """The instruction encoder E_i (Sec. 4)."""
 
-    text: Literal["albef_base", "minilm", "tiny"] = Field(
+    text: Literal["albef_base", "blip_base", "minilm", "tiny"] = Field(
         default="albef_base",
         description="Sec. 5.1: ALBEF; minilm comes as a package (the demo's); tiny: tests",
     )
     text_weights: str | None = Field(
         default=None,
-        description="folder of a transformers BertModel and its tokenizer; null: the package's, or random",
+        description="folder of tools.convert_weights (its match head too), or of a BertModel with its "
+        "tokenizer; or owner/name@COMMIT on the hub; null: the package's, or random",
     )
     image: str = Field(
-        default="albef_vit_base", description="tower for clothes pictures: a backbone's name or folder"
+        default="albef_vit_base",
+        description="tower for clothes pictures: a backbone's name or folder, or owner/name@COMMIT",
+    )
+    pad_to_max: bool = Field(
+        default=False, description="ours: sentences padded to the longest; released: always to 70 tokens"
     )
     image_size: Size = Field(default=(128, 128), description="released: clothes pictures at 128x128")
     freeze_text: bool = Field(
@@ -51,7 +62,8 @@ class ModelSheet(Sheet):
     """The network (Sec. 4.2)."""
 
     backbone: str = Field(
-        default="pass_vit_base", description="Sec. 5.1: ViT-Base with ReID pretraining; a name or folder"
+        default="pass_vit_base",
+        description="Sec. 5.1: ViT-Base with ReID pretraining; a name, a folder, or owner/name@COMMIT",
     )
     pretrained: bool = Field(
         default=False, description="ours: fetch timm's published weights of a named backbone"
@@ -100,11 +112,16 @@ class LossWeights(Sheet):
     adaptive_triplet_fused: Weight = Field(
         default=1.0, description="eq. 7, on F_out; released: 3 (VC-Clothes: 1)"
     )
+    composition: Weight = Field(
+        default=0.0, description="ours: composition_loss, rows that ask against rows without caption or crop"
+    )
     outfit: Weight = Field(
         default=0.0, description="ours: outfit_loss on clothes pictures, for an encoder without pretraining"
     )
     contrastive: Weight = Field(default=1.0, description="eq. 8; released: 0.5")
     matching: Weight = Field(default=1.0, description="eq. 8; released: 1")
+    hidden_words: Weight = Field(default=0.0, description="not in eq. 8; released: 1; needs lessons")
+    replaced_words: Weight = Field(default=0.0, description="not in eq. 8; released: 0.5; needs lessons")
 
     @model_validator(mode="after")
     def _something_is_minimised(self) -> Self:
@@ -116,6 +133,22 @@ class LossWeights(Sheet):
         return self
 
 
+class LessonsSheet(Sheet):
+    """What the released code adds to eq. 8, after RaSa: a teacher, a queue, words hidden and replaced."""
+
+    queue: int = Field(default=65_536, ge=0, le=1_000_000, description="released; pairs remembered; 0: none")
+    momentum: float = Field(default=0.995, ge=0.0, lt=1.0, description="released; of the teacher, each step")
+    distillation: Probability = Field(default=0.4, description="released; the teacher's share of a target")
+    within_modality: bool = Field(default=True, description="released; picture against pictures, text so too")
+    hidden_share: Probability = Field(default=0.15, description="released; of words to be predicted")
+    replaced_share: Probability = Field(
+        default=0.30, description="released; of words hidden from the teacher, which writes all anew"
+    )
+    axis: Literal["words", "places"] = Field(
+        default="places", description="released: the student's guess normalised over places, a mistake"
+    )
+
+
 class LossesSheet(Sheet):
     """What is minimised (Sec. 4.4)."""
 
@@ -124,4 +157,13 @@ class LossesSheet(Sheet):
         default=False, description="fused triplet reads normalised features; released: yes"
     )
     label_smoothing: Probability = Field(default=0.0, description="released: plain cross entropy")
+    lessons: LessonsSheet | None = Field(
+        default=None, description="eq. 8 has two terms; released: a teacher, a queue, two more terms"
+    )
     weights: LossWeights = LossWeights()
+
+    @model_validator(mode="after")
+    def _lessons_are_given(self) -> Self:
+        if self.lessons is None and (self.weights.hidden_words or self.weights.replaced_words):
+            raise ValueError("weights.hidden_words and weights.replaced_words need lessons; say lessons: {}")
+        return self

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from instructions.errors import near_miss
 from irm.model_schema import LossesSheet, ModelSheet, Probability, Sheet
-from omnireid.datasets import DATASETS
+from omnireid.datasets import dataset_named
 from omnireid.protocols import PROTOCOLS
 from omnireid.tasks import TASKS
 
@@ -22,7 +22,7 @@ def _task(name: str) -> str:
 
 
 def _dataset(name: str) -> str:
-    return _known("data set", name, DATASETS)
+    return dataset_named(name).card.name
 
 
 def _protocol(name: str) -> str:
@@ -72,6 +72,9 @@ class BatchSheet(Sheet):
 
     num_identities: int = Field(default=32, ge=2, le=4096, description="Sec. 5.1")
     num_instances: int = Field(default=4, ge=1, le=256, description="Sec. 5.1")
+    parts: int = Field(
+        default=1, ge=1, le=4096, description="ours: pieces encoded in turn for one and the same loss"
+    )
 
 
 class OptimizerSheet(Sheet):
@@ -98,6 +101,13 @@ class OptimizerSheet(Sheet):
     lr_multipliers: dict[str, Annotated[float, Field(ge=0.0, le=10_000.0)]] = Field(
         default={}, description="prefix of a parameter's name to factor, longest prefix wins; papers: none"
     )
+    layer_decay: float = Field(
+        default=1.0, gt=0.0, le=1.0, description="factor of lr a backbone's layer down; papers: 1"
+    )
+    average: float | None = Field(
+        default=None, gt=0.0, lt=1.0, description="decay of a moving average of the weights; papers: none"
+    )
+    fused: bool | None = Field(default=None, description="AdamW in one kernel; null: on a GPU")
 
 
 class LoaderSheet(Sheet):
@@ -140,6 +150,13 @@ class LoggingSheet(Sheet):
     )
 
 
+class ValidationSheet(Sheet):
+    """Training people kept aside to choose the best weights by; nobody of a test (ours)."""
+
+    share: float = Field(default=0.0, ge=0.0, le=0.5, description="of each source's people; 0: none")
+    every: int = Field(default=1000, ge=1, description="steps between two validations")
+
+
 class EvaluationSheet(RowSheet):
     """One row of the benchmark table, read by tools.evaluate."""
 
@@ -179,7 +196,9 @@ class IRMRun(Sheet):
         default="auto", description="auto: bf16 on a GPU; released: fp32"
     )
     activation_checkpointing: bool = Field(default=False, description="less memory for time; released: on")
+    compile: bool = Field(default=False, description="torch.compile of the image side; papers: no")
     logging: LoggingSheet = LoggingSheet()
+    validation: ValidationSheet = ValidationSheet()
     evaluation: tuple[EvaluationSheet, ...] = ()
 
     @model_validator(mode="after")
@@ -192,7 +211,7 @@ class IRMRun(Sheet):
         for place, sheet in (
             (f"{part}.{i}", sheet) for part, sheets in parts.items() for i, sheet in enumerate(sheets)
         ):
-            tasks = DATASETS[sheet.dataset].card.tasks
+            tasks = dataset_named(sheet.dataset).card.tasks
             if sheet.task not in tasks:
                 known = ", ".join(tasks)
                 raise ValueError(f"{place}: {sheet.dataset} has no task {sheet.task!r} (it has {known})")

@@ -13,9 +13,11 @@ EXAMPLE = """example:
   python -m tools.synthesize --out data/tiny --preset tiny
   python -m tools.train configs/irm/tiny.yaml optimizer.steps=40 --out runs/tiny
   python -m tools.train configs/irm/tiny.yaml optimizer.steps=40 --out runs/tiny --resume
+  torchrun --nproc-per-node 8 -m tools.train configs/irm/omnireid.yaml --out runs/omnireid
 
 RUN gets config.yaml (the resolved sheet), metrics.jsonl, tensorboard/, checkpoints/ and, at the end, model/.
-Ctrl-C ends the step, saves and leaves; the same command with --resume goes on as if it had never stopped."""
+Several processes share each batch and train as one would. Ctrl-C or SIGTERM ends the step, saves and leaves;
+the same command with --resume goes on as if it had never stopped."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,6 +70,8 @@ def main() -> None:
     from irm.training.run import train_run
 
     summary = train_run(sheet, arguments.out, resume=arguments.resume, console=Console())
+    if summary.rank:
+        return
     minutes = summary.seconds / 60
     if summary.start == summary.steps:
         print(f"{summary.out}: nothing left to train, all {summary.steps} steps were taken before")

@@ -45,11 +45,14 @@ def draw_hard_negatives(
         ValueError: when a row meets nobody but its own person.
     """
     column_labels = labels if column_labels is None else column_labels
-    stranger = (labels[:, None] != column_labels[None, :]).cpu()
-    if not stranger.any(dim=1).all():
+    stranger = labels[:, None] != column_labels[None, :]
+    # Elsewhere the question would make the host wait; there a single person gives a loss that is no number.
+    if similarity.device.type == "cpu" and not stranger.any(dim=1).all():
         raise ValueError("a batch for matching needs at least two people; this one has a single one")
-    scores = similarity.detach().float().cpu().masked_fill(~stranger, float("-inf"))
-    return torch.multinomial(scores.softmax(dim=1), 1, generator=generator)[:, 0].to(similarity.device)
+    shares = similarity.detach().float().masked_fill(~stranger, float("-inf")).softmax(dim=1)
+    # What torch.multinomial does with a single draw, but with the CPU's numbers and without a wait for them.
+    luck = torch.empty(shares.shape).exponential_(generator=generator)
+    return (shares / luck.to(shares.device, non_blocking=True)).argmax(dim=1)
 
 
 def match_pairs(

@@ -8,6 +8,7 @@ from irm.models.fusion import Fusion, MatchHead
 from irm.models.gated_attention import GatedAttention
 from irm.models.instruction_encoder import InstructionEncoder
 from irm.models.irm import IRM
+from irm.models.match_weights import load_match_head
 from irm.models.neck import NeckBank
 from irm.models.output import IRMOutput
 from irm.models.tokenizer import SentenceTokenizer
@@ -31,6 +32,7 @@ __all__ = [
     "build_backbone",
     "load_backbone",
     "load_bert",
+    "load_match_head",
     "packaged_minilm",
     "read_backbone_spec",
     "read_text_shape",

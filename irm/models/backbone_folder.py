@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from irm.models.backbones import BACKBONES, backbone_spec, build_backbone
+from irm.models.hub_source import CONVERTED, is_hub_source, local_folder
+from irm.models.manifest import sha256_of
 from irm.models.staging import staged_folder
 from irm.models.tokens import resize_positions
 
@@ -40,22 +41,35 @@ def save_backbone(
     Raises:
         ValueError: when the folder exists, or the name is unknown.
     """
-    spec = backbone_spec(name)
+    backbone_spec(name)
     if folder.exists():
         raise ValueError(f"{folder} exists already; name another folder for the backbone")
     with staged_folder(folder) as stage:
-        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in vit.state_dict().items()}
-        save_file(tensors, stage / WEIGHTS_FILE)
-        description = {
-            "backbone": name,
-            "overrides": dict(overrides or {}),
-            "image_size": list(vit.patch_embed.img_size),
-            "mean": list(spec.mean),
-            "std": list(spec.std),
-            "sha256": _sha256(stage / WEIGHTS_FILE),
-            "provenance": dict(provenance or {}),
-        }
-        (stage / SPEC_FILE).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        write_backbone(vit, stage, name=name, overrides=overrides, provenance=provenance)
+
+
+def write_backbone(
+    vit: VisionTransformer,
+    folder: Path,
+    *,
+    name: str,
+    overrides: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """The two files of a backbone folder, written into one that exists; see ``save_backbone``."""
+    spec = backbone_spec(name)
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in vit.state_dict().items()}
+    save_file(tensors, folder / WEIGHTS_FILE)
+    description = {
+        "backbone": name,
+        "overrides": dict(overrides or {}),
+        "image_size": list(vit.patch_embed.img_size),
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+        "sha256": sha256_of(folder / WEIGHTS_FILE),
+        "provenance": dict(provenance or {}),
+    }
+    (folder / SPEC_FILE).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
 def read_backbone_spec(folder: Path) -> dict[str, Any]:
@@ -87,7 +101,7 @@ def load_backbone(
     """A backbone from a folder of ``save_backbone``, or by name from ``BACKBONES``.
 
     Args:
-        source: the folder, or the name.
+        source: the folder, one of the hub as ``owner/name@COMMIT``, or the name.
         image_size: height and width in pixels; by default the folder's own. Positions are resized to it.
         drop_path: stochastic depth, as in ``build_backbone``.
         pretrained: for a name, fetch timm's published weights from the hub; otherwise it starts at random.
@@ -96,18 +110,21 @@ def load_backbone(
         ValueError: when there is no such folder or name, when the weights are not the ones that ``spec.json``
             was written for, or when a tensor is missing, unknown or misshapen.
     """
+    if is_hub_source(source):
+        return load_backbone(local_folder(source, CONVERTED), image_size, drop_path=drop_path)
     folder = Path(source)
     if str(source) in BACKBONES:
         return build_backbone(str(source), image_size, drop_path=drop_path, pretrained=pretrained)
     if not folder.is_dir():
         if len(folder.parts) == 1:
             backbone_spec(str(source))  # a single word: rather a misspelt name than a folder
-        raise ValueError(f"there is no backbone folder {folder}")
+        hint = "; a checkpoint becomes one by tools.convert_weights" if folder.is_file() else ""
+        raise ValueError(f"there is no backbone folder {folder}{hint}")
     description = read_backbone_spec(folder)
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise ValueError(f"{folder} has no {WEIGHTS_FILE}")
-    if _sha256(weights) != description["sha256"]:
+    if sha256_of(weights) != description["sha256"]:
         raise ValueError(
             f"{weights} is damaged or not the file that {SPEC_FILE} was written for (its sha256 differs)"
         )
@@ -167,8 +184,3 @@ def _resized_for(vit: VisionTransformer, positions: Tensor, description: Mapping
 
 def _more(keys: list[str]) -> str:
     return f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

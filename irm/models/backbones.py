@@ -47,7 +47,13 @@ BACKBONES: dict[str, BackboneSpec] = {
     "vit_small": BackboneSpec(
         "vit_small_patch16_224.augreg_in21k", 384, 12, 6, image_size=(224, 224), mean=HALF, std=HALF
     ),
-    "deit_base": BackboneSpec("deit_base_patch16_224.fb_in1k", 768, 12, 12, image_size=(224, 224)),
+    # Positions as re-identification resizes DeiT's (TransReID).
+    "deit_base": BackboneSpec(
+        "deit_base_patch16_224.fb_in1k", 768, 12, 12, image_size=(224, 224), position_resize="bilinear"
+    ),
+    "deit_small": BackboneSpec(
+        "deit_small_patch16_224.fb_in1k", 384, 12, 6, image_size=(224, 224), position_resize="bilinear"
+    ),
     "clip_vit_base": BackboneSpec(
         "vit_base_patch16_clip_quickgelu_224.openai",
         768,
@@ -72,9 +78,26 @@ BACKBONES: dict[str, BackboneSpec] = {
         "vit_base_patch16_224", 768, 12, 12, reg_tokens=3, position_resize="bilinear"
     ),
     "hap_vit_base": BackboneSpec("vit_base_patch16_224", 768, 12, 12),
+    "solider_vit_base": BackboneSpec(
+        "vit_base_patch16_224", 768, 12, 12, mean=HALF, std=HALF, position_resize="bilinear"
+    ),
+    "solider_vit_small": BackboneSpec(
+        "vit_small_patch16_224", 384, 12, 6, mean=HALF, std=HALF, position_resize="bilinear"
+    ),
     # ALBEF's picture tower, which reads clothes pictures as instructions.
     "albef_vit_base": BackboneSpec(
         "vit_base_patch16_224", 768, 12, 12, image_size=(256, 256), mean=CLIP_MEAN, std=CLIP_STD
+    ),
+    # BLIP's, as transformers builds it: norms with CLIP's epsilon, and none before the first block.
+    "blip_vit_base": BackboneSpec(
+        "vit_base_patch16_clip_224",
+        768,
+        12,
+        12,
+        image_size=(384, 384),
+        mean=CLIP_MEAN,
+        std=CLIP_STD,
+        arguments={"pre_norm": False},
     ),
     # Trained from scratch in minutes without a GPU: convolutions first, because patches alone learn slowly.
     "vit_demo": BackboneSpec("vit_tiny_patch16_224", 192, 6, 3, stem="convolution", image_size=(128, 64)),

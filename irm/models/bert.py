@@ -19,6 +19,7 @@ from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertEmbeddings, BertLayer
 
 from irm.models.backbone_folder import load_tensors
+from irm.models.manifest import check_file
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,13 @@ class TextSpec:
         "cls"  # the vector that stands for a sentence: first token, or mean of all
     )
     albef: bool = False  # its tokenizer writes no [SEP] and cleans captions
+    match_reads: Literal["states", "words"] = "states"  # what a match head reads; see InstructionTokens
 
 
 TEXT_ENCODERS: dict[str, TextSpec] = {
     "albef_base": TextSpec(768, 6, 12, 3072, albef=True),  # layers 0-5 of ALBEF's BERT-base
+    # BLIP's BERT, all of it; its match head reads the words anew.
+    "blip_base": TextSpec(768, 12, 12, 3072, vocab_size=30524, match_reads="words"),
     "minilm": TextSpec(384, 6, 12, 1536, pooling="mean"),  # all-MiniLM-L6-v2, which comes as a package
     "tiny": TextSpec(32, 2, 4, 64, vocab_size=256, max_positions=80),  # for tests; spells by characters
 }
@@ -130,7 +134,7 @@ def build_text(name: str, **overrides: Any) -> TextLayers:
         ValueError: for an unknown name.
     """
     shape = asdict(text_spec(name))
-    del shape["pooling"], shape["albef"]
+    del shape["pooling"], shape["albef"], shape["match_reads"]
     return TextLayers(**shape | overrides)
 
 
@@ -175,9 +179,7 @@ def load_bert(layers: TextLayers, folder: Path) -> None:
         ValueError: naming the first tensor that is missing or misshapen.
     """
     read_text_shape(folder)
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise ValueError(f"{folder} has no model.safetensors")
+    weights = check_file(folder, "model.safetensors")
     load_tensors(layers, _our_keys(load_file(weights), depth=len(layers.layer)), name=str(weights))
 
 

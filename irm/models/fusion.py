@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from einops import rearrange
@@ -34,6 +34,7 @@ class Fusion(nn.Module):
         layers: int = 2,
         streams: int = 1,
         mask_padding: bool = True,
+        shared: Sequence[nn.Module] = (),
     ) -> None:
         """Build the blocks, with random weights.
 
@@ -45,6 +46,8 @@ class Fusion(nn.Module):
             layers: number of blocks.
             streams: 1 or 2.
             mask_padding: never look at padding words (the released code does).
+            shared: a backbone's own blocks, run instead of blocks of our own: the released E_f is the
+                backbone's first and last one, which therefore learn from both.
 
         Raises:
             ValueError: when ``streams`` is neither 1 nor 2.
@@ -54,9 +57,11 @@ class Fusion(nn.Module):
             raise ValueError(f"the fusion has 1 stream (paper) or 2 (released code), not {streams}")
         self.streams, self.num_prefix_tokens, self.mask_padding = streams, num_prefix_tokens, mask_padding
         self.project = nn.Identity() if instruction_dim == dim else nn.Linear(instruction_dim, dim)
+        own = 0 if shared else layers
         self.blocks = nn.ModuleList(
-            Block(dim, num_heads, qkv_bias=True, norm_layer=LayerNorm) for _ in range(layers)
+            Block(dim, num_heads, qkv_bias=True, norm_layer=LayerNorm) for _ in range(own)
         )
+        self._shared = tuple(shared)  # a tuple, so that they are the backbone's parameters and not ours too
         self.apply(init_weights_vit_timm)
 
     def forward(
@@ -84,7 +89,7 @@ class Fusion(nn.Module):
     ) -> Float[Tensor, "B D"]:
         """The first token after all blocks."""
         keys = None if mask is None else rearrange(mask, "b n -> b 1 1 n")
-        for block in self.blocks:
+        for block in self._shared or self.blocks:
             sequence = block(sequence, attn_mask=keys)
         return class_token(sequence)
 
@@ -142,5 +147,13 @@ class MatchHead(nn.Module):
         image_mask: Bool[Tensor, "B M"] | None = None,
     ) -> Float[Tensor, "B 2"]:
         """Logits of (does not match, matches) for row i of the texts with row i of the images."""
-        states = self.cross(text.tokens, text.mask, self.project(image_tokens), image_mask)
-        return self.head(class_token(states))
+        return self.head(class_token(self.states(text, image_tokens, image_mask)))
+
+    def states(
+        self,
+        text: InstructionTokens,
+        image_tokens: Float[Tensor, "B M D"],
+        image_mask: Bool[Tensor, "B M"] | None = None,
+    ) -> Float[Tensor, "B L E"]:
+        """The words after looking at the image."""
+        return self.cross(text.match_states, text.mask, self.project(image_tokens), image_mask)

@@ -95,7 +95,10 @@ class GatedAttention(nn.Module):
     def project_instruction(
         self, tokens: Float[Tensor, "B L E"]
     ) -> tuple[Float[Tensor, "B h L d"], Float[Tensor, "B h L d"]]:
-        """K' and V' of eq. 3, by head."""
+        """K' and V' of eq. 3, by head; of an instruction that all rows share (expanded), projected once."""
+        if len(tokens) > 1 and tokens.stride(0) == 0:
+            k, v = self.project_instruction(tokens[:1])
+            return k.expand(len(tokens), -1, -1, -1), v.expand(len(tokens), -1, -1, -1)
         if self.instruction_kv is not None:
             both = self.instruction_kv(tokens)
         else:

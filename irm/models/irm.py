@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from irm.models.backbones import backbone_spec, build_backbone
-from irm.models.bert import TextLayers, text_spec
+from irm.models.bert import text_spec
 from irm.models.editing_transformer import EditingTransformer
-from irm.models.fusion import Fusion, MatchHead
 from irm.models.hub_folder import CARD, HubFolder
 from irm.models.instruction_encoder import InstructionEncoder
 from irm.models.neck import NeckBank
-from irm.models.output import IRMOutput
+from irm.models.output import IRMOutput, Necked
+from irm.models.parts import build_fusion, build_match_head
 from irm.models.reader import SentenceReader
 from irm.models.settings import BACKBONE, INSTRUCTION, MATCH, Reading, Retrieval
 from irm.models.tokenizer import SentenceTokenizer
@@ -60,11 +60,11 @@ class IRM(
             backbone: arguments of ``build_backbone``.
             instruction: arguments of ``InstructionEncoder``.
             editing: arguments of ``EditingTransformer``: editing, gate, tanh, share_kv, checkpointing.
-            fusion: arguments of ``Fusion``: layers, streams, mask_padding.
+            fusion: arguments of ``Fusion``: layers, streams, mask_padding, blocks; see ``build_fusion``.
             match: arguments of ``MatchHead``: layers, num_heads, hidden_dim, dropout; None builds none.
             necks: domains with batch-norm statistics of their own.
             retrieval: arguments of ``Retrieval``: feature, normalise, projection_dim.
-            reading: arguments of ``Reading``: albef, max_tokens, cache.
+            reading: arguments of ``Reading``: albef, max_tokens, pad_to_max, cache.
         """
         super().__init__()
         self.retrieval = Retrieval(**retrieval or {})
@@ -75,14 +75,8 @@ class IRM(
         text = self.instruction_encoder.text
         vit = build_backbone(**backbone)
         self.editing_transformer = EditingTransformer(vit, instruction_dim=text.embed_dim, **editing or {})
-        self.fusion = Fusion(
-            vit.embed_dim,
-            num_heads=self.editing_transformer.num_heads,
-            instruction_dim=text.embed_dim,
-            num_prefix_tokens=vit.num_prefix_tokens,
-            **fusion or {},
-        )
-        self.match_head = _match_head(text, vit.embed_dim, match)
+        self.fusion = build_fusion(self.editing_transformer, instruction_dim=text.embed_dim, **fusion or {})
+        self.match_head = build_match_head(text, vit.embed_dim, match)
         self.necks = NeckBank(necks, vit.embed_dim)
         self.image_projection = nn.Linear(vit.embed_dim, self.retrieval.projection_dim)
         self.text_projection = nn.Linear(text.embed_dim, self.retrieval.projection_dim)
@@ -128,7 +122,12 @@ class IRM(
         """
         reading = self.reading
         self.attach_tokenizer(
-            SentenceTokenizer.load(folder, max_tokens=reading.max_tokens, albef=reading.albef)
+            SentenceTokenizer.load(
+                folder,
+                max_tokens=reading.max_tokens,
+                albef=reading.albef,
+                pad_to_max=reading.pad_to_max,
+            )
         )
 
     def load_backbone(self, vit: VisionTransformer, *, fusion: bool = True) -> None:
@@ -142,7 +141,7 @@ class IRM(
             ValueError: when the shapes differ.
         """
         self.editing_transformer.load_backbone(vit)
-        if fusion:
+        if fusion and len(self.fusion.blocks):
             self.fusion.copy_blocks(vit.blocks[-len(self.fusion.blocks) :])
 
     def remember(self, sentences: Iterable[str]) -> None:
@@ -215,17 +214,24 @@ class IRM(
             raise ValueError("this model has no match head; build it with match={'layers': 6}")
         return self.match_head(text, image_tokens)
 
-    def retrieval_features(self, output: IRMOutput, *, view: str) -> Float[Tensor, "B J"]:
-        """What a search compares: F, F_out or both, behind the necks of the domain ``view``."""
-        features = []
-        if self.retrieval.feature in ("edited", "both"):
-            features.append(self.necks(output.edited, name=view, feature="edited"))
-        if self.retrieval.feature in ("fused", "both"):
-            features += [
-                self.necks(stream, name=view, feature="fused") for stream in output.fused.unbind(dim=1)
-            ]
-        joined = torch.cat(features, dim=-1)
+    def neck(self, output: IRMOutput, *, view: str) -> Necked:
+        """F and F_out behind the necks of the domain ``view``; in training these remember the batch."""
+        streams = [self.necks(stream, name=view, feature="fused") for stream in output.fused.unbind(dim=1)]
+        return Necked(self.necks(output.edited, name=view, feature="edited"), torch.stack(streams, dim=1))
+
+    def joined(self, necked: Necked) -> Float[Tensor, "B J"]:
+        """What a search compares: F, F_out or both."""
+        features = {
+            "edited": [necked.edited],
+            "fused": [*necked.fused.unbind(dim=1)],
+            "both": [necked.edited, *necked.fused.unbind(dim=1)],
+        }
+        joined = torch.cat(features[self.retrieval.feature], dim=-1)
         return F.normalize(joined, dim=-1) if self.retrieval.normalise else joined
+
+    def retrieval_features(self, output: IRMOutput, *, view: str) -> Float[Tensor, "B J"]:
+        """What a search compares, behind the necks of the domain ``view``."""
+        return self.joined(self.neck(output, view=view))
 
     @torch.no_grad()
     def embed(
@@ -284,11 +290,3 @@ class IRM(
     def _check_evaluation(self) -> None:
         if self.training:
             raise ValueError("the model is in training mode; call model.eval() before embedding")
-
-
-def _match_head(text: TextLayers, image_dim: int, match: Mapping[str, Any] | None) -> MatchHead | None:
-    """A match head with the text encoder's shape, where ``match`` does not say another."""
-    if match is None:
-        return None
-    shape = {"num_heads": text.num_heads, "hidden_dim": text.hidden_dim, **match}
-    return MatchHead(text.embed_dim, image_dim=image_dim, **shape)

@@ -16,3 +16,11 @@ class IRMOutput:
     fused: Float[Tensor, "B S D"]  # F_out: one vector a stream of the fusion
     instruction: Float[Tensor, "B E"] | None  # the vectors that eq. 6 compares
     patch_tokens: Float[Tensor, "B P D"]
+
+
+@dataclass(frozen=True)
+class Necked:
+    """F and F_out behind the necks of one domain: what classifiers see and searches compare."""
+
+    edited: Float[Tensor, "B D"]
+    fused: Float[Tensor, "B S D"]

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import torch
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from irm.models.tokens import InstructionTokens
@@ -49,6 +50,7 @@ class SentenceCache:
             tokens=pad_sequence([row.tokens[0] for row in rows], batch_first=True),
             mask=pad_sequence([row.mask[0] for row in rows], batch_first=True),
             pooled=torch.cat([row.pooled for row in rows]),
+            words=_stacked([row.words for row in rows]),
         )
 
     def fill(
@@ -84,6 +86,7 @@ class SentenceCache:
                         tokens=features.tokens[row, real][None].clone(),
                         mask=real[real][None].clone(),
                         pooled=features.pooled[row : row + 1].clone(),
+                        words=None if features.words is None else features.words[row, real][None].clone(),
                     ),
                 )
 
@@ -106,3 +109,9 @@ class SentenceCache:
             features = encode([sentence])
         self._keep(sentence, features)
         return features
+
+
+def _stacked(words: Sequence[Tensor | None]) -> Tensor | None:
+    """Embeddings of all sentences, padded to the longest with zeros, where the encoder gives any."""
+    given = [row[0] for row in words if row is not None]
+    return pad_sequence(given, batch_first=True) if given else None

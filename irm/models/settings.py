@@ -31,4 +31,5 @@ class Reading:
 
     albef: bool = False  # see SentenceTokenizer
     max_tokens: int = 70
+    pad_to_max: bool = False  # see SentenceTokenizer
     cache: int = 4096  # sentences whose features a frozen encoder keeps; 0 keeps none

@@ -21,18 +21,24 @@ DELETED = str.maketrans("-/", "  ", ",.'!?\"()*#:;~")
 class SentenceTokenizer:
     """Tokenizes a batch of sentences, padded to its longest, never longer than ``max_tokens``."""
 
-    def __init__(self, tokenizer: BertTokenizer, *, max_tokens: int = 70, albef: bool = False) -> None:
+    def __init__(
+        self, tokenizer: BertTokenizer, *, max_tokens: int = 70, albef: bool = False, pad_to_max: bool = False
+    ) -> None:
         """Wrap a tokenizer.
 
         Args:
             tokenizer: WordPiece with the usual special tokens.
             max_tokens: special tokens included; longer sentences are cut.
             albef: as ALBEF's weights were trained: captions cleaned and cut to 50 words, no [SEP] at the end.
+            pad_to_max: every batch to ``max_tokens``, as the released code, whose E_f looks at the padding.
         """
         self.tokenizer, self.max_tokens, self.albef = tokenizer, max_tokens, albef
+        self.pad_to_max = pad_to_max
 
     @classmethod
-    def load(cls, folder: Path, *, max_tokens: int = 70, albef: bool = False) -> SentenceTokenizer:
+    def load(
+        cls, folder: Path, *, max_tokens: int = 70, albef: bool = False, pad_to_max: bool = False
+    ) -> SentenceTokenizer:
         """From a folder with ``tokenizer.json`` or ``vocab.txt``.
 
         Raises:
@@ -40,7 +46,8 @@ class SentenceTokenizer:
         """
         if not any((folder / name).is_file() for name in TOKENIZER_FILES):
             raise ValueError(f"{folder} holds no tokenizer: it has neither tokenizer.json nor vocab.txt")
-        return cls(BertTokenizer.from_pretrained(folder), max_tokens=max_tokens, albef=albef)
+        tokenizer = BertTokenizer.from_pretrained(folder)
+        return cls(tokenizer, max_tokens=max_tokens, albef=albef, pad_to_max=pad_to_max)
 
     @classmethod
     def characters(cls, *, max_tokens: int = 70) -> SentenceTokenizer:
@@ -68,7 +75,8 @@ class SentenceTokenizer:
         ending = [] if self.albef else [sep_id]
         bodies = self.tokenizer(list(sentences), add_special_tokens=False)["input_ids"]
         rows = [[cls_id, *body[: self.max_tokens - 1 - len(ending)], *ending] for body in bodies]
-        token_ids = torch.full((len(rows), max(map(len, rows))), self.tokenizer.pad_token_id)
+        length = self.max_tokens if self.pad_to_max else max(map(len, rows))
+        token_ids = torch.full((len(rows), length), self.tokenizer.pad_token_id)
         mask = torch.zeros_like(token_ids, dtype=torch.bool)
         for index, row in enumerate(rows):
             token_ids[index, : len(row)] = torch.tensor(row)

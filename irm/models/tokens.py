@@ -20,13 +20,20 @@ class InstructionTokens:
     tokens: Float[Tensor, "B L E"]
     mask: Bool[Tensor, "B L"]  # True where a token is real, False where it is padding
     pooled: Float[Tensor, "B E"]
+    words: Float[Tensor, "B L E"] | None = None  # embeddings of sentences, where a match head reads those
+
+    @property
+    def match_states(self) -> Float[Tensor, "B L E"]:
+        """What a match head reads: the words as they are (BLIP), or as the encoder read them (ALBEF)."""
+        return self.tokens if self.words is None else self.words
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def take(self, rows: Int[Tensor, " M"]) -> InstructionTokens:
         """The instructions of some rows, in the order given; a row may come twice."""
-        return InstructionTokens(self.tokens[rows], self.mask[rows], self.pooled[rows])
+        words = None if self.words is None else self.words[rows]
+        return InstructionTokens(self.tokens[rows], self.mask[rows], self.pooled[rows], words)
 
     def pad_to(self, length: int) -> InstructionTokens:
         """The same instructions with at least ``length`` tokens each, the new ones being padding."""
@@ -34,14 +41,18 @@ class InstructionTokens:
         if missing <= 0:
             return self
         return InstructionTokens(
-            F.pad(self.tokens, (0, 0, 0, missing)), F.pad(self.mask, (0, missing), value=False), self.pooled
+            F.pad(self.tokens, (0, 0, 0, missing)),
+            F.pad(self.mask, (0, missing), value=False),
+            self.pooled,
+            None if self.words is None else F.pad(self.words, (0, 0, 0, missing)),
         )
 
 
 def merge_rows(groups: Sequence[tuple[InstructionTokens, Int[Tensor, " _"]]]) -> InstructionTokens:
     """One batch out of several groups: row i of a group becomes row ``rows[i]`` of the batch.
 
-    Sentences and clothes pictures have different lengths; all are padded to the longest.
+    Sentences and clothes pictures have different lengths; all are padded to the longest. ``words`` are left
+    out: a batch of instructions for pictures is not matched.
 
     Raises:
         ValueError: when the rows of all groups together are not 0..B-1, each once.
@@ -54,7 +65,7 @@ def merge_rows(groups: Sequence[tuple[InstructionTokens, Int[Tensor, " _"]]]) ->
         )
     length = max(group.tokens.shape[1] for group, _ in groups)
     padded = [group.pad_to(length) for group, _ in groups]
-    order = order.to(padded[0].tokens.device)
+    order = order.to(padded[0].tokens.device, non_blocking=True)
     return InstructionTokens(
         tokens=torch.cat([group.tokens for group in padded])[order],
         mask=torch.cat([group.mask for group in padded])[order],

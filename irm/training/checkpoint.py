@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
 from instructions.errors import InputError
 
@@ -25,11 +26,15 @@ _FOLDER = re.compile(r"^step-(\d+)$")
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a checkpoint holds beside the step: the model, the objectives (classifiers), the optimizer."""
+    """What a checkpoint holds beside the step: the model, the objectives (classifiers), the optimizer.
+
+    ``average`` is a moving average of the model, where the run keeps one.
+    """
 
     model: nn.Module
     objectives: nn.Module
     optimizer: Optimizer
+    average: AveragedModel | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,10 @@ def _write(folder: Path, state: TrainingState, sheet: str, facts: str) -> None:
     """All files of a checkpoint, the manifest last, and down to the disk."""
     folder.mkdir()
     safetensors.torch.save_model(state.model, str(folder / "model.safetensors"))
-    training = {"objectives": state.objectives.state_dict(), "optimizer": state.optimizer.state_dict()}
+    training: dict[str, Any] = {"objectives": state.objectives.state_dict(), "optimizer": state.optimizer.state_dict()}
+    if state.average is not None:
+        safetensors.torch.save_model(state.average.module, str(folder / "average.safetensors"))
+        training["num_averaged"] = state.average.n_averaged
     torch.save(training, folder / "training.pt")
     (folder / "config.yaml").write_text(sheet, encoding="utf-8")
     (folder / "state.json").write_text(facts, encoding="utf-8")
@@ -110,7 +118,10 @@ def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
         training = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
         state.objectives.load_state_dict(training["objectives"])
         state.optimizer.load_state_dict(training["optimizer"])
-    except (RuntimeError, ValueError, KeyError) as error:
+        if state.average is not None:
+            safetensors.torch.load_model(state.average.module, str(folder / "average.safetensors"))
+            state.average.n_averaged.copy_(training["num_averaged"])
+    except (RuntimeError, ValueError, KeyError, FileNotFoundError) as error:
         raise InputError(f"checkpoint {folder} belongs to another model: {str(error)[:300]}") from None
     facts: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     return facts

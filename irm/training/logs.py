@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,8 @@ class RunLog:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "metrics.jsonl"
         _keep_rows(path, start)
+        _keep_rows(folder / "validation.jsonl", start)
+        self._folder = folder
         self._rows = path.open("a", encoding="utf-8")
         self._scalars = SummaryWriter(str(folder / "tensorboard"), purge_step=start + 1)
         self._broken = False
@@ -52,6 +55,15 @@ class RunLog:
         except OSError as error:
             self._broken = True
             warnings.warn(f"training goes on without its log: {error}", stacklevel=2)
+
+    def write_validation(self, step: int, mean_aps: Mapping[str, float]) -> None:
+        """Record how the people kept aside were found after a step."""
+        if self._broken:
+            return
+        with (self._folder / "validation.jsonl").open("a", encoding="utf-8") as rows:
+            rows.write(json.dumps({"step": step, "mean_ap": dict(mean_aps)}) + "\n")
+        for domain, mean_ap in mean_aps.items():
+            self._scalars.add_scalar(f"validation/{domain}", mean_ap, step)
 
     def __enter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from irm.training.logs import StepReport
 from irm.training.objectives import LossBreakdown
 from irm.training.optimizer import set_learning_rate
+from irm.training.ranks import average_gradients, this_rank
 from irm.training.seeding import seed_step
 from omnireid.loading.batch import Batch
 
@@ -89,7 +90,8 @@ def _step(
     step: int,
     settings: LoopSettings,
 ) -> StepReport:
-    seed_step(settings.seed, step)
+    ranks = this_rank()
+    seed_step(settings.seed, step, ranks.rank)
     lr = settings.learning_rate(step)
     set_learning_rate(optimizer, lr)
     optimizer.zero_grad(set_to_none=True)
@@ -99,8 +101,9 @@ def _step(
         with torch.autocast(settings.device.type, settings.autocast, enabled=settings.autocast is not None):
             breakdown = objective(model, moved(batch, settings.device))
         torch.autograd.backward(breakdown.total * (settings.weights[batch.domain] / whole))
-        breakdowns.append(breakdown.detach())
+        breakdowns.append(breakdown.detach().averaged())
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    average_gradients(parameters)
     largest = settings.clip_grad_norm or float("inf")
     norm = nn.utils.clip_grad_norm_(parameters, largest).item()
     # One look at the norm covers every loss and gradient of the step, for one wait for the device.
@@ -114,7 +117,7 @@ def _step(
         losses={batch.domain: found.total.item() for batch, found in zip(batches, breakdowns, strict=True)},
         terms={batch.domain: found.items() for batch, found in zip(batches, breakdowns, strict=True)},
         gradient_norm=norm,
-        images=sum(len(batch) for batch in batches),
+        images=sum(len(batch) for batch in batches) * ranks.world,
         seconds=0.0,
         wait_seconds=0.0,
     )
@@ -125,7 +128,7 @@ def moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=True)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{field.name: moved(getattr(value, field.name), device) for field in fields(value)}
-        )
+        kept = getattr(value, "ON_HOST", ())
+        names = [field.name for field in fields(value) if field.name not in kept]
+        return replace(value, **{name: moved(getattr(value, name), device) for name in names})
     return value

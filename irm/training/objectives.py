@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from irm.embedder import encode_batch
 from irm.losses import (
+    MatchPairs,
     adaptive_triplet_loss,
+    composition_loss,
     contrastive_loss,
     identification_loss,
     match_pairs,
     matching_loss,
     outfit_loss,
 )
-from irm.models import IRM, IRMOutput
+from irm.models import IRM, InstructionTokens, IRMOutput
+from irm.models.output import Necked
+from irm.training.lessons import Lessons
+from irm.training.ranks import mean_over_ranks, this_rank
+from irm.training.rows import encode_rows, own_pairs, whole_batch
 from omnireid.loading.batch import Batch
 from omnireid.tasks import TASKS
 
@@ -42,6 +50,13 @@ class LossBreakdown:
     def items(self) -> dict[str, float]:
         """The terms as Python numbers."""
         return {name: term.item() for name, term in self.terms.items()}
+
+    def averaged(self) -> LossBreakdown:
+        """The means over ranks, which are the whole batch's numbers."""
+        if this_rank().world == 1:
+            return self
+        means = mean_over_ranks(torch.stack([*self.terms.values(), self.total])).unbind()
+        return LossBreakdown(dict(zip(self.terms, means, strict=False)), means[-1])
 
 
 def weigh(terms: dict[str, Tensor], weights: Mapping[str, float]) -> LossBreakdown:
@@ -85,6 +100,7 @@ class IdentityObjective(nn.Module):
         weights: Mapping[str, float],
         triplet: TripletRule,
         label_smoothing: float = 0.0,
+        parts: int = 1,
     ) -> None:
         """Make the classifiers.
 
@@ -92,11 +108,14 @@ class IdentityObjective(nn.Module):
             num_classes: training people by domain.
             dim: width D of F and F_out.
             streams: how many F_out there are.
-            weights: factors by term: identification, adaptive_triplet, both with _fused, outfit.
+            weights: factors by term: identification, adaptive_triplet, both with _fused, composition,
+                outfit.
             triplet: how triplets are taken.
             label_smoothing: of the identification loss.
+            parts: pieces in which a batch is encoded.
         """
         super().__init__()
+        self.parts = parts
         self.classifiers = nn.ModuleDict(
             {domain: Classifiers(dim, count, streams) for domain, count in num_classes.items()}
         )
@@ -104,36 +123,57 @@ class IdentityObjective(nn.Module):
 
     def forward(self, model: IRM, batch: Batch) -> LossBreakdown:
         """Loss terms of one batch of pictures with their instructions."""
-        assert batch.images is not None and batch.instruction is not None
-        output = model(batch.images, encode_batch(model, batch.instruction))
-        terms = {**self._on_edited(model, batch, output), **self._on_fused(model, batch, output)}
-        outfits, rows = batch.instruction.outfits, batch.instruction.clothes_rows
-        if self.weights.get("outfit") and outfits is not None and len(outfits):
-            assert output.instruction is not None
-            terms["outfit"] = outfit_loss(output.instruction[rows], outfits)
+        output = encode_rows(partial(self._encode, model), batch, self.parts)
+        batch = whole_batch(batch)
+        necked = model.neck(output, view=batch.domain)
+        terms = {
+            **self._on_edited(batch, output, necked),
+            **self._on_fused(batch, output, necked),
+            **self._on_outfits(batch, output, model.joined(necked)),
+        }
         return weigh(terms, self.weights)
 
-    def _on_edited(self, model: IRM, batch: Batch, output: IRMOutput) -> dict[str, Tensor]:
+    @staticmethod
+    def _encode(model: IRM, batch: Batch) -> IRMOutput:
+        assert batch.images is not None and batch.instruction is not None
+        output = model(batch.images, encode_batch(model, batch.instruction))
+        return replace(output, patch_tokens=output.patch_tokens[:, :0])  # nobody compares these
+
+    def _on_edited(self, batch: Batch, output: IRMOutput, necked: Necked) -> dict[str, Tensor]:
         terms = {}
         if self.weights["identification"]:
-            necked = model.necks(output.edited, name=batch.domain, feature="edited")
-            terms["identification"] = self._identify(self._heads(batch).edited, necked, batch)
+            terms["identification"] = self._identify(self._heads(batch).edited, necked.edited, batch)
         if self.weights["adaptive_triplet"]:
             terms["adaptive_triplet"] = self._rank(output.edited, batch, output)
         return terms
 
-    def _on_fused(self, model: IRM, batch: Batch, output: IRMOutput) -> dict[str, Tensor]:
-        streams = output.fused.unbind(dim=1)
-        necked = [model.necks(stream, name=batch.domain, feature="fused") for stream in streams]
+    def _on_fused(self, batch: Batch, output: IRMOutput, necked: Necked) -> dict[str, Tensor]:
+        streams, necked_streams = output.fused.unbind(dim=1), necked.fused.unbind(dim=1)
         terms = {}
         if self.weights["identification_fused"]:
-            pairs = zip(self._heads(batch).fused, necked, strict=True)
+            pairs = zip(self._heads(batch).fused, necked_streams, strict=True)
             found = [self._identify(head, features, batch) for head, features in pairs]
             terms["identification_fused"] = torch.stack(found).mean()
         if self.weights["adaptive_triplet_fused"]:
-            compared = necked if self.triplet.after_neck else streams
+            compared = necked_streams if self.triplet.after_neck else streams
             found = [self._rank(features, batch, output) for features in compared]
             terms["adaptive_triplet_fused"] = torch.stack(found).mean()
+        return terms
+
+    def _on_outfits(
+        self, batch: Batch, output: IRMOutput, compared: Float[Tensor, "B J"]
+    ) -> dict[str, Tensor]:
+        """Our two terms on which outfit is worn and which is asked for; none where a set does not say."""
+        given, terms = batch.instruction, {}
+        assert given is not None
+        if self.weights.get("composition") and not (given.asked < 0).all():
+            marks = (batch.labels, given.asked, batch.worn, given.bare)
+            terms["composition"] = composition_loss(compared, *(mark.to(compared.device) for mark in marks))
+        outfits = given.asked[given.clothes_rows]
+        if self.weights.get("outfit") and len(outfits) and not (outfits < 0).any():
+            assert output.instruction is not None
+            pictures = output.instruction[given.clothes_rows]
+            terms["outfit"] = outfit_loss(pictures, outfits.to(pictures.device))
         return terms
 
     def _heads(self, batch: Batch) -> Classifiers:
@@ -151,33 +191,87 @@ class IdentityObjective(nn.Module):
         )
 
 
+@dataclass(frozen=True)
+class Described:
+    """Pictures and their descriptions, encoded apart."""
+
+    picture: IRMOutput
+    text: InstructionTokens
+
+
 class ImageTextObjective(nn.Module):
     """L_cl(F) + L_match(F_out) (eq. 8): a picture stands alone, its description is the query."""
 
-    def __init__(self, *, weights: Mapping[str, float]) -> None:
-        """Remember the factors of contrastive and matching; a term of weight zero is left out."""
+    def __init__(
+        self, *, weights: Mapping[str, float], parts: int = 1, lessons: Lessons | None = None
+    ) -> None:
+        """Remember the factors of contrastive and matching; a term of weight zero is left out.
+
+        Args:
+            weights: factors by term.
+            parts: pieces in which a batch is encoded and matched.
+            lessons: what the released code adds; its terms are hidden_words and replaced_words.
+        """
         super().__init__()
-        self.weights = dict(weights)
+        self.weights, self.parts, self.lessons = dict(weights), parts, lessons
 
     def forward(self, model: IRM, batch: Batch) -> LossBreakdown:
         """Loss terms of one batch of pictures with their descriptions."""
-        assert batch.images is not None and batch.texts is not None
-        text = model.encode_sentences(batch.texts)
-        output = model(batch.images)
+        described = encode_rows(partial(self._encode, model), batch, self.parts)
+        output, text, labels = described.picture, described.text, whole_batch(batch).labels
         image_vectors, text_vectors = model.project_image(output.edited), model.project_text(text.pooled)
         terms = {}
-        if self.weights["contrastive"]:
+        if self.weights["contrastive"] and self.lessons is None:
             terms["contrastive"] = contrastive_loss(
-                image_vectors, text_vectors, batch.labels, temperature=model.temperature
+                image_vectors, text_vectors, labels, temperature=model.temperature
             )
+        elif self.lessons is not None:
+            terms |= self._learn(self.lessons, model, batch, described)
         if self.weights["matching"]:
             similarity = text_vectors @ image_vectors.T / model.temperature
             # The loop seeds the default generator for each step, so the draw is the step's own.
-            pairs = match_pairs(similarity, batch.labels, torch.default_generator)
-            images = model.match_tokens(output)[pairs.image_rows]
-            logits = model.match(text.take(pairs.text_rows), images)
+            pairs = own_pairs(match_pairs(similarity, labels, torch.default_generator))
+            logits = self._match(model, text, model.match_tokens(output), pairs)
             terms["matching"] = matching_loss(logits, pairs.matches)
         return weigh(terms, self.weights)
+
+    def _learn(self, lessons: Lessons, model: IRM, batch: Batch, described: Described) -> dict[str, Tensor]:
+        """The contrastive loss with a teacher, hidden words, replaced words."""
+        assert batch.texts is not None
+        if self.training:
+            lessons.follow(model)
+        terms, images = {}, model.match_tokens(described.picture)
+        if self.weights["contrastive"]:
+            terms["contrastive"] = lessons.contrastive(
+                model,
+                model.project_image(described.picture.edited),
+                model.project_text(described.text.pooled),
+                batch,
+            )
+        if self.weights["hidden_words"]:
+            terms["hidden_words"] = lessons.hidden_words(model, batch.texts, images)
+        if self.weights["replaced_words"]:
+            terms["replaced_words"] = lessons.replaced_words(model, batch.texts, images)
+        return terms
+
+    @staticmethod
+    def _encode(model: IRM, batch: Batch) -> Described:
+        assert batch.images is not None and batch.texts is not None
+        text = model.encode_sentences(batch.texts)
+        return Described(model(batch.images), text)
+
+    def _match(
+        self, model: IRM, text: InstructionTokens, images: Float[Tensor, "B M D"], pairs: MatchPairs
+    ) -> Float[Tensor, "m 2"]:
+        if self.parts == 1:
+            return model.match(text.take(pairs.text_rows), images[pairs.image_rows])
+        logits = [
+            checkpoint(model.match, text.take(texts), images[pictures], use_reentrant=False)
+            for texts, pictures in zip(
+                pairs.text_rows.chunk(self.parts), pairs.image_rows.chunk(self.parts), strict=True
+            )
+        ]
+        return torch.cat(logits)
 
 
 class Objectives(nn.Module):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from torch import nn
@@ -15,6 +16,11 @@ Schedule = Literal["cosine", "constant", "released"]
 
 # Parameters that weight decay would pull away from what they mean, whatever their shape.
 UNDECAYED = frozenset({"gate", "temperature", "cls_token", "reg_token", "part_tokens", "pos_embed"})
+
+
+_BACKBONE = "editing_transformer.vit."
+_BLOCK = re.compile(re.escape(_BACKBONE) + r"blocks\.(\d+)\.")
+_NEW = re.compile(r"\.(gate|instruction_kv)(\.|$)")
 
 
 def learning_rate(
@@ -50,6 +56,7 @@ def parameter_groups(
     weight_decay: float,
     decay: Literal["weights", "all"],
     lr_multipliers: Mapping[str, float],
+    layer_decay: float = 1.0,
 ) -> list[dict[str, Any]]:
     """Trainable parameters by (decay, factor of the learning rate), in the order in which they first occur.
 
@@ -58,18 +65,21 @@ def parameter_groups(
         weight_decay: of the decayed groups.
         decay: "weights" spares what `is_decayed` spares, "all" spares nothing.
         lr_multipliers: prefix of a dotted name to factor; the longest that fits wins, none means 1.
+        layer_decay: factor of each layer of the backbone relative to the next; see `layer_scales`.
 
     Raises:
         InputError: for a prefix that fits no trainable parameter.
     """
+    named = list(named)
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     used: set[str] = set()
+    by_layer = layer_scales([name for name, _ in named], layer_decay)
     for name, parameter in named:
         if not parameter.requires_grad:
             continue
         fitting = [prefix for prefix in lr_multipliers if f"{name}.".startswith(f"{prefix}.")]
         used.update(fitting)
-        scale = lr_multipliers[max(fitting, key=len)] if fitting else 1.0
+        scale = (lr_multipliers[max(fitting, key=len)] if fitting else 1.0) * by_layer[name]
         own_decay = weight_decay if decay == "all" or is_decayed(name, parameter) else 0.0
         group = groups.setdefault(
             (own_decay, scale), {"params": [], "weight_decay": own_decay, "lr_scale": scale}
@@ -85,9 +95,34 @@ def parameter_groups(
     return list(groups.values())
 
 
-def build_optimizer(groups: list[dict[str, Any]], *, lr: float) -> AdamW:
-    """AdamW over the groups; betas and epsilon are PyTorch's, as in the released code."""
-    return AdamW(groups, lr=lr)
+def layer_scales(names: Sequence[str], decay: float) -> dict[str, float]:
+    """Learning-rate factors of parameters by depth (Bao et al., BEiT, 2022): the backbone's end learns at 1.
+
+    Of L blocks, block i (from 0) has ``decay ** (L - i)`` and what comes before them ``decay ** (L + 1)``.
+    Gates and k', v' start from nothing; they, and all that is outside the backbone, learn at the full rate.
+    """
+    depths = [int(found[1]) for name in names if (found := _BLOCK.search(name))]
+    num_blocks = max(depths, default=-1) + 1
+    scales = {}
+    for name in names:
+        block = _BLOCK.search(name)
+        is_new = _NEW.search(name) is not None or _BACKBONE not in name or f"{_BACKBONE}norm." in name
+        depth = num_blocks + 1 if is_new else 0 if block is None else int(block[1]) + 1
+        scales[name] = decay ** (num_blocks + 1 - depth)
+    return scales
+
+
+def build_optimizer(groups: list[dict[str, Any]], *, lr: float, fused: bool | None = None) -> AdamW:
+    """AdamW over the groups; betas and epsilon are PyTorch's, as in the released code.
+
+    Args:
+        groups: as `parameter_groups` makes them.
+        lr: of a group of scale 1.
+        fused: one kernel for all parameters; None where they are on a GPU.
+    """
+    if fused is None:
+        fused = groups[0]["params"][0].is_cuda
+    return AdamW(groups, lr=lr, fused=True) if fused else AdamW(groups, lr=lr)
 
 
 def set_learning_rate(optimizer: Optimizer, lr: float) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import platform
-import shutil
 import time
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,18 +16,20 @@ from instructions.errors import InputError
 from irm.build import choose_autocast, choose_device
 from irm.config import differences, dump, read_run
 from irm.schema import IRMRun
-from irm.training.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
-from irm.training.logs import RunLog, StepReport
+from irm.training.checkpoint import find_checkpoint, load_checkpoint
+from irm.training.logs import RunLog
 from irm.training.loop import LoopSettings, NonFiniteLossError, train
 from irm.training.optimizer import learning_rate
 from irm.training.progress import TrainingProgress
+from irm.training.ranks import joined_ranks, largest, this_rank
+from irm.training.recorder import Best, Recorder, copy_folder, export
 from irm.training.seeding import repeatable
 from irm.training.signals import StopRequest
 from irm.training.workshop import Workshop, build_workshop
 from omnireid.files import write_whole
 
 # What may change between a run and its resumption: nothing of it touches the losses.
-FREE_ON_RESUME = ("data", "loader", "logging", "evaluation", "activation_checkpointing")
+FREE_ON_RESUME = ("data", "loader", "logging", "evaluation", "activation_checkpointing", "compile")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Summary:
     seconds: float
     losses: dict[str, float]  # of the last step, by domain; empty when there was none
     model: Path | None  # None when the run was stopped early
+    rank: int = 0  # of several processes only the first need speak
 
     @property
     def is_finished(self) -> bool:
@@ -52,7 +54,10 @@ class Summary:
 def train_run(run: IRMRun, out: Path, *, resume: bool, console: Console) -> Summary:
     """Train as the sheet says, into a folder of its own.
 
-    The folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `checkpoints/` and, at the end, `model/`.
+    The folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `checkpoints/` and, at the end, `model/`;
+    with people kept aside to validate on also `validation.jsonl` and `best/`, which `model/` then equals.
+
+    Under `torchrun` each process calls this; the first one shows, logs and saves.
 
     Args:
         run: the resolved sheet.
@@ -63,25 +68,42 @@ def train_run(run: IRMRun, out: Path, *, resume: bool, console: Console) -> Summ
     Raises:
         InputError: for a folder in use, another run's folder, missing data, or a loss that is no number.
     """
-    check_folder(out, resume)
+    device = choose_device(run.device)
+    with joined_ranks(device) as ranks:
+        if ranks.is_first:
+            check_folder(out, resume)
+        else:
+            console = Console(quiet=True)
+        if ranks.world > 1 and device.type == "cuda":
+            device = torch.device("cuda", ranks.local_rank)
+        return _train_run(run, out, device, console)
+
+
+def _train_run(run: IRMRun, out: Path, device: torch.device, console: Console) -> Summary:
     begun = time.perf_counter()
-    workshop = build_workshop(run, choose_device(run.device))
+    workshop = build_workshop(run, device)
     for note in workshop.notes:
         console.print(note, highlight=False, soft_wrap=True)
-    start = _resume(run, out, workshop, console)
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "config.yaml", dump(run).encode(), durable=True)
+    start, best = _resume(run, out, workshop, console)
+    largest(start)  # nobody writes before all have looked
+    if this_rank().is_first:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / "config.yaml", dump(run).encode(), durable=True)
     step, losses = start, dict[str, float]()
     if start < run.optimizer.steps:
         workshop.read_ahead()
-        recorder = _train(run, out, workshop, start, console)
+        recorder = _train(run, out, workshop, start, best, console)
         step, losses = recorder.step, recorder.losses
     model = None
     if step == run.optimizer.steps:
         model = out / "model"
-        if start < step or not model.is_dir():  # a finished run has its model already
-            _export(workshop, model)
-    return Summary(out, start, step, run.optimizer.steps, time.perf_counter() - begun, losses, model)
+        if this_rank().is_first and (start < step or not model.is_dir()):  # a finished run has its model
+            if workshop.mixture.aside:
+                copy_folder(out / "best", model)
+            else:
+                export(workshop.result, model)
+    seconds = time.perf_counter() - begun
+    return Summary(out, start, step, run.optimizer.steps, seconds, losses, model, this_rank().rank)
 
 
 def check_folder(out: Path, resume: bool) -> None:
@@ -104,8 +126,8 @@ def check_folder(out: Path, resume: bool) -> None:
         )
 
 
-def _resume(run: IRMRun, out: Path, workshop: Workshop, console: Console) -> int:
-    """Fill the workshop from the newest whole checkpoint; the number of finished steps."""
+def _resume(run: IRMRun, out: Path, workshop: Workshop, console: Console) -> tuple[int, Best | None]:
+    """Fill the workshop from the newest whole checkpoint; the finished steps and the best of them."""
     found = find_checkpoint(out / "checkpoints")
     for complaint in found.complaints:
         console.print(complaint, style="yellow", highlight=False, soft_wrap=True)
@@ -114,7 +136,7 @@ def _resume(run: IRMRun, out: Path, workshop: Workshop, console: Console) -> int
             raise InputError(
                 f"no checkpoint in {out} can be read ({found.complaints[0]}); start again in another --out"
             )
-        return 0
+        return 0, None
     changed = differences(read_run(found.folder / "config.yaml"), run)
     for path, (old, new) in changed.items():
         if path.partition(".")[0] not in FREE_ON_RESUME:
@@ -129,46 +151,13 @@ def _resume(run: IRMRun, out: Path, workshop: Workshop, console: Console) -> int
             f"a resumed run keeps its data, so use another --out"
         )
     console.print(f"resuming {out} after step {facts['step']}", highlight=False, soft_wrap=True)
-    return int(facts["step"])
+    best = facts.get("best")
+    return int(facts["step"]), None if best is None else Best(**best)
 
 
-@dataclass
-class _Recorder:
-    """What is done after each step: show, log, save; and whether somebody wants to stop."""
-
-    run: IRMRun
-    out: Path
-    workshop: Workshop
-    stop: StopRequest
-    log: RunLog
-    progress: TrainingProgress
-    step: int  # finished so far
-    losses: dict[str, float] = field(default_factory=dict)  # of the last step
-
-    def __call__(self, report: StepReport) -> bool:
-        self.step, self.losses = report.step, report.losses
-        self.progress.show(report)
-        rhythm, is_last = self.run.logging, report.step == self.run.optimizer.steps
-        if report.step % rhythm.every == 0 or is_last:
-            self.log.write(report)
-        if report.step % rhythm.checkpoint_every == 0 or is_last or self.stop.requested:
-            self.save()
-        return self.stop.requested
-
-    def save(self) -> None:
-        """Checkpoint the last finished step."""
-        versions = {"python": platform.python_version(), "torch": torch.__version__}
-        save_checkpoint(
-            self.out / "checkpoints",
-            self.step,
-            self.workshop.state,
-            sheet=dump(self.run),
-            facts={"data": self.workshop.fingerprint, "versions": versions},
-            keep=self.run.logging.keep,
-        )
-
-
-def _train(run: IRMRun, out: Path, workshop: Workshop, start: int, console: Console) -> _Recorder:
+def _train(
+    run: IRMRun, out: Path, workshop: Workshop, start: int, best: Best | None, console: Console
+) -> Recorder:
     steps, plan = run.optimizer.steps, run.optimizer
     schedule = {key: getattr(plan, key) for key in ("lr", "warmup_from", "warmup_steps", "steps", "schedule")}
     settings = LoopSettings(
@@ -182,10 +171,10 @@ def _train(run: IRMRun, out: Path, workshop: Workshop, start: int, console: Cons
     with (
         repeatable(workshop.device),
         StopRequest() as stop,
-        RunLog(out, start=start) as log,
+        RunLog(out, start=start) if this_rank().is_first else nullcontext() as log,
         TrainingProgress(console, start=start, steps=steps) as progress,
     ):
-        recorder = _Recorder(run, out, workshop, stop, log, progress, start)
+        recorder = Recorder(run, out, workshop, stop, log, progress, start, best)
         try:
             train(
                 workshop.model,
@@ -208,7 +197,8 @@ def _train(run: IRMRun, out: Path, workshop: Workshop, start: int, console: Cons
 
 def _describe(error: NonFiniteLossError, out: Path, workshop: Workshop) -> str:
     """Save which pictures made the bad loss, and say so."""
-    path = out / f"nonfinite-step-{error.step}.json"
+    rank = this_rank().rank  # each names its own share of the batch
+    path = out / f"nonfinite-step-{error.step}{f'-rank-{rank}' if rank else ''}.json"
     batch = error.batch
     content = {
         "step": error.step,
@@ -221,12 +211,3 @@ def _describe(error: NonFiniteLossError, out: Path, workshop: Workshop) -> str:
         f"the loss of {batch.domain} is not a finite number at step {error.step}; its pictures are named in "
         f"{path}; a smaller optimizer.lr or optimizer.clip_grad_norm=1 helps; then start in another --out"
     )
-
-
-def _export(workshop: Workshop, folder: Path) -> None:
-    """The model alone, for `IRM.from_pretrained`, written whole or not at all."""
-    temporary = folder.with_name(f".tmp-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    workshop.model.save_pretrained(temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)

@@ -16,13 +16,15 @@ def seed_all(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def seed_step(seed: int, step: int) -> None:
+def seed_step(seed: int, step: int, rank: int = 0) -> None:
     """Seed PyTorch (dropout, drop path, drawn negatives) for one step.
 
-    A step's randomness depends on (seed, step) alone. A resumed run needs no stored generator state, and
-    whatever else draws numbers between two steps changes nothing.
+    A step's randomness depends on (seed, step) alone, and on the rank where several train together. A
+    resumed run needs no stored generator state, and whatever else draws numbers between two steps changes
+    nothing.
     """
-    words = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)
+    address = [seed, step, rank] if rank else [seed, step]
+    words = np.random.SeedSequence(address).generate_state(1, np.uint64)
     torch.manual_seed(int(words[0]))
 
 

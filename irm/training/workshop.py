@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from instructions.banks import BANKS
+from instructions.errors import InputError
 from instructions.instruction import NEUTRAL_SENTENCE
-from irm.build import build_irm, build_mixture, fingerprint, named_parameters, shares
+from irm.build import build_irm, build_mixture, domain_of, fingerprint, named_parameters, shares
 from irm.embedder import preprocessing_of
 from irm.models import IRM
+from irm.models.hub_source import CONVERTED, local_folder
+from irm.models.match_weights import has_word_head, load_word_head
 from irm.schema import IRMRun
 from irm.training.checkpoint import TrainingState
+from irm.training.lessons import LessonRule, Lessons
 from irm.training.objectives import IdentityObjective, ImageTextObjective, Objectives, TripletRule
 from irm.training.optimizer import build_optimizer, parameter_groups
+from irm.training.ranks import this_rank
 from irm.training.seeding import seed_all
 from omnireid.loading.batch import Batch
 from omnireid.loading.mixture import Mixture, mixture_loader
 from omnireid.records import Record
+from omnireid.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,19 @@ class Workshop:
 
     def batches(self, start: int, stop: int) -> Iterator[tuple[Batch, ...]]:
         """The batches of steps start..stop-1."""
-        return mixture_loader(self.mixture, start, stop, self.workers, device=self.device)
+        ranks = this_rank()
+        return mixture_loader(
+            self.mixture, start, stop, self.workers, rank=ranks.rank, world=ranks.world, device=self.device
+        )
+
+    @property
+    def result(self) -> IRM:
+        """The model to validate and to leave behind: the moving average where there is one."""
+        average = self.state.average
+        if average is None:
+            return self.model
+        assert isinstance(average.module, IRM)
+        return average.module
 
     def read_ahead(self) -> None:
         """Encode every sentence of the training once, where the encoder is frozen and there is room.
@@ -51,7 +70,7 @@ class Workshop:
         if len(sentences) <= self.model.reading.cache:
             self.model.remember(sentences)
 
-    def records(self, domain: str) -> tuple[Record, ...]:
+    def records(self, domain: str) -> Sequence[Record]:
         """What `Batch.indices` of a domain point into."""
         return self.mixture.sources[self.mixture.domains.index(domain)].records
 
@@ -74,8 +93,16 @@ def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
         weight_decay=plan.weight_decay,
         decay=plan.decay,
         lr_multipliers=plan.lr_multipliers,
+        layer_decay=plan.layer_decay,
     )
-    state = TrainingState(model, objectives, build_optimizer(groups, lr=plan.lr))
+    average = None
+    if plan.average is not None:
+        rule = get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
+        average = AveragedModel(model, multi_avg_fn=rule, use_buffers=True)
+    state = TrainingState(model, objectives, build_optimizer(groups, lr=plan.lr, fused=plan.fused), average)
+    if run.compile:
+        model.editing_transformer.compile()
+        model.fusion.compile()
     return Workshop(
         model=model,
         objectives=objectives,
@@ -113,8 +140,30 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
         weights=weights,
         triplet=TripletRule(rule.margin, rule.mining, rule.squared, losses.triplet_after_neck),
         label_smoothing=losses.label_smoothing,
+        parts=run.batch.parts,
     )
-    return Objectives(identity, ImageTextObjective(weights=weights))
+    lessons = _lessons(run, model)
+    image_text = ImageTextObjective(weights=weights, parts=run.batch.parts, lessons=lessons)
+    return Objectives(identity, image_text)
+
+
+def _lessons(run: IRMRun, model: IRM) -> Lessons | None:
+    """What the released code adds for text-to-image, where the sheet asks for it.
+
+    Raises:
+        InputError: where several processes train together, whose queues would differ.
+    """
+    domains = tuple(domain_of(row) for row in run.mixture if TASKS[row.task].objective == "image_text")
+    if run.losses.lessons is None or not domains:
+        return None
+    if this_rank().world > 1:
+        raise InputError("losses.lessons trains in one process; say losses.lessons=null under torchrun")
+    lessons = Lessons(model, LessonRule(**run.losses.lessons.model_dump()), domains=domains)
+    source = run.model.instruction.text_weights
+    folder = local_folder(source, CONVERTED) if source else None
+    if folder is not None and has_word_head(folder):
+        load_word_head(lessons.words, folder)
+    return lessons
 
 
 def _size(model: IRM, mixture: Mixture, device: torch.device) -> str:

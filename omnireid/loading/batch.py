@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -20,10 +21,27 @@ class InstructionBatch:
     sentence_rows: Int[Tensor, " S"]
     clothes: Float[Tensor, "C 3 h w"] | None
     clothes_rows: Int[Tensor, " C"]
-    outfits: Int[Tensor, " C"] | None = None  # which outfit each clothes picture shows; None: not all known
+    asked: Int[Tensor, " B"]  # which outfit a row's instruction tells of; UNKNOWN where that is not said
+    bare: Bool[Tensor, " B"]  # rows with the neutral sentence, which tells of nothing
+
+    # Whoever moves a batch to a device leaves these where they are: only the host reads them.
+    ON_HOST: ClassVar[tuple[str, ...]] = ("sentence_rows", "clothes_rows", "asked", "bare")
 
     def __len__(self) -> int:
         return len(self.sentence_rows) + len(self.clothes_rows)
+
+    def part(self, start: int, stop: int) -> InstructionBatch:
+        """The instructions of rows start..stop-1, counted from there."""
+        said = [i for i, row in enumerate(self.sentence_rows.tolist()) if start <= row < stop]
+        worn = [i for i, row in enumerate(self.clothes_rows.tolist()) if start <= row < stop]
+        return InstructionBatch(
+            sentences=tuple(self.sentences[i] for i in said),
+            sentence_rows=self.sentence_rows[said] - start,
+            clothes=None if self.clothes is None or not worn else self.clothes[worn[0] : worn[-1] + 1],
+            clothes_rows=self.clothes_rows[worn] - start,
+            asked=self.asked[start:stop],
+            bare=self.bare[start:stop],
+        )
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,7 @@ class Batch:
     galleries).
     ``texts`` are the descriptions of ``t2i`` (one a row), in training and on the query side.
     ``labels`` are contiguous training classes; on the test side they equal ``pids``.
+    ``worn`` is the outfit that each picture shows (``clothes_id``), or UNKNOWN.
     ``indices`` point into the record list the batch was drawn from.
     """
 
@@ -46,6 +65,24 @@ class Batch:
     labels: Int[Tensor, " B"]
     camids: Int[Tensor, " B"]
     indices: Int[Tensor, " B"]
+    worn: Int[Tensor, " B"]
+
+    ON_HOST: ClassVar[tuple[str, ...]] = ("pids", "camids", "indices", "worn")  # as above
 
     def __len__(self) -> int:
         return len(self.pids)
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Rows start..stop-1."""
+        rows = slice(start, stop)
+        return replace(
+            self,
+            images=None if self.images is None else self.images[rows],
+            instruction=None if self.instruction is None else self.instruction.part(start, stop),
+            texts=None if self.texts is None else self.texts[rows],
+            pids=self.pids[rows],
+            labels=self.labels[rows],
+            camids=self.camids[rows],
+            indices=self.indices[rows],
+            worn=self.worn[rows],
+        )

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from instructions.instruction import Instruction
 from omnireid.loading.batch import Batch, InstructionBatch
 from omnireid.loading.transforms import Preprocessing
-from omnireid.records import Record
+from omnireid.records import UNKNOWN, Record
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,17 @@ class RawBatch:
     clothes_pixels: UInt8[Tensor, "C h w 3"] | None
     instructions: tuple[Instruction, ...] | None
     texts: tuple[str, ...] | None
-    numbers: Int[np.ndarray, "4 B"]  # pids, labels, camids, indices
+    numbers: Int[np.ndarray, "5 B"]  # pids, labels, camids, indices, outfits
+    flipped: Bool[np.ndarray, " B"] | None = None  # pictures still to be mirrored; None: none is
 
     def normalised(self, preprocessing: Preprocessing, device: torch.device | str | None = None) -> Batch:
         """The batch with its pictures as the model wants them, made on ``device`` or where they lie."""
         images, clothes = None, None
         if self.pixels is not None:
-            images = preprocessing.normalise(self.pixels.to(device, non_blocking=True))
+            images = preprocessing.normalise(self.pixels.to(device, non_blocking=True), self.flipped)
         if self.clothes_pixels is not None:
             clothes = preprocessing.normalise_clothes(self.clothes_pixels.to(device, non_blocking=True))
-        pids, labels, camids, indices = torch.from_numpy(self.numbers).unbind()
+        pids, labels, camids, indices, worn = torch.from_numpy(self.numbers).unbind()
         return Batch(
             task=self.task,
             domain=self.domain,
@@ -61,6 +62,7 @@ class RawBatch:
             labels=labels,
             camids=camids,
             indices=indices,
+            worn=worn,
         )
 
     def pin_memory(self) -> RawBatch:
@@ -73,7 +75,12 @@ class RawBatch:
 
 
 def collate(
-    samples: Sequence[Sample], pixels: UInt8[np.ndarray, "B H W 3"] | None, *, task: str, domain: str
+    samples: Sequence[Sample],
+    pixels: UInt8[np.ndarray, "B H W 3"] | None,
+    *,
+    task: str,
+    domain: str,
+    flipped: Bool[np.ndarray, " B"] | None = None,
 ) -> RawBatch:
     """Make a batch of samples; sentences and texts stay as they are, for cleaning is the tokenizer's part.
 
@@ -82,13 +89,16 @@ def collate(
         pixels: their pictures at the model's size, or None for text queries.
         task: name of the task.
         domain: whose classes and batch-norm statistics apply.
+        flipped: which pictures are still to be mirrored.
     """
     instructions = tuple(sample.instruction for sample in samples if sample.instruction is not None)
     texts = tuple(sample.text for sample in samples if sample.text is not None)
     clothes = [sample.clothes for sample in samples if sample.clothes is not None]
     assert len(instructions) in (0, len(samples)), "either every row has an instruction or none"
     assert len(texts) in (0, len(samples)), "either every row has a text or none"
-    rows = [(sample.record.pid, sample.label, sample.record.camid, sample.index) for sample in samples]
+    rows = [
+        (one.record.pid, one.label, one.record.camid, one.index, one.record.clothes_id) for one in samples
+    ]
     return RawBatch(
         task=task,
         domain=domain,
@@ -97,6 +107,7 @@ def collate(
         instructions=instructions or None,
         texts=texts or None,
         numbers=np.ascontiguousarray(np.array(rows, dtype=np.int64).T),
+        flipped=flipped,
     )
 
 
@@ -105,12 +116,12 @@ def _gathered(
 ) -> InstructionBatch:
     sentences = {row: one.sentence for row, one in enumerate(instructions) if one.sentence is not None}
     clothes_rows = [row for row, one in enumerate(instructions) if one.clothes is not None]
-    outfits = [instructions[row].outfit for row in clothes_rows]
-    known = [outfit for outfit in outfits if outfit is not None]
+    asked = [UNKNOWN if one.outfit is None else one.outfit for one in instructions]
     return InstructionBatch(
         sentences=tuple(sentences.values()),
         sentence_rows=torch.tensor(list(sentences), dtype=torch.int64),
         clothes=clothes,
         clothes_rows=torch.tensor(clothes_rows, dtype=torch.int64),
-        outfits=torch.tensor(known, dtype=torch.int64) if len(known) == len(outfits) else None,
+        asked=torch.tensor(asked, dtype=torch.int64),
+        bare=torch.tensor([one.source == "neutral" for one in instructions]),
     )

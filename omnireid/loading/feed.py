@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +11,7 @@ from jaxtyping import Int, UInt8
 
 from instructions.errors import InputError
 from instructions.instruction import Instruction
+from omnireid.columns import column_of
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.collate import RawBatch, Sample, collate
 from omnireid.loading.instruct import GalleryInstruction, own_instruction, train_instructions
@@ -37,7 +37,7 @@ class Source:
 
     task: TaskSpec
     dataset: str
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     weight: float = 1.0
     num_identities: int = 32
     num_instances: int = 4
@@ -66,7 +66,7 @@ class Feed:
         self.source = source
         self._transform, self._cache = transform, cache
         self._seed, self._stream = seed, stream
-        pids = np.array([record.pid for record in source.records], dtype=np.int64)
+        pids = column_of(source.records, "pid")
         try:
             self.sampler = PKSampler(
                 pids, source.num_identities, source.num_instances, seed=seed, stream=stream
@@ -74,22 +74,23 @@ class Feed:
         except InputError as error:
             raise InputError(f"{source.domain}: {error}") from None
         self._labels: Int[np.ndarray, " N"] = np.searchsorted(self.sampler.pids, pids)
-        self._rows_of: dict[int, list[int]] = defaultdict(list)
-        for row, (record, label) in enumerate(zip(source.records, self._labels.tolist(), strict=True)):
-            self._rows_of[label].append(row)
-            self._refuse_without_words(record)
+        self._refuse_without_words()
 
     @property
     def num_classes(self) -> int:
         """Identities of the source."""
         return len(self.sampler.pids)
 
-    def _refuse_without_words(self, record: Record) -> None:
-        task = self.source.task
-        if task.objective == "image_text" and not record.captions:
-            raise InputError(f"{record.image} has no caption, which task {task.name} trains on")
-        if task.instruction in ("caption", "clothes") and self.source.gallery_instruction != "neutral":
-            own_instruction(record, task)
+    def _refuse_without_words(self) -> None:
+        source, task = self.source, self.source.task
+        if task.objective == "image_text":
+            silent = np.flatnonzero(column_of(source.records, "num_captions") == 0)
+            if len(silent):
+                image = source.records[int(silent[0])].image
+                raise InputError(f"{image} has no caption, which task {task.name} trains on")
+        if task.instruction in ("caption", "clothes") and source.gallery_instruction != "neutral":
+            for record in source.records:
+                own_instruction(record, task)
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[RawBatch, Faults]:
         """A rank's share of the batch of a step, and the unreadable pictures that were met on the way."""
@@ -98,12 +99,11 @@ class Feed:
         # A row draws by its place in the whole batch, so that ranks together make what one process makes.
         places = range(rank * len(drawn), (rank + 1) * len(drawn))
         pixels = empty_pixels(len(drawn), self._transform.preprocessing.image_size)
+        variations = self._transform.draw_rows(self._seed, stream=self._stream, step=step, rows=places)
         rows = []
-        for drawn_row, place, out in zip(drawn.tolist(), places, pixels, strict=True):
+        for drawn_row, variation, out in zip(drawn.tolist(), variations, pixels, strict=True):
             row, image = self._readable(drawn_row, "image", faults)
-            self._transform.apply(
-                image, self._transform.draw(self._generator(Purpose.AUGMENTATION, step, place)), out
-            )
+            self._transform.place(image, variation, out)
             rows.append(row)
         records = [source.records[row] for row in rows]
         rngs = [self._generator(Purpose.INSTRUCTION, step, place) for place in places]
@@ -130,7 +130,9 @@ class Feed:
                 text=self._text(records[i], rngs[i]),
             )
             samples.append(sample)
-        return collate(samples, pixels, task=source.task.name, domain=source.domain), faults
+        flipped = np.array([variation.flip for variation in variations])
+        name, domain = source.task.name, source.domain
+        return collate(samples, pixels, task=name, domain=domain, flipped=flipped), faults
 
     def _generator(self, purpose: Purpose, step: int, place: int) -> np.random.Generator:
         return generator(self._seed, purpose, stream=self._stream, step=step, row=place)
@@ -172,11 +174,11 @@ class Feed:
 
     def _from(self, row: int) -> Iterator[int]:
         label = int(self._labels[row])
-        rows = self._rows_of[label]
+        rows = self.sampler.rows(label).tolist()
         here = rows.index(row)
         yield from rows[here:] + rows[:here]
         for further in range(1, self.num_classes):
-            yield from self._rows_of[(label + further) % self.num_classes]
+            yield from self.sampler.rows((label + further) % self.num_classes).tolist()
 
     def refuse_too_many(self, faults: Faults) -> None:
         """Stop when more than 1 % of the source's pictures, and more than one, cannot be read.

@@ -31,11 +31,11 @@ def own_instruction(record: Record, task: TaskSpec, rng: np.random.Generator | N
     Raises:
         InputError: the image brings no such instruction.
     """
+    outfit = None if record.clothes_id == UNKNOWN else record.clothes_id
     if task.instruction == "caption" and record.captions:
         place = 0 if rng is None else int(rng.integers(len(record.captions)))
-        return Instruction(sentence=record.captions[place], source="caption")
+        return Instruction(sentence=record.captions[place], source="caption", outfit=outfit)
     if task.instruction == "clothes" and record.clothes is not None:
-        outfit = None if record.clothes_id == UNKNOWN else record.clothes_id
         return Instruction(clothes=record.clothes, source="clothes", outfit=outfit)
     missing = {"caption": "caption", "clothes": "clothes picture"}.get(
         task.instruction, "instruction of its own"
@@ -59,7 +59,7 @@ def train_instructions(
     training each mini-batch"). Captions and clothes pictures are a row's own, with two exceptions that are
     ours: a row may carry the neutral sentence, so that the model knows a gallery without annotations, and a
     row may carry the instruction of another picture of the same person in the batch, as a query does at test
-    time.
+    time: of one that stands bare where there is one, since ``composition_loss`` looks for it there.
 
     Args:
         records: the rows' records.
@@ -79,13 +79,15 @@ def train_instructions(
     rows_of = defaultdict(list)
     for row, record in enumerate(records):
         rows_of[record.pid].append(row)
+    draws = [(rng.random() < neutral_share, rng.random() < target_share) for rng in rngs]
+    is_bare = [bare for bare, _ in draws]
     chosen = []
     for row, (record, rng) in enumerate(zip(records, rngs, strict=True)):
-        is_neutral, has_target = rng.random() < neutral_share, rng.random() < target_share
         others = [other for other in rows_of[record.pid] if other != row]
-        if has_target and others:
+        others = [other for other in others if is_bare[other]] or others
+        if draws[row][1] and others:
             record = records[others[int(rng.integers(len(others)))]]
-        chosen.append(NEUTRAL if is_neutral else own_instruction(record, task, rng))
+        chosen.append(NEUTRAL if is_bare[row] else own_instruction(record, task, rng))
     return chosen
 
 

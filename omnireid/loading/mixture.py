@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from instructions.errors import InputError
+from omnireid.loading.aside import Aside
 from omnireid.loading.batch import Batch
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.collate import RawBatch
@@ -39,6 +40,7 @@ class Mixture:
         *,
         sources_per_step: int | None = None,
         cache: ImageCache | None = None,
+        aside: Sequence[Aside] = (),
     ) -> None:
         """Index the sources.
 
@@ -49,13 +51,14 @@ class Mixture:
             seed: every draw follows from it.
             sources_per_step: how many sources a step holds, drawn by weight; all of them by default.
             cache: keeps decoded pictures.
+            aside: people of the sources that are not among them; see ``keep_aside``.
 
         Raises:
             InputError: no source, one twice, one without what its task needs, or more per step than exist.
         """
         if not sources:
             raise InputError("a mixture needs at least one source")
-        self.sources = tuple(sources)
+        self.sources, self.aside = tuple(sources), tuple(aside)
         self.domains = tuple(source.domain for source in sources)
         for domain in self.domains:
             if self.domains.count(domain) > 1:

@@ -87,6 +87,10 @@ class PKSampler:
         ]
         return np.concatenate(rows)
 
+    def rows(self, identity: int) -> Int[np.ndarray, " n"]:
+        """The images of an identity (its place in ``pids``), in their order."""
+        return self._by_identity[self._starts[identity] : self._starts[identity + 1]]
+
     def _pass(self, number: int) -> Int[np.ndarray, " N"]:
         if self._permutation[0] != number:
             rng = generator(self._seed, Purpose.IDENTITIES, stream=self._stream, step=number)
@@ -94,7 +98,7 @@ class PKSampler:
         return self._permutation[1]
 
     def _instances(self, step: int, place: int, identity: int) -> Int[np.ndarray, " K"]:
-        images = self._by_identity[self._starts[identity] : self._starts[identity + 1]]
+        images = self.rows(identity)
         rng = generator(self._seed, Purpose.INSTANCES, stream=self._stream, step=step, row=place)
         if len(images) >= self.num_instances:
             return rng.choice(images, self.num_instances, replace=False)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from instructions.errors import InputError
+from omnireid.loading.variation import AUGMENTATIONS, RGB, Augmentation, Box, Drawing, Variation
+
+__all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
+    "Box",
+    "EvalTransform",
+    "Preprocessing",
+    "TrainTransform",
+    "Variation",
+    "empty_pixels",
+    "resize",
+]
 
 Image = UInt8[np.ndarray, "_H _W 3"]  # of any size
-RGB = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -43,23 +53,40 @@ class Preprocessing:
             if min(deviations) <= 0:
                 raise InputError(f"{name} is {deviations}; deviations must be positive")
 
-    def normalise(self, pixels: UInt8[Tensor, "B H W 3"]) -> Float[Tensor, "B 3 H W"]:
-        """Person pictures as the image encoder wants them; runs on the pixels' device."""
-        return _normalise(pixels, self.mean, self.std)
+    def normalise(
+        self, pixels: UInt8[Tensor, "B H W 3"], flipped: Bool[np.ndarray, " B"] | None = None
+    ) -> Float[Tensor, "B 3 H W"]:
+        """Person pictures as the image encoder wants them, some flipped; runs on the pixels' device."""
+        return _normalise(pixels, self.mean, self.std, flipped)
 
     def normalise_clothes(self, pixels: UInt8[Tensor, "C h w 3"]) -> Float[Tensor, "C 3 h w"]:
         """Clothes pictures as the instruction encoder wants them; runs on the pixels' device."""
         return _normalise(pixels, self.clothes_mean, self.clothes_std)
 
 
-def _normalise(pixels: UInt8[Tensor, "B H W 3"], mean: RGB, std: RGB) -> Float[Tensor, "B 3 H W"]:
+def _normalise(
+    pixels: UInt8[Tensor, "B H W 3"], mean: RGB, std: RGB, flipped: Bool[np.ndarray, " B"] | None = None
+) -> Float[Tensor, "B 3 H W"]:
     # Levels change their order while they are small, and change in place once they are large.
-    images = rearrange(pixels, "b h w c -> b c h w").contiguous().float()
+    images = rearrange(pixels, "b h w c -> b c h w").contiguous()
+    if flipped is not None:
+        images = _flip(images, flipped)
+    images = images.float()
     scale = torch.tensor([[[1 / (255 * deviation)]] for deviation in std], device=pixels.device)
     shift = torch.tensor(
         [[[-m / deviation]] for m, deviation in zip(mean, std, strict=True)], device=pixels.device
     )
     return images.mul_(scale).add_(shift)
+
+
+def _flip(images: UInt8[Tensor, "B 3 H W"], flipped: Bool[np.ndarray, " B"]) -> UInt8[Tensor, "B 3 H W"]:
+    """Some rows mirrored; in the way that is fast on their device."""
+    if images.device.type != "cpu":
+        chosen = torch.from_numpy(flipped).to(images.device, non_blocking=True)
+        return torch.where(rearrange(chosen, "b -> b 1 1 1"), images.flip(-1), images)
+    for row in np.flatnonzero(flipped):
+        images[row] = images[row].flip(-1)
+    return images
 
 
 def resize(image: Image, size: tuple[int, int]) -> Image:
@@ -76,58 +103,6 @@ def _as_tensor(image: Image) -> UInt8[Tensor, "H W 3"]:
     return torch.from_numpy(np.require(image, requirements=["C", "W"]))  # cached pictures are read-only
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How training pictures vary; probabilities in 0..1, areas as shares of the picture."""
-
-    flip: float = 0.5
-    pad: int = 10  # pixels of border at height 256, before a random crop of the original size
-    erase: float = 0.5
-    erase_area: tuple[float, float] = (0.02, 0.2)
-    erase_aspect: tuple[float, float] = (0.3, 10 / 3)  # height over width
-    erase_fill: Literal["mean", "colour"] = "mean"
-    jitter: tuple[float, float, float, float] | None = None  # brightness, contrast, saturation, hue
-
-    def __post_init__(self) -> None:
-        for name, probability in (("flip", self.flip), ("erase", self.erase)):
-            if not 0 <= probability <= 1:
-                raise InputError(f"the probability of {name} is {probability}; it must lie in 0..1")
-        if self.pad < 0:
-            raise InputError(f"pad is {self.pad}; it must not be negative")
-        low, high = self.erase_area
-        if not 0 < low <= high < 1:
-            raise InputError(f"erase_area is {self.erase_area}; it must be two rising shares between 0 and 1")
-
-
-AUGMENTATIONS: dict[str, Augmentation] = {
-    "paper": Augmentation(),  # "random cropping, flipping, and erasing"; the numbers are the field's
-    "released": Augmentation(erase=0.9, erase_fill="colour", jitter=(0.5, 0.5, 0.5, 0.4)),
-    "none": Augmentation(flip=0.0, pad=0, erase=0.0),
-}
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-
-@dataclass(frozen=True)
-class Variation:
-    """One draw: what happens to one picture, so that a test can do the same with torchvision."""
-
-    flip: bool
-    down: int  # the picture moves down by so many pixels (up if negative); black comes in
-    right: int
-    erased: Box | None
-    fill: tuple[int, int, int]
-    jitter: tuple[tuple[str, float], ...] = ()  # in order of application
-
-
 class TrainTransform:
     """Resize, jitter, flip, pad and crop, erase, normalise; every draw comes from the row's own generator.
 
@@ -139,43 +114,36 @@ class TrainTransform:
     ) -> None:
         self.preprocessing = preprocessing
         self.augmentation = augmentation
-        self._pad = round(augmentation.pad * preprocessing.image_size[0] / 256)
+        self._drawing = Drawing(augmentation, preprocessing.image_size, preprocessing.mean)
+        self._canvas = np.empty((*preprocessing.image_size, 3), dtype=np.uint8)
+        self._canvas[:] = self._drawing.mean
 
     def draw(self, rng: np.random.Generator) -> Variation:
         """What will happen to one picture."""
-        rule = self.augmentation
-        # All at once, because numpy takes longer for a call than for a number.
-        flip, down, right, erase = rng.random(4).tolist()
-        places = 2 * self._pad + 1
-        levels = np.round(255 * np.array(self.preprocessing.mean))
-        if rule.erase_fill == "colour":
-            levels = rng.integers(0, 256, size=3)
-        return Variation(
-            flip=flip < rule.flip,
-            down=int(down * places) - self._pad,
-            right=int(right * places) - self._pad,
-            erased=self._draw_erased(rng) if erase < rule.erase else None,
-            fill=(int(levels[0]), int(levels[1]), int(levels[2])),
-            jitter=() if rule.jitter is None else _draw_jitter(rng, rule.jitter),
-        )
+        return self._drawing.draw(rng)
 
-    def _draw_erased(self, rng: np.random.Generator) -> Box | None:
-        height, width = self.preprocessing.image_size
-        smallest, largest = self.augmentation.erase_area
-        low, high = (math.log(aspect) for aspect in self.augmentation.erase_aspect)
-        for _ in range(10):
-            share, elongation, top, left = rng.random(4).tolist()
-            area = height * width * (smallest + share * (largest - smallest))
-            aspect = math.exp(low + elongation * (high - low))
-            box_height, box_width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-            if 0 < box_height < height and 0 < box_width < width:
-                return Box(
-                    top=int(top * (height - box_height + 1)),
-                    left=int(left * (width - box_width + 1)),
-                    height=box_height,
-                    width=box_width,
-                )
-        return None
+    def draw_rows(self, seed: int, *, stream: int, step: int, rows: Sequence[int]) -> list[Variation]:
+        """What will happen to the rows of a batch; see ``Drawing``."""
+        return self._drawing.draw_rows(seed, stream=stream, step=step, rows=rows)
+
+    def place(self, image: Image, variation: Variation, out: Image) -> None:
+        """Put the picture, resized and varied, into a row of a batch, but for the flip.
+
+        A flip of the result gives what ``apply`` gives. It waits until the pixels are where the model is: of
+        interleaved channels it takes five times as long as the rest.
+        """
+        image = resize(image, self.preprocessing.image_size)
+        if variation.jitter:
+            image = _jitter(image, variation.jitter)
+        _shift(image, variation.down, -variation.right if variation.flip else variation.right, out)
+        if variation.erased is not None:
+            box = variation.erased
+            left = out.shape[1] - box.left - box.width if variation.flip else box.left
+            rows, columns = slice(box.top, box.top + box.height), slice(left, left + box.width)
+            if variation.fill == self._drawing.mean:  # rows of a canvas copy faster than a colour spreads
+                out[rows, columns] = self._canvas[rows, columns]
+            else:
+                out[rows, columns] = variation.fill
 
     def apply(self, image: Image, variation: Variation, out: Image | None = None) -> Image:
         """The picture, resized and varied; the picture given is left as it was.
@@ -185,16 +153,10 @@ class TrainTransform:
             variation: what to do.
             out: where to put the result, a row of a batch.
         """
-        image = resize(image, self.preprocessing.image_size)
-        if variation.jitter:
-            image = _jitter(image, variation.jitter)
+        out = empty_pixels(1, self.preprocessing.image_size)[0] if out is None else out
+        self.place(image, variation, out)
         if variation.flip:
-            image = torch.flip(_as_tensor(image), (1,)).numpy()  # numpy takes eight times as long
-        out = np.empty_like(image) if out is None else out
-        _shift(image, variation.down, variation.right, out)
-        if variation.erased is not None:
-            box = variation.erased
-            out[box.top : box.top + box.height, box.left : box.left + box.width] = variation.fill
+            out[:] = torch.flip(_as_tensor(out), (1,)).numpy()  # numpy takes eight times as long
         return out
 
     def __call__(
@@ -244,19 +206,6 @@ def _shift(image: Image, down: int, right: int, out: Image) -> None:
     out[top : top + inner_height, left : left + inner_width] = image[
         from_top : from_top + inner_height, from_left : from_left + inner_width
     ]
-
-
-def _draw_jitter(
-    rng: np.random.Generator, strengths: tuple[float, float, float, float]
-) -> tuple[tuple[str, float], ...]:
-    brightness, contrast, saturation, hue = strengths
-    drawn = (
-        ("brightness", float(rng.uniform(max(0, 1 - brightness), 1 + brightness))),
-        ("contrast", float(rng.uniform(max(0, 1 - contrast), 1 + contrast))),
-        ("saturation", float(rng.uniform(max(0, 1 - saturation), 1 + saturation))),
-        ("hue", float(rng.uniform(-hue, hue))),
-    )
-    return tuple(drawn[i] for i in rng.permutation(4))
 
 
 def _jitter(image: Image, steps: Sequence[tuple[str, float]]) -> Image:

@@ -1,22 +1,15 @@
 """A tiny IRM, and weights that anybody can regenerate: each tensor is a function of its key and shape."""
 
 import json
-import re
-import zlib
 from pathlib import Path
 
 import pytest
 import torch
 
 from irm.models import IRM, SentenceTokenizer
+from tests import checkpoints
 
 GOLDEN = Path(__file__).parents[2] / "golden"
-NORM = re.compile(r"(^|[._])(norm\d*|LayerNorm)\.weight$")
-SEED = 1
-
-
-def generator_of(key):
-    return torch.Generator().manual_seed((zlib.crc32(key.encode()) + 1_000_003 * SEED) % 2**31)
 
 
 @pytest.fixture(scope="session")
@@ -27,18 +20,12 @@ def golden():
 
 @pytest.fixture(scope="session")
 def fill():
-    def fill(key, shape):
-        noise = torch.randn(tuple(shape), generator=generator_of(key))
-        if key.endswith("gate"):
-            return 0.5 * noise
-        return 1 + 0.1 * noise if NORM.search(key) else 0.02 * noise
-
-    return fill
+    return checkpoints.fill
 
 
 @pytest.fixture(scope="session")
 def draw():
-    return lambda name, shape: torch.randn(tuple(shape), generator=generator_of(f"input:{name}"))
+    return checkpoints.draw
 
 
 @pytest.fixture

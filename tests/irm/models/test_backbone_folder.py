@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from irm.models import build_backbone, load_backbone, read_backbone_spec, save_backbone
-from irm.models.backbone_folder import _sha256
+from irm.models.manifest import sha256_of
 
 OVERRIDES = {"depth": 1, "reg_tokens": 2, "stem": "convolution"}
 
@@ -24,7 +24,7 @@ def retouch(folder, change):
     change(tensors)
     save_file(tensors, folder / "weights.safetensors")
     spec = json.loads((folder / "spec.json").read_text())
-    spec["sha256"] = _sha256(folder / "weights.safetensors")
+    spec["sha256"] = sha256_of(folder / "weights.safetensors")
     (folder / "spec.json").write_text(json.dumps(spec))
 
 

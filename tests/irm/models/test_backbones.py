@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from irm.models.backbones import BACKBONES, build_backbone
-from irm.models.tokens import resize_positions
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -56,49 +55,3 @@ def test_drop_path_rises_with_depth():
 def test_what_cannot_be_built_is_refused_in_a_sentence(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         build_backbone(**arguments)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("case", "size"), [("pass_256x128", (256, 128)), ("pass_384x192", (384, 192))])
-def test_the_pass_backbone_computes_what_its_authors_code_does(golden, fill, draw, case, size):
-    vit = build_backbone("pass_vit_base", size).eval()
-    vit.load_state_dict(pass_weights(vit, fill))
-    with torch.no_grad():
-        tokens = vit.forward_features(draw(f"pass_image_{size[0]}x{size[1]}", (2, 3, *size)))
-    torch.testing.assert_close(
-        tokens[:, 0, :64], torch.tensor(golden("irm_vit")[case]["cls"]), rtol=0, atol=2e-5
-    )
-
-
-@pytest.mark.slow
-def test_the_albef_picture_tower_computes_what_its_authors_code_does(golden, fill, draw):
-    vit = build_backbone("albef_vit_base", (128, 128)).eval()
-    weights = {key: fill(f"visual_encoder_m.{key}", tensor.shape) for key, tensor in vit.state_dict().items()}
-    pretrained = fill("visual_encoder_m.pos_embed", (1, 257, 768))
-    weights["pos_embed"] = resize_positions(
-        pretrained, old_grid=(16, 16), new_grid=(8, 8), num_prefix_tokens=1
-    )
-    vit.load_state_dict(weights)
-    with torch.no_grad():
-        tokens = vit.forward_features(draw("albef_image_128", (2, 3, 128, 128)))
-    torch.testing.assert_close(
-        tokens[:, 0, :64], torch.tensor(golden("irm_vit")["albef_128"]["cls"]), rtol=0, atol=2e-5
-    )
-
-
-def pass_weights(vit, fill):
-    """PASS names its registers part tokens and keeps their positions apart."""
-    weights = {
-        key: fill(key, tensor.shape) for key, tensor in vit.state_dict().items() if "reg_token" not in key
-    }
-    prefix = [fill(f"{part}_pos", (1, 1, 768)) for part in ("cls", "part1", "part2", "part3")]
-    patches = resize_positions(
-        fill("pos_embed", (1, 128, 768)),
-        old_grid=(16, 8),
-        new_grid=vit.patch_embed.grid_size,
-        num_prefix_tokens=0,
-        mode="bilinear",
-    )
-    weights["reg_token"] = torch.cat([fill(f"part_token{part}", (1, 1, 768)) for part in (1, 2, 3)], dim=1)
-    weights["pos_embed"] = torch.cat([*prefix, patches], dim=1)
-    return weights

@@ -15,8 +15,6 @@ from irm.models.bert import (
     packaged_minilm,
     read_text_shape,
 )
-from irm.models.fusion import MatchHead
-from irm.models.tokens import InstructionTokens
 
 SHAPE = {"embed_dim": 32, "num_heads": 4, "hidden_dim": 48, "vocab_size": 60, "max_positions": 20}
 
@@ -154,42 +152,3 @@ def test_the_packaged_minilm_fits_its_entry(tmp_path):
     assert shape == {key: getattr(spec, key) for key in shape}
     shutil.copy(packaged_minilm() / "config.json", tmp_path)
     load_bert(build_text("minilm"), packaged_minilm())
-
-
-@pytest.mark.slow
-def test_text_layers_and_match_head_compute_what_albefs_code_does(golden, fill, draw):
-    """ALBEF's BERT-base cut after layer 6, its match head on 129 image tokens."""
-    file = golden("irm_albef_text")
-    text = build_text("albef_base").eval()
-    head = MatchHead(768, image_dim=768, layers=6, num_heads=12, hidden_dim=3072).eval()
-    text.load_state_dict({key: fill(albef_key(key), value.shape) for key, value in text.state_dict().items()})
-    head.load_state_dict({key: fill(albef_key(key), value.shape) for key, value in head.state_dict().items()})
-    token_ids = torch.tensor(file["inputs"]["input_ids"])
-    mask = torch.arange(70)[None] < torch.tensor(file["inputs"]["attention_mask_lengths"])[:, None]
-    image = draw("albef_fusion_image_tokens", (4, 129, 768))
-    image_mask = torch.ones(4, 129, dtype=torch.bool)
-    image_mask[1, 100:], image_mask[2, 1:] = False, False
-    with torch.no_grad():
-        states = text(token_ids, mask)
-        sentence = InstructionTokens(states, mask, states[:, 0])
-        fused, logits = head.cross(states, mask, image)[:, 0], head(sentence, image)
-        masked = head(sentence, image, image_mask)
-    mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-    for actual, name in (
-        (states[:, 0, :64], "text_cls"),
-        (mean[:, :64], "text_mean"),
-        (fused[:, :64], "fusion_cls"),
-        (logits, "itm_logits"),
-        (masked, "masked_itm_logits"),
-    ):
-        torch.testing.assert_close(actual, torch.tensor(file[name]), rtol=0, atol=2e-5)
-
-
-def albef_key(key):
-    """ALBEF's name for a tensor of ours; its match head is BERT from layer 6 on."""
-    if key.startswith("head."):
-        return f"itm_{key}"
-    if key.startswith("cross.layer."):
-        _, _, index, rest = key.split(".", 3)
-        key = f"layer.{int(index) + 6}.{rest}"
-    return f"text_encoder.bert.{'' if key.startswith('embeddings') else 'encoder.'}{key}"

@@ -75,3 +75,14 @@ def test_the_match_head_reads_text_and_image():
     padded = text.pad_to(12)
     padded.tokens[:, 6:] = 3.0
     torch.testing.assert_close(head(padded, image), logits)
+
+
+def test_shared_blocks_are_the_backbones_own_and_learn_from_both():
+    vit, (tokens, instruction) = build_backbone("tiny", depth=3).eval(), draw()
+    model = fusion(streams=2, shared=(vit.blocks[0], vit.blocks[-1]))
+    assert [name for name, _ in model.named_parameters()] == ["project.weight", "project.bias"]
+    words = model.project(instruction.tokens)
+    sequence = torch.cat([tokens[:, :1], words[:, 1:]], dim=1)
+    torch.testing.assert_close(model(tokens, instruction)[:, 0], vit.blocks[2](vit.blocks[0](sequence))[:, 0])
+    model(tokens, instruction).sum().backward()
+    assert vit.blocks[0].mlp.fc1.weight.grad is not None and vit.blocks[1].mlp.fc1.weight.grad is None

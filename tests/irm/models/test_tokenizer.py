@@ -55,3 +55,11 @@ def test_the_spelling_tokenizer_knows_every_printed_sign_and_saves(tmp_path):
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no tokenizer"):
         SentenceTokenizer.load(tmp_path)
+
+
+def test_a_batch_is_padded_to_its_longest_or_always_to_the_most():
+    sentences = ["ab", "abcd"]
+    assert SentenceTokenizer.characters(max_tokens=12)(sentences)[0].shape == (2, 6)
+    padded = SentenceTokenizer(SentenceTokenizer.characters().tokenizer, max_tokens=12, pad_to_max=True)
+    token_ids, mask = padded(sentences)
+    assert token_ids.shape == (2, 12) and mask.sum(dim=1).tolist() == [4, 6]

@@ -34,6 +34,7 @@ class FakeMixture:
                 labels=rows,
                 camids=rows,
                 indices=rows + step,
+                worn=rows,
             )
             for domain in DOMAINS
         )

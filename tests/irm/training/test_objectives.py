@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from irm.build import build_irm
 from irm.config import read_run
-from irm.losses import adaptive_triplet_loss
+from irm.embedder import encode_batch
+from irm.losses import adaptive_triplet_loss, composition_loss
 from irm.training.objectives import (
     IdentityObjective,
     ImageTextObjective,
@@ -57,12 +58,15 @@ def pictures(seed=2):
             sentence_rows=torch.tensor([0, 2]),
             clothes=torch.randn(2, 3, 32, 32, generator=rng),
             clothes_rows=torch.tensor([1, 3]),
+            asked=torch.tensor([-1, 7, -1, 8]),
+            bare=torch.tensor([True, False, False, False]),
         ),
         texts=None,
         pids=LABELS,
         labels=LABELS,
         camids=ROWS,
         indices=ROWS,
+        worn=torch.tensor([7, 7, 8, 9]),
     )
 
 
@@ -77,6 +81,7 @@ def described():
         labels=LABELS,
         camids=ROWS,
         indices=ROWS,
+        worn=torch.tensor([7, 7, 8, 9]),
     )
 
 
@@ -87,6 +92,20 @@ def trained(module):
         for name, parameter in module.named_parameters()
         if parameter.grad is not None and parameter.grad.abs().sum() > 0
     }
+
+
+def test_our_terms_on_outfits_join_equation_7_only_when_asked_for():
+    model, batch = build(), pictures()
+    assert set(identity(model)(model, batch).terms) == set(EQ_7)
+    weights = {"composition": 2.0, "outfit": 1.0}
+    found = identity(model, weights=weights)(model, batch)
+    assert set(found.terms) == {*EQ_7, *weights}
+
+    output = model(batch.images, encode_batch(model, batch.instruction))
+    features = model.joined(model.neck(output, view=batch.domain))
+    given = batch.instruction
+    expected = composition_loss(features, LABELS, given.asked, batch.worn, given.bare)
+    torch.testing.assert_close(found.terms["composition"], expected)
 
 
 def test_equation_7_is_the_sum_of_its_four_terms():

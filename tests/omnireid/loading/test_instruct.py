@@ -88,6 +88,18 @@ def test_a_row_may_carry_what_another_picture_of_the_same_person_says():
     assert given == ["1.png", "0.png", "3.png", "2.png", "4.png"]
 
 
+def test_a_row_that_asks_for_another_picture_asks_for_one_that_stands_bare():
+    records = crowd_split([person for person in range(100) for _ in range(4)]).query
+    given = train(records, "ctcc", gallery_instruction="mixed", target_share=1.0)
+    assert [one.outfit for one in given if one != NEUTRAL] == [
+        int(one.clothes.removesuffix(".png")) for one in given if one != NEUTRAL
+    ]
+    for first in range(0, 400, 4):
+        bare = {row for row in range(first, first + 4) if given[row] == NEUTRAL}
+        asked = {given[row].outfit for row in range(first, first + 4) if row not in bare}
+        assert not bare or asked <= bare
+
+
 @pytest.mark.parametrize("task", TASKS_OF_OTHERS, ids=lambda task: task.name)
 @pytest.mark.parametrize("seed", range(10))
 def test_a_wrong_instruction_is_never_ones_own_nor_of_ones_person_nor_of_ones_clothes(task, seed):

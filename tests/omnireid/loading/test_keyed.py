@@ -3,8 +3,9 @@
 import itertools
 
 import numpy as np
+import pytest
 
-from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.keyed import Purpose, generator, uniforms
 
 
 def test_an_address_always_gives_the_same_numbers():
@@ -19,3 +20,12 @@ def test_neighbouring_addresses_share_no_numbers():
         for seed, purpose, stream, step, row in grid
     ]
     assert len(np.unique(np.concatenate(streams))) == 72 * 50
+
+
+@pytest.mark.parametrize("seed", [0, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_a_batch_of_streams_is_each_stream(seed, count):
+    rows, address = range(5, 15), {"stream": 3, "step": 2**40}
+    alone = [generator(seed, Purpose.AUGMENTATION, row=row, **address).random(count) for row in rows]
+    together = uniforms(seed, Purpose.AUGMENTATION, rows=rows, count=count, **address)
+    np.testing.assert_array_equal(together, alone)

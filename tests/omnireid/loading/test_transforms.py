@@ -68,6 +68,14 @@ def test_normalising_equals_torchvision():
         assert normalise(pixels).is_contiguous()
 
 
+def test_flipped_rows_are_mirrored_when_normalised():
+    pixels = torch.from_numpy(np.stack([noise(64, 32), noise(64, 32, 1), noise(64, 32, 2)]))
+    mirrored = pixels.clone()
+    mirrored[1:] = pixels[1:].flip(2)
+    flipped = np.array([False, True, True])
+    torch.testing.assert_close(SMALL.normalise(pixels, flipped), SMALL.normalise(mirrored), atol=0, rtol=0)
+
+
 def test_draws_keep_to_their_ranges_and_rates():
     transform = TrainTransform(Preprocessing(), AUGMENTATIONS["released"])
     rng = np.random.default_rng(0)

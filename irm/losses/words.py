@@ -1,0 +1,119 @@
+"""Losses on words that looked at a picture: which was hidden, which was replaced (released code; RaSa)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from irm.losses.precision import full_precision
+
+IGNORED = -100  # label of a place that is not judged
+
+
+@dataclass(frozen=True)
+class HiddenWords:
+    """Sentences with hidden words, and what stood there."""
+
+    token_ids: Int[Tensor, "B T"]
+    labels: Int[Tensor, "B T"]  # IGNORED where nothing was hidden
+
+
+def word_prediction_loss(
+    logits: Float[Tensor, "B T V"],
+    labels: Int[Tensor, "B T"],
+    *,
+    taught: Float[Tensor, "B T V"] | None = None,
+    distillation: float = 0.0,
+    axis: Literal["words", "places"] = "words",
+) -> Float[Tensor, ""]:
+    """Cross entropy of the hidden words, part of it against a teacher's guess (ALBEF's masked language loss).
+
+    Args:
+        logits: of all V words for each place.
+        labels: the words; IGNORED where none was hidden.
+        taught: the teacher's probabilities; take no gradient.
+        distillation: the teacher's share (alpha).
+        axis: over what the student's guess is normalised against the teacher's: over words, as ALBEF has it,
+            or over the places of a sentence, as the released code does by mistake.
+
+    Raises:
+        ValueError: when ``distillation`` comes without a teacher.
+    """
+    with torch.autocast(logits.device.type, enabled=False):
+        logits, hidden = full_precision(logits), labels != IGNORED
+        # A sum over a count, not a mean: a batch in which nothing was hidden has no loss instead of NaN.
+        count = hidden.sum().clamp(min=1)
+        told = F.cross_entropy(logits[hidden], labels[hidden], reduction="sum") / count
+        if not distillation:
+            return told
+        if taught is None:
+            raise ValueError("distillation needs a teacher's probabilities; give taught")
+        guess = logits.log_softmax(dim=-1 if axis == "words" else 1)
+        shown = -(guess * taught.detach()).sum(dim=-1)[hidden].sum() / count
+        return (1 - distillation) * told + distillation * shown
+
+
+def replaced_words_loss(logits: Float[Tensor, "B T 2"], labels: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
+    """Cross entropy of (original, replaced) over the places that are judged."""
+    return F.cross_entropy(full_precision(logits).flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+
+
+def hide_words(
+    token_ids: Int[Tensor, "B T"],
+    mask: Bool[Tensor, "B T"],
+    generator: Generator,
+    *,
+    share: float,
+    mask_id: int,
+    vocab_size: int,
+) -> HiddenWords:
+    """Hide a share of the words, as BERT does: 80 % by [MASK], 10 % by any word, 10 % stay.
+
+    The first token and padding are never hidden.
+
+    Args:
+        token_ids: the sentences, their first token being [CLS].
+        mask: True where a token is real.
+        generator: on the CPU, so that any device hides the same.
+        share: of words that are hidden.
+        mask_id: of [MASK].
+        vocab_size: number V of words.
+    """
+    given, real = token_ids.cpu(), mask.cpu().clone()
+    real[:, 0] = False
+    chance = torch.rand(3, *given.shape, generator=generator)
+    hidden = (chance[0] < share) & real
+    drawn = torch.randint(vocab_size, given.shape, generator=generator)
+    changed = given.masked_fill(hidden & (chance[1] < 0.8), mask_id)
+    by_any = hidden & (chance[1] >= 0.8) & (chance[2] < 0.5)
+    changed = torch.where(by_any, drawn, changed)
+    labels = given.masked_fill(~hidden, IGNORED)
+    return HiddenWords(changed.to(token_ids.device), labels.to(token_ids.device))
+
+
+def replace_words(
+    token_ids: Int[Tensor, "B T"],
+    mask: Bool[Tensor, "B T"],
+    guesses: Float[Tensor, "B T V"],
+    generator: Generator,
+) -> HiddenWords:
+    """Draw every word anew from a teacher's guesses; the labels say which came out another.
+
+    Args:
+        token_ids: the sentences as they were.
+        mask: True where a token is real.
+        guesses: logits of all V words for each place.
+        generator: on the CPU.
+    """
+    chances = guesses.detach().float().softmax(dim=-1).cpu()
+    drawn = torch.multinomial(chances.flatten(0, 1), 1, generator=generator).reshape(token_ids.shape)
+    judged = mask.clone()
+    judged[:, 0] = False
+    drawn = torch.where(judged, drawn.to(token_ids.device), token_ids)
+    labels = (drawn != token_ids).long().masked_fill(~judged, IGNORED)
+    return HiddenWords(drawn, labels)

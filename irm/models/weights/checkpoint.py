@@ -1,0 +1,129 @@
+"""Reading somebody else's checkpoint: nothing in it is executed, and what is damaged is refused."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import re
+import warnings
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from irm.models.manifest import sha256_of
+
+# The function that numpy pickles its numbers with; it has no public name.
+_NUMPY_SCALAR = np.float64(0).__reduce__()[0]
+# What training scripts save beside tensors; none of these can run code when it is made.
+HARMLESS: list[Any] = [
+    argparse.Namespace,
+    np.dtype,
+    np.dtypes.Float32DType,
+    np.dtypes.Float64DType,
+    np.dtypes.Int64DType,
+    (_NUMPY_SCALAR, "numpy.core.multiarray.scalar"),  # as numpy before 2.0 called it
+    _NUMPY_SCALAR,
+]
+FORBIDDEN = re.compile(r"(?:GLOBAL|class|global) ([\w.]+\.[\w.]+)")
+TORCHSCRIPT = "constants.pkl"
+
+
+def read_checkpoint(path: Path, *, sha256: str | None = None) -> dict[str, Any]:
+    """What a ``.pth``, ``.pt``, ``.bin``, ``.pth.tar`` or ``.safetensors`` file holds, as plain data.
+
+    Args:
+        path: a local file.
+        sha256: the digest it should have; None takes any.
+
+    Raises:
+        ValueError: when there is no such file, its digest is another, it is damaged or cut short, or holds
+            more than tensors and plain data; in no case has anything in it been executed.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no checkpoint {path}")
+    if sha256 is not None and sha256_of(path) != sha256.lower():
+        raise ValueError(f"{path} is not the file that was asked for: its sha256 is {sha256_of(path)}")
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors")
+    return dict(content)
+
+
+def tensors_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors that lie directly in a dictionary."""
+    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+
+
+def unwrap(
+    content: Mapping[str, Any], *, wrappers: tuple[str, ...], prefixes: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """The state dict in a training file, its keys without what wrapped the network.
+
+    Args:
+        content: as ``read_checkpoint`` gives it.
+        wrappers: entries that may hold the state dict, the first that is there wins; one may hold another.
+        prefixes: beginnings that all of the network's keys may have ("module."), taken off in this order;
+            keys without it are kept as they are.
+    """
+    inner = next((content[name] for name in wrappers if isinstance(content.get(name), Mapping)), None)
+    if inner is not None:
+        return unwrap(inner, wrappers=wrappers, prefixes=prefixes)
+    tensors = tensors_of(content)
+    for prefix in prefixes:
+        tensors = {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
+    return tensors
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is damaged or cut short: {error}") from None
+
+
+def _read_torch(path: Path) -> Any:
+    """Torch's own formats, the zip and the older one, by the restricted unpickler."""
+    with path.open("rb") as handle:
+        is_zip = handle.read(4) == b"PK\x03\x04"
+    if is_zip:
+        _check_zip(path)
+    try:
+        with torch.serialization.safe_globals(HARMLESS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle protocol that is not torch's
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except pickle.UnpicklingError as error:
+        found = FORBIDDEN.search(str(error))
+        if found is None:
+            raise ValueError(
+                f"{path} is damaged or no checkpoint of torch; nothing in it was executed"
+            ) from None
+        raise ValueError(
+            f"{path} holds more than tensors ({found[1]}), and reading that could run code; nothing in it "
+            "was executed; ask its authors for the state dict alone"
+        ) from None
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError):
+        raise ValueError(f"{path} is damaged, cut short, or no checkpoint of torch") from None
+
+
+def _check_zip(path: Path) -> None:
+    """Torch reads a flipped bit without a word; the zip's own checksums see it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, OSError, zlib.error, NotImplementedError):
+        raise ValueError(f"{path} is damaged or cut short") from None
+    if damaged is not None:
+        raise ValueError(f"{path} is damaged: {damaged!r} in it fails its checksum")
+    if any(Path(name).name == TORCHSCRIPT for name in names):
+        raise ValueError(
+            f"{path} is a TorchScript program, not a checkpoint, and is not run here; use its state dict"
+        )

@@ -1,0 +1,189 @@
+"""What the released code adds to eq. 8: a momentum teacher, a queue, hidden and replaced words (RaSa)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from irm.losses import (
+    ContrastiveKeys,
+    HiddenWords,
+    contrastive_loss,
+    hide_words,
+    replace_words,
+    replaced_words_loss,
+    word_prediction_loss,
+)
+from irm.models import IRM
+from irm.models.instruction_encoder import read_words
+from irm.models.words import FeatureQueue, WordHead
+from omnireid.loading.batch import Batch
+
+
+@dataclass(frozen=True)
+class LessonRule:
+    """How the lessons are given; the defaults are the released code's."""
+
+    queue: int = 65_536  # pairs that are remembered; 0: none, the batch alone
+    momentum: float = 0.995  # of the teacher's weights at each step
+    distillation: float = 0.4  # share of the teacher's guess in a target (alpha)
+    within_modality: bool = True  # also picture against pictures, text against texts
+    hidden_share: float = 0.15  # of words, to be predicted
+    replaced_share: float = 0.30  # of words that the teacher does not see when it writes them anew
+    axis: Literal["words", "places"] = "places"  # see ``word_prediction_loss``
+
+
+class TextSide(nn.Module):
+    """All that reads: sentence encoder, match head, projection and word head of one model."""
+
+    def __init__(self, model: IRM, words: WordHead) -> None:
+        super().__init__()
+        assert model.match_head is not None
+        encoder = model.instruction_encoder
+        self.text, self.match_head = encoder.text, model.match_head
+        self.projection, self.words = model.text_projection, words
+        self.read = partial(read_words, pooling=encoder.pooling, match_reads=encoder.match_reads)
+
+    def project(self, token_ids: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B J"]:
+        """Unit vectors of sentences."""
+        return F.normalize(self.projection(self.read(self.text, token_ids, mask).pooled), dim=-1)
+
+    def states(
+        self, token_ids: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], images: Float[Tensor, "B M D"]
+    ) -> Float[Tensor, "B T E"]:
+        """Words after looking at their image."""
+        return self.match_head.states(self.read(self.text, token_ids, mask), images)
+
+    def logits(
+        self, token_ids: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], images: Float[Tensor, "B M D"]
+    ) -> Float[Tensor, "B T V"]:
+        """Of all words for each place."""
+        embeddings = self.text.embeddings.word_embeddings.weight
+        return self.words(self.states(token_ids, mask, images), embeddings)
+
+
+class Lessons(nn.Module):
+    """The teacher, an exponential average of the text side, and what it teaches."""
+
+    def __init__(self, model: IRM, rule: LessonRule, *, domains: tuple[str, ...]) -> None:
+        """Make the teacher of a model.
+
+        Args:
+            model: with a match head.
+            rule: how.
+            domains: each has a queue of its own, because labels of different data sets mean different people.
+        """
+        super().__init__()
+        self.rule = rule
+        text = model.instruction_encoder.text
+        self.words = WordHead(text.embed_dim, vocab_size=text.vocab_size)
+        self.replaced = nn.Linear(text.embed_dim, 2)
+        average = get_ema_multi_avg_fn(rule.momentum)  # type: ignore[no-untyped-call]
+        self.teacher = AveragedModel(TextSide(model, self.words), multi_avg_fn=average)
+        self.teacher.requires_grad_(False).eval()
+        dim = model.retrieval.projection_dim
+        self.queues = nn.ModuleDict(
+            {_key(domain): FeatureQueue(rule.queue, dim) for domain in domains if rule.queue}
+        )
+
+    def train(self, mode: bool = True) -> Lessons:
+        """The teacher stays in evaluation mode."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def follow(self, model: IRM) -> None:
+        """The teacher takes one step towards the model."""
+        self.teacher.update_parameters(TextSide(model, self.words))
+
+    def contrastive(
+        self,
+        model: IRM,
+        image: Float[Tensor, "B J"],
+        text: Float[Tensor, "B J"],
+        batch: Batch,
+    ) -> Float[Tensor, ""]:
+        """L_cl against the teacher's texts, the live pictures (there is no image teacher) and the queue."""
+        assert batch.texts is not None
+        labels = batch.labels
+        with torch.no_grad():
+            taught = self._teacher().project(*_read(model, batch.texts))
+        keys = ContrastiveKeys(image.detach(), taught, labels)
+        queue = self.queues[_key(batch.domain)] if self.rule.queue else None
+        if queue is not None:
+            assert isinstance(queue, FeatureQueue)
+            keys = ContrastiveKeys(
+                # Copies, because the queue moves on before the gradient is taken.
+                torch.cat([keys.image, queue.image.clone()]),
+                torch.cat([keys.text, queue.text.clone()]),
+                torch.cat([keys.labels, queue.labels.clone()]),
+            )
+            queue.push(image.detach(), taught, labels)
+        return contrastive_loss(
+            image,
+            text,
+            labels,
+            temperature=model.temperature,
+            keys=keys,
+            distillation=self.rule.distillation,
+            within_modality=self.rule.within_modality,
+        )
+
+    def hidden_words(
+        self, model: IRM, texts: Sequence[str], images: Float[Tensor, "B M D"]
+    ) -> Float[Tensor, ""]:
+        """Masked language modelling: words are hidden, text and picture tell them."""
+        token_ids, mask = _read(model, texts)
+        hidden = self._hide(model, token_ids, mask, self.rule.hidden_share)
+        with torch.no_grad():
+            taught = self._teacher().logits(hidden.token_ids, mask, images).softmax(dim=-1)
+        logits = TextSide(model, self.words).logits(hidden.token_ids, mask, images)
+        return word_prediction_loss(
+            logits, hidden.labels, taught=taught, distillation=self.rule.distillation, axis=self.rule.axis
+        )
+
+    def replaced_words(
+        self, model: IRM, texts: Sequence[str], images: Float[Tensor, "B M D"]
+    ) -> Float[Tensor, ""]:
+        """Replaced-token detection: the teacher writes the sentence anew, the model finds what changed."""
+        token_ids, mask = _read(model, texts)
+        hidden = self._hide(model, token_ids, mask, self.rule.replaced_share)
+        with torch.no_grad():
+            guesses = self._teacher().logits(hidden.token_ids, mask, images)
+        written = replace_words(token_ids, mask, guesses, torch.default_generator)
+        states = TextSide(model, self.words).states(written.token_ids, mask, images)
+        return replaced_words_loss(self.replaced(states), written.labels)
+
+    def _hide(self, model: IRM, token_ids: Tensor, mask: Tensor, share: float) -> HiddenWords:
+        assert model.tokenizer is not None
+        return hide_words(
+            token_ids,
+            mask,
+            torch.default_generator,  # the loop seeds it for each step
+            share=share,
+            mask_id=model.tokenizer.tokenizer.mask_token_id,
+            vocab_size=model.tokenizer.vocab_size,
+        )
+
+    def _teacher(self) -> TextSide:
+        assert isinstance(self.teacher.module, TextSide)
+        return self.teacher.module
+
+
+def _read(model: IRM, texts: Sequence[str]) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
+    assert model.tokenizer is not None
+    token_ids, mask = model.tokenizer(texts)
+    return token_ids.to(model.device), mask.to(model.device)
+
+
+def _key(domain: str) -> str:
+    """A name without the dots that torch forbids."""
+    return domain.replace(".", "_")

@@ -1,0 +1,105 @@
+"""What is done after each step of a run: show, log, validate, save; and whether somebody wants to stop."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from irm.config import dump
+from irm.models import IRM
+from irm.schema import IRMRun
+from irm.training.checkpoint import save_checkpoint
+from irm.training.logs import RunLog, StepReport
+from irm.training.progress import TrainingProgress
+from irm.training.ranks import largest, this_rank
+from irm.training.signals import StopRequest
+from irm.training.validation import score, validate
+from irm.training.workshop import Workshop
+
+
+@dataclass(frozen=True)
+class Best:
+    """The step whose weights found the people kept aside best."""
+
+    step: int
+    score: float
+
+
+@dataclass
+class Recorder:
+    """Called after every step; only the first rank shows, logs and saves, but all stop together."""
+
+    run: IRMRun
+    out: Path
+    workshop: Workshop
+    stop: StopRequest
+    log: RunLog | None
+    progress: TrainingProgress
+    step: int  # finished so far
+    best: Best | None = None
+    losses: dict[str, float] = field(default_factory=dict)  # of the last step
+
+    def __call__(self, report: StepReport) -> bool:
+        """Take note of a finished step; True ends the training."""
+        self.step, self.losses = report.step, report.losses
+        if self.workshop.state.average is not None:
+            self.workshop.state.average.update_parameters(self.workshop.model)
+        self.progress.show(report)
+        rhythm, is_last = self.run.logging, report.step == self.run.optimizer.steps
+        if self.log is not None and (report.step % rhythm.every == 0 or is_last):
+            self.log.write(report)
+        if self.workshop.mixture.aside and (report.step % self.run.validation.every == 0 or is_last):
+            self._validate()
+        is_over = bool(largest(int(self.stop.requested)))
+        if report.step % rhythm.checkpoint_every == 0 or is_last or is_over:
+            self.save()
+        return is_over
+
+    def _validate(self) -> None:
+        """Look for the people kept aside, and keep the weights that found them best."""
+        if not this_rank().is_first:
+            return
+        assert self.log is not None
+        found = validate(self.workshop.result, self.workshop.mixture, workers=self.workshop.workers)
+        self.log.write_validation(self.step, found)
+        folder = self.out / "best"
+        if self.best is None or score(found) > self.best.score or not folder.is_dir():
+            self.best = Best(self.step, score(found))
+            export(self.workshop.result, folder)
+
+    def save(self) -> None:
+        """Checkpoint the last finished step."""
+        if not this_rank().is_first:
+            return
+        versions = {"python": platform.python_version(), "torch": torch.__version__}
+        best = None if self.best is None else asdict(self.best)
+        save_checkpoint(
+            self.out / "checkpoints",
+            self.step,
+            self.workshop.state,
+            sheet=dump(self.run),
+            facts={"data": self.workshop.fingerprint, "versions": versions, "best": best},
+            keep=self.run.logging.keep,
+        )
+
+
+def export(model: IRM, folder: Path) -> None:
+    """The model alone, for `IRM.from_pretrained`, written whole or not at all."""
+    temporary = folder.with_name(f".tmp-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    model.save_pretrained(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.replace(folder)
+
+
+def copy_folder(source: Path, folder: Path) -> None:
+    """The same files in another place, written whole or not at all."""
+    temporary = folder.with_name(f".tmp-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(source, temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.replace(folder)

@@ -1,0 +1,97 @@
+"""Each difference of paper and released code (docs/paper_map.md) that is a setting, in what it builds."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from instructions.errors import InputError
+from irm.build import build_irm
+from irm.config import read_run
+from irm.training.workshop import build_objectives
+
+TINY = Path(__file__).parents[2] / "configs" / "irm" / "tiny.yaml"
+RELEASED = Path(__file__).parents[2] / "configs" / "irm" / "released.yaml"
+
+
+class People:
+    """As much of a mixture as objectives ask for."""
+
+    def num_classes(self, _):
+        return 3
+
+
+def build(preset):
+    torch.manual_seed(0)
+    small = ["losses.lessons.queue=8"] if preset == "released" else []
+    run = read_run(TINY, [f"preset={preset}", *small])
+    model, _ = build_irm(run)
+    losses = build_objectives(run, model, People()).by_name
+    return SimpleNamespace(run=run, model=model, identity=losses["identity"], image_text=losses["image_text"])
+
+
+@pytest.fixture(scope="module")
+def both():
+    return {preset: build(preset) for preset in ("paper", "released")}
+
+
+@pytest.mark.parametrize(
+    ("difference", "paper", "released"),
+    [
+        (lambda built: built.model.editing_transformer.editing, True, False),
+        (lambda built: built.run.model.gate, "per_layer", "per_head"),
+        (lambda built: built.run.model.tanh, False, True),
+        (lambda built: built.run.model.share_kv, False, True),
+        (
+            lambda built: (built.model.retrieval.feature, built.model.retrieval.normalise),
+            ("edited", True),
+            ("fused", False),
+        ),
+        (lambda built: built.model.fusion.streams, 1, 2),
+        (lambda built: len(built.model.fusion.blocks) > 0, True, False),
+        (lambda built: built.model.fusion.mask_padding, True, False),
+        (lambda built: built.model.reading.pad_to_max, False, True),
+        (lambda built: built.model.instruction_encoder.freeze_text, True, False),
+        (lambda built: built.model.instruction_encoder.freeze_images, True, False),
+        (lambda built: built.identity.triplet.mining, "all", "released"),
+        (lambda built: built.identity.triplet.after_neck, False, True),
+        (lambda built: built.identity.weights["adaptive_triplet"], 1.0, 3.0),
+        (lambda built: built.identity.weights["adaptive_triplet_fused"], 1.0, 3.0),
+        (lambda built: built.image_text.weights["contrastive"], 1.0, 0.5),
+        (lambda built: built.image_text.weights["hidden_words"], 0.0, 1.0),
+        (lambda built: built.image_text.weights["replaced_words"], 0.0, 0.5),
+        (lambda built: built.image_text.lessons is None, True, False),
+    ],
+)
+def test_a_difference_is_one_setting_and_reaches_what_is_built(both, difference, paper, released):
+    assert difference(both["paper"]) == paper
+    assert difference(both["released"]) == released
+
+
+def test_the_released_lessons_are_the_authors():
+    rule = read_run(RELEASED).losses.lessons
+    assert (rule.queue, rule.momentum, rule.distillation) == (65_536, 0.995, 0.4)
+    assert (rule.hidden_share, rule.replaced_share, rule.axis) == (0.15, 0.30, "places")
+    assert rule.within_modality
+
+
+def test_the_released_sheet_trains_and_judges_as_the_authors():
+    run = read_run(RELEASED)
+    assert (run.optimizer.lr, run.optimizer.decay, run.optimizer.schedule) == (4e-5, "all", "released")
+    assert run.augmentation.jitter == (0.5, 0.5, 0.5, 0.4) and run.augmentation.erase == 0.9
+    assert {row.protocol for row in run.evaluation if row.task != "t2i"} == {"irm_released"}
+
+
+def test_the_released_fusion_is_the_backbone_s_blocks_and_both_presets_embed(both):
+    for preset, width in (("paper", 32), ("released", 64)):
+        model = both[preset].model
+        features = model.eval().embed(
+            torch.randn(2, 3, *model.image_size), ["ignore clothes"] * 2, view="cc/ltcc"
+        )
+        assert features.shape == (2, width)
+
+
+def test_edited_blocks_cannot_be_shared_with_the_fusion():
+    with pytest.raises(InputError, match="edited blocks cannot be the fusion's too"):
+        build_irm(read_run(TINY, ["model.fusion.blocks=backbone"]))

@@ -1,0 +1,111 @@
+"""Convert a published checkpoint: `python -m tools.convert_weights --kind KIND SRC --out FOLDER`."""
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from instructions.errors import InputError, near_miss
+from tools._program import run
+
+EXAMPLE = """examples:
+  python -m tools.convert_weights --kind pass pass_vit_base_full.pth --out weights/pass
+  python -m tools.convert_weights --kind albef ALBEF.pth --out weights/albef
+  python -m tools.convert_weights --kind blip Salesforce/blip-itm-base-coco@COMMIT --out weights/blip
+  python -m tools.convert_weights --kind irm_released checkpoint_market.pth.tar --domain trad/market1501 \\
+      --out weights/irm_market
+
+Then in a run sheet: model.backbone: weights/pass, model.instruction.text_weights: weights/albef,
+model.instruction.image: weights/albef. A released IRM loads with IRM.from_pretrained.
+Which file comes from where, and under which licence: docs/weights.md. A checkpoint is read without running
+anything in it; every tensor is used, left behind for a printed reason, or refused by name."""
+
+ARCHITECTURE = {  # what the library's sentences call an option -> what it is called here
+    "say the image size that they are for": "say --image-size HEIGHT WIDTH",
+    "name the backbone that it is like": "name the backbone that it is like with --backbone, e.g. vit_base",
+    "name a folder that holds BERT's": "name a folder that holds BERT's with --tokenizer",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; --help shows examples")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = _Parser(
+        prog="python -m tools.convert_weights",
+        description="Convert a published checkpoint into a folder that IRM loads.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("source", metavar="SRC", help="file, folder, or owner/name@COMMIT[:FILE] on the hub")
+    made.add_argument(
+        "--kind",
+        required=True,
+        help="albef, blip, pass, hap, solider, deit, clip, timm or irm_released (docs/weights.md)",
+    )
+    made.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    made.add_argument("--sha256", metavar="HEX", help="refuse SRC unless this is its digest")
+    made.add_argument("--backbone", metavar="NAME", help="which entry of BACKBONES a ViT becomes; for timm")
+    made.add_argument(
+        "--image-size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="that a ViT was trained at, where its positions leave a choice",
+    )
+    made.add_argument(
+        "--tower",
+        choices=("momentum", "live"),
+        help="ALBEF's picture tower: its momentum copy (default where there is one: the released IRM's "
+        "choice) or the trained one (as a backbone, table 6)",
+    )
+    made.add_argument(
+        "--tokenizer", type=Path, metavar="FOLDER", help="tokenizer.json or vocab.txt of the text encoder"
+    )
+    made.add_argument(
+        "--domain",
+        default="released",
+        help="irm_released: whose batch-norm statistics it has, e.g. trad/market1501",
+    )
+    return made
+
+
+def main() -> None:
+    """Parse, convert, say what became of every tensor."""
+    arguments = parser().parse_args()
+    # Heavy imports wait until --help and mistyped options have had their say.
+    from irm.models.weights.convert import KINDS, Options, convert_weights
+
+    if arguments.kind not in KINDS:
+        known = ", ".join(KINDS)
+        raise InputError(
+            f"--kind {arguments.kind!r} is unknown{near_miss(arguments.kind, KINDS)}; known: {known}"
+        )
+    options = Options(
+        backbone=arguments.backbone,
+        image_size=tuple(arguments.image_size) if arguments.image_size else None,
+        tower=arguments.tower,
+        tokenizer=arguments.tokenizer,
+        domain=arguments.domain,
+    )
+    try:
+        made = convert_weights(
+            arguments.kind, arguments.source, arguments.out, options=options, sha256=arguments.sha256
+        )
+    except ValueError as error:
+        sentence = str(error)
+        for ours, option in ARCHITECTURE.items():
+            sentence = sentence.replace(ours, option)
+        raise InputError(sentence) from error
+    print(f"{made.source} (sha256 {made.sha256}) is now {made.folder}")
+    print(f"  {len(made.account.used)} tensors used")
+    for reason, keys in made.account.dropped.items():
+        print(f"  {len(keys)} left behind: {reason} ({keys[0]}{', ...' if len(keys) > 1 else ''})")
+
+
+if __name__ == "__main__":
+    run(main)
