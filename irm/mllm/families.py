@@ -1,0 +1,46 @@
+"""Which families of multimodal models can train a plain ViT, and why the others cannot (facts of 5.23)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family by transformers' ``model_type``: taken where ``obstacle`` is None."""
+
+    model_type: str
+    obstacle: str | None = None
+
+
+FAMILIES: dict[str, Family] = {
+    family.model_type: family
+    for family in (
+        Family("llava"),
+        Family("llava_next", "it cuts a picture into tiles; name its language model and tower apart"),
+        Family("llava_onevision", "it cuts a picture into tiles; name its language model and tower apart"),
+        Family("qwen2_5_vl", "its tower has window attention and no class token, so no plain ViT comes out"),
+        Family("qwen3_vl", "its tower feeds several layers of the language model, so no plain ViT comes out"),
+        Family("smolvlm", "its connector reads square pictures only, and a person is 256x128"),
+        Family("idefics3", "its connector reads square pictures only, and a person is 256x128"),
+        Family("internvl", "it reads a rectangle of patches as a square, in the wrong order"),
+        Family("gemma3", "its tower pools to a fixed square of tokens, and a person is 256x128"),
+        Family("paligemma", "its tower reads square pictures only, and a person is 256x128"),
+        Family("mllama", "pictures are not tokens of its language model"),
+        Family("florence2", "pictures are not tokens of its language model"),
+    )
+}
+
+
+def check_family(model_type: str, source: str) -> None:
+    """Refuse what cannot be trained here.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    family = FAMILIES.get(model_type)
+    known = ", ".join(name for name, each in FAMILIES.items() if each.obstacle is None)
+    if family is None:
+        raise ValueError(f"{source} is a {model_type!r}, not a multimodal model that is known here ({known})")
+    if family.obstacle is not None:
+        raise ValueError(f"{source} is a {model_type!r}: {family.obstacle}; use a {known} checkpoint")

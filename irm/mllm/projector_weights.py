@@ -1,0 +1,40 @@
+"""The projector that LLaVA's own pretraining published (``mm_projector.bin``), for the same tower and LLM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+# Names in LLaVA's files to ours: one matrix (v1), or two layers (v1.5).
+NAMES = {
+    "mm_projector.weight": "linear.weight",
+    "mm_projector.bias": "linear.bias",
+    "mm_projector.0.weight": "linear_1.weight",
+    "mm_projector.0.bias": "linear_1.bias",
+    "mm_projector.2.weight": "linear_2.weight",
+    "mm_projector.2.bias": "linear_2.bias",
+}
+
+
+def load_projector(projector: nn.Module, path: Path) -> None:
+    """Fill a projector from LLaVA's file.
+
+    Raises:
+        ValueError: when there is no such file, or it belongs to another tower or language model.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no projector file {path}")
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    own = projector.state_dict()
+    renamed = {NAMES.get(name.removeprefix("model."), name): tensor for name, tensor in tensors.items()}
+    if set(renamed) != set(own):
+        raise ValueError(f"{path} holds {', '.join(renamed)}; this projector has {', '.join(own)}")
+    for name, tensor in renamed.items():
+        if tensor.shape != own[name].shape:
+            raise ValueError(
+                f"{name} of {path} is {tuple(tensor.shape)}, but this tower and language model need "
+                f"{tuple(own[name].shape)}; it was made for another pair"
+            )
+    projector.load_state_dict(renamed)

@@ -1,0 +1,1 @@
+"""MLLMReID as runs: continuations, the sheet, the joint stage, the exported encoder and its judgement."""

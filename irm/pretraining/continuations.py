@@ -1,0 +1,158 @@
+"""Common Instruction, step 1: a language model continues each caption in fewer than 20 words (MLLM 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import StoppingCriteria, StoppingCriteriaList
+
+from instructions.continuation import CONTINUE_TEXT, limit_words
+from omnireid.captioning.continuations import Continuation, ContinuationCache, distinct, question_key
+
+FEWER_THAN = 20  # words, as the instruction says
+VERSION = 1  # of what is done to an answer: raise it when the same answer would give another text
+RETRY_TEMPERATURE = 0.7
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A causal language model that continues captions, many at a time."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+    batch_size: int = 16
+    max_new_tokens: int = 48
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """All that shapes an answer beside the caption."""
+        template = getattr(self.tokenizer, "chat_template", None)
+        return {
+            "model": self.name,
+            "instruction": CONTINUE_TEXT,
+            "template": template,
+            "max_new_tokens": self.max_new_tokens,
+            "version": VERSION,
+        }
+
+    def prompt(self, caption: str) -> str:
+        """The question; a model without a chat template is asked in plain text."""
+        question = f"{CONTINUE_TEXT}\n\n{caption}"
+        if not getattr(self.tokenizer, "chat_template", None):
+            return f"{self.tokenizer.bos_token or ''}{question}\n"
+        return str(
+            self.tokenizer.apply_chat_template(
+                [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True
+            )
+        )
+
+    def answers(self, captions: Sequence[str], *, temperature: float = 0.0, seed: int = 0) -> list[str]:
+        """What the model says to each caption; greedy at temperature zero."""
+        prompts = [self.prompt(caption) for caption in captions]
+        self.tokenizer.padding_side = "left"  # or else generation would begin behind the padding
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        inputs = self.tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
+        inputs = {name: inputs[name].to(self.model.device) for name in ("input_ids", "attention_mask")}
+        length = inputs["input_ids"].shape[1]
+        sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+        with torch.random.fork_rng(), torch.inference_mode():
+            torch.manual_seed(seed)
+            output = self.model.generate(
+                **inputs,
+                max_new_tokens=self.max_new_tokens,
+                pad_token_id=self.tokenizer.pad_token_id,
+                stopping_criteria=StoppingCriteriaList([_EnoughWords(self.tokenizer, length)]),
+                **sampling,
+            )
+        return list(self.tokenizer.batch_decode(output[:, length:], skip_special_tokens=True))
+
+
+class _EnoughWords(StoppingCriteria):
+    """Stops a row that has begun its twentieth word or a second line: nothing after that is kept."""
+
+    def __init__(self, tokenizer: Any, prompt_length: int) -> None:
+        self._tokenizer, self._start = tokenizer, prompt_length
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:  # noqa: ARG002 (transformers' interface)
+        texts = self._tokenizer.batch_decode(input_ids[:, self._start :], skip_special_tokens=True)
+        return torch.tensor([_is_enough(text) for text in texts], device=input_ids.device)
+
+
+def _is_enough(text: str) -> bool:
+    lines = text.strip().splitlines()
+    # A first line that ends in a colon is a courtesy, and the answer follows it.
+    has_line = len(lines) > 1 and not lines[0].rstrip().endswith(":")
+    return has_line or len(text.split()) > FEWER_THAN + 12  # courtesies have words too
+
+
+def write_continuations(
+    writer: Writer,
+    captions: Sequence[str],
+    cache: ContinuationCache,
+    *,
+    retries: int = 1,
+    progress: Progress | None = None,
+) -> list[Continuation]:
+    """A continuation of each distinct caption, from the cache where it was asked before.
+
+    Captions of similar length share a batch. An answer that is empty or repeats the caption is asked for
+    again with a temperature, ``retries`` times; what stays of no use has an empty text.
+
+    Args:
+        writer: the language model.
+        captions: any number, repetitions allowed.
+        cache: what is known already; gets every batch as it is done.
+        retries: further questions for one answer.
+        progress: told how many of the distinct captions are done.
+    """
+    wanted = distinct(captions)
+    keys = {caption: question_key(caption, writer.asked) for caption in wanted}
+    missing = sorted((each for each in wanted if keys[each] not in cache), key=lambda each: (len(each), each))
+    done = len(wanted) - len(missing)
+    for start in range(0, len(missing), writer.batch_size):
+        batch = missing[start : start + writer.batch_size]
+        cache.add(_answered(writer, batch, [keys[each] for each in batch], retries))
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(wanted))
+    found = [cache.get(keys[caption]) for caption in wanted]
+    return [each for each in found if each is not None]
+
+
+def _answered(
+    writer: Writer, captions: Sequence[str], keys: Sequence[str], retries: int
+) -> list[Continuation]:
+    made = [
+        judged(caption, answer, key, writer.name)
+        for caption, answer, key in zip(captions, writer.answers(captions), keys, strict=True)
+    ]
+    for attempt in range(retries):
+        rows = [row for row, each in enumerate(made) if not each.text]
+        for row in rows:
+            # One at a time and under the question's own seed: the draw must not depend on its neighbours.
+            seed = int(keys[row][:8], 16) + attempt
+            answer = writer.answers([captions[row]], temperature=RETRY_TEMPERATURE, seed=seed)[0]
+            made[row] = judged(captions[row], answer, keys[row], writer.name, flags=("asked twice",))
+    return made
+
+
+def judged(caption: str, answer: str, key: str, model: str, flags: tuple[str, ...] = ()) -> Continuation:
+    """What of an answer is trained on: fewer than 20 words, and none where it says nothing new."""
+    text = limit_words(answer, fewer_than=FEWER_THAN)
+    if not text:
+        return Continuation(key, caption, "", answer, model, (*flags, "empty"))
+    if _plain(text) in _plain(caption):
+        return Continuation(key, caption, "", answer, model, (*flags, "copied"))
+    if len(text.split()) < len(" ".join(answer.split()).split()):
+        flags = (*flags, "truncated")
+    return Continuation(key, caption, text, answer, model, flags)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split()).strip(".!? ")

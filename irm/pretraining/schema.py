@@ -1,0 +1,142 @@
+"""The run sheet of MLLMReID's joint stage as types: each setting, its range, its source (MLLM 3, 4)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from irm.model_schema import Probability, Sheet, Size
+from irm.schema import (
+    AugmentationSheet,
+    BatchSheet,
+    EvaluationSheet,
+    LoaderSheet,
+    LoggingSheet,
+    OptimizerSheet,
+    SourceSheet,
+)
+
+
+class VLMSheet(Sheet):
+    """Vision tower, projector, language model (Sec. 3.1)."""
+
+    vision: str = Field(
+        default="openai/clip-vit-large-patch14", description="Sec. 3.1; hub id, folder or tiny"
+    )
+    llm: str = Field(
+        default="meta-llama/Llama-2-7b-chat-hf",
+        description="Sec. 3.1: LLaMA 2; hub id, folder, .gguf file, smollm2 (package) or tiny",
+    )
+    llava: str | None = Field(
+        default=None, description="a whole LLaVA checkpoint instead of vision, llm and projector; ours"
+    )
+    random: bool = Field(default=False, description="known shapes with random weights, to measure or to test")
+    projector: Literal["linear", "mlp2x_gelu"] = Field(
+        default="linear", description="Sec. 3.1; LLaVA-1.5: MLP"
+    )
+    projector_weights: str | None = Field(
+        default=None, description="mm_projector.bin of LLaVA's pretraining, for the same tower and LLM"
+    )
+    feature_layer: Annotated[int, Field(ge=-64, le=64)] | tuple[int, ...] = Field(
+        default=-1, description="Sec. 3.1 examines before (-2) and after (-1) the last layer"
+    )
+    keep_class_token: bool = Field(
+        default=False, description="LLaVA: no; ours: its output then gets gradient"
+    )
+    image_size: Size = Field(default=(256, 128), description="Sec. 2.1; whole patches of it: 252x126")
+    template: str = Field(default="minigpt4", description="Sec. 3.2 prints MiniGPT-4's; chat: the LLM's own")
+    pool: Literal["mean", "last", "max", "class"] = Field(
+        default="mean",
+        description="of the image slots, which Sec. 3.3 does not say; class: the class token's",
+    )
+
+
+class LoraSheet(Sheet):
+    """Low-rank adapters of the language model (Sec. 1 names LoRA; the figures are LLaVA's)."""
+
+    rank: int = Field(default=64, ge=1, le=1024, description="LLaVA: 64")
+    alpha: float = Field(default=128.0, gt=0.0, le=4096.0, description="LLaVA: 16, later 256 at rank 128")
+    dropout: Probability = Field(default=0.05, description="LLaVA: 0.05")
+    targets: tuple[str, ...] = Field(
+        default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        description="layers of the language model, by the end of their names; LLaVA: all linear ones",
+    )
+
+
+class TuneSheet(Sheet):
+    """What trains (Sec. 3.3: the visual encoder or projection layer; LLaVA itself freezes its tower)."""
+
+    tower: Literal["full", "frozen"] = "full"
+    projector: Literal["full", "frozen"] = "full"
+    llm: Literal["lora", "full", "frozen"] = "lora"
+    lora: LoraSheet = LoraSheet()
+
+
+class JointLossSheet(Sheet):
+    """Eqs. 2-4."""
+
+    lambda_value: Probability = Field(
+        default=0.3, description="lambda of eq. 4; 1 is training without SyncReID"
+    )
+    margin: float | None = Field(
+        default=None, ge=0.0, le=100.0, description="m of eq. 3; null: soft, as TransReID's files have it"
+    )
+    label_smoothing: Probability = Field(default=0.0, description="TransReID's files: none")
+
+
+class WordsSheet(Sheet):
+    """What the language model is to say."""
+
+    instruction: Literal["common", "diverse"] = Field(
+        default="common",
+        description="Sec. 3.2: one instruction, continuations; diverse: the baseline's 20 prompts, captions",
+    )
+    max_turns: int = Field(default=2, ge=1, le=16, description="T of Sec. 3.2; CUHK-PEDES has two captions")
+
+
+class DescribedSheet(SourceSheet):
+    """A ReID set and the words for its pictures."""
+
+    words: str | None = Field(
+        default=None, description="folder that tools.write_continuations wrote; null: the ReID part alone"
+    )
+
+
+class PretrainRun(Sheet):
+    """One joint training run of MLLMReID, whole."""
+
+    seed: int = Field(default=1, ge=0, lt=2**32, description="ours")
+    data: str = Field(default="data/omnireid", min_length=1, description="the folder of the data sets")
+    model: VLMSheet = VLMSheet()
+    tune: TuneSheet = TuneSheet()
+    words: WordsSheet = WordsSheet()
+    losses: JointLossSheet = JointLossSheet()
+    mixture: tuple[DescribedSheet, ...] = Field(min_length=1)
+    batch: BatchSheet = BatchSheet(num_identities=16, num_instances=4)
+    chunk: int | None = Field(
+        default=None,
+        ge=1,
+        description="rows at a time where a batch does not fit (GradCache); same gradients",
+    )
+    optimizer: OptimizerSheet = OptimizerSheet()
+    loader: LoaderSheet = LoaderSheet()
+    augmentation: AugmentationSheet = AugmentationSheet()
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: a GPU if there is one")
+    precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="auto: bf16 on a GPU")
+    activation_checkpointing: bool = Field(default=False, description="less memory for time")
+    logging: LoggingSheet = LoggingSheet()
+    evaluation: tuple[EvaluationSheet, ...] = ()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        for row in self.mixture:
+            if row.task != "trad":
+                raise ValueError(f"mixture: the joint stage trains task trad, not {row.task!r}")
+        if self.losses.lambda_value == 1.0 and not any(row.words for row in self.mixture):
+            raise ValueError(
+                "losses.lambda_value is 1, which trains on words alone, but no row of the mixture names any"
+            )
+        if self.tune.tower == "frozen":
+            raise ValueError("tune.tower is frozen, but the tower is what this training is for; say full")
+        return self

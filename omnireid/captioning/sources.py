@@ -1,0 +1,94 @@
+"""Data sets whose pictures are described and were taken from a ReID set (MLLM 4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from instructions.errors import InputError, near_miss
+from omnireid.datasets.captions import captions_of, entry_field, iter_entries
+
+
+@dataclass(frozen=True)
+class CaptionSource:
+    """One described data set.
+
+    ``names`` are file-name prefixes (folders below ``imgs``) by the ReID set they came from, where names
+    survived; pictures whose names did not survive are told by their pixels.
+    """
+
+    name: str
+    folders: tuple[str, ...]
+    annotations: tuple[str, ...]
+    path_field: Literal["file_path", "img_path"]
+    describes: tuple[str, ...]
+    match: Literal["name", "pixels"]
+
+
+SOURCES: dict[str, CaptionSource] = {
+    source.name: source
+    for source in (
+        CaptionSource(
+            "cuhk_pedes",
+            ("CUHK-PEDES", "CUHK-Pedes", "cuhk_pedes", "cuhkpedes", "CUHK_PEDES"),
+            ("reid_raw.json", "caption_all.json"),
+            "file_path",
+            ("market1501", "cuhk03"),
+            "name",
+        ),
+        CaptionSource(
+            "icfg_pedes",
+            ("ICFG-PEDES", "ICFG_PEDES", "icfg_pedes"),
+            ("ICFG-PEDES.json", "ICFG_PEDES.json", "ICFG-PDES.json"),
+            "file_path",
+            ("msmt17",),
+            "pixels",
+        ),
+        CaptionSource(
+            "rstpreid",
+            ("RSTPReid", "RSTPReID", "rstpreid"),
+            ("data_captions.json",),
+            "img_path",
+            ("msmt17",),
+            "pixels",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One described picture of a source, whichever split of it the picture is in."""
+
+    image: str
+    pid: int  # the source's own number
+    captions: tuple[str, ...]
+
+
+def read_source(root: Path, name: str) -> tuple[Described, ...]:
+    """All described pictures of a source below a data root.
+
+    Raises:
+        InputError: for an unknown source, or one that is not there or cannot be read.
+    """
+    if name not in SOURCES:
+        raise InputError(
+            f"there is no caption source {name!r}{near_miss(name, SOURCES)}; known: {', '.join(SOURCES)}"
+        )
+    source = SOURCES[name]
+    places = [root / folder for folder in source.folders]
+    folder = next((place for place in places if place.is_dir()), None)
+    if folder is None:
+        raise InputError(f"the captions of {name} are not there; tried {', '.join(map(str, places))}")
+    path = next((folder / each for each in source.annotations if (folder / each).is_file()), None)
+    if path is None:
+        raise InputError(f"{folder} has no {' or '.join(source.annotations)}")
+    found = []
+    for number, entry in enumerate(iter_entries(path)):
+        pid = entry_field(entry, "id", int, path, number)
+        image = entry_field(entry, source.path_field, str, path, number)
+        captions = captions_of(entry.get("captions"), path, number)
+        if captions:
+            found.append(Described(f"{folder / 'imgs'}/{image}", pid, captions))
+    return tuple(found)

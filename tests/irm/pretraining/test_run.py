@@ -1,0 +1,130 @@
+"""A run of the joint stage on the tiny people: what it leaves, and that stopping changes nothing."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from instructions.errors import InputError
+from irm.pretraining.run import build_bench, pretrain_run, read_pretrain
+from omnireid.captioning.attach import Caption, relative, write_captions
+from omnireid.captioning.continuations import Continuation, ContinuationCache
+from omnireid.datasets import load_split
+
+TINY = Path(__file__).parents[3] / "configs" / "mllm" / "tiny.yaml"
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory, tiny_root):
+    """Words for half of the tiny Market-1501's training pictures."""
+    folder = tmp_path_factory.mktemp("words")
+    records = load_split(tiny_root, "market1501", "trad").train
+    rows = [
+        Caption(relative(r.image, tiny_root), r.pid, (f"Person {r.pid}.",), "us", "own", r.image)
+        for r in records[::2]
+    ]
+    write_captions(folder / "captions.jsonl", rows)
+    said = {row.captions[0] for row in rows}
+    made = [Continuation(text, text, f"{text} They walk on.", "", "m") for text in sorted(said)]
+    ContinuationCache(folder / "continuations.jsonl").add(made)
+    return folder
+
+
+def sheet(root, words, *overrides):
+    row = f"mixture=[{{task: trad, dataset: market1501, words: {words or 'null'}}}]"
+    return read_pretrain(TINY, [f"data={root}", row, *overrides])
+
+
+def told(run, out, *, resume=False):
+    text = io.StringIO()
+    summary = pretrain_run(run, out, resume=resume, console=Console(file=text, width=200))
+    return summary, text.getvalue()
+
+
+def rows(out):
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    return [
+        {k: row[k] for k in ("step", "terms", "losses", "gradient_norm")} for row in map(json.loads, lines)
+    ]
+
+
+def test_a_run_stopped_anywhere_goes_on_to_the_same_result(tmp_path, tiny_root, words):
+    run = sheet(tiny_root, words)
+    summary, said = told(run, tmp_path / "whole")
+    assert summary.is_finished
+    assert "16 of 32 training pictures have words" in said
+    assert "LoRA: 9,472 of 9,472 parameters train (float32)" in said
+    told(run, tmp_path / "stopped")
+    for step in (4, 6):  # as if the machine had gone after step 3
+        import shutil
+
+        shutil.rmtree(tmp_path / "stopped" / "checkpoints" / f"step-{step:08d}", ignore_errors=True)
+    shutil.rmtree(tmp_path / "stopped" / "model")
+    short = sheet(tiny_root, words, "logging.checkpoint_every=2", "logging.keep=3")
+    out = tmp_path / "kept"
+    told(short, out)
+    for step in (4, 6):
+        shutil.rmtree(out / "checkpoints" / f"step-{step:08d}")
+    shutil.rmtree(out / "model")
+    resumed, said = told(short, out, resume=True)
+    assert "after step 2" in said
+    assert resumed.is_finished
+    assert rows(out) == rows(tmp_path / "whole")
+    for name in ("adapter.safetensors", "tower/model.safetensors"):
+        assert (out / "model" / name).read_bytes() == (tmp_path / "whole" / "model" / name).read_bytes()
+
+
+def test_chunks_train_the_same_model(tmp_path, tiny_root, words):
+    whole, _ = told(sheet(tiny_root, words, "optimizer.steps=2"), tmp_path / "whole")
+    cut, _ = told(sheet(tiny_root, words, "optimizer.steps=2", "chunk=3"), tmp_path / "cut")
+    assert cut.losses == pytest.approx(whole.losses, rel=1e-4)
+
+
+@pytest.mark.parametrize("lambda_value", [0.0, 0.3, 1.0])
+def test_the_loss_that_is_minimised_is_equation_4(tiny_root, words, lambda_value):
+    run = sheet(tiny_root, words, f"losses.lambda_value={lambda_value}")
+    bench = build_bench(run, CPU)
+    (batch,) = next(iter(bench.batches(0, 1)))
+    found = bench.objective(bench.model.train(), batch)
+    reid = found.terms["identification"] + found.terms["triplet"]
+    torch.testing.assert_close(
+        found.total, lambda_value * found.terms["language"] + (1 - lambda_value) * reid
+    )
+    assert found.terms["language"] > 0
+
+
+def test_a_batch_without_words_trains_the_reid_part_alone(tiny_root):
+    bench = build_bench(sheet(tiny_root, None), CPU)
+    (batch,) = next(iter(bench.batches(0, 1)))
+    found = bench.objective(bench.model, replace(batch))
+    assert found.terms["language"] == 0
+    torch.autograd.backward(found.total)
+    assert bench.model.tower.embeddings.patch_embedding.weight.grad.any()
+
+
+def test_missing_words_are_one_sentence(tmp_path, tiny_root, words):
+    with pytest.raises(InputError, match="there is no caption file"):
+        build_bench(sheet(tiny_root, tmp_path), CPU)
+    (tmp_path / "captions.jsonl").write_bytes((words / "captions.jsonl").read_bytes())
+    with pytest.raises(InputError, match=r"there are no continuations .* words.instruction=diverse"):
+        build_bench(sheet(tiny_root, tmp_path), CPU)
+    bench = build_bench(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
+    assert any("16 of 32 training pictures have words" in note for note in bench.notes)
+    (tmp_path / "captions.jsonl").write_text("")
+    with pytest.raises(InputError, match="has no words for any training picture of market1501"):
+        build_bench(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
+
+
+def test_a_resumed_run_keeps_its_sheet(tmp_path, tiny_root, words):
+    told(sheet(tiny_root, words, "optimizer.steps=2"), tmp_path / "run")
+    with pytest.raises(InputError, match=r"losses.lambda_value is 0.5 here but 0.3 in"):
+        told(
+            sheet(tiny_root, words, "optimizer.steps=2", "losses.lambda_value=0.5"),
+            tmp_path / "run",
+            resume=True,
+        )

@@ -1,0 +1,95 @@
+"""The programs of MLLMReID: what they say, and that bad input is one sentence."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import export_backbone, pretrain, write_continuations
+from tools._program import run
+
+SHEETS = Path(__file__).parents[2] / "configs" / "mllm"
+TINY = SHEETS / "tiny.yaml"
+
+
+@pytest.fixture
+def program(monkeypatch, capsys):
+    def call(module, *arguments):
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            run(module.main)
+        return ended.value.code, capsys.readouterr()
+
+    return call
+
+
+@pytest.mark.parametrize("module", [pretrain, export_backbone, write_continuations])
+def test_help_has_an_example(program, module):
+    code, told = program(module, "--help")
+    assert code == 0
+    assert f"python -m {module.__name__} " in told.out
+
+
+def test_the_plan_of_the_papers_model_is_printed(program):
+    code, told = program(pretrain, SHEETS / "base.yaml", "--plan")
+    assert code == 0
+    assert "language model: 0 of 6,738,415,616 parameters train (bfloat16)" in told.out
+    assert "a step: 64 pictures of 252x126, 162 image and 70 text tokens each" in told.out
+    assert "in all" in told.out
+
+
+def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
+    out, backbone = tmp_path / "run", tmp_path / "backbone"
+    code, told = program(pretrain, TINY, "optimizer.steps=1", "--out", out, "--data", tiny_root)
+    assert code == 0, told.err
+    assert f"the tower is in {out / 'model'}" in told.out
+    code, told = program(export_backbone, out, "--out", backbone)
+    assert code == 0, told.err
+    assert "tokens before and after differ by 0\n" in told.out
+    assert (backbone / "spec.json").is_file()
+    code, told = program(export_backbone, out, "--out", backbone)
+    assert code == 2
+    assert "exists already" in told.err
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "complaint"),
+    [
+        (pretrain, [TINY], "--out RUN is missing"),
+        (pretrain, [TINY, "model.vison=tiny", "--out", "r"], "did you mean 'vision'?"),
+        (pretrain, [TINY, "model.vision=nobody/x", "--out", "r"], "nor a hub id that can be reached"),
+        (export_backbone, ["none", "--out", "b"], "none is not a run folder (no config.yaml)"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    program, tmp_path, monkeypatch, tiny_root, module, arguments, complaint
+):
+    monkeypatch.chdir(tmp_path)
+    data = ["--data", tiny_root] if module is pretrain else []
+    code, told = program(module, *arguments, *data)
+    assert code == 2
+    assert complaint in told.err
+    assert told.err.count("error: ") == 1
+
+
+def test_captions_of_a_set_itself_are_written_and_continued(program, tmp_path, tiny_root):
+    import torch
+
+    from irm.mllm.parts import load_language_model, small_tokenizer
+
+    torch.manual_seed(0)
+    load_language_model("tiny").save_pretrained(tmp_path / "llm")
+    small_tokenizer(["a man in a coat"]).save_pretrained(tmp_path / "llm")
+    asked = ["--data", tiny_root, "--dataset", "cuhk_pedes", "--captions", "own", "--out", tmp_path / "words"]
+    code, told = program(write_continuations, *asked, "--llm", tmp_path / "llm", "--limit", 3)
+    assert code == 0, told.err
+    assert "continuations: 3 of 3 captions, 3 asked now" in told.out
+    code, told = program(write_continuations, *asked, "--llm", tmp_path / "llm", "--limit", 3)
+    assert "3 of 3 captions, 0 asked now" in told.out
+
+
+def test_a_source_that_describes_another_set_is_refused(program, tmp_path, tiny_root):
+    asked = ["--data", tiny_root, "--dataset", "market1501", "--captions", "rstpreid", "--out", tmp_path]
+    code, told = program(write_continuations, *asked)
+    assert code == 2
+    assert "rstpreid describes no pictures of market1501 (it describes msmt17)" in told.err

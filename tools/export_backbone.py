@@ -1,0 +1,84 @@
+"""The trained tower of a joint run as a backbone folder: `tools.export_backbone RUN --out FOLDER`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tools._program import run
+
+EXAMPLE = """example:
+  python -m tools.export_backbone runs/mllm --out runs/mllm-backbone
+  python -m tools.train configs/irm/market1501.yaml model.backbone=runs/mllm-backbone \\
+    "model.image_size=[252,126]" --out runs/irm
+
+FOLDER gets spec.json and weights.safetensors; irm.models.load_backbone and every IRM sheet read it."""
+
+TOLERANCE = 1e-4  # of tokens before and after; on a CPU they are equal bit for bit
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m tools.export_backbone",
+        description="Write the trained vision tower of an MLLMReID run as a plain backbone.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("run", type=Path, metavar="RUN", help="folder that tools.pretrain wrote")
+    made.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the backbone folder; new")
+    made.add_argument(
+        "--image-size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="positions for pictures of this size (that of the training)",
+    )
+    return made
+
+
+def main() -> None:
+    """Parse, convert, compare tokens, write."""
+    asked = parser().parse_args()
+    # Heavy imports wait until --help and mistyped options have had their say.
+    import torch
+
+    from instructions.errors import InputError
+    from irm.mllm.export import load_exported_tower, plain_vit
+    from irm.mllm.llava import whole_patches
+    from irm.models import save_backbone
+    from irm.pretraining.build import as_input_errors
+    from irm.pretraining.run import read_pretrain
+
+    if not (asked.run / "config.yaml").is_file():
+        raise InputError(f"{asked.run} is not a run folder (no config.yaml); make one with tools.pretrain")
+    sheet = read_pretrain(asked.run / "config.yaml")
+    with as_input_errors():
+        tower: Any = load_exported_tower(asked.run / "model")
+        tower.eval()
+        size = whole_patches(asked.image_size or sheet.model.image_size, tower.config.patch_size)
+        plain = plain_vit(tower, size)
+        images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            states = tower(images, interpolate_pos_encoding=True).last_hidden_state
+            gap = (plain.vit.forward_features(images) - tower.post_layernorm(states)).abs().max().item()
+        if gap > TOLERANCE:
+            raise InputError(f"the exported tokens differ from the tower's by {gap:.1e}; nothing was written")
+        provenance = {
+            "method": "MLLMReID joint stage",
+            "run": str(asked.run),
+            "steps": sheet.optimizer.steps,
+            "vision": sheet.model.llava or sheet.model.vision,
+            "llm": sheet.model.llava or sheet.model.llm,
+            "lambda": sheet.losses.lambda_value,
+            "instruction": sheet.words.instruction,
+        }
+        save_backbone(plain.vit, asked.out, name=plain.name, overrides=plain.overrides, provenance=provenance)
+    height, width = size
+    print(
+        f"{asked.out}: a {plain.name} for {height}x{width} pictures; "
+        f"tokens before and after differ by {gap:g}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,159 @@
+"""Captions on a ReID set and their continuations: `python -m tools.write_continuations --help`."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from instructions.errors import InputError
+from tools._program import run
+
+if TYPE_CHECKING:
+    from omnireid.captioning.attach import Caption, Coverage
+
+EXAMPLE = """examples:
+  python -m tools.write_continuations --data data/omnireid --dataset market1501 --captions cuhk_pedes \\
+    --llm meta-llama/Llama-2-7b-chat-hf --out runs/words/market1501
+  python -m tools.write_continuations --data data/omnireid --dataset msmt17 --variant train_val \\
+    --captions icfg_pedes,rstpreid --llm smollm2 --out runs/words/msmt17
+
+OUT gets captions.jsonl (a training picture a line: its captions, whose they are, how they came to it) and
+continuations.jsonl, to which every batch is appended: the same command goes on where it was interrupted and
+asks nothing twice. A sheet of tools.pretrain names OUT as `words` of its data set."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m tools.write_continuations",
+        description="Put captions on a ReID set's training pictures and let a language model continue them.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder of the data sets")
+    made.add_argument("--dataset", required=True, metavar="NAME", help="the ReID set, e.g. market1501")
+    made.add_argument("--variant", metavar="NAME", help="its variant, e.g. train_val for msmt17")
+    made.add_argument(
+        "--captions",
+        required=True,
+        metavar="a,b",
+        help="who described its pictures: cuhk_pedes, icfg_pedes, rstpreid; own: the set itself",
+    )
+    made.add_argument(
+        "--reach",
+        choices=("own", "same_camera", "same_person"),
+        default="same_camera",
+        help="how far captions travel to pictures without (same_camera: same person, same camera)",
+    )
+    made.add_argument(
+        "--llm", metavar="MODEL", help="hub id, folder, .gguf file or smollm2; left out: captions alone"
+    )
+    made.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder of the words")
+    made.add_argument("--batch-size", type=int, default=16, metavar="N", help="captions at a time (16)")
+    made.add_argument("--limit", type=int, metavar="N", help="at most so many captions (the first)")
+    made.add_argument(
+        "--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the model runs"
+    )
+    return made
+
+
+def main() -> None:
+    """Parse, attach captions, continue them, say what there is now."""
+    asked = parser().parse_args()
+    for name in ("batch_size", "limit"):
+        value = getattr(asked, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name.replace('_', '-')} is {value}; give a number above zero")
+    console = Console()
+    captions, coverage = _attach(asked, console)
+    for sentence in coverage.sentences():
+        console.print(sentence, highlight=False, soft_wrap=True)
+    if not captions:
+        raise InputError(f"no training picture of {asked.dataset} has words, so there is nothing to continue")
+    from omnireid.captioning.attach import FILE_NAME, write_captions
+
+    asked.out.mkdir(parents=True, exist_ok=True)
+    write_captions(asked.out / FILE_NAME, captions)
+    console.print(f"captions: {asked.out / FILE_NAME}", highlight=False, soft_wrap=True)
+    if asked.llm is not None:
+        _continue(asked, captions, console)
+
+
+def _attach(asked: argparse.Namespace, console: Console) -> "tuple[tuple[Caption, ...], Coverage]":
+    """Captions of the training pictures."""
+    from omnireid.captioning.attach import Coverage, attach_captions, own_captions
+    from omnireid.captioning.sources import SOURCES, read_source
+    from omnireid.datasets import dataset_named, load_split
+
+    names = [name.strip() for name in asked.captions.split(",")]
+    if names == ["own"]:
+        task = dataset_named(asked.dataset).card.tasks[0]
+        records = load_split(asked.data, asked.dataset, task, asked.variant).train
+        captions = own_captions(records, asked.data, asked.dataset)
+        people = len({record.pid for record in records})
+        return captions, Coverage(len(captions), len(records), people, {"own": len(captions)}, {})
+    for name in names:
+        if name in SOURCES and asked.dataset not in SOURCES[name].describes:
+            known = ", ".join(SOURCES[name].describes)
+            raise InputError(f"{name} describes no pictures of {asked.dataset} (it describes {known})")
+    described = {name: read_source(asked.data, name) for name in names}
+    split = load_split(asked.data, asked.dataset, "trad", asked.variant)
+    with _bar(console, "comparing pictures") as show:
+        return attach_captions(split, described, asked.data, reach=asked.reach, progress=show)
+
+
+def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", console: Console) -> None:
+    """Let the language model continue every caption that is not in the cache yet."""
+    import torch
+
+    from irm.build import choose_device
+    from irm.mllm.parts import load_language_model, load_tokenizer
+    from irm.pretraining.build import as_input_errors
+    from irm.pretraining.continuations import Writer, write_continuations
+    from omnireid.captioning.continuations import FILE_NAME, ContinuationCache, distinct
+
+    wanted = distinct(text for caption in captions for text in caption.captions)[: asked.limit]
+    cache = ContinuationCache(asked.out / FILE_NAME)
+    known = len(cache)
+    device = choose_device(asked.device)
+    with as_input_errors():
+        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        model = load_language_model(asked.llm, dtype=dtype).to(device).eval()
+        writer = Writer(model, load_tokenizer(asked.llm), asked.llm, batch_size=asked.batch_size)
+    with _bar(console, "continuing captions") as show:
+        made = write_continuations(writer, wanted, cache, progress=show)
+    useless = sum(not each.text for each in made)
+    console.print(
+        f"continuations: {len(made)} of {len(wanted)} captions, {len(cache) - known} asked now, "
+        f"{useless} of no use (empty or the caption again); {asked.out / FILE_NAME}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for each in [each for each in made if each.text][:3]:
+        console.print(f"  {each.caption}\n    -> {each.text}", highlight=False, soft_wrap=True, markup=False)
+
+
+@contextmanager
+def _bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that appears with the first report, on a terminal only; elsewhere a line every tenth."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        line = bar.add_task("", total=None)
+        shown = 0
+
+        def show(done: int, total: int) -> None:
+            nonlocal shown
+            bar.update(line, completed=done, total=total)
+            if not console.is_terminal and (done == total or done >= shown + total / 10):
+                shown = done
+                console.print(f"{what}: {done}/{total}", highlight=False)
+
+        yield show
+
+
+if __name__ == "__main__":
+    run(main)
