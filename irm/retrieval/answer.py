@@ -1,0 +1,117 @@
+"""What a search answers: ranked hits with scores a person can read, and how the question was understood."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+Stage = Literal["cosine", "re-ranked", "re-scored"]
+COLUMNS = (
+    "rank",
+    "image",
+    "key",
+    "score",
+    "percent",
+    "chance",
+    "pid",
+    "camid",
+    "taken",
+    "dataset",
+)  # of a CSV
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One gallery image of a ranked list."""
+
+    rank: int  # from 1
+    image: int
+    score: float  # cosine similarity; the match logit where a text was scored again
+    stage: Stage
+    percent: int | None  # of this gallery's pairs that score so, how many show one person; None: no labels
+    chance: float  # share of the gallery's images expected to score as high by accident
+    key: str
+    pid: int | None
+    camid: int | None
+    taken: float | None  # unix seconds
+    dataset: str | None
+    modality: str
+    width: int
+    height: int
+
+    def says(self) -> str:
+        """The score for people: how often such a score means one person, and how rare it is."""
+        rarity = f"1 in {round_for_people(1 / max(self.chance, 1e-9))}"
+        return rarity if self.percent is None else f"{self.percent} %, {rarity}"
+
+
+@dataclass(frozen=True)
+class Route:
+    """How a free text was understood: the sentence that it is nearest to, and the view which that implies."""
+
+    view: str
+    nearest: str
+    similarity: float
+    reason: str  # one sentence for people
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A page of a ranked list."""
+
+    hits: tuple[Hit, ...]
+    total: int  # images searched, after filters
+    task: str
+    view: str
+    instruction: str  # what stood beside the pictures
+    route: Route | None
+    warning: str | None
+    space: str
+    engine: str
+    seconds: float
+    embed_seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            **asdict(self),
+            "hits": [{**asdict(hit), "says": hit.says()} for hit in self.hits],
+        }
+
+    def as_csv(self) -> str:
+        """The ranked list as a table to download."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(hit) for hit in self.hits)
+        return text.getvalue()
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What the model looked at, and how far its gates are open."""
+
+    query: Float[np.ndarray, "h w"] | None  # 0..1 over the patches of the first query picture
+    hit: Float[np.ndarray, "h w"]
+    gates: tuple[float, ...]  # one a layer
+    words: tuple[tuple[str, float], ...]  # share of the gated attention that each word of the instruction got
+    task: str
+    view: str
+    score: float
+
+
+def round_for_people(number: float) -> str:
+    """Two leading digits, thousands apart.
+
+    >>> round_for_people(12345.6), round_for_people(3.4)
+    ('12 000', '3.4')
+    """
+    if number < 10:
+        return f"{number:.2g}"
+    digits = max(0, len(str(int(number))) - 2)
+    return f"{round(number / 10**digits) * 10**digits:,}".replace(",", " ")

@@ -1,0 +1,218 @@
+"""Care for the people in the pictures: erase them so that no byte stays, and show what is held of them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from instructions.errors import InputError
+from irm.retrieval import audit
+from irm.retrieval.ledger import PARAMETERS, Ledger
+from irm.retrieval.store import VectorStore
+
+SHORTEST = 8  # characters of a name that is searched for
+FRAGMENT = 32  # bytes that are searched for: pixels and vectors do not repeat that many by accident
+CHUNK = 1 << 24
+START_OF_SCAN = b"\xff\xda"  # stands once in a JPEG, before its pixels
+PATIENCE = 10.0  # seconds to wait for others who read the log
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was erased, and the proof: how many bytes of files were searched for what is gone."""
+
+    images: int
+    views: tuple[str, ...]
+    bytes_searched: int
+    found: int  # fragments that are still there: none
+    time: float
+    who: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def find(
+    ledger: Ledger, *, pids: Sequence[int] = (), images: Sequence[int] = (), keys: Sequence[str] = ()
+) -> list[int]:
+    """Ids of the images meant, by person, by number or by name."""
+    found: set[int] = set()
+    for column, values in (("pid", pids), ("id", images), ("key", keys)):
+        for first in range(0, len(values), PARAMETERS):
+            part = list(values[first : first + PARAMETERS])
+            marks = ",".join("?" * len(part))
+            rows = ledger.connection.execute(f"SELECT id FROM images WHERE {column} IN ({marks})", part)
+            found |= {row[0] for row in rows}
+    return sorted(found)
+
+
+def expired(ledger: Ledger, now: float) -> list[int]:
+    """Ids of the images whose time has run out."""
+    rows = ledger.connection.execute("SELECT id FROM images WHERE expires <= ? ORDER BY id", (now,))
+    return [row[0] for row in rows]
+
+
+def erase(
+    ledger: Ledger, stores: Iterable[VectorStore], ids: Sequence[int], *, who: str, now: float, reason: str
+) -> Receipt:
+    """Remove images everywhere, rewrite the files, and search them for what was removed.
+
+    Args:
+        ledger: The record.
+        stores: Where vectors are; the ledger's own store among them.
+        ids: What goes.
+        who: Asks for it; stands in the audit, the people do not.
+        now: Unix seconds.
+        reason: "erase" or "expire".
+
+    Raises:
+        InputError: Something is still there because another process reads the files.
+    """
+    fragments = _fragments(ledger, ids)
+    views = tuple(ledger.spaces())
+    lines = audit.kept_questions(ledger, ids)
+    for store in stores:
+        store.delete(ids)
+    with ledger.writing() as connection:
+        connection.executemany("DELETE FROM kept WHERE audit = ?", [(number,) for number in lines])
+    audit.write(ledger, [audit.Line(who, reason, {"images": len(ids), "kept_questions": len(lines)})], now)
+    scrub(ledger)
+    searched, found = search_files(ledger.folder, fragments)
+    if found:
+        raise InputError(
+            f"{len(ids)} images are erased, but {found} traces are still in the files of {ledger.folder}, "
+            "because another process reads them; end it and give the same command again"
+        )
+    return Receipt(len(ids), views, searched, found, now, who)
+
+
+def scrub(ledger: Ledger) -> None:
+    """Rewrite the database without what was deleted, and empty its log.
+
+    Raises:
+        InputError: Another process keeps reading an older state.
+    """
+    with ledger.errors():
+        ledger.connection.execute("VACUUM")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            busy, *_ = ledger.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"another process reads an older state of {ledger.folder}, so deleted bytes stay in "
+                    "its log; end it and give the same command again"
+                )
+            time.sleep(0.1)
+
+
+def held(ledger: Ledger, image: int, *, with_vectors: bool = False) -> dict[str, Any]:
+    """All that is held about an image.
+
+    Raises:
+        InputError: There is no such image.
+    """
+    row = ledger.images([image]).get(image)
+    if row is None:
+        raise InputError(f"there is no image {image} in {ledger.folder}")
+    picture = ledger.picture(image) or b""
+    vectors: dict[str, Any] = {}
+    for view, space in ledger.spaces().items():
+        ids, values = ledger.vectors(space, [image])
+        if len(ids):
+            told = {
+                "space": space.id,
+                "dim": space.dim,
+                "sha256": hashlib.sha256(values.tobytes()).hexdigest(),
+            }
+            vectors[view] = {**told, "values": values[0].tolist()} if with_vectors else told
+    return {
+        "image": image,
+        **{name: value for name, value in asdict(row).items() if name != "id"},
+        "thumbnail": {"bytes": len(picture), "sha256": hashlib.sha256(picture).hexdigest()},
+        "vectors": vectors,
+        "kept_questions": audit.kept_questions(ledger, [image]),
+    }
+
+
+def _fragments(ledger: Ledger, ids: Sequence[int]) -> list[bytes]:
+    """Pieces of all that a store's files hold of some images: names, captions, thumbnails, vectors."""
+    images = ledger.images(list(ids))
+    texts = {text.encode() for image in images.values() for text in (image.key, image.path, *image.captions)}
+    texts = {text for text in texts if len(text) >= SHORTEST}
+    sizes = {image.size for image in images.values()}
+    others = [row[0] for row in ledger.connection.execute("SELECT id, size FROM images") if row[1] in sizes]
+    copies = sorted(set(others) - set(ids))  # perhaps the same picture under another name, which stays
+    pieces = _pieces(_blobs(ledger, ids)) - _pieces(_blobs(ledger, copies))
+    return sorted(pieces | (texts - _still_meant(ledger, set(ids), texts)))
+
+
+def _blobs(ledger: Ledger, ids: Sequence[int]) -> list[bytes]:
+    """Thumbnails and vectors; of a JPEG what follows its tables, which are the same in every picture."""
+    blobs = [(ledger.picture(image) or b"").rpartition(START_OF_SCAN)[2] for image in ids]
+    for space in ledger.spaces().values():
+        blobs += [row.tobytes() for row in ledger.vectors(space, ids)[1]]
+    return blobs
+
+
+def _pieces(blobs: Iterable[bytes]) -> set[bytes]:
+    """Three fragments of each, because a blob may be cut where a page of the file ends."""
+    pieces = set()
+    for blob in blobs:
+        for place in (len(blob) // 4, len(blob) // 2, 3 * len(blob) // 4):
+            piece = blob[place : place + FRAGMENT]
+            if len(piece) == FRAGMENT and len(set(piece)) > FRAGMENT // 4:
+                pieces.add(piece)
+    return pieces
+
+
+def _still_meant(ledger: Ledger, goes: set[int], texts: set[bytes]) -> set[bytes]:
+    """Texts that also stand in the names of images that stay."""
+    if not texts:
+        return set()
+    any_of = re.compile(b"|".join(re.escape(text) for text in texts))
+    shared: set[bytes] = set()
+    for image, *names in ledger.connection.execute("SELECT id, key, path, captions FROM images"):
+        line = "\n".join(names).encode()
+        if image not in goes and any_of.search(line):
+            shared |= {text for text in texts if text in line}
+    return shared
+
+
+def search_files(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
+    """Bytes read of all files of a folder, and how many of the fragments are in them."""
+    wanted: dict[int, list[bytes]] = {}
+    for fragment in fragments:
+        wanted.setdefault(int.from_bytes(fragment[:2], "little"), []).append(fragment)
+    longest = max((len(fragment) for fragment in fragments), default=FRAGMENT)
+    begins = np.zeros(1 << 16, dtype=bool)
+    begins[list(wanted)] = True
+    searched = 0
+    found: set[bytes] = set()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            data = b""
+            while part := file.read(CHUNK):
+                searched += len(part)
+                data = data[-longest + 1 :] + part
+                found |= _found_in(data, wanted, begins)
+    return searched, len(found)
+
+
+def _found_in(data: bytes, wanted: dict[int, list[bytes]], begins: np.ndarray) -> set[bytes]:
+    """Fragments in a piece of a file: first by their first two bytes, wherever those stand."""
+    levels = np.frombuffer(data, dtype=np.uint8).astype(np.uint16)
+    pairs = levels[:-1] | (levels[1:] << 8)
+    found = set()
+    for place in begins[pairs].nonzero()[0].tolist():
+        found |= {piece for piece in wanted[int(pairs[place])] if data.startswith(piece, place)}
+    return found

@@ -1,0 +1,59 @@
+"""A picture of an answer: what was asked, and the hits beside it with their scores and cameras."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+from PIL import Image, ImageDraw, ImageFont
+
+from irm.retrieval.answer import Answer
+from irm.retrieval.question import Question
+
+CELL, HEIGHT, GAP, MARGIN, LINE = 96, 192, 10, 20, 16  # pixels
+NUM_COLUMNS = 10
+_PAPER, _INK, _QUIET, _ACCENT = (250, 249, 246), (30, 32, 36), (112, 116, 124), (24, 110, 72)
+
+
+def contact_sheet(question: Question, answer: Answer, picture_of: Callable[[int], bytes]) -> bytes:
+    """A JPEG of one page of a ranked list.
+
+    Args:
+        question: Its pictures come first, framed.
+        answer: Whose hits are shown.
+        picture_of: The thumbnail of a gallery image.
+    """
+    cells = [(Image.fromarray(one.pixels), "query", "", True) for one in question.images]
+    cells += [(_opened(picture_of(image)), "query", f"image {image}", True) for image in question.like]
+    cells += [(Image.fromarray(question.clothes.pixels), "clothes", "", True)] if question.clothes else []
+    for hit in answer.hits:
+        where = "" if hit.camid is None else f" cam {hit.camid}"
+        cells.append((_opened(picture_of(hit.image)), f"{hit.rank}{where}", hit.says(), False))
+    rows = -(-len(cells) // NUM_COLUMNS) or 1
+    width = 2 * MARGIN + NUM_COLUMNS * (CELL + GAP)
+    sheet = Image.new("RGB", (width, 2 * MARGIN + 3 * LINE + rows * (HEIGHT + 3 * LINE)), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    said = question.text or answer.instruction or "no instruction"
+    pen.text((MARGIN, MARGIN), f"{answer.task} against {answer.view}: {said}"[:150], _INK, _font(15))
+    pen.text((MARGIN, MARGIN + LINE + 4), f"{answer.total} images searched", _QUIET, _font(12))
+    for place, (picture, title, remark, is_asked) in enumerate(cells):
+        left = MARGIN + place % NUM_COLUMNS * (CELL + GAP)
+        top = MARGIN + 3 * LINE + place // NUM_COLUMNS * (HEIGHT + 3 * LINE)
+        picture.thumbnail((CELL, HEIGHT))
+        sheet.paste(picture, (left, top))
+        if is_asked:
+            box = (left - 2, top - 2, left + picture.width + 1, top + picture.height + 1)
+            pen.rectangle(box, outline=_ACCENT, width=2)
+        pen.text((left, top + HEIGHT + 2), title, _ACCENT if is_asked else _INK, _font(12))
+        pen.text((left, top + HEIGHT + 2 + LINE), remark, _QUIET, _font(10))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def _opened(jpeg: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(jpeg)).convert("RGB")
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

@@ -1,0 +1,90 @@
+"""What a gallery is and what it can be filtered by, counted in its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from irm.retrieval.ledger import Ledger
+from irm.retrieval.model import SearchModel
+from irm.retrieval.planning import Held
+from irm.retrieval.views import PREFERRED, VIEWS
+
+
+@dataclass(frozen=True)
+class ViewInfo:
+    """One view of a gallery."""
+
+    name: str
+    title: str
+    num_vectors: int
+    complete: bool  # every image has a vector
+    dim: int
+    space: str
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a gallery is."""
+
+    folder: str
+    images: int
+    people: int
+    views: tuple[ViewInfo, ...]
+    model: str
+    run: str
+    engine: str
+    created: float
+    size_bytes: int
+    tasks: tuple[str, ...]  # that it can be asked
+
+
+@dataclass(frozen=True)
+class Facets:
+    """What filters can choose from, with how many images each."""
+
+    camids: dict[int, int]
+    datasets: dict[str, int]
+    modalities: dict[str, int]
+    first: float | None
+    last: float | None
+
+
+def info_of(ledger: Ledger, held: Mapping[str, Held], model: SearchModel, engine: str) -> Info:
+    """Count."""
+    sql = "SELECT count(DISTINCT pid) FROM images WHERE pid > 0"
+    views = tuple(
+        ViewInfo(
+            name=name,
+            title=VIEWS[name].title,
+            num_vectors=ledger.count(one.row.table),
+            complete=one.is_complete,
+            dim=one.row.dim,
+            space=one.row.id[:12],
+        )
+        for name, one in held.items()
+    )
+    return Info(
+        folder=str(ledger.folder),
+        images=ledger.count("images"),
+        people=ledger.connection.execute(sql).fetchone()[0],
+        views=views,
+        model=model.fingerprint[:12],
+        run=str(model.folder),
+        engine=engine,
+        created=float(ledger.fact("created") or 0),
+        size_bytes=sum(path.stat().st_size for path in ledger.folder.rglob("*") if path.is_file()),
+        tasks=tuple(task for task, names in PREFERRED.items() if any(name in held for name in names)),
+    )
+
+
+def facets_of(ledger: Ledger) -> Facets:
+    """Count."""
+
+    def counts(column: str) -> dict[Any, int]:
+        sql = f"SELECT {column}, count(*) FROM images WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY 1"
+        return dict(ledger.connection.execute(sql).fetchall())
+
+    first, last = ledger.connection.execute("SELECT min(taken), max(taken) FROM images").fetchone()
+    return Facets(counts("camid"), counts("dataset"), counts("modality"), first, last)

@@ -1,0 +1,300 @@
+"""A gallery: people indexed once, then asked with a picture, a sentence, a shirt, or all of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import UInt8
+
+from instructions.errors import InputError
+from irm.retrieval import audit, care
+from irm.retrieval.answer import Answer, Explanation, Route
+from irm.retrieval.audit import AuditEntry
+from irm.retrieval.calibration import Calibrations
+from irm.retrieval.care import Receipt
+from irm.retrieval.engines import open_engine
+from irm.retrieval.explain import explain
+from irm.retrieval.facts import Facets, Info, facets_of, info_of
+from irm.retrieval.indexing import Added, Indexer, Progress, sole_writer
+from irm.retrieval.items import Item
+from irm.retrieval.ledger import Ledger
+from irm.retrieval.local import LocalStore
+from irm.retrieval.model import SearchModel
+from irm.retrieval.opening import image_of, model_of, pixels_of, prepare, thumbnail_of
+from irm.retrieval.planning import Held, understand
+from irm.retrieval.question import Question
+from irm.retrieval.routing import Router
+from irm.retrieval.searching import Searcher
+from irm.retrieval.store import VectorStore
+from irm.retrieval.trail import keep_of, line_of
+from irm.retrieval.views import VIEWS, Space, View
+
+
+class Gallery:
+    """A store with the model that it belongs to; may be used by many threads."""
+
+    def __init__(self, ledger: Ledger, model: SearchModel, engine: str = "local") -> None:
+        """Join them; ``open`` and ``create`` check that they fit."""
+        self.ledger, self.model = ledger, model
+        self.local = LocalStore(ledger)
+        self.store: VectorStore = self.local if engine == "local" else open_engine(engine, ledger)
+        self.router = Router(model)
+        self._searcher = Searcher(ledger, model, self.store, Calibrations(ledger), self._pixels)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path,
+        *,
+        run: str | Path | None = None,
+        engine: str = "local",
+        model: SearchModel | None = None,
+    ) -> Self:
+        """A store that exists.
+
+        Args:
+            folder: The store.
+            run: Where the model lies, if it moved.
+            engine: "local", or where else the vectors are searched: "postgresql://...", "http://host:6333"
+                (Qdrant), "edge:FOLDER" (Qdrant in this process).
+            model: Already loaded.
+
+        Raises:
+            InputError: There is no store, no model, or they do not belong together.
+        """
+        ledger = Ledger(Path(folder))
+        return cls(ledger, model_of(ledger, run, model), engine)
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | Path,
+        run: str | Path | SearchModel,
+        *,
+        views: Sequence[str] | None = None,
+        dataset: str | None = None,
+        engine: str = "local",
+    ) -> Self:
+        """A new store, or the one that is there if it is of the same model.
+
+        Args:
+            folder: Where.
+            run: The model: a run, a model's folder, or a model.
+            views: Names of ``VIEWS``; by default those that the model's tasks need. More can be added later.
+            dataset: Whose batch-norm statistics to prefer where the model has several of a task.
+            engine: As in ``open``.
+
+        Raises:
+            InputError: The folder belongs to another model, or a view is unknown.
+        """
+        model = run if isinstance(run, SearchModel) else SearchModel.load(Path(run))
+        prepare(Path(folder), model, views, dataset)
+        return cls.open(folder, model=model, engine=engine)
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self.store.close()
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """What every image gets a vector for, where it suits."""
+        return tuple(VIEWS[name] for name in json.loads(self.ledger.fact("views") or "[]"))
+
+    def space(self, view: View) -> Space:
+        """The space of a view of this gallery."""
+        return Space(
+            model=self.model.fingerprint,
+            view=view.name,
+            domain=self.model.domain(view, self.ledger.fact("dataset") or None),
+            beside=view.says(),
+            preprocessing=self.model.preprocessing,
+        )
+
+    def add(
+        self,
+        items: Iterable[Item],
+        *,
+        progress: Progress | None = None,
+        keep_days: float | None = None,
+        batch_size: int = 128,
+        now: float | None = None,
+    ) -> Added:
+        """Index images: new ones are added, changed ones embedded anew, the others left alone.
+
+        Each batch is durable when the next begins; an interrupted call is taken up by giving it again.
+
+        Args:
+            items: See ``irm.retrieval.items``.
+            progress: Told after every batch.
+            batch_size: Images of a forward pass, and of a batch.
+            keep_days: They expire so many days after they were added.
+            now: Unix seconds; else the clock's.
+
+        Raises:
+            InputError: Another process is indexing, the disk is full, or a key is given twice.
+        """
+        with sole_writer(self.ledger.folder):
+            for row in self.ledger.spaces().values():
+                self._check(row.space)
+            indexer = Indexer(
+                self.ledger,
+                self.model,
+                self.views,
+                spaces=self.space,
+                mirror=None if self.store is self.local else self.store,
+                batch_size=batch_size,
+            )
+            return indexer.add(items, now=_clock(now), keep_days=keep_days, progress=progress)
+
+    def search(
+        self,
+        question: Question,
+        *,
+        who: str = "local",
+        purpose: str = "",
+        keep_question: bool = False,
+        now: float | None = None,
+    ) -> Answer:
+        """The page of the ranked list that a question asks for.
+
+        Args:
+            question: What is asked.
+            who: Asks; stands in the audit.
+            purpose: Why; stands in the audit.
+            keep_question: Keep its text and small pictures with the audit's line, until one of the images
+                that it shows or finds is erased.
+            now: Unix seconds; the clock's by default.
+
+        Raises:
+            InputError: The question does not fit together, or the gallery cannot answer it.
+        """
+        return self.search_many([question], who=who, purpose=purpose, keep_question=keep_question, now=now)[0]
+
+    def search_many(
+        self,
+        questions: Sequence[Question],
+        *,
+        who: str | Sequence[str] = "local",
+        purpose: str = "",
+        keep_question: bool = False,
+        now: float | None = None,
+    ) -> list[Answer]:
+        """``search`` for several in one forward pass and one scan; ``who`` may be one for each."""
+        moment = _clock(now)
+        held = self._held()
+        plans = [understand(question, held, self.router) for question in questions]
+        for plan in plans:
+            self._check(plan.space.space)
+        answers = self._searcher.answer(questions, plans, moment)
+        names = [who] * len(questions) if isinstance(who, str) else list(who)
+        asked = list(zip(questions, answers, strict=True))
+        lines = [line_of(name, purpose, *pair) for name, pair in zip(names, asked, strict=True)]
+        keep = [keep_of(*pair) for pair in asked] if keep_question else []
+        audit.write(self.ledger, lines, moment, keep)
+        return answers
+
+    def route(self, text: str) -> Route:
+        """Which view a sentence beside a picture would be asked against."""
+        plan = understand(Question(like=(0,), text=text), self._held(), self.router)
+        assert plan.route is not None
+        return plan.route
+
+    def explain(self, question: Question, image: int) -> Explanation:
+        """What the model looked at, in the question's first picture and in a gallery image."""
+        plan = understand(question, self._held(), self.router)
+        row = image_of(self.ledger, image)
+        first = question.images[0].pixels if question.images else None
+        if first is None and question.like:
+            first = self._pixels(question.like[0])
+        clothes = None if question.clothes is None else question.clothes.pixels
+        return explain(self.model, plan, question.text, first, clothes, row.record(), self._pixels(image))
+
+    def picture(self, image: int) -> bytes:
+        """The thumbnail of an image, a JPEG."""
+        return thumbnail_of(self.ledger, image)
+
+    def info(self) -> Info:
+        """Counts, views and where things lie."""
+        return info_of(self.ledger, self._held(), self.model, self.store.name)
+
+    def facets(self) -> Facets:
+        """What filters can choose from."""
+        return facets_of(self.ledger)
+
+    def held(self, image: int) -> dict[str, Any]:
+        """All that is held about an image; see ``care.held``."""
+        return care.held(self.ledger, image)
+
+    def erase(
+        self,
+        *,
+        pids: Sequence[int] = (),
+        images: Sequence[int] = (),
+        keys: Sequence[str] = (),
+        who: str = "local",
+        now: float | None = None,
+    ) -> Receipt:
+        """Remove people or images from every view, thumbnail and kept question, and prove it.
+
+        Raises:
+            InputError: Nobody of that name is here, or another process is in the way.
+        """
+        with sole_writer(self.ledger.folder):
+            ids = care.find(self.ledger, pids=pids, images=images, keys=keys)
+            if not ids:
+                care.scrub(self.ledger)
+                raise InputError(f"nothing to erase: no image of {self.ledger.folder} is meant")
+            return care.erase(self.ledger, self._stores(), ids, who=who, now=_clock(now), reason="erase")
+
+    def expire(self, *, who: str = "local", now: float | None = None) -> Receipt | None:
+        """Erase the images whose time has run out; None where there is none."""
+        moment = _clock(now)
+        with sole_writer(self.ledger.folder):
+            ids = care.expired(self.ledger, moment)
+            if not ids:
+                return None
+            return care.erase(self.ledger, self._stores(), ids, who=who, now=moment, reason="expire")
+
+    def audit(self, last: int = 100) -> list[AuditEntry]:
+        """The newest lines of the trail, newest first."""
+        return audit.entries(self.ledger, last)
+
+    def _stores(self) -> list[VectorStore]:
+        return [self.local] if self.store is self.local else [self.store, self.local]
+
+    def _held(self) -> dict[str, Held]:
+        count = self.ledger.count("images")
+        rows = self.ledger.spaces()
+        numbers = {view: self.ledger.count(row.table) for view, row in rows.items()}
+        return {view: Held(row, numbers[view] == count) for view, row in rows.items() if numbers[view]}
+
+    def _check(self, space: Space) -> None:
+        """Refuse vectors that this model would not make."""
+        ours = self.space(VIEWS[space.view])
+        if ours != space:
+            raise InputError(
+                f"the view {space.view!r} of {self.ledger.folder} was made otherwise than this model would "
+                f"({space.as_dict()} against {ours.as_dict()}); index anew into another folder"
+            )
+
+    def _pixels(self, image: int) -> UInt8[np.ndarray, "H W 3"]:
+        return pixels_of(self.ledger, image)
+
+
+def _clock(now: float | None) -> float:
+    return time.time() if now is None else now

@@ -1,0 +1,86 @@
+"""The form a search arrives in, and the question for the engine that it becomes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from irm.retrieval import Filter, Question
+from irm.retrieval.http.settings import Limits
+from irm.retrieval.http.uploads import Decoder
+
+LIMITS = Limits()
+Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what a database can hold
+ImageId = Annotated[int, Field(ge=0, lt=2**63)]
+Word = Annotated[str, Field(max_length=200)]
+Seconds = Annotated[float, Field(allow_inf_nan=False, ge=-1e12, le=1e12)]  # some thirty thousand years
+
+
+class SearchForm(BaseModel):
+    """A search: pictures, words, clothes, or all of them (multipart; a list is a field that repeats)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    images: list[UploadFile] = Field([], description="Pictures of the wanted person; several are averaged.")
+    negatives: list[UploadFile] = Field([], description="Pictures of somebody else.")
+    clothes: UploadFile | None = Field(None, description="A picture of clothes as the instruction.")
+    like: list[ImageId] = Field([], max_length=LIMITS.pictures, description="Gallery images as pictures.")
+    unlike: list[ImageId] = Field([], max_length=64, description="Gallery images of somebody else.")
+    text: str | None = Field(
+        None, max_length=LIMITS.text, description="An instruction beside a picture; alone it is the query."
+    )
+    task: Word | None = Field(None, description="trad, cc, vi, ctcc, li or t2i; left out, the rest decides.")
+    view: Word | None = Field(None, description="Which gallery view to search, whatever was understood.")
+    camids: list[Number] = Field([], max_length=1000, description="Only these cameras.")
+    datasets: list[Word] = Field([], max_length=1000, description="Only these data sets.")
+    modalities: list[Word] = Field([], max_length=8, description="Only rgb, or only ir.")
+    since: Seconds | None = Field(None, description="Taken at this time or later (Unix seconds).")
+    until: Seconds | None = Field(None, description="Taken at this time or earlier (Unix seconds).")
+    top: int = Field(20, ge=1, le=LIMITS.page, description="Hits of this page.")
+    first: int = Field(0, ge=0, le=LIMITS.depth, description="Hits before this page.")
+    re_rank: bool = Field(False, description="Re-rank the head of the list by its neighbours (k-reciprocal).")
+
+    async def question(self, decode: Decoder) -> Question:
+        """What the engine is asked.
+
+        Raises:
+            Problem: a picture is not taken.
+            InputError: the parts do not make a question.
+        """
+        return Question(
+            images=await decode.people(self.images, what="picture"),
+            like=tuple(self.like),
+            negatives=await decode.people(self.negatives, what="picture of somebody else"),
+            unlike=tuple(self.unlike),
+            text=(self.text or "").strip() or None,
+            clothes=await decode.clothes(self.clothes),
+            task=self.task or None,
+            view=self.view or None,
+            where=Filter(
+                camids=tuple(self.camids),
+                datasets=tuple(self.datasets),
+                modalities=tuple(self.modalities),
+                since=self.since,
+                until=self.until,
+            ),
+            top=self.top,
+            first=self.first,
+            re_rank=self.re_rank,
+        )
+
+
+class ExplainForm(SearchForm):
+    """A search, and one of its hits: why is it there?"""
+
+    image: ImageId = Field(description="The hit's image id.")
+
+
+class EraseForm(BaseModel):
+    """Whom or what to erase from every view, thumbnail and log."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pids: list[Number] = Field([], max_length=1000, description="People.")
+    images: list[ImageId] = Field([], max_length=1000, description="Images.")

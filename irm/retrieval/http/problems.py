@@ -1,0 +1,93 @@
+"""Errors as JSON: one sentence for people, one word for programs, never a trace, never what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from instructions.errors import InputError
+from irm.retrieval.http.batching import BusyError
+
+CODES = {  # what a program reads; the sentence is for people and may change
+    400: "bad_request",
+    401: "token_missing",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "too_slow",
+    413: "too_large",
+    415: "kind_not_taken",
+    421: "wrong_host",
+    422: "bad_input",
+    500: "internal",
+    503: "busy",
+}
+
+
+class Problem(HTTPException):
+    """A request is refused with a status and a sentence.
+
+    An ``HTTPException``, because FastAPI lets only those through while it reads a form.
+    """
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, message, headers)
+
+
+class ErrorBody(BaseModel):
+    """Why a request was refused."""
+
+    code: str
+    message: str
+
+
+class ErrorAnswer(BaseModel):
+    """Every answer that is not a success."""
+
+    error: ErrorBody
+
+
+def problem_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The JSON of an error."""
+    error = {"code": CODES.get(status, "error"), "message": " ".join(message.split())}
+    return JSONResponse({"error": error}, status, dict(headers) if headers else None)
+
+
+def add_handlers(app: FastAPI, private: str) -> None:
+    """Have an application answer every exception in JSON; ``private`` is a path that nobody is told."""
+
+    @app.exception_handler(InputError)
+    async def on_input(_: Request, error: InputError) -> JSONResponse:
+        return problem_response(422, str(error).replace(private, "this gallery"))
+
+    @app.exception_handler(BusyError)
+    async def on_busy(_: Request, error: BusyError) -> JSONResponse:
+        return problem_response(503, str(error), {"Retry-After": str(error.seconds)})
+
+    @app.exception_handler(RequestValidationError)
+    async def on_validation(_: Request, error: RequestValidationError) -> JSONResponse:
+        return problem_response(422, "; ".join(_sentence(dict(entry)) for entry in error.errors()[:3]))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(_: Request, error: HTTPException) -> JSONResponse:
+        return problem_response(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(Exception)
+    async def on_bug(_: Request, __: Exception) -> JSONResponse:  # the server that runs us logs the trace
+        return problem_response(500, "something went wrong here; the server's log says what")
+
+
+def _sentence(entry: dict[str, object]) -> str:
+    """Pydantic's complaint about one field, without the value that was sent."""
+    place = entry.get("loc")
+    names = (
+        [str(name) for name in place if name not in ("body", "query", "path")]
+        if isinstance(place, tuple)
+        else []
+    )
+    return f"{'.'.join(names) or 'the request'}: {entry.get('msg', 'not understood')}"

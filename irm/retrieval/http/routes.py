@@ -1,0 +1,128 @@
+"""The addresses of the API: search, explain, images, erase, index, health."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Path, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from instructions.errors import InputError
+from irm.retrieval.http.answers import (
+    AnswerBody,
+    ExplanationBody,
+    HealthBody,
+    IndexBody,
+    answer_body,
+    explanation_body,
+    index_body,
+)
+from irm.retrieval.http.asking import EraseForm, ExplainForm, SearchForm
+from irm.retrieval.http.problems import ErrorAnswer, Problem
+from irm.retrieval.http.service import Service
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer} for status in (401, 403, 404, 408, 413, 415, 421, 422, 503)
+}
+FORM = Form(media_type="multipart/form-data")
+ImageId = Annotated[int, Path(ge=0, lt=2**63)]
+
+health = APIRouter(tags=["health"])
+api = APIRouter(prefix="/v1", tags=["search"], responses=REFUSED)
+
+
+def service_of(request: Request) -> Service:
+    """What the application was made around."""
+    service = request.app.state.service
+    assert isinstance(service, Service)
+    return service
+
+
+def client_of(request: Request) -> str:
+    """Who asks, as the audit trail names it."""
+    return f"http {request.client.host if request.client else 'unknown'}"
+
+
+@health.get("/healthz")
+async def alive() -> HealthBody:
+    """The process lives."""
+    return HealthBody(status="alive")
+
+
+@health.get("/readyz", responses={503: {"model": ErrorAnswer}})
+async def ready(request: Request) -> HealthBody:
+    """The index is open, the model is loaded, and there is room in the queue."""
+    service = service_of(request)
+    if service.is_closing:
+        raise Problem(503, "the server is shutting down", {"Retry-After": "5"})
+    if service.searches.waiting >= service.settings.limits.queue:
+        raise Problem(503, "the queue before the model is full", {"Retry-After": "2"})
+    return HealthBody(status="ready", waiting=service.searches.waiting)
+
+
+@api.get("/index")
+async def index(request: Request) -> IndexBody:
+    """What can be searched here, and how."""
+    service = service_of(request)
+    info = await run_in_threadpool(service.gallery.info)
+    facets = await run_in_threadpool(service.gallery.facets)
+    return index_body(info, facets, service.settings)
+
+
+@api.post("/search")
+async def search(request: Request, form: Annotated[SearchForm, FORM]) -> AnswerBody:
+    """Search by pictures, words, clothes, gallery images, or all of them."""
+    service = service_of(request)
+    question = await form.question(service.decode)
+    return answer_body(await service.search(question, who=client_of(request)), question.first)
+
+
+@api.post("/explain")
+async def explain(request: Request, form: Annotated[ExplainForm, FORM]) -> ExplanationBody:
+    """What the model looked at in a query and in one of its hits."""
+    service = service_of(request)
+    question = await form.question(service.decode)
+    return explanation_body(await service.explain(question, form.image))
+
+
+@api.get(
+    "/images/{image}/thumbnail",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}},
+)
+async def thumbnail(request: Request, image: ImageId) -> Response:
+    """The stored thumbnail of an image."""
+    return Response(await _known(request, "picture", image), media_type="image/jpeg")
+
+
+@api.get("/images/{image}")
+async def held(request: Request, image: ImageId) -> dict[str, Any]:
+    """Everything that is held about an image."""
+    found = await _known(request, "held", image)
+    assert isinstance(found, dict)
+    return found
+
+
+@api.post("/erase")
+async def erase(request: Request, form: Annotated[EraseForm, Form()]) -> dict[str, Any]:
+    """Erase people or images from every view, thumbnail and log; only where the server has a token."""
+    service = service_of(request)
+    if service.settings.token is None:
+        raise Problem(
+            403, "start the server with --token to erase over HTTP, or use python -m tools.index erase"
+        )
+    if not form.pids and not form.images:
+        raise Problem(422, "say whom to erase: pids, or images")
+    receipt = await run_in_threadpool(
+        service.gallery.erase, pids=tuple(form.pids), images=tuple(form.images), who=client_of(request)
+    )
+    return receipt.as_dict()
+
+
+async def _known(request: Request, what: str, image: int) -> Any:
+    """What the gallery says of an image; an unknown one is a 404."""
+    gallery = service_of(request).gallery
+    try:
+        return await run_in_threadpool(getattr(gallery, what), image)
+    except InputError:
+        raise Problem(404, f"there is no image {image} in this gallery") from None

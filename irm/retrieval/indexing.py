@@ -1,0 +1,283 @@
+"""Images into the ledger, a batch at a time: what is there is left alone, what is written is durable."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image as Pillow
+
+from instructions.errors import InputError
+from irm.retrieval.items import Item, unique
+from irm.retrieval.ledger import COLUMNS, Image, Ledger, SpaceRow
+from irm.retrieval.model import SearchModel
+from irm.retrieval.store import Rows, VectorStore
+from irm.retrieval.views import Space, View
+from omnireid.loading.image import decode_image
+
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+THUMBNAIL = 256  # pixels of height at most
+DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of the items."""
+
+    added: int
+    updated: int
+    unchanged: int
+    failures: tuple[tuple[str, str], ...]  # key and reason of pictures that cannot be read
+
+
+@dataclass(frozen=True, eq=False)
+class _Fresh:
+    """An image that must be embedded."""
+
+    image: Image
+    pixels: UInt8[np.ndarray, "H W 3"]
+    jpeg: bytes
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Only one process indexes a store at a time; the lock goes with the process, however it ends.
+
+    Raises:
+        InputError: another one does.
+    """
+    with (folder / "index.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another process is indexing or erasing in {folder}; wait until it has ended and try again"
+            ) from None
+        yield
+
+
+class Indexer:
+    """Adds and updates images; give the same items again, after an interruption or not, and it goes on."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        model: SearchModel,
+        views: Sequence[View],
+        *,
+        spaces: Callable[[View], Space],
+        mirror: VectorStore | None = None,
+        batch_size: int = 128,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            ledger: Where to.
+            model: What embeds.
+            views: What every image gets a vector for, own captions and clothes where it has them.
+            spaces: The space of a view.
+            mirror: Another store that follows.
+            batch_size: Images of one forward pass, and of one transaction.
+        """
+        self.ledger, self.model, self.views, self.mirror = ledger, model, tuple(views), mirror
+        self.spaces, self.batch_size = spaces, batch_size
+
+    def add(
+        self, items: Iterable[Item], *, now: float, keep_days: float | None, progress: Progress | None = None
+    ) -> Added:
+        """Bring the gallery to hold these items as they are on disk now."""
+        wanted = unique(items)
+        counts = dict.fromkeys(("added", "updated", "unchanged"), 0)
+        failures: list[tuple[str, str]] = []
+        for first in range(0, len(wanted), self.batch_size):
+            part = wanted[first : first + self.batch_size]
+            fresh: list[_Fresh] = []
+            touched: list[Image] = []
+            before = self._known(part)
+            present = self._present([known.id for known in before if known is not None])
+            for item, known in zip(part, before, strict=True):
+                try:
+                    made = self._look_at(item, known, present, now=now, keep_days=keep_days)
+                except InputError as error:
+                    failures.append((item.key, str(error)))
+                    continue
+                fresh += [made] if isinstance(made, _Fresh) else []
+                touched += [made] if isinstance(made, Image) else []
+                kind = "unchanged" if made is None else "added" if known is None else "updated"
+                counts[kind] += 1
+            self._write(fresh, touched)
+            if progress is not None:
+                progress("indexing", first + len(part), len(wanted))
+        return Added(**counts, failures=tuple(failures))
+
+    def _known(self, items: Sequence[Item]) -> list[Image | None]:
+        known = self.ledger.images_by_key([item.key for item in items])
+        return [known.get(item.key) for item in items]
+
+    def _look_at(
+        self,
+        item: Item,
+        known: Image | None,
+        present: dict[str, set[int]],
+        *,
+        now: float,
+        keep_days: float | None,
+    ) -> _Fresh | Image | None:
+        """What an item needs: an embedding, other facts, or nothing."""
+        try:
+            image = _image(item, Path(item.path).stat(), known, now=now, keep_days=keep_days)
+            is_old = known is not None and _stamp(known) == _stamp(image)
+            data = b"" if is_old else Path(item.path).read_bytes()
+            image = image if is_old else replace(image, content=_content(data, image))
+            if known is not None and known.content == image.content and not self._lacks(image, present):
+                return None if image == known else image
+            data = data or Path(item.path).read_bytes()
+        except OSError as error:
+            raise InputError(f"{item.path} cannot be read ({error.strerror})") from error
+        pixels = decode_image(data, name=item.path)
+        height, width = pixels.shape[:2]
+        return _Fresh(replace(image, width=width, height=height), pixels, thumbnail(pixels))
+
+    def _present(self, ids: Sequence[int]) -> dict[str, set[int]]:
+        """Which of some images each view has a vector of."""
+        marks = ",".join("?" * len(ids))
+        return {
+            view: {
+                row[0]
+                for row in self.ledger.connection.execute(
+                    f"SELECT image FROM {space.table} WHERE image IN ({marks})", list(ids)
+                )
+            }
+            for view, space in self.ledger.spaces().items()
+        }
+
+    def _lacks(self, image: Image, present: dict[str, set[int]]) -> bool:
+        """Whether a view has no vector of an image that suits it."""
+        record = image.record()
+        return any(
+            view.suits(record) and image.id not in present.get(view.name, set()) for view in self.views
+        )
+
+    def _write(self, fresh: Sequence[_Fresh], touched: Sequence[Image]) -> None:
+        """One transaction for a batch."""
+        vectors = self._embed(fresh) if fresh else []
+        if not fresh and not touched:
+            return
+        with self.ledger.writing() as connection:
+            stored = []
+            for one in (*(row.image for row in fresh), *touched):
+                names = (*COLUMNS, "revision")
+                marks = ",".join("?" * len(COLUMNS)) + ",(SELECT value FROM facts WHERE name = 'revision')"
+                updates = ",".join(f"{name} = excluded.{name}" for name in names)
+                id_ = connection.execute(
+                    f"INSERT INTO images ({','.join(names)}) VALUES ({marks}) "
+                    f"ON CONFLICT (key) DO UPDATE SET {updates} RETURNING id",
+                    one.values(),
+                ).fetchone()[0]
+                stored.append(replace(one, id=id_))
+            ids = [image.id for image in stored[: len(fresh)]]
+            connection.executemany(
+                "INSERT OR REPLACE INTO pictures VALUES (?, ?)",
+                [(id_, row.jpeg) for id_, row in zip(ids, fresh, strict=True)],
+            )
+            for space in self.ledger.spaces().values():
+                connection.executemany(f"DELETE FROM {space.table} WHERE image = ?", [(id_,) for id_ in ids])
+            for space, rows, part in vectors:
+                blobs = [row.tobytes() for row in np.ascontiguousarray(part, dtype="<f4")]
+                connection.executemany(
+                    f"INSERT INTO {space.table} VALUES (?, ?)",
+                    [(ids[row], blob) for row, blob in zip(rows, blobs, strict=True)],
+                )
+        if self.mirror is not None:
+            self._follow(self.mirror, stored, fresh, vectors)
+
+    def _follow(
+        self,
+        mirror: VectorStore,
+        stored: Sequence[Image],
+        fresh: Sequence[_Fresh],
+        vectors: Sequence[tuple[SpaceRow, list[int], Float[np.ndarray, "M D"]]],
+    ) -> None:
+        """The other store gets what the ledger now has."""
+        before = [row.image.id for row in fresh if row.image.id]
+        if before:  # a view that no longer suits must go
+            mirror.delete(before)
+        for space, rows, part in vectors:
+            mirror.upsert(space, Rows([stored[row] for row in rows], part))
+        touched = {image.id: image for image in stored[len(fresh) :]}
+        for space in self.ledger.spaces().values() if touched else ():
+            ids, part = self.ledger.vectors(space, list(touched))
+            if len(ids):
+                mirror.upsert(space, Rows([touched[int(id_)] for id_ in ids], part))
+
+    def _embed(self, fresh: Sequence[_Fresh]) -> list[tuple[SpaceRow, list[int], Float[np.ndarray, "M D"]]]:
+        """Vectors of a batch: by view, for the rows that suit it."""
+        pixels = self.model.resized([row.pixels for row in fresh])
+        records = [row.image.record() for row in fresh]
+        found = []
+        for view in self.views:
+            rows = [row for row, record in enumerate(records) if view.suits(record)]
+            if not rows:
+                continue
+            instructions = view.instructions([records[row] for row in rows])
+            space = self.spaces(view)
+            vectors = self.model.embed(pixels[rows], view, space.domain, instructions)
+            known = self.ledger.spaces().get(view.name) or self.ledger.add_space(space, vectors.shape[1])
+            found.append((known, rows, vectors))
+        return found
+
+
+def thumbnail(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:
+    """A small JPEG."""
+    picture = Pillow.fromarray(pixels)
+    picture.thumbnail((4 * THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def _image(
+    item: Item, status: os.stat_result, known: Image | None, *, now: float, keep_days: float | None
+) -> Image:
+    added = now if known is None else known.added
+    kept = None if known is None else known.expires
+    return Image(
+        key=item.key,
+        path=str(Path(item.path).absolute()),
+        size=status.st_size,
+        changed=status.st_mtime_ns,
+        content="" if known is None else known.content,
+        pid=item.pid,
+        camid=item.camid,
+        taken=item.taken,
+        dataset=item.dataset,
+        clothes_id=item.clothes_id,
+        modality=item.modality,
+        captions=item.captions,
+        clothes=None if item.clothes is None else str(Path(item.clothes).absolute()),
+        width=0 if known is None else known.width,
+        height=0 if known is None else known.height,
+        added=added,
+        expires=kept if keep_days is None else added + keep_days * DAY,
+        id=0 if known is None else known.id,
+    )
+
+
+def _stamp(image: Image) -> tuple[object, ...]:
+    """What must differ before a file is read again."""
+    return image.path, image.size, image.changed, image.captions, image.clothes
+
+
+def _content(data: bytes, image: Image) -> str:
+    whole = hashlib.sha256(data)
+    whole.update(json.dumps([list(image.captions), image.clothes]).encode())
+    return whole.hexdigest()

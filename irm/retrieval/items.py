@@ -1,0 +1,173 @@
+"""Where the images of a gallery come from: a folder of pictures, a table of them, or an OmniReID split."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from instructions.errors import InputError, near_miss
+from omnireid.datasets.scan import is_image_name
+from omnireid.records import MODALITIES, UNKNOWN, Record
+
+COLUMNS = ("path", "key", "pid", "camid", "time", "dataset", "clothes_id", "modality", "caption", "clothes")
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image to be indexed. ``key`` is its name in the gallery: the same key again is the same image."""
+
+    key: str
+    path: str
+    pid: int | None = None
+    camid: int | None = None
+    taken: float | None = None  # unix seconds
+    dataset: str | None = None
+    clothes_id: int | None = None
+    modality: str = "rgb"
+    captions: tuple[str, ...] = ()
+    clothes: str | None = None
+
+
+def items_of_folder(folder: Path) -> list[Item]:
+    """Every picture in a folder and the folders in it, by name; nothing is known of them but their pixels.
+
+    Raises:
+        InputError: there is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; give a folder of pictures, or a table (.csv or .tsv)")
+    items = []
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        paths = [Path(place, name) for name in sorted(names) if is_image_name(name)]
+        items += [Item(path.relative_to(folder).as_posix(), str(path)) for path in paths]
+    if not items:
+        raise InputError(f"there is no picture in {folder} (JPEG, PNG or BMP, by the ending of their names)")
+    return items
+
+
+def items_of_table(file: Path) -> list[Item]:
+    """The rows of a CSV or TSV file with a heading: ``path`` and any of the other ``COLUMNS``.
+
+    Paths are relative to the file. Times are ISO 8601 (UTC where no zone is said) or unix seconds.
+
+    Raises:
+        InputError: a column is unknown or a cell cannot be understood; the sentence says which row.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
+    rows = csv.DictReader(text.splitlines(), delimiter="\t" if file.suffix == ".tsv" else ",")
+    for name in rows.fieldnames or ():
+        if name not in COLUMNS:
+            raise InputError(f"{file}: unknown column {name!r}{near_miss(name, COLUMNS)}; {_columns()}")
+    if "path" not in (rows.fieldnames or ()):
+        raise InputError(f"{file} has no column 'path'; {_columns()}")
+    items = [_item(row, file, number) for number, row in enumerate(rows, start=2)]
+    if not items:
+        raise InputError(f"{file} has a heading and no rows")
+    twice = [key for key, count in Counter(item.key for item in items).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"{file}: the key {twice[0]!r} stands in several rows; give each image a key of its own"
+        )
+    return items
+
+
+def items_of_records(records: Sequence[Record], dataset: str, root: Path) -> list[Item]:
+    """One side of an OmniReID split, in its order."""
+    items = []
+    seen: Counter[str] = Counter()
+    for record in records:
+        name = f"{dataset}/{os.path.relpath(record.image, root)}"
+        seen[name] += 1
+        items.append(
+            Item(
+                key=name if seen[name] == 1 else f"{name}#{seen[name]}",
+                path=record.image,
+                pid=record.pid,
+                camid=None if record.camid < 0 else record.camid,
+                dataset=dataset,
+                clothes_id=None if record.clothes_id == UNKNOWN else record.clothes_id,
+                modality=record.modality,
+                captions=record.captions,
+                clothes=record.clothes,
+            )
+        )
+    return items
+
+
+def _columns() -> str:
+    return f"known: {', '.join(COLUMNS)}"
+
+
+def _item(row: Mapping[str, str | None], file: Path, number: int) -> Item:
+    cells = {name: (value or "").strip() for name, value in row.items() if name is not None}
+    where = f"{file}, row {number}"
+    if not cells.get("path"):
+        raise InputError(f"{where}: no path")
+    modality = cells.get("modality") or "rgb"
+    if modality not in MODALITIES:
+        raise InputError(f"{where}: there is no modality {modality!r}; use rgb or ir")
+    return Item(
+        key=cells.get("key") or cells["path"],
+        path=str(file.parent / cells["path"]),
+        pid=_number(cells, "pid", where),
+        camid=_number(cells, "camid", where),
+        taken=time_of(cells["time"], where) if cells.get("time") else None,
+        dataset=cells.get("dataset") or None,
+        clothes_id=_number(cells, "clothes_id", where),
+        modality=modality,
+        captions=(cells["caption"],) if cells.get("caption") else (),
+        clothes=str(file.parent / cells["clothes"]) if cells.get("clothes") else None,
+    )
+
+
+def _number(cells: Mapping[str, str], name: str, where: str) -> int | None:
+    try:
+        return int(cells[name]) if cells.get(name) else None
+    except ValueError:
+        raise InputError(f"{where}: {name} is {cells[name]!r}, not a whole number") from None
+
+
+def time_of(text: str, where: str) -> float:
+    """Unix seconds of a time as people or programs write it.
+
+    Raises:
+        InputError: it is neither.
+
+    >>> time_of("2026-01-01", "here")
+    1767225600.0
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(
+            f"{where}: {text!r} is no time; write 2026-01-31, 2026-01-31T18:30 or unix seconds"
+        ) from None
+    zone = moment.tzinfo or datetime.UTC
+    return moment.replace(tzinfo=zone).timestamp()
+
+
+def unique(items: Iterable[Item]) -> list[Item]:
+    """The items as a list.
+
+    Raises:
+        InputError: two have the same key.
+    """
+    found: dict[str, Item] = {}
+    for item in items:
+        if item.key in found:
+            raise InputError(f"the key {item.key!r} is given twice; give each image a key of its own")
+        found[item.key] = item
+    return list(found.values())

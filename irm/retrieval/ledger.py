@@ -1,0 +1,269 @@
+"""The system of record of a gallery: one SQLite file with images, thumbnails, vectors and the audit trail."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from instructions.errors import InputError
+from irm.retrieval.schema import migrate
+from irm.retrieval.views import Space
+from omnireid.records import UNKNOWN, Record
+
+FILE_NAME = "gallery.db"
+PAGE_SIZE = 16384  # five vectors of 768 floats a page
+PARAMETERS = 900  # of one statement; SQLite's oldest limit is 999
+COLUMNS = (
+    "key", "path", "size", "changed", "content", "pid", "camid", "taken", "dataset", "clothes_id", "modality",
+    "captions", "clothes", "width", "height", "added", "expires",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Image:
+    """One row of the gallery."""
+
+    key: str  # the image's name in the gallery
+    path: str
+    size: int  # bytes and time of change of the file: whether it must be read again
+    changed: int
+    content: str  # hash of the file and of what stands beside it
+    pid: int | None
+    camid: int | None
+    taken: float | None
+    dataset: str | None
+    clothes_id: int | None
+    modality: str
+    captions: tuple[str, ...]
+    clothes: str | None
+    width: int
+    height: int
+    added: float
+    expires: float | None
+    id: int = 0
+
+    def values(self) -> tuple[object, ...]:
+        """In the order of ``COLUMNS``."""
+        given = {**vars(self), "captions": json.dumps(list(self.captions))}
+        return tuple(given[column] for column in COLUMNS)
+
+    def record(self) -> Record:
+        """As the loaders know it."""
+        return Record(
+            image=self.path,
+            pid=-1 if self.pid is None else self.pid,
+            camid=-2 if self.camid is None else self.camid,
+            clothes_id=UNKNOWN if self.clothes_id is None else self.clothes_id,
+            modality="ir" if self.modality == "ir" else "rgb",
+            captions=self.captions,
+            clothes=self.clothes,
+        )
+
+
+@dataclass(frozen=True)
+class SpaceRow:
+    """A space that the gallery holds vectors of."""
+
+    number: int
+    id: str
+    view: str
+    space: Space
+    dim: int
+
+    @property
+    def table(self) -> str:
+        """Where its vectors are."""
+        return f"vectors_{self.number}"
+
+
+class Ledger:
+    """Every read sees whole transactions; every write is one. Threads have a connection each."""
+
+    def __init__(self, folder: Path, *, create: bool = False) -> None:
+        """Open, bringing older tables up to date.
+
+        Raises:
+            InputError: there is no store, or it is of a later version, or no database.
+        """
+        self.folder = folder
+        self.file = folder / FILE_NAME
+        if not create and not self.file.is_file():
+            raise InputError(f"{folder} is no gallery store; make one with python -m tools.index RUN --store")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._local = threading.local()
+        self._writing = threading.Lock()
+        self._all: list[sqlite3.Connection] = []
+        with self.errors():
+            migrate(self.connection, folder)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's own."""
+        made: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if made is None:
+            made = sqlite3.connect(self.file, isolation_level=None, timeout=30, check_same_thread=False)
+            for pragma in (f"page_size = {PAGE_SIZE}", "journal_mode = WAL", "synchronous = FULL",
+                           "secure_delete = ON", "foreign_keys = ON",
+                           "mmap_size = 1099511627776"):  # fmt: skip
+                made.execute(f"PRAGMA {pragma}")
+            self._local.connection = made
+            self._all.append(made)
+        return made
+
+    def close(self) -> None:
+        """Close every connection; the ledger is of no use afterwards."""
+        for made in self._all:
+            made.close()
+        self._all.clear()
+        self._local = threading.local()
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """A full disk, a locked or damaged file become one sentence."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "full" in str(error) or "disk I/O" in str(error):
+                raise InputError(
+                    f"the disk of {self.folder} is full ({error}): the last batch was not kept, all before "
+                    "it was; make room and give the same command again"
+                ) from error
+            if "locked" in str(error) or "busy" in str(error):
+                raise InputError(
+                    f"another process is writing to {self.folder}; wait for it, or end it"
+                ) from error
+            raise
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{self.file} is damaged or no gallery store ({error})") from error
+
+    @contextmanager
+    def writing(self, *, is_gallery: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is durable when the block ends, or nothing of it happened.
+
+        Args:
+            is_gallery: Searches must take note; not so of a line in the audit.
+        """
+        with self._writing, self.errors():
+            connection = self.connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if is_gallery:
+                    connection.execute(
+                        "UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = 'revision'"
+                    )
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def revision(self) -> int:
+        """Grows with every write, whoever writes."""
+        with self.errors():
+            return int(self.fact("revision") or 0)
+
+    def fact(self, name: str) -> str | None:
+        """What was noted under a name."""
+        row = self.connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def note(self, **facts: str) -> None:
+        """Note something under a name."""
+        with self.writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+
+    def spaces(self) -> dict[str, SpaceRow]:
+        """Spaces by view."""
+        rows = self.connection.execute(
+            "SELECT number, id, view, description, dim FROM spaces ORDER BY number"
+        )
+        return {
+            view: SpaceRow(number, id_, view, Space.from_dict(json.loads(text)), dim)
+            for number, id_, view, text, dim in rows
+        }
+
+    def add_space(self, space: Space, dim: int) -> SpaceRow:
+        """Make room for the vectors of a space; one that is there stays."""
+        with self.writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO spaces (id, view, description, dim) VALUES (?, ?, ?, ?)",
+                (space.id, space.view, json.dumps(space.as_dict()), dim),
+            )
+            row = self.spaces()[space.view]
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {row.table} (image INTEGER PRIMARY KEY "
+                "REFERENCES images (id) ON DELETE CASCADE, vector BLOB NOT NULL)"
+            )
+            # Small beside the vectors: who is there is counted without reading them.
+            connection.execute(f"CREATE INDEX IF NOT EXISTS {row.table}_image ON {row.table} (image)")
+        return row
+
+    def images(self, ids: Sequence[int]) -> dict[int, Image]:
+        """Some rows by id; those that are not there are left out."""
+        return {image.id: image for image in self._select("id", list(ids))}
+
+    def images_by_key(self, keys: Sequence[str]) -> dict[str, Image]:
+        """Some rows by key; those that are not there are left out."""
+        return {image.key: image for image in self._select("key", list(keys))}
+
+    def _select(self, column: str, values: Sequence[object]) -> Iterator[Image]:
+        for first in range(0, len(values), PARAMETERS):
+            part = values[first : first + PARAMETERS]
+            marks = ",".join("?" * len(part))
+            names = f"id, {', '.join(COLUMNS)}"
+            with self.errors():
+                rows = self.connection.execute(
+                    f"SELECT {names} FROM images WHERE {column} IN ({marks})", part
+                ).fetchall()
+            for id_, *row in rows:
+                given = dict(zip(COLUMNS, row, strict=True))
+                yield Image(**{**given, "captions": tuple(json.loads(given["captions"]))}, id=id_)
+
+    def picture(self, image: int) -> bytes | None:
+        """The thumbnail of an image, a JPEG."""
+        with self.errors():
+            row = self.connection.execute("SELECT jpeg FROM pictures WHERE image = ?", (image,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def vectors(
+        self, row: SpaceRow, ids: Sequence[int]
+    ) -> tuple[Int[np.ndarray, " M"], Float[np.ndarray, "M D"]]:
+        """Vectors of some images that have one, by ascending id."""
+        wanted = sorted({int(id_) for id_ in ids})
+        found: list[int] = []
+        blobs: list[bytes] = []
+        for first in range(0, len(wanted), PARAMETERS):
+            part = wanted[first : first + PARAMETERS]
+            marks = ",".join("?" * len(part))
+            with self.errors():
+                rows = self.connection.execute(
+                    f"SELECT image, vector FROM {row.table} WHERE image IN ({marks}) ORDER BY image", part
+                ).fetchall()
+            found += [image for image, _ in rows]
+            blobs += [blob for _, blob in rows]
+        vectors = np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(found), row.dim)
+        return np.array(found, dtype=np.int64), vectors
+
+    def each_vector(
+        self, row: SpaceRow, size: int = 2048
+    ) -> Iterator[tuple[list[int], Float[np.ndarray, "M D"]]]:
+        """All vectors of a space by ascending id, some at a time."""
+        with self.errors():
+            rows = self.connection.execute(f"SELECT image, vector FROM {row.table} ORDER BY image")
+            while part := rows.fetchmany(size):
+                vectors = np.frombuffer(b"".join(blob for _, blob in part), dtype="<f4")
+                yield [image for image, _ in part], vectors.reshape(len(part), row.dim)
+
+    def count(self, table: str) -> int:
+        """Rows of a table of this ledger."""
+        with self.errors():
+            return int(self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])

@@ -1,0 +1,134 @@
+"""The model of a gallery: which weights, what it was trained for; pictures and words in, vectors out."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from instructions.errors import InputError
+from instructions.instruction import Instruction
+from irm.build import choose_device
+from irm.embedder import IRMEmbedder
+from irm.evaluation import open_run
+from irm.models import IRM
+from irm.retrieval.views import View
+from omnireid.loading.collate import Sample, collate
+from omnireid.loading.image import read_image
+from omnireid.loading.transforms import resize
+from omnireid.records import Record
+
+NOBODY = Record(image="", pid=-1, camid=-2)
+
+
+class SearchModel:
+    """An embedder with its fingerprint; one forward pass at a time, whoever asks."""
+
+    def __init__(self, embedder: IRMEmbedder, fingerprint: str, folder: Path, tasks: Sequence[str]) -> None:
+        """Wrap an embedder.
+
+        Args:
+            embedder: The model.
+            fingerprint: sha256 of its weights.
+            folder: Where it came from: a run, or a model on its own.
+            tasks: What it was trained for.
+        """
+        self.embedder, self.fingerprint, self.folder = embedder, fingerprint, folder
+        self.tasks = tuple(dict.fromkeys(tasks))
+        self.preprocessing = embedder.preprocessing
+        self.lock = threading.Lock()
+
+    @classmethod
+    def load(cls, folder: Path) -> SearchModel:
+        """A finished run, or the folder of a model on its own.
+
+        Raises:
+            InputError: it is neither, or damaged.
+        """
+        if (folder / "model.safetensors").is_file():
+            model_folder, tasks, device = folder, [], "auto"
+        else:
+            run = open_run(folder)
+            model_folder, device = run.model_folder, run.sheet.device
+            tasks = [row.task for row in run.sheet.mixture]
+        try:
+            # The hub's loader prints a line, which would stand before a program's JSON.
+            with redirect_stdout(io.StringIO()):
+                model = IRM.from_pretrained(model_folder)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        if not tasks:
+            tasks = [name.partition("/")[0] for name in model.necks.names]
+            tasks += ["t2i"] if model.match_head is not None else []
+        with (model_folder / "model.safetensors").open("rb") as file:
+            fingerprint = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(IRMEmbedder(model.to(choose_device(device))), fingerprint, folder, tasks)
+
+    @property
+    def can_match(self) -> bool:
+        """Whether it scores texts and images jointly."""
+        return self.embedder.model.match_head is not None and "t2i" in self.tasks
+
+    def domain(self, view: View, dataset: str | None = None) -> str:
+        """Whose batch-norm statistics a view of a gallery is embedded with."""
+        if view.beside == "nothing":
+            return view.task
+        return self.embedder.view(f"{view.task}/{dataset or ''}")
+
+    def resized(self, pictures: Sequence[UInt8[np.ndarray, "_H _W 3"]]) -> UInt8[np.ndarray, "B H W 3"]:
+        """Decoded pictures at the size of the model."""
+        size = self.preprocessing.image_size
+        return np.stack([resize(np.ascontiguousarray(picture), size) for picture in pictures])
+
+    def embed(
+        self,
+        pixels: UInt8[np.ndarray, "B H W 3"],
+        view: View,
+        domain: str,
+        instructions: Sequence[Instruction] | None,
+        clothes: Sequence[UInt8[np.ndarray, "_H _W 3"] | None] | None = None,
+    ) -> Float[np.ndarray, "B D"]:
+        """Vectors of pictures, as the benchmark embeds them.
+
+        Args:
+            pixels: Of the model's size (``resized``).
+            view: As which task.
+            domain: Of the space.
+            instructions: One a picture, or None.
+            clothes: Decoded clothes pictures of the rows that have one; None reads them from their files.
+
+        Raises:
+            InputError: A clothes picture cannot be read.
+        """
+        nothing = [None] * len(pixels)
+        rows = zip(instructions or nothing, clothes or nothing, strict=True)
+        samples = [
+            Sample(index=row, record=NOBODY, label=0, instruction=one, clothes=self._clothes(one, given))
+            for row, (one, given) in enumerate(rows)
+        ]
+        raw = collate(samples, pixels, task=view.task, domain=domain)
+        with self.lock:
+            features = self.embedder.embed(raw.normalised(self.preprocessing), "gallery")
+        return features.numpy()
+
+    def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "B D"]:
+        """Vectors of descriptions."""
+        samples = [Sample(index=row, record=NOBODY, label=0, text=text) for row, text in enumerate(texts)]
+        raw = collate(samples, None, task="t2i", domain="t2i")
+        with self.lock:
+            features = self.embedder.embed(raw.normalised(self.preprocessing), "query")
+        return features.numpy()
+
+    def _clothes(
+        self, instruction: Instruction | None, given: UInt8[np.ndarray, "_H _W 3"] | None
+    ) -> UInt8[np.ndarray, "h w 3"] | None:
+        if instruction is None or instruction.clothes is None:
+            return None
+        picture = read_image(instruction.clothes) if given is None else np.ascontiguousarray(given)
+        return resize(picture, self.preprocessing.clothes_size)

@@ -1,0 +1,78 @@
+"""Products of one 8-bit query with many rows: a dozen lines of C where there is a compiler, else torch.
+
+Both give the same integers. The C is compiled once for each machine and kept in the user's cache;
+``INSTRUCT_REID_NATIVE=0`` does without.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+from jaxtyping import Int8, Int32
+from torch import Tensor
+
+SOURCE = Path(__file__).with_name("dot_rows.c")
+FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
+
+
+def dot_rows(codes: Int8[Tensor, "N D"], query: Int8[Tensor, " D"]) -> Int32[Tensor, " N"]:
+    """Exact products of a query with every row."""
+    library = compiled()
+    if library is None or not len(codes):
+        return torch._int_mm(codes, query[:, None].contiguous())[:, 0]
+    assert codes.is_contiguous()
+    shifted = (query.to(torch.int16) + 128).to(torch.uint8).contiguous()
+    ones = torch.ones_like(shifted)
+    products = torch.empty(len(codes), dtype=torch.int32)
+    pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (codes, shifted, ones)]
+    sizes = [ctypes.c_int64(size) for size in codes.shape]
+    library.dot_rows(*pointers, *sizes, ctypes.c_void_p(products.data_ptr()))
+    return products
+
+
+@cache
+def compiled() -> ctypes.CDLL | None:
+    """The compiled library; None where there is no compiler, or nowhere to put it."""
+    compiler = shutil.which("cc")
+    if compiler is None or os.environ.get("INSTRUCT_REID_NATIVE") == "0":
+        return None
+    try:
+        return ctypes.CDLL(str(_build(compiler, _folder())))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _build(compiler: str, folder: Path) -> Path:
+    place = folder / f"dot_rows-{_machine()}.so"
+    if not place.is_file():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            made = Path(scratch, "made.so")
+            command = [compiler, *FLAGS, "-o", str(made), str(SOURCE)]
+            subprocess.run(command, check=True, capture_output=True, timeout=60)
+            made.replace(place)
+    return place
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "instruct-reid"
+
+
+def _machine() -> str:
+    """Source, flags and kind of processor: a home directory may be shared by several kinds."""
+    whole = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode() + platform.machine().encode())
+    processor = Path("/proc/cpuinfo")
+    if processor.is_file():
+        lines = processor.read_text(errors="replace").splitlines()
+        names = ("model name", "flags", "Features")
+        whole.update("\n".join(sorted({line for line in lines if line.startswith(names)})).encode())
+    return whole.hexdigest()[:16]

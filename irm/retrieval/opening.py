@@ -1,0 +1,108 @@
+"""Where a store and its model meet: they are of one kind, or are refused with a sentence."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from instructions.errors import InputError
+from irm.retrieval.ledger import Image, Ledger
+from irm.retrieval.model import SearchModel
+from irm.retrieval.views import default_views, known_view
+from omnireid.loading.image import decode_image
+
+
+def model_of(ledger: Ledger, run: str | Path | None, model: SearchModel | None) -> SearchModel:
+    """The model that a store was indexed with.
+
+    Args:
+        ledger: The store's.
+        run: Where the model lies, if it moved.
+        model: Already loaded.
+
+    Raises:
+        InputError: The store has none, it is gone, or it is another one.
+    """
+    known, folder = ledger.fact("model"), ledger.folder
+    if known is None:
+        raise InputError(
+            f"{folder} was never indexed; python -m tools.index RUN --images DIR --store {folder}"
+        )
+    if model is None:
+        place = Path(run or ledger.fact("run") or "")
+        if not place.is_dir():
+            raise InputError(f"the model of this store was in {place}, which is gone; say --run where it is")
+        model = SearchModel.load(place)
+    if model.fingerprint != known:
+        raise InputError(
+            f"the store {folder} was indexed by another model ({known[:12]}) than {model.folder} "
+            f"({model.fingerprint[:12]}): their vectors cannot be compared; index anew into another folder"
+        )
+    return model
+
+
+def prepare(folder: Path, model: SearchModel, views: Sequence[str] | None, dataset: str | None) -> None:
+    """Note in a new store whose it is; add views to one that is there.
+
+    Raises:
+        InputError: A view is unknown, or the model can serve none.
+    """
+    names = tuple(views or default_views(model.tasks))
+    for name in names:
+        known_view(name)
+    if not names:
+        raise InputError(f"the model {model.folder} was trained for no task that a gallery can be asked")
+    ledger = Ledger(folder, create=True)
+    if ledger.fact("model") is None:
+        ledger.note(
+            model=model.fingerprint,
+            run=str(model.folder.absolute()),
+            views=json.dumps(names),
+            dataset=dataset or "",
+            created=str(time.time()),
+        )
+    elif views is not None and ledger.fact("model") == model.fingerprint:
+        known = json.loads(ledger.fact("views") or "[]")
+        ledger.note(views=json.dumps(list(dict.fromkeys([*known, *names]))))
+    ledger.close()
+
+
+def image_of(ledger: Ledger, image: int) -> Image:
+    """A row of the gallery.
+
+    Raises:
+        InputError: There is none of this number.
+    """
+    row = ledger.images([image]).get(image)
+    if row is None:
+        raise InputError(f"there is no image {image} in this gallery")
+    return row
+
+
+def thumbnail_of(ledger: Ledger, image: int) -> bytes:
+    """A thumbnail, a JPEG.
+
+    Raises:
+        InputError: There is no such image.
+    """
+    found = ledger.picture(image)
+    if found is None:
+        raise InputError(f"there is no image {image} in this gallery")
+    return found
+
+
+def pixels_of(ledger: Ledger, image: int) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture that was indexed where it still is, else its thumbnail."""
+    row = image_of(ledger, image)
+    try:
+        status = Path(row.path).stat()
+        if (status.st_size, status.st_mtime_ns) == (row.size, row.changed):
+            return decode_image(Path(row.path).read_bytes(), name=row.path)
+    except (OSError, InputError):
+        pass
+    return decode_image(thumbnail_of(ledger, image), name=row.key)

@@ -1,0 +1,120 @@
+"""How a question is understood: as which task, against which view, with what beside the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from instructions import banks
+from instructions.errors import InputError
+from instructions.instruction import NEUTRAL, Instruction
+from irm.retrieval.answer import Route
+from irm.retrieval.ledger import SpaceRow
+from irm.retrieval.question import Question
+from irm.retrieval.routing import Router
+from irm.retrieval.views import PREFERRED, VIEWS, known_view
+from omnireid.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class Held:
+    """A view that the gallery has."""
+
+    row: SpaceRow
+    is_complete: bool  # whether every image has a vector
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One question, understood."""
+
+    task: str
+    space: SpaceRow
+    instruction: Instruction | None  # beside each picture; None where a text is the query
+    says: str
+    route: Route | None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a text is the query."""
+        return self.instruction is None
+
+
+def understand(question: Question, held: Mapping[str, Held], router: Router) -> Plan:
+    """Decide task, view and instruction.
+
+    Raises:
+        InputError: what is asked does not fit together, or the gallery has no view for it.
+    """
+    if not held:
+        raise InputError("the gallery is empty; index some pictures first")
+    if not question.has_picture:
+        return _text_alone(question, held)
+    if question.task == "t2i":
+        raise InputError("task t2i searches by a text alone; leave the picture out, or choose another task")
+    if question.view is not None and known_view(question.view, held).beside == "nothing":
+        raise InputError(f"the view {question.view!r} is for texts; a picture needs another one")
+    route = None
+    if question.view is not None:
+        view = question.view
+        task = question.task or VIEWS[view].task
+    elif question.task is None and question.text is not None:
+        route = router.route(question.text, _choices(held))
+        view, task = route.view, VIEWS[route.view].task
+    else:
+        task = question.task or ("ctcc" if question.clothes is not None else _default_task(held))
+        view = _preferred(task, held)
+    instruction = _instruction(question, task, view)
+    says = instruction.sentence or "clothes picture"
+    return Plan(task, held[view].row, instruction, says, route)
+
+
+def _text_alone(question: Question, held: Mapping[str, Held]) -> Plan:
+    assert question.text is not None
+    if question.task not in (None, "t2i"):
+        raise InputError(f"task {question.task} needs a picture of a person; a text alone is task t2i")
+    if question.view is not None and known_view(question.view, held).beside != "nothing":
+        raise InputError(f"a text alone is asked against the view 'plain', not {question.view!r}")
+    if "plain" not in held:
+        raise InputError(
+            "this gallery cannot be searched by a text alone: its model was not trained for t2i, or it was "
+            "indexed without the view 'plain'"
+        )
+    return Plan("t2i", held["plain"].row, None, "", None)
+
+
+def _choices(held: Mapping[str, Held]) -> list[str]:
+    """Views for pictures, those for descriptions in the order in which they are preferred."""
+    best = [view for view in PREFERRED["li"] if view in held and held[view].is_complete]
+    rest = [view for view in held if VIEWS[view].beside != "nothing" and view not in best]
+    return [*best, *(view for view in rest if VIEWS[view].beside != "own")] or rest
+
+
+def _default_task(held: Mapping[str, Held]) -> str:
+    return next((task for task in ("trad", "cc", "vi") if task in held), "li")
+
+
+def _preferred(task: str, held: Mapping[str, Held]) -> str:
+    """The best view that every image has; else the best that there is."""
+    known = [view for view in PREFERRED[task] if view in held]
+    complete = [view for view in known if held[view].is_complete]
+    if known:
+        return (complete or known)[0]
+    raise InputError(
+        f"the gallery has no view for task {task} (it has: {', '.join(held)}); choose another task, or index "
+        f"again with --views {PREFERRED[task][0]}"
+    )
+
+
+def _instruction(question: Question, task: str, view: str) -> Instruction:
+    if question.clothes is not None:
+        return Instruction(clothes=question.clothes.name, source="user")
+    if question.text is not None:
+        return Instruction(sentence=question.text, source="user")
+    bank = TASKS[task].bank
+    if bank is not None:
+        return banks.canonical(bank)
+    if question.task is None:
+        return NEUTRAL
+    missing = {"caption": "a text that describes the wanted picture", "clothes": "a picture of clothes"}
+    raise InputError(f"task {task} needs {missing[TASKS[task].instruction]} (view {view})")

@@ -1,0 +1,184 @@
+"""A gallery's vectors in Qdrant: one store, two transports, a server or cluster and the engine in-process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from instructions.errors import InputError
+from irm.retrieval.ledger import Image, SpaceRow
+from irm.retrieval.question import Filter
+from irm.retrieval.store import MARGIN, Found, Rows, Vectors, digest_of, digest_text, enough, settle
+
+UNIT = 1e-3  # how far a vector's length may be from 1
+Point = tuple[int, list[float], dict[str, Any]]
+
+
+class Transport(Protocol):
+    """What both kinds of Qdrant can do, in plain values; ``models`` holds their classes for filters."""
+
+    models: ClassVar[dict[str, Any]]
+
+    def spaces(self) -> list[str]:
+        """Spaces that have a collection."""
+        ...
+
+    def upsert(self, space: SpaceRow, points: Sequence[Point]) -> None:
+        """Add or replace points; durable when it returns."""
+        ...
+
+    def delete(self, space: str, ids: Sequence[int]) -> None:
+        """Remove points."""
+        ...
+
+    def nearest(self, space: str, query: list[float], limit: int, condition: Any) -> list[tuple[int, float]]:
+        """Id and score, best first, exactly."""
+        ...
+
+    def vectors(self, space: str, ids: Sequence[int]) -> list[tuple[int, list[float]]]:
+        """Of some points."""
+        ...
+
+    def each(self, space: str) -> Iterator[tuple[int, list[float]]]:
+        """Of all points."""
+        ...
+
+    def count(self, space: str, condition: Any) -> int:
+        """How many points pass."""
+        ...
+
+    def clear(self) -> None:
+        """Drop every collection of the gallery."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
+class QdrantStore:
+    """Scores are dot products of unit vectors; every vector comes back bit for bit."""
+
+    def __init__(self, transport: Transport, name: str) -> None:
+        self.transport, self.name = transport, name
+
+    def spaces(self) -> list[str]:
+        """Ids of the spaces that it holds."""
+        return self.transport.spaces()
+
+    def upsert(self, space: SpaceRow, rows: Rows) -> None:
+        """Add or replace.
+
+        Raises:
+            InputError: The vectors are not of length one, so that their dot products are no cosines.
+        """
+        vectors = np.ascontiguousarray(rows.vectors, dtype=np.float32)
+        if len(vectors) and abs(np.linalg.norm(vectors, axis=1) - 1).max() > UNIT:
+            raise InputError(
+                "Qdrant compares unit vectors, and this model's are not (retrieval.normalise is false); use "
+                "the local store or PostgreSQL"
+            )
+        points = [
+            (image.id, vector.tolist(), _payload(image))
+            for image, vector in zip(rows.images, vectors, strict=True)
+        ]
+        self.transport.upsert(space, points)
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Remove images from every space."""
+        for space in self.transport.spaces():
+            self.transport.delete(space, [int(one) for one in ids])
+
+    def get(self, space: SpaceRow, ids: Sequence[int]) -> Vectors:
+        """Vectors by ascending id."""
+        found = sorted(self.transport.vectors(space.id, [int(one) for one in ids]))
+        vectors = np.array([row[1] for row in found], dtype=np.float32).reshape(len(found), space.dim)
+        return np.array([row[0] for row in found], dtype=np.int64), vectors
+
+    def search(
+        self, space: SpaceRow, queries: Float[np.ndarray, "Q D"], top: int, *, where: Filter, now: float
+    ) -> list[Found]:
+        """The engine's nearest, more until the exact nearest are surely among them, then our last word."""
+        if space.id not in self.transport.spaces():
+            nobody: Int[np.ndarray, " K"] = np.empty(0, dtype=np.int64)
+            return [Found(nobody, np.empty(0)) for _ in queries]
+        condition = condition_of(where, now, self.transport.models)
+        found = []
+        for query in queries:
+            unit = (query / max(float(np.linalg.norm(query)), 1e-12)).astype(np.float32).tolist()
+            limit = top + MARGIN
+            while True:
+                rows = self.transport.nearest(space.id, unit, limit, condition)
+                if len(rows) < limit or enough(np.array([score for _, score in rows]), top):
+                    break
+                limit *= 2
+            found.append(settle(query, *self.get(space, [image for image, _ in rows]), top))
+        return found
+
+    def count(self, space: SpaceRow, *, where: Filter, now: float) -> int:
+        """How many images a search looks at."""
+        if space.id not in self.transport.spaces():
+            return 0
+        return self.transport.count(space.id, condition_of(where, now, self.transport.models))
+
+    def digest(self, space: SpaceRow) -> str:
+        """Hash of what the engine holds."""
+        total = 0
+        for image, vector in self.transport.each(space.id):
+            total += digest_of([(image, np.array(vector, dtype="<f4").tobytes())])
+        return digest_text(total)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.transport.clear()
+
+    def close(self) -> None:
+        """Let go."""
+        self.transport.close()
+
+
+def condition_of(where: Filter, now: float, models: dict[str, Any]) -> Any:
+    """A filter as Qdrant has it; both transports name their classes' arguments alike."""
+    field, match, between = models["FieldCondition"], models["MatchAny"], models["Range"]
+    lists = {
+        "camid": where.camids, "pid": where.pids, "dataset": where.datasets, "modality": where.modalities
+    }  # fmt: skip
+    must = [field(key=key, match=match(any=list(wanted))) for key, wanted in lists.items() if wanted]
+    if where.since is not None or where.until is not None:
+        must.append(field(key="taken", range=between(gte=where.since, lte=where.until)))
+    # What never expires has no such fact, and so is not left out.
+    return models["Filter"](must=must, must_not=[field(key="expires", range=between(lte=now))])
+
+
+def _payload(image: Image) -> dict[str, Any]:
+    facts = {
+        "pid": image.pid, "camid": image.camid, "taken": image.taken, "dataset": image.dataset,
+        "modality": image.modality, "expires": image.expires,
+    }  # fmt: skip
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def server_store(address: str, name: str) -> QdrantStore:
+    """A Qdrant server or cluster; the key comes from QDRANT_API_KEY.
+
+    Raises:
+        InputError: The server does not answer.
+    """
+    from irm.retrieval.qdrant_server import connect
+
+    return QdrantStore(connect(address, name), "qdrant")
+
+
+def edge_store(folder: Path) -> QdrantStore:
+    """The engine in this process, its files in a folder.
+
+    Raises:
+        InputError: Another process has it open.
+    """
+    from irm.retrieval.qdrant_edge import EdgeTransport
+
+    return QdrantStore(EdgeTransport(folder), "qdrant-edge")

@@ -1,0 +1,225 @@
+"""Exact search that reads a quarter of the bytes: 8-bit products with a certified bound name the candidates.
+
+A unit vector g is kept as ``scale * codes`` and the length of what that leaves out, ``slack``. By
+Cauchy-Schwarz the product with a unit query is off by no more than the two slacks allow, so every image that
+may be among the nearest is named, and only those are compared in float64 (``store.settle``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from irm.retrieval.native import dot_rows
+
+TILE = 4096  # gallery rows of one product for many queries: its scores stay in the cache
+MANY = 256  # queries of one product
+ROUNDING = 2.0**-24
+
+
+class Scan:
+    """The rows of one space as 8-bit codes, in ascending order of their ids."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self.ids = np.empty(0, dtype=np.int64)
+        self.codes = torch.empty(0, dim, dtype=torch.int8)
+        self.scales = torch.empty(0)
+        self.slack = torch.empty(0)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def reserve(self, count: int) -> Filling:
+        """Room for so many rows, to be filled in order of ids."""
+        return Filling(self.dim, count)
+
+    def take(self, other: Scan) -> None:
+        """Become another scan, in one step for whoever searches at the same time."""
+        self.ids, self.codes, self.scales, self.slack = other.ids, other.codes, other.scales, other.slack
+
+    def replace(
+        self, gone: Int[np.ndarray, " M"], ids: Int[np.ndarray, " K"], vectors: Float[Tensor, "K D"]
+    ) -> Scan:
+        """Without some rows and with others, which may be new versions of rows that were there."""
+        stays = torch.from_numpy(~np.isin(self.ids, np.concatenate([gone, ids])))
+        codes, scales, slack = quantise(vectors)
+        made = Scan(self.dim)
+        made.ids = np.concatenate([self.ids[stays.numpy()], ids])
+        made.codes = torch.cat([self.codes[stays], codes])
+        made.scales = torch.cat([self.scales[stays], scales])
+        made.slack = torch.cat([self.slack[stays], slack])
+        order = np.argsort(made.ids, kind="stable")
+        if (order != np.arange(len(order))).any():
+            rows = torch.from_numpy(order)
+            made.ids = made.ids[order]
+            made.codes, made.scales, made.slack = made.codes[rows], made.scales[rows], made.slack[rows]
+        return made
+
+    def candidates(
+        self, query: Float[Tensor, " D"], k: int, keep: Bool[np.ndarray, " N"] | None = None
+    ) -> Int[np.ndarray, " C"]:
+        """Rows among which the k nearest certainly are.
+
+        Args:
+            query: Of any norm.
+            k: How many are wanted.
+            keep: False at rows that do not count; None counts all.
+        """
+        codes, scale, slack = quantise(query[None])
+        unit = _unit(query)
+        values = dot_rows(self.codes, codes[0]).float().mul_(self.scales).mul_(scale[0])
+        if keep is not None:
+            values[torch.from_numpy(~keep)] = -torch.inf
+        # |g| = 1, so the query's slack counts once and the row's own meets a query of length 1 + slack.
+        rows = _within(values, self.slack, k, 1 + float(slack[0]), float(slack[0]) + self._rounding())
+        if keep is not None:
+            rows = rows[torch.from_numpy(keep)[rows]]
+        # Once more, now with the query in full precision: only the rows' own slack is left.
+        values = (self.codes[rows].float() @ unit) * self.scales[rows]
+        return rows[_within(values, self.slack[rows], k, 1.0, self._rounding())].numpy()
+
+    def candidates_of_many(
+        self, queries: Float[Tensor, "Q D"], k: int, keep: Bool[np.ndarray, " N"] | None = None
+    ) -> list[Int[np.ndarray, " C"]]:
+        """``candidates`` of each query; one product for many of them."""
+        found = []
+        for first in range(0, len(queries), MANY):
+            found += self._block(queries[first : first + MANY], k, keep)
+        return found
+
+    def _block(
+        self, queries: Float[Tensor, "B D"], k: int, keep: Bool[np.ndarray, " N"] | None
+    ) -> list[Int[np.ndarray, " C"]]:
+        codes, scale, slack = quantise(queries)
+        widest = float(self.slack.max()) if len(self) else 0.0
+        reach = slack + widest * (1 + slack) + self._rounding()
+        survivors = _Survivors(len(queries), k, reach)
+        dropped = None if keep is None else torch.from_numpy(~keep)
+        ratio = scale[:, None]
+        for start in range(0, len(self), TILE):
+            rows = slice(start, min(start + TILE, len(self)))
+            values = torch._int_mm(codes, self.codes[rows].T).float().mul_(self.scales[rows]).mul_(ratio)
+            if dropped is not None:
+                values.masked_fill_(dropped[rows], -torch.inf)
+            survivors.add(values, start)
+        found = []
+        for row, columns in enumerate(survivors.columns()):
+            near = (self.codes[columns].float() @ _unit(queries[row])) * self.scales[columns]
+            chosen = columns[_within(near, self.slack[columns], k, 1.0, self._rounding())]
+            found.append(chosen.numpy())
+        return found
+
+    def _rounding(self) -> float:
+        """What float32 may add: a few roundings of products of unit vectors, and D of their sums."""
+        return (self.dim + 64) * ROUNDING
+
+
+class Filling:
+    """Codes of many rows, written where they will stay."""
+
+    def __init__(self, dim: int, count: int) -> None:
+        self.scan = Scan(dim)
+        self.scan.ids = np.empty(count, dtype=np.int64)
+        self.scan.codes = torch.empty(count, dim, dtype=torch.int8)
+        self.scan.scales, self.scan.slack = torch.empty(count), torch.empty(count)
+        self._done = 0
+
+    def add(self, ids: Int[np.ndarray, " M"], vectors: Float[Tensor, "M D"]) -> None:
+        """The next rows."""
+        rows = slice(self._done, self._done + len(ids))
+        self.scan.ids[rows] = ids
+        self.scan.codes[rows], self.scan.scales[rows], self.scan.slack[rows] = quantise(vectors)
+        self._done = rows.stop
+
+    def finish(self) -> Scan:
+        """What was written."""
+        scan = self.scan
+        scan.ids, scan.codes = scan.ids[: self._done], scan.codes[: self._done]
+        scan.scales, scan.slack = scan.scales[: self._done], scan.slack[: self._done]
+        return scan
+
+
+class _Survivors:
+    """Rows that may still be among a query's nearest; the bar rises as rows are seen."""
+
+    def __init__(self, count: int, k: int, reach: Float[Tensor, " B"]) -> None:
+        self.k, self.reach = k, reach
+        self.bar = torch.full((count, 1), -torch.inf)
+        self.rows: list[Tensor] = []
+        self.cols: list[Tensor] = []
+        self.values: list[Tensor] = []
+        self.seen, self.due = 0, TILE
+
+    def add(self, values: Float[Tensor, "B T"], start: int) -> None:
+        """The next columns."""
+        if not self.seen and self.k <= values.shape[1]:
+            self.bar = values.topk(self.k, dim=1).values[:, -1:] - 2 * self.reach[:, None]
+        passing = ((values >= self.bar) & (values > -torch.inf)).nonzero()
+        row, column = passing.unbind(1)
+        self.rows.append(row)
+        self.cols.append(column + start)
+        self.values.append(values[row, column])
+        self.seen += values.shape[1]
+        if self.seen >= self.due:
+            self._raise_bar()
+            self.due = self.seen + max(TILE, self.seen // 2)
+
+    def _raise_bar(self) -> None:
+        row, column, value = (torch.cat(parts) for parts in (self.rows, self.cols, self.values))
+        order = value.argsort(descending=True, stable=True)
+        order = order[row[order].argsort(stable=True)]
+        row, column, value = row[order], column[order], value[order]
+        counts = torch.bincount(row, minlength=len(self.bar))
+        starts = counts.cumsum(0) - counts
+        enough = counts >= self.k
+        # Both the k-th value and a contender may be off by the reach, each its own way.
+        kth = value[(starts + self.k - 1)[enough]]
+        self.bar[enough, 0] = kth - 2 * self.reach[enough]
+        stays = value >= self.bar[row, 0]
+        self.rows, self.cols, self.values = [row[stays]], [column[stays]], [value[stays]]
+
+    def columns(self) -> list[Int[Tensor, " C"]]:
+        """Each query's, ascending."""
+        if not self.rows:
+            return [torch.empty(0, dtype=torch.int64) for _ in self.bar]
+        self._raise_bar()
+        row, column = self.rows[0], self.cols[0]
+        sizes = torch.bincount(row, minlength=len(self.bar)).tolist()
+        return [part.sort().values for part in torch.split(column, sizes)]
+
+
+def quantise(
+    vectors: Float[Tensor, "N D"],
+) -> tuple[Int[Tensor, "N D"], Float[Tensor, " N"], Float[Tensor, " N"]]:
+    """Codes, scales and slacks of the unit vectors; one of length zero has codes of zero."""
+    vectors = vectors.float()
+    lengths = vectors.double().norm(dim=1, keepdim=True)
+    unit = (vectors / torch.where(lengths > 0, lengths, 1.0)).float()
+    scales = unit.abs().amax(dim=1) / 127
+    safe = torch.where(scales > 0, scales, 1.0)
+    codes = (unit / safe[:, None]).round_().clamp_(-127, 127)
+    slack = (unit - codes * safe[:, None]).norm(dim=1) * (1 + 1e-5) + 1e-6
+    return codes.to(torch.int8), safe, slack
+
+
+def _unit(vector: Float[Tensor, " D"]) -> Float[Tensor, " D"]:
+    length = vector.double().norm()
+    return (vector.double() / torch.where(length > 0, length, 1.0)).float()
+
+
+def _within(
+    values: Float[Tensor, " N"], slack: Float[Tensor, " N"], k: int, factor: float, bound: float
+) -> Int[Tensor, " C"]:
+    """Rows whose highest possible value reaches the k-th highest certain one, ascending.
+
+    A value may be off by ``factor * slack + bound``. Any k rows give a certain value that k rows reach; those
+    of the highest values give nearly the best.
+    """
+    if k >= len(values):
+        return torch.arange(len(values))
+    best = values.topk(k).indices
+    certain = float((values[best] - factor * slack[best]).min()) - bound
+    return (torch.add(values, slack, alpha=factor) >= certain - bound).nonzero()[:, 0]

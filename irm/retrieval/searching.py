@@ -1,0 +1,240 @@
+"""From questions to ranked lists: embed what is asked, scan, re-rank, score again, and say it for people."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+
+from irm.retrieval.answer import Answer, Hit, Stage
+from irm.retrieval.calibration import Calibrations
+from irm.retrieval.ledger import Image, Ledger
+from irm.retrieval.model import SearchModel
+from irm.retrieval.planning import Plan
+from irm.retrieval.question import Question
+from irm.retrieval.second_stage import order_by_match
+from irm.retrieval.store import Found, VectorStore
+from irm.retrieval.views import VIEWS
+from omnireid.metrics import re_rank
+
+HEAD = 100  # images that k-reciprocal re-ranking orders anew
+AGAINST = 0.5  # weight of pictures of somebody else (Rocchio)
+EMBEDDED = 64  # pictures of one forward pass
+
+Pixels = UInt8[np.ndarray, "_H _W 3"]
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """The parts of a gallery that a search needs."""
+
+    ledger: Ledger
+    model: SearchModel
+    store: VectorStore
+    calibrations: Calibrations
+    pixels_of: Callable[[int], Pixels]  # of a gallery image
+
+    def answer(self, questions: Sequence[Question], plans: Sequence[Plan], now: float) -> list[Answer]:
+        """An answer to each; what can be done together is."""
+        begun = time.perf_counter()
+        vectors = self._embed(questions, plans)
+        embedded = time.perf_counter() - begun
+        found = self._find(questions, plans, vectors, now)
+        answers = []
+        for question, plan, vector, one in zip(questions, plans, vectors, found, strict=True):
+            answers.append(self._say(question, plan, vector, one, now, begun, embedded))
+        return answers
+
+    def _embed(self, questions: Sequence[Question], plans: Sequence[Plan]) -> list[Float[np.ndarray, " D"]]:
+        """One vector a question."""
+        parts: dict[int, list[Float[np.ndarray, " D"]]] = defaultdict(list)
+        groups: dict[str, list[int]] = defaultdict(list)
+        for number, plan in enumerate(plans):
+            groups[plan.space.view].append(number)
+        for view, numbers in groups.items():
+            if plans[numbers[0]].is_text:
+                rows = self.model.embed_texts([questions[number].text or "" for number in numbers])
+                for number, row in zip(numbers, rows, strict=True):
+                    parts[number].append(row)
+                continue
+            asked = [(number, pixels) for number in numbers for pixels in self._pictures(questions[number])]
+            for first in range(0, len(asked), EMBEDDED):
+                block = asked[first : first + EMBEDDED]
+                vectors = self._embed_block(block, questions, plans, view)
+                for (number, _), row in zip(block, vectors, strict=True):
+                    parts[number].append(row)
+        return [_joined(parts[number], question) for number, question in enumerate(questions)]
+
+    def _embed_block(
+        self,
+        block: Sequence[tuple[int, Pixels]],
+        questions: Sequence[Question],
+        plans: Sequence[Plan],
+        view: str,
+    ) -> Float[np.ndarray, "B D"]:
+        instructions = [plans[number].instruction for number, _ in block]
+        clothes = [questions[number].clothes for number, _ in block]
+        return self.model.embed(
+            self.model.resized([pixels for _, pixels in block]),
+            VIEWS[view],
+            plans[block[0][0]].space.space.domain,
+            [one for one in instructions if one is not None],
+            [None if one is None else one.pixels for one in clothes],
+        )
+
+    def _pictures(self, question: Question) -> list[Pixels]:
+        """Of the wanted person, then of somebody else."""
+        wanted = [*(one.pixels for one in question.images), *map(self.pixels_of, question.like)]
+        others = [*(one.pixels for one in question.negatives), *map(self.pixels_of, question.unlike)]
+        return [*wanted, *others]
+
+    def _find(
+        self,
+        questions: Sequence[Question],
+        plans: Sequence[Plan],
+        vectors: Sequence[Float[np.ndarray, " D"]],
+        now: float,
+    ) -> list[Found]:
+        """The ranked lists, as deep as the pages reach; one scan for all that share view and filter."""
+        groups: dict[object, list[int]] = defaultdict(list)
+        for number, (question, plan) in enumerate(zip(questions, plans, strict=True)):
+            groups[plan.space.id, question.where].append(number)
+        found: dict[int, Found] = {}
+        for numbers in groups.values():
+            first = numbers[0]
+            depth = max(_depth(questions[number], plans[number]) for number in numbers)
+            lists = self.store.search(
+                plans[first].space,
+                np.stack([vectors[number] for number in numbers]),
+                depth,
+                where=questions[first].where,
+                now=now,
+            )
+            found.update(zip(numbers, lists, strict=True))
+        return [found[number] for number in range(len(questions))]
+
+    def _say(
+        self,
+        question: Question,
+        plan: Plan,
+        vector: Float[np.ndarray, " D"],
+        found: Found,
+        now: float,
+        begun: float,
+        embedded: float,
+    ) -> Answer:
+        order, scores, stages = self._reorder(question, plan, vector, found)
+        calibration = self.calibrations.of(plan.space)
+        chances = calibration.chance(vector, found.scores)
+        # Pairs of the gallery teach what a score means only where the query is made as the gallery was.
+        is_alike = VIEWS[plan.space.view].beside == "bank"
+        is_single = not (question.negatives or question.unlike)
+        page = order[question.first : question.depth]
+        images = self.ledger.images([int(found.ids[place]) for place in page])
+        hits = []
+        for rank, place in enumerate(page, start=question.first + 1):
+            image = images.get(int(found.ids[place]))
+            if image is None:  # erased while this was computed
+                continue
+            percent = calibration.percent(float(found.scores[place])) if is_alike and is_single else None
+            shown = float(scores[place]), stages[place], percent, float(chances[place])
+            hits.append(_hit(rank, image, *shown))
+        total = self.store.count(plan.space, where=question.where, now=now)
+        return Answer(
+            hits=tuple(hits),
+            total=total,
+            task=plan.task,
+            view=plan.space.view,
+            instruction=plan.says,
+            route=plan.route,
+            warning=_warning(chances, total),
+            space=plan.space.id[:12],
+            engine=self.store.name,
+            seconds=time.perf_counter() - begun,
+            embed_seconds=embedded,
+        )
+
+    def _reorder(
+        self, question: Question, plan: Plan, vector: Float[np.ndarray, " D"], found: Found
+    ) -> tuple[Int[np.ndarray, " K"], Float[np.ndarray, " K"], list[Stage]]:
+        """The order shown, the scores shown, and which stage gave each its place."""
+        scores = found.scores.copy()
+        order = np.arange(len(found.ids))
+        stages: list[Stage] = ["cosine"] * len(order)
+        if plan.is_text and question.re_score and self.model.can_match and len(order):
+            head = order[: question.re_score].copy()
+            pixels = [self.pixels_of(int(found.ids[place])) for place in head]
+            logits = order_by_match(self.model, question.text or "", pixels)
+            order[: len(head)] = head[np.argsort(-logits, kind="stable")]
+            scores[head] = logits
+            stages[: len(head)] = ["re-scored"] * len(head)
+        elif question.re_rank and len(order) > 2:
+            head = order[:HEAD].copy()
+            ids, vectors = self.store.get(plan.space, [int(one) for one in found.ids[head]])
+            places = {int(one): row for row, one in enumerate(ids)}
+            rows = [places[int(one)] for one in found.ids[head]]
+            distances = _re_ranked(vector, vectors[rows])
+            order[: len(head)] = head[np.argsort(distances, kind="stable")]
+            stages[: len(head)] = ["re-ranked"] * len(head)
+        return order, scores, stages
+
+
+def _hit(rank: int, image: Image, score: float, stage: Stage, percent: int | None, chance: float) -> Hit:
+    return Hit(
+        rank=rank,
+        image=image.id,
+        score=score,
+        stage=stage,
+        percent=percent,
+        chance=chance,
+        key=image.key,
+        pid=image.pid,
+        camid=image.camid,
+        taken=image.taken,
+        dataset=image.dataset,
+        modality=image.modality,
+        width=image.width,
+        height=image.height,
+    )
+
+
+def _depth(question: Question, plan: Plan) -> int:
+    """How many of the nearest are needed for a page."""
+    if plan.is_text:
+        return max(question.depth, question.re_score)
+    return max(question.depth, HEAD) if question.re_rank else question.depth
+
+
+def _joined(parts: Sequence[Float[np.ndarray, " D"]], question: Question) -> Float[np.ndarray, " D"]:
+    """The vector that searches: the mean of the wanted, less half the mean of the others (Rocchio, 1971)."""
+    others = len(question.negatives) + len(question.unlike)
+    if len(parts) == 1:
+        return parts[0]
+    unit = [part / max(float(np.linalg.norm(part)), 1e-12) for part in parts]
+    wanted = unit[: len(unit) - others]
+    vector = np.mean(wanted, axis=0)
+    if others:
+        vector = vector - AGAINST * np.mean(unit[len(wanted) :], axis=0)
+    return vector.astype(np.float32)
+
+
+def _re_ranked(query: Float[np.ndarray, " D"], head: Float[np.ndarray, "K D"]) -> Float[np.ndarray, " K"]:
+    sides = torch.from_numpy(np.array(query))[None], torch.from_numpy(np.array(head))
+    unit = [torch.nn.functional.normalize(side.float(), dim=1) for side in sides]
+    return re_rank(unit[0], unit[1], k1=min(20, len(head)), k2=min(6, len(head)))[0].numpy()
+
+
+def _warning(chances: Float[np.ndarray, " K"], total: int) -> str | None:
+    if not len(chances):
+        return "no image passes the filters" if not total else None
+    if total * float(chances.min()) < 1:
+        return None
+    return (
+        f"even the best hit scores no better than the best of {total} images of other people would: "
+        "the person is probably not in this gallery"
+    )

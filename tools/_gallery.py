@@ -1,0 +1,172 @@
+"""What can be done with a gallery: info, erase, expire, export, rebuild; and how progress looks."""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from instructions.errors import InputError
+
+if TYPE_CHECKING:
+    from irm.retrieval import Gallery
+
+
+class Bar:
+    """A bar on a terminal, a line for every tenth elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console, self.tenth = console, -1
+        columns = (
+            TextColumn("{task.description:<20}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        self.bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.line = self.bar.add_task("indexing", total=None)
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        self.bar.start()
+        return self.show
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def show(self, what: str, done: int, total: int) -> None:
+        self.bar.update(self.line, description=what, completed=done, total=total)
+        if not self.console.is_terminal and 10 * done // total > self.tenth:
+            self.tenth = 10 * done // total
+            self.console.print(f"{what}: {done}/{total}", highlight=False)
+
+
+def print_info(console: Console, gallery: "Gallery") -> None:
+    from omnireid.tasks import TASKS
+
+    info = gallery.info()
+    table = Table(title=f"{info.folder}: {info.images} images, {info.people} people known by number")
+    for heading in ("view", "for", "vectors", "width", "space"):
+        table.add_column(heading, justify="right" if heading in ("vectors", "width") else "left")
+    for view in info.views:
+        mark = "" if view.complete else " (not all)"
+        table.add_row(view.name, view.title, f"{view.num_vectors}{mark}", str(view.dim), view.space)
+    console.print(table)
+    asked = ", ".join(f"{task} ({TASKS[task].title})" for task in info.tasks)
+    console.print(f"can be asked: {asked}", highlight=False)
+    console.print(
+        f"{info.size_bytes / 1e6:.1f} MB on disk; model {info.model} of {info.run}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _open(asked: argparse.Namespace) -> "Gallery":
+    from irm.retrieval import Gallery
+
+    return Gallery.open(asked.store, run=asked.run, engine=asked.engine)
+
+
+def _info(asked: argparse.Namespace) -> None:
+    """Say what a gallery holds, and what was asked of it."""
+    from dataclasses import asdict
+
+    from irm.retrieval import audit, engines
+
+    with _open(asked) as gallery:
+        lines = gallery.audit(asked.audit) if asked.audit else []
+        if asked.json:
+            told = {**asdict(gallery.info()), "audit": [asdict(line) for line in lines]}
+            print(json.dumps(told, indent=1))
+            return
+        console = Console()
+        print_info(console, gallery)
+        for line in reversed(lines):
+            detail = json.dumps(line.detail, ensure_ascii=False)
+            console.print(
+                f"{line.number} {line.time:.0f} {line.who} {line.action} {detail}",
+                highlight=False,
+                soft_wrap=True,
+            )
+        if asked.check:
+            count = audit.check(gallery.ledger)
+            for view in gallery.ledger.spaces():
+                engines.verify(gallery.store, gallery.ledger, view)
+            console.print(
+                f"checked: {count} lines of the audit, every vector of {gallery.store.name}", highlight=False
+            )
+
+
+def _erase(asked: argparse.Namespace) -> None:
+    """Erase people or images from every view, thumbnail and log, and prove it."""
+    if not (asked.pid or asked.image or asked.key):
+        raise InputError("say whom to erase: --pid N, --image N or --key NAME")
+    with _open(asked) as gallery:
+        _receipt(
+            asked, gallery.erase(pids=asked.pid, images=asked.image, keys=asked.key, who=asked.who).as_dict()
+        )
+
+
+def _expire(asked: argparse.Namespace) -> None:
+    """Erase the images whose time has run out."""
+    with _open(asked) as gallery:
+        receipt = gallery.expire(who=asked.who)
+        _receipt(asked, {"images": 0} if receipt is None else receipt.as_dict())
+
+
+def _receipt(asked: argparse.Namespace, receipt: dict[str, Any]) -> None:
+    if asked.json:
+        print(json.dumps(receipt, indent=1))
+    elif not receipt["images"]:
+        print("nothing has expired")
+    else:
+        print(
+            f"{receipt['images']} images erased from {len(receipt['views'])} views; "
+            f"{receipt['bytes_searched']} bytes of files searched for them: none found. Copies outside the "
+            "store, and the pictures that were indexed, are yours to delete."
+        )
+
+
+def _export(asked: argparse.Namespace) -> None:
+    """Write all that is held about an image: facts, vectors, thumbnail."""
+    from irm.retrieval import care
+    from omnireid.files import write_whole
+
+    if not asked.image:
+        raise InputError("say which image: --image N")
+    with _open(asked) as gallery:
+        asked.out.mkdir(parents=True, exist_ok=True)
+        for image in asked.image:
+            told = care.held(gallery.ledger, image, with_vectors=True)
+            write_whole(asked.out / f"image_{image}.json", (json.dumps(told, indent=1) + "\n").encode())
+            write_whole(asked.out / f"image_{image}.jpg", gallery.picture(image))
+    print(f"{len(asked.image)} images written to {asked.out}")
+
+
+def _rebuild(asked: argparse.Namespace) -> None:
+    """Fill another store from the gallery's own record, whatever was in it."""
+    from irm.retrieval.engines import rebuild
+    from irm.retrieval.ledger import Ledger
+
+    if asked.engine == "local":
+        raise InputError(
+            "say which store to fill: --engine postgresql://..., http://host:6333 or edge:FOLDER"
+        )
+    console = Console()
+    ledger = Ledger(asked.store)
+    with Bar(console) as show:
+        counts = rebuild(asked.engine, ledger, show)
+    ledger.close()
+    told = ", ".join(f"{view} {count}" for view, count in counts.items())
+    print(f"rebuilt and compared, vector by vector: {told}")
+
+
+ACTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "info": _info,
+    "erase": _erase,
+    "expire": _expire,
+    "export": _export,
+    "rebuild": _rebuild,
+}

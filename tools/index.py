@@ -1,0 +1,155 @@
+"""Index pictures: `python -m tools.index RUN --images DIR --store DIR`; and care for what is indexed."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from rich.console import Console
+
+from instructions.errors import InputError, near_miss
+from tools._gallery import ACTIONS, Bar, print_info
+from tools._program import run
+
+if TYPE_CHECKING:
+    from irm.retrieval import Item
+
+EXAMPLE = """examples:
+  python -m tools.index runs/demo/run --images photos --store galleries/photos
+  python -m tools.index runs/demo/run --images crops.csv --store galleries/crops --keep-days 30
+  python -m tools.index runs/demo/run --data runs/demo/data --split trad/market1501 --store galleries/market
+
+and about a store that there is:
+  python -m tools.index info    --store galleries/photos --audit 20
+  python -m tools.index erase   --store galleries/photos --pid 7
+  python -m tools.index expire  --store galleries/photos
+  python -m tools.index export  --store galleries/photos --image 12 --out held
+  python -m tools.index rebuild --store galleries/photos --engine postgresql://me@db/reid
+
+The same command again goes on where an interrupted one stopped, adds what is new and leaves the rest alone.
+A table (.csv, .tsv) has a column `path` and any of key, pid, camid, time, dataset, clothes_id, modality,
+caption, clothes; see docs/search.md. (A run in a folder called "erase" is written ./erase.)"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; --help shows examples")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of indexing."""
+    made = _Parser(
+        prog="python -m tools.index",
+        description="Make or extend a searchable gallery of pictures.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("run", type=Path, metavar="RUN", help="run of tools.train, or the folder of a model")
+    made.add_argument(
+        "--store", type=Path, required=True, metavar="DIR", help="the gallery; made if not there"
+    )
+    made.add_argument(
+        "--images", type=Path, metavar="DIR|TABLE", help="a folder of pictures, or a table of them"
+    )
+    made.add_argument("--data", type=Path, metavar="DIR", help="the folder that holds the data sets")
+    made.add_argument("--split", metavar="TASK/DATASET", help="a data set's gallery, e.g. trad/market1501")
+    made.add_argument(
+        "--views", metavar="a,b", help="only these views of each picture; more can be added later"
+    )
+    made.add_argument("--keep-days", type=float, metavar="N", help="pictures expire so many days after today")
+    made.add_argument("--batch-size", type=int, default=128, metavar="N", help="pictures at a time (128)")
+    made.add_argument("--engine", default="local", metavar="ADDRESS", help="also keep this store up to date")
+    return made
+
+
+def action_parser(action: str) -> argparse.ArgumentParser:
+    """The command line of the other actions."""
+    made = _Parser(
+        prog=f"python -m tools.index {action}",
+        description=ACTIONS[action].__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--store", type=Path, required=True, metavar="DIR", help="the gallery")
+    made.add_argument("--run", type=Path, metavar="RUN", help="where the model is, if it moved")
+    made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
+    made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
+    if action in ("erase", "export"):
+        made.add_argument(
+            "--image", type=int, action="append", default=[], metavar="N", help="image by number"
+        )
+    if action == "erase":
+        made.add_argument(
+            "--pid", type=int, action="append", default=[], metavar="N", help="person; may repeat"
+        )
+        made.add_argument("--key", action="append", default=[], metavar="NAME", help="image by its key")
+    if action == "export":
+        made.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+    if action == "info":
+        made.add_argument(
+            "--audit", type=int, default=0, metavar="N", help="also the last N lines of the audit"
+        )
+        made.add_argument(
+            "--check", action="store_true", help="also check the audit's chain and the other store"
+        )
+    made.add_argument("--json", action="store_true", help="print JSON")
+    return made
+
+
+def main() -> None:
+    """Parse, index or do what the first word says."""
+    words = sys.argv[1:]
+    if words and words[0] in ACTIONS:
+        asked = action_parser(words[0]).parse_args(words[1:])
+        ACTIONS[words[0]](asked)
+        return
+    asked = parser().parse_args(words)
+    if not asked.run.exists() and (hint := near_miss(str(asked.run), ACTIONS)):
+        raise InputError(f"there is no run {asked.run}{hint}")
+    if asked.batch_size < 1:
+        raise InputError(f"--batch-size is {asked.batch_size}; give a number above zero")
+    if asked.keep_days is not None and asked.keep_days <= 0:
+        raise InputError(f"--keep-days is {asked.keep_days}; give a number above zero")
+    items, dataset = _items(asked)
+    from irm.retrieval import Gallery
+
+    views = None if asked.views is None else [name.strip() for name in asked.views.split(",")]
+    console = Console()
+    with Gallery.create(asked.store, asked.run, views=views, dataset=dataset, engine=asked.engine) as gallery:
+        gone = gallery.expire()
+        if gone is not None:
+            console.print(f"{gone.images} images had expired and were erased", highlight=False)
+        with Bar(console) as show:
+            added = gallery.add(items, progress=show, keep_days=asked.keep_days, batch_size=asked.batch_size)
+        for key, reason in added.failures[:10]:
+            console.print(f"left out: {key} ({reason})", highlight=False, soft_wrap=True, style="yellow")
+        console.print(
+            f"{added.added} added, {added.updated} updated, {added.unchanged} unchanged, "
+            f"{len(added.failures)} could not be read", highlight=False,
+        )  # fmt: skip
+        print_info(console, gallery)
+
+
+def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None]":
+    from irm.retrieval import items_of_folder, items_of_records, items_of_table
+
+    if (asked.images is None) == (asked.split is None):
+        raise InputError(
+            "say what to index: either --images DIR (or a table), or --data DIR --split TASK/DATASET"
+        )
+    if asked.images is not None:
+        is_table = asked.images.suffix.lower() in (".csv", ".tsv")
+        return (items_of_table if is_table else items_of_folder)(asked.images), None
+    if asked.data is None:
+        raise InputError("--split needs --data, the folder that holds the data sets")
+    from omnireid.datasets import load_split
+
+    task, _, dataset = asked.split.partition("/")
+    split = load_split(asked.data, dataset, task)
+    return items_of_records(split.gallery, split.name, asked.data), split.name
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,168 @@
+"""Ask a gallery: `python -m tools.query --store DIR [--image F] [--text T] [--clothes F] [--task t]`."""
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from instructions.errors import InputError
+from tools._program import run
+
+if TYPE_CHECKING:
+    from irm.retrieval import Answer, Question
+
+EXAMPLE = """examples:
+  python -m tools.query --store galleries/photos --image me.jpg                      the same person
+  python -m tools.query --store galleries/photos --image me.jpg --task cc            whatever the clothes
+  python -m tools.query --store galleries/photos --image me.jpg --text "in a red coat"
+  python -m tools.query --store galleries/photos --image me.jpg --clothes coat.jpg
+  python -m tools.query --store galleries/photos --text "a man with a yellow backpack"
+  python -m tools.query --store galleries/photos --image a.jpg --image b.jpg --not c.jpg --camera 2,3 \\
+    --since 2026-01-01 --first 20 --json
+
+A text beside a picture is understood by its nearest known instruction; the answer says how, --task or --view
+overrides it. Similarity is not identification."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; --help shows examples")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = _Parser(
+        prog="python -m tools.query",
+        description="Ask a gallery with pictures, words, clothes, or all of them.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--store", type=Path, required=True, metavar="DIR", help="folder that tools.index made")
+    made.add_argument("--run", type=Path, metavar="RUN", help="where the model is, if it moved")
+    made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
+    made.add_argument(
+        "--image", action="append", default=[], metavar="F", help="of the person; several are averaged"
+    )
+    made.add_argument(
+        "--like", type=int, action="append", default=[], metavar="N", help="gallery image of the person"
+    )
+    made.add_argument(
+        "--not", dest="negatives", action="append", default=[], metavar="F", help="of somebody else"
+    )
+    made.add_argument(
+        "--unlike", type=int, action="append", default=[], metavar="N", help="gallery image of another"
+    )
+    made.add_argument("--text", metavar="T", help="instruction beside a picture; alone, the description")
+    made.add_argument("--clothes", type=Path, metavar="F", help="picture of the clothes that are looked for")
+    made.add_argument("--task", metavar="t", help="trad, cc, vi, ctcc, li or t2i")
+    made.add_argument(
+        "--view", metavar="v", help="which side of the gallery to ask (tools.index info lists them)"
+    )
+    made.add_argument("--camera", metavar="1,2", help="only these cameras")
+    made.add_argument("--dataset", metavar="a,b", help="only these data sets")
+    made.add_argument("--modality", metavar="rgb|ir", help="only visible or only infrared pictures")
+    made.add_argument("--since", metavar="TIME", help="taken then or later, e.g. 2026-01-31T18:30")
+    made.add_argument("--until", metavar="TIME", help="taken then or earlier")
+    made.add_argument("--top", type=int, default=20, metavar="N", help="hits of a page (20)")
+    made.add_argument(
+        "--first", type=int, default=0, metavar="N", help="hits to skip: 20 is the second page (0)"
+    )
+    made.add_argument("--re-rank", action="store_true", help="order the first 100 by common neighbours")
+    made.add_argument(
+        "--re-score", type=int, default=128, metavar="K", help="images a text is matched with again (128)"
+    )
+    made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
+    made.add_argument("--purpose", default="", metavar="TEXT", help="why; stands in the audit")
+    made.add_argument("--json", action="store_true", help="print the answer as JSON")
+    made.add_argument("--csv", type=Path, metavar="FILE", help="write the ranked list")
+    made.add_argument("--picture", type=Path, metavar="FILE", help="write a contact sheet (JPEG)")
+    return made
+
+
+def main() -> None:
+    """Parse, search, print, write."""
+    asked = parser().parse_args()
+    question = _question(asked)
+    from irm.retrieval import Gallery
+    from irm.retrieval.contact_sheet import contact_sheet
+    from omnireid.files import write_whole
+
+    with Gallery.open(asked.store, run=asked.run, engine=asked.engine) as gallery:
+        answer = gallery.search(question, who=asked.who, purpose=asked.purpose)
+        sheet = contact_sheet(question, answer, gallery.picture) if asked.picture is not None else b""
+    if asked.json:
+        print(json.dumps(answer.as_dict(), indent=1, ensure_ascii=False))
+    else:
+        _print(Console(), answer)
+    for path, content in ((asked.csv, answer.as_csv().encode()), (asked.picture, sheet)):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content)
+
+
+def _question(asked: argparse.Namespace) -> "Question":
+    from irm.retrieval import Filter, Picture, Question
+    from irm.retrieval.items import time_of
+
+    def words(text: str | None) -> tuple[str, ...]:
+        return () if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+    try:
+        camids = tuple(int(word) for word in words(asked.camera))
+    except ValueError:
+        raise InputError(f"--camera is {asked.camera!r}; give numbers, e.g. --camera 1,2") from None
+    where = Filter(
+        camids=camids,
+        datasets=words(asked.dataset),
+        modalities=words(asked.modality),
+        since=None if asked.since is None else time_of(asked.since, "--since"),
+        until=None if asked.until is None else time_of(asked.until, "--until"),
+    )
+    return Question(
+        images=tuple(Picture.read(path) for path in asked.image),
+        like=tuple(asked.like),
+        negatives=tuple(Picture.read(path) for path in asked.negatives),
+        unlike=tuple(asked.unlike),
+        text=asked.text,
+        clothes=None if asked.clothes is None else Picture.read(asked.clothes),
+        task=asked.task,
+        view=asked.view,
+        where=where,
+        top=asked.top,
+        first=asked.first,
+        re_rank=asked.re_rank,
+        re_score=asked.re_score,
+    )
+
+
+def _print(console: Console, answer: "Answer") -> None:
+    table = Table(title=f"task {answer.task}, gallery view {answer.view}, {answer.total} images searched")
+    for heading, justify in (
+        ("", "right"), ("image", "right"), ("score", "right"), ("same person, by chance", "left"),
+        ("person", "right"), ("camera", "right"), ("taken", "left"), ("key", "left"),
+    ):  # fmt: skip
+        table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
+    for hit in answer.hits:
+        taken = "" if hit.taken is None else datetime.fromtimestamp(hit.taken, UTC).strftime("%Y-%m-%d %H:%M")
+        row = (hit.rank, hit.image, f"{hit.score:.3f}", hit.says(), hit.pid, hit.camid, taken, hit.key)
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(table)
+    if answer.route is not None:
+        console.print(f"the text was {answer.route.reason}; --task or --view overrides it", highlight=False)
+    if answer.warning is not None:
+        console.print(f"note: {answer.warning}", style="yellow", highlight=False)
+    milliseconds = 1000 * answer.seconds
+    console.print(
+        f"{milliseconds:.0f} ms, of which the encoder {1000 * answer.embed_seconds:.0f} ms; similarity is "
+        "not identification", highlight=False,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,137 @@
+"""Serve a gallery: `python -m tools.serve --store DIR`, a page to search with and an HTTP API to build on."""
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools._program import run
+
+if TYPE_CHECKING:
+    from irm.retrieval import Gallery
+    from irm.retrieval.http.settings import ServerSettings
+
+EXAMPLE = """examples:
+  python -m tools.serve --store runs/demo/store
+  python -m tools.serve --store runs/demo/store --host 0.0.0.0 --token "$(cat token)"   for others, too
+  python -m tools.serve --store runs/demo/store --engine postgresql://localhost/people   searched elsewhere
+
+The page is at /, the API's description at /openapi.json. Put TLS in front before it leaves this machine.
+The token may also stand in INSTRUCT_REID_TOKEN, where other users of the machine cannot read it."""
+TOKEN = "INSTRUCT_REID_TOKEN"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m tools.serve",
+        description="Serve a gallery: a page to search with, and an HTTP API.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "--store", type=Path, metavar="DIR", required=True, help="the gallery that tools.index wrote"
+    )
+    made.add_argument("--run", type=Path, metavar="RUN", help="where the model lies, if its run folder moved")
+    made.add_argument(
+        "--engine", default="local", metavar="ENGINE", help="what searches: local, or an address"
+    )
+    made.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine only)"
+    )
+    made.add_argument("--port", type=int, default=8000, metavar="N", help="0 takes any free one (8000)")
+    made.add_argument("--token", metavar="TOKEN", help=f"what clients must know (default: ${TOKEN})")
+    made.add_argument("--queue", type=int, default=256, metavar="N", help="searches that may wait (256)")
+    made.add_argument("--quiet", action="store_true", help="do not log requests")
+    return made
+
+
+def main() -> None:
+    """Parse, open, serve until interrupted."""
+    asked = parser().parse_args()
+    # Heavy imports wait until --help and mistyped options have had their say.
+    from instructions.errors import InputError
+    from irm.retrieval.http.settings import Limits, settings_for
+
+    if not 0 <= asked.port <= 65535:
+        raise InputError(f"--port is {asked.port}; ports are 0 to 65535")
+    if asked.queue < 1:
+        raise InputError(f"--queue is {asked.queue}; give a number above zero")
+    token = asked.token if asked.token is not None else os.environ.get(TOKEN) or None
+    limits = Limits(queue=asked.queue, requests=asked.queue + 64)
+    settings = settings_for(asked.host, token, limits)
+    _need_libraries()
+    from irm.retrieval import Gallery
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    with (
+        _listen(asked.host, asked.port) as listener,
+        Gallery.open(asked.store, run=asked.run, engine=asked.engine) as gallery,
+    ):
+        _serve(gallery, settings, listener, quiet=asked.quiet)
+
+
+def _need_libraries() -> None:
+    from instructions.errors import InputError
+
+    try:
+        import fastapi  # noqa: F401
+        import python_multipart  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"serving needs {error.name}; get it by pip install fastapi uvicorn python-multipart"
+        ) from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The socket to serve on, bound before the model is loaded, so that a taken port is known at once.
+
+    Raises:
+        InputError: the address is taken, or not this machine's.
+    """
+    from instructions.errors import InputError
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=1024)
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {host}:{port} ({error.strerror or error}); choose another --port or --host"
+        ) from None
+
+
+def _serve(gallery: "Gallery", settings: "ServerSettings", listener: socket.socket, *, quiet: bool) -> None:
+    """Serve until SIGINT or SIGTERM; what was accepted by then is still answered."""
+    import uvicorn
+
+    from irm.retrieval.http.app import build_app
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logging.getLogger("irm.retrieval.http").setLevel(logging.WARNING if quiet else logging.INFO)
+    config = uvicorn.Config(
+        build_app(gallery, settings),
+        access_log=False,  # ours names neither queries nor pictures
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=65,  # longer than clients keep idle connections: none closes under a request
+        timeout_graceful_shutdown=int(settings.limits.answer_seconds),
+        limit_concurrency=4 * settings.limits.requests,  # connections, idle ones included
+    )
+    host, port = listener.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    info = gallery.info()
+    print(f"{info.images} images of {info.people} people, model {info.model}, searched by {info.engine}")
+    who = "whoever knows the token" if settings.token else "this machine only"
+    print(f"serving {who} at http://{name}:{port}/ (Ctrl-C ends)", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):  # by then the server has answered what it had accepted
+        uvicorn.Server(config).run(sockets=[listener])
+    print("stopped")
+
+
+if __name__ == "__main__":
+    run(main)
