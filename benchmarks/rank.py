@@ -196,7 +196,7 @@ def show(
     assert isinstance(ranking, Ranking)
     num = min(400, len(query.pids))
     wrong = check_exact(query, gallery, ranking, num)
-    console.print(f"{wrong} of {num} queries have ranks other than those of float64 distances")
+    console.print(f"{wrong} of {num} queries have average precisions other than those of float64 distances")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
     sys.exit(1 if wrong else 0)

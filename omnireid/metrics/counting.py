@@ -13,7 +13,7 @@ from omnireid.metrics.comparison import Comparison
 from omnireid.metrics.targets import SPACING, Edges, Targets
 from omnireid.metrics.tiles import STRIPE, Tile
 
-DENSE_SHARE = 0.01  # of strangers below a target, above which comparing whole rows is cheaper than looking up
+DENSE_SHARE = 0.03  # of strangers below a target, above which comparing whole rows is cheaper than looking up
 MAX_DEPTH = 64
 PENDING = 4096  # pairs in doubt that are decided together
 

@@ -47,9 +47,11 @@ class Identities:
         self._sorted_pids = self.pids[self._order]
         self.people = np.unique(self.pids, return_inverse=True)[1]
         self.strangers_kept = np.stack([self._judge_strangers(protocol) for protocol in protocols])
-        # Images that count for the same protocols form a class.
-        self.kept_classes, members = np.unique(self.strangers_kept, axis=1, return_inverse=True)
-        self.classes = [(members == number).nonzero()[0] for number in range(self.kept_classes.shape[1])]
+        # Images that count for the same protocols form a class; one bit a protocol.
+        bits = 1 << np.arange(len(protocols))
+        codes, members = np.unique(bits @ self.strangers_kept, return_inverse=True)
+        self.classes = [(members == number).nonzero()[0] for number in range(len(codes))]
+        self.kept_classes: Bool[np.ndarray, "P C"] = (codes & bits[:, None]) > 0
 
     def own_pairs(self, rows: Int[np.ndarray, " B"], comparison: Comparison) -> OwnPairs:
         """Own pairs of some queries.

@@ -33,7 +33,11 @@ class LabelArrays(Protocol):
 
 
 class Judge(Protocol):
-    """What ``rank_features`` asks of a protocol; ``omnireid.protocols.Protocol`` is one."""
+    """What ``rank_features`` asks of a protocol; ``omnireid.protocols.Protocol`` is one.
+
+    A picture of another person is never right, and counts for all queries or for none; ``rank`` takes the
+    masks of protocols that judge otherwise.
+    """
 
     @property
     def cmc(self) -> Literal["image", "identity"]:

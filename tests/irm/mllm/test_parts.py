@@ -1,5 +1,7 @@
 """Towers and language models from folders: strict about kind and keys, never random in silence."""
 
+import sys
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, CLIPVisionModel, LlavaForConditionalGeneration
@@ -75,6 +77,13 @@ def test_what_is_not_there_is_one_sentence(tmp_path):
         load_language_model(str(tmp_path / "none.gguf"))
     with pytest.raises(ValueError, match="is neither a model folder nor a hub id that can be reached"):
         load_tower("nobody/has-this")
+
+
+def test_a_gguf_file_without_its_reader_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "small.gguf").write_bytes(b"GGUF")
+    monkeypatch.setitem(sys.modules, "gguf", None)  # as if it were not installed
+    with pytest.raises(ValueError, match="needs a reader; pip install gguf"):
+        load_language_model(str(tmp_path / "small.gguf"))
 
 
 def test_a_shape_that_is_not_known_cannot_be_random():
