@@ -72,7 +72,7 @@ def build_irm(run: IRMRun) -> tuple[IRM, tuple[str, ...]]:
     """
     sheet, notes = run.model, []
     objectives = {domain_of(row): TASKS[row.task].objective for row in run.mixture}
-    with _as_input_errors():
+    with as_input_errors():
         model = IRM(
             **_arguments(sheet),
             editing={
@@ -258,7 +258,7 @@ def named_parameters(**modules: torch.nn.Module) -> Iterator[tuple[str, torch.nn
 
 
 @contextmanager
-def _as_input_errors() -> Iterator[None]:
+def as_input_errors() -> Iterator[None]:
     """Models raise ValueError for users' mistakes, because they import nothing of ours."""
     try:
         yield

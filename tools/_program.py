@@ -1,5 +1,6 @@
 """What every program does at its edges: one sentence and exit code 2 for bad input, never a traceback."""
 
+import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +10,18 @@ from typing import NoReturn
 from rich.table import Table
 
 from instructions.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong as every other bad input is said.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"{message}; --help shows examples")
 
 
 def run(main: Callable[[], None]) -> NoReturn:

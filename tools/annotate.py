@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tools._program import run
+from tools._program import Parser, run
 
 if TYPE_CHECKING:
     from instructions.sentences import SentenceWriter
@@ -33,7 +33,7 @@ docs/annotation.md says where models are had and what each file holds."""
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m tools.annotate",
         description="Attributes, sentences, clothes crops and templates for pictures of people.",
         epilog=EXAMPLE,

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from rich.console import Console
@@ -26,7 +25,7 @@ from omnireid.datasets.ledger import NAME as LEDGER
 from omnireid.datasets.ledger import Ledger
 from omnireid.datasets.own import PREFIX, own_names
 from omnireid.datasets.pictures import Opened, copies, open_pictures, pictures_of, unopened
-from tools._program import run
+from tools._program import Parser, run
 
 _EXAMPLES = """examples:
   python -m tools.check_data --root data
@@ -51,15 +50,8 @@ class Checked:
     opened: Opened
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; --help shows examples")
-
-
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m tools.check_data",
         description=__doc__,
         epilog=_EXAMPLES,

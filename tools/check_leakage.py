@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tools._program import run, table, write_text
+from tools._program import Parser, run, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.leakage import LeakageReport, People
@@ -23,7 +23,7 @@ and by look; what was seen of each picture is kept in DIR/.fingerprints."""
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m tools.check_leakage",
         description="Find test people, and copies of test pictures, in training sets.",
         epilog=EXAMPLE,

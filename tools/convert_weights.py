@@ -2,10 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
 from instructions.errors import InputError, near_miss
-from tools._program import run
+from tools._program import Parser, run
 
 EXAMPLE = """examples:
   python -m tools.convert_weights --kind pass pass_vit_base_full.pth --out weights/pass
@@ -26,16 +25,9 @@ ARCHITECTURE = {  # what the library's sentences call an option -> what it is ca
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; --help shows examples")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = _Parser(
+    made = Parser(
         prog="python -m tools.convert_weights",
         description="Convert a published checkpoint into a folder that IRM loads.",
         epilog=EXAMPLE,

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tools import _features as foreign
-from tools._program import run, table, write_text
+from tools._program import Parser, run, table, write_text
 
 if TYPE_CHECKING:
     from irm.evaluation import Run
@@ -36,7 +36,7 @@ The rows of a run are those of its sheet's `evaluation:`; docs/protocols.md says
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m tools.evaluate",
         description="Evaluate a run, or another model's features, each task by its protocol.",
         epilog=EXAMPLE,

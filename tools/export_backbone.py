@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tools._program import run
+from tools._program import Parser, run
 
 EXAMPLE = """example:
   python -m tools.export_backbone runs/mllm --out runs/mllm-backbone
@@ -18,7 +18,7 @@ TOLERANCE = 1e-4  # of tokens before and after; on a CPU they are equal bit for 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m tools.export_backbone",
         description="Write the trained vision tower of an MLLMReID run as a plain backbone.",
         epilog=EXAMPLE,
@@ -43,10 +43,10 @@ def main() -> None:
     import torch
 
     from instructions.errors import InputError
+    from irm.build import as_input_errors
     from irm.mllm.export import load_exported_tower, plain_vit
     from irm.mllm.llava import whole_patches
     from irm.models import save_backbone
-    from irm.pretraining.build import as_input_errors
     from irm.pretraining.run import read_pretrain
 
     if not (asked.run / "config.yaml").is_file():

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from omnireid.datasets.cuhk03_release import extract
-from tools._program import run
+from tools._program import Parser, run
 
 EXAMPLE = """example:
   python -m tools.extract_cuhk03 --root data/cuhk03        with data/cuhk03/cuhk03_release/cuhk-03.mat
@@ -19,7 +19,7 @@ Needs h5py. An interrupted run goes on where it stopped. docs/data.md says what 
 
 def main() -> None:
     """Parse, extract, say how many."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m tools.extract_cuhk03",
         description="Take the pictures and the classic splits of CUHK03 out of cuhk-03.mat.",
         epilog=EXAMPLE,

@@ -3,13 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from instructions.errors import InputError, near_miss
 from tools._gallery import ACTIONS, Bar, print_info
-from tools._program import run
+from tools._program import Parser, run
 
 if TYPE_CHECKING:
     from irm.retrieval import Item
@@ -31,16 +31,9 @@ A table (.csv, .tsv) has a column `path` and any of key, pid, camid, time, datas
 caption, clothes; see docs/search.md. (A run in a folder called "erase" is written ./erase.)"""
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; --help shows examples")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line of indexing."""
-    made = _Parser(
+    made = Parser(
         prog="python -m tools.index",
         description="Make or extend a searchable gallery of pictures.",
         epilog=EXAMPLE,
@@ -66,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 
 def action_parser(action: str) -> argparse.ArgumentParser:
     """The command line of the other actions."""
-    made = _Parser(
+    made = Parser(
         prog=f"python -m tools.index {action}",
         description=ACTIONS[action].__doc__,
         epilog=EXAMPLE,

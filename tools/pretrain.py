@@ -2,12 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from instructions.errors import InputError
-from tools._program import run
+from tools._program import Parser, run
 
 if TYPE_CHECKING:
     from irm.pretraining.schema import PretrainRun
@@ -24,16 +24,9 @@ Ctrl-C ends the step, saves and leaves; the same command with --resume goes on a
 TEXT_TOKENS = 70  # of the two common instructions with an answer each, for the memory plan
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; --help shows examples")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = _Parser(
+    made = Parser(
         prog="python -m tools.pretrain",
         description="Train a vision tower inside a multimodal language model (MLLMReID).",
         epilog=EXAMPLE,

@@ -4,13 +4,13 @@ import argparse
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from instructions.errors import InputError
-from tools._program import run
+from tools._program import Parser, run
 
 if TYPE_CHECKING:
     from irm.retrieval import Answer, Question
@@ -28,16 +28,9 @@ A text beside a picture is understood by its nearest known instruction; the answ
 overrides it. Similarity is not identification."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; --help shows examples")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = _Parser(
+    made = Parser(
         prog="python -m tools.query",
         description="Ask a gallery with pictures, words, clothes, or all of them.",
         epilog=EXAMPLE,

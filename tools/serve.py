@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools._program import run
+from tools._program import Parser, run
 
 if TYPE_CHECKING:
     from irm.retrieval import Gallery
@@ -27,7 +27,7 @@ TOKEN = "INSTRUCT_REID_TOKEN"
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m tools.serve",
         description="Serve a gallery: a page to search with, and an HTTP API.",
         epilog=EXAMPLE,

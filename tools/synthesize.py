@@ -7,7 +7,6 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import NoReturn
 
 from rich import box
 from rich.console import Console
@@ -29,7 +28,7 @@ from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.presets import PRESETS, Preset
 from omnireid.synthetic.write import Progress as Done
 from omnireid.synthetic.write import Report, Written, write_omnireid
-from tools._program import run
+from tools._program import Parser, run
 
 _EXAMPLES = """examples:
   python -m tools.synthesize --out data/tiny --preset tiny
@@ -43,15 +42,8 @@ give the same bytes whatever the number of workers. See docs/synthetic.md.
 _PLAIN_EVERY = 5.0  # seconds between two lines where nobody watches a bar
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; --help shows examples")
-
-
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Preset]:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m tools.synthesize",
         description=__doc__,
         epilog=_EXAMPLES,

@@ -2,12 +2,11 @@
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 
 from instructions.errors import InputError
-from tools._program import run
+from tools._program import Parser, run
 
 EXAMPLE = """example:
   python -m tools.synthesize --out data/tiny --preset tiny
@@ -20,17 +19,10 @@ Several processes share each batch and train as one would. Ctrl-C or SIGTERM end
 the same command with --resume goes on as if it had never stopped."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; --help shows examples")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     # Not jsonargparse: it has no intermixed parsing, so `CONFIG --out RUN key=value` would be refused.
-    made = _Parser(
+    made = Parser(
         prog="python -m tools.train",
         description="Train IRM from a run sheet.",
         epilog=EXAMPLE,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from instructions.errors import InputError
-from tools._program import run
+from tools._program import Parser, run
 
 if TYPE_CHECKING:
     from omnireid.captioning.attach import Caption, Coverage
@@ -28,7 +28,7 @@ asks nothing twice. A sheet of tools.pretrain names OUT as `words` of its data s
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m tools.write_continuations",
         description="Put captions on a ReID set's training pictures and let a language model continue them.",
         epilog=EXAMPLE,
@@ -110,9 +110,8 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
     """Let the language model continue every caption that is not in the cache yet."""
     import torch
 
-    from irm.build import choose_device
+    from irm.build import as_input_errors, choose_device
     from irm.mllm.parts import load_language_model, load_tokenizer
-    from irm.pretraining.build import as_input_errors
     from irm.pretraining.continuations import Writer, write_continuations
     from omnireid.captioning.continuations import FILE_NAME, ContinuationCache, distinct
 

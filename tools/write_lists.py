@@ -11,7 +11,7 @@ from instructions.errors import InputError
 from omnireid.datasets.catalog import DATASETS, dataset_named
 from omnireid.datasets.list_table import LISTS
 from omnireid.datasets.list_writer import write_lists
-from tools._program import run
+from tools._program import Parser, run
 
 EXAMPLE = """examples:
   python -m tools.write_lists --root data                              every data set under data/
@@ -23,7 +23,7 @@ Lists that are there stay, unless --replace is given. docs/data.md has the gramm
 
 def main() -> None:
     """Parse, write each data set's lists, say what was left out."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m tools.write_lists",
         description="Write the OmniReID lists from the raw data sets.",
         epilog=EXAMPLE,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from torch import nn
 
 from instructions.continuation import BASELINE_PROMPTS
 from instructions.errors import InputError
-from irm.build import build_mixture, domain_of
+from irm.build import as_input_errors, build_mixture, domain_of
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Tuning, load_parts, tune
 from irm.mllm.projector_weights import load_projector
 from irm.models.backbones import CLIP_MEAN, CLIP_STD
@@ -184,14 +183,3 @@ def trained_parameters(vlm: VLM, objective: nn.Module) -> Iterator[tuple[str, nn
             if id(parameter) not in seen:  # the head may be the word embeddings
                 seen.add(id(parameter))
                 yield f"{prefix}.{name}", parameter
-
-
-@contextmanager
-def as_input_errors() -> Iterator[None]:
-    """Models raise ValueError for users' mistakes, because they import nothing of ours."""
-    try:
-        yield
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(str(error)) from error
