@@ -1,8 +1,10 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -23,3 +25,17 @@ def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
     part.replace(path)
+
+
+def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
+    """Have a folder written beside, then put in the place of what was there before.
+
+    Args:
+        folder: where it goes; its parent exists.
+        write: is given the folder beside, which it makes.
+    """
+    beside = folder.with_name(f".tmp-{folder.name}")
+    shutil.rmtree(beside, ignore_errors=True)
+    write(beside)
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.replace(folder)

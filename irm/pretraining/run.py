@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +15,7 @@ from rich.console import Console
 
 from instructions.errors import InputError
 from irm.build import choose_autocast, choose_device, fingerprint, shares
-from irm.config import differences, dump, read_sheet
+from irm.config import dump, read_sheet
 from irm.mllm import VLM
 from irm.mllm.tuning import TrainedPart, sizes
 from irm.pretraining.build import (
@@ -31,15 +30,16 @@ from irm.pretraining.build import (
 )
 from irm.pretraining.objective import JointObjective, Words
 from irm.pretraining.schema import PretrainRun
-from irm.training.checkpoint import TrainingState, find_checkpoint, load_checkpoint, save_checkpoint
+from irm.training.checkpoint import TrainingState, save_checkpoint
 from irm.training.logs import RunLog, StepReport
-from irm.training.loop import LoopSettings, NonFiniteLossError, train
-from irm.training.optimizer import build_optimizer, learning_rate, parameter_groups
+from irm.training.loop import NonFiniteLossError, train
+from irm.training.optimizer import build_optimizer, parameter_groups
 from irm.training.progress import TrainingProgress
-from irm.training.run import Summary, check_folder
+from irm.training.resuming import resume
+from irm.training.run import Summary, check_folder, loop_settings
 from irm.training.seeding import repeatable, seed_all
 from irm.training.signals import StopRequest
-from omnireid.files import write_whole
+from omnireid.files import replace_folder, write_whole
 from omnireid.loading.batch import Batch
 from omnireid.loading.mixture import Mixture, mixture_loader
 from omnireid.loading.transforms import Preprocessing
@@ -146,35 +146,24 @@ def pretrain_run(run: PretrainRun, out: Path, *, resume: bool, console: Console)
     if recorder.step == run.optimizer.steps:
         model = out / "model"
         if start < recorder.step or not model.is_dir():  # a finished run has its model already
-            _export(bench.model, model)
+            replace_folder(model, bench.model.save_pretrained)
     seconds = perf_counter() - begun
     return Summary(out, start, recorder.step, run.optimizer.steps, seconds, recorder.losses, model)
 
 
 def _resume(run: PretrainRun, out: Path, bench: Bench, console: Console) -> int:
     """Fill the bench from the newest whole checkpoint; the number of finished steps."""
-    found = find_checkpoint(out / "checkpoints")
-    for complaint in found.complaints:
-        console.print(complaint, style="yellow", highlight=False, soft_wrap=True)
-    if found.folder is None:
-        if found.complaints:
+
+    def check_data(fingerprint: str, folder: Path) -> None:
+        if fingerprint != bench.fingerprint:
             raise InputError(
-                f"no checkpoint in {out} can be read ({found.complaints[0]}); start again in another --out"
+                f"pictures or words are not those of {folder}; a resumed run keeps them, so change --out"
             )
-        return 0
-    for path, (old, new) in differences(read_pretrain(found.folder / "config.yaml"), run).items():
-        if not any(f"{path}.".startswith(f"{free}.") for free in FREE_ON_RESUME):
-            raise InputError(
-                f"{path} is {new!r} here but {old!r} in {found.folder}; "
-                f"a resumed run keeps its sheet, so use another --out"
-            )
-    facts = load_checkpoint(found.folder, bench.state)
-    if facts["data"] != bench.fingerprint:
-        raise InputError(
-            f"pictures or words are not those of {found.folder}; a resumed run keeps them, so change --out"
-        )
-    console.print(f"resuming {out} after step {facts['step']}", highlight=False, soft_wrap=True)
-    return int(facts["step"])
+
+    facts = resume(
+        run, out, bench.state, read=read_pretrain, free=FREE_ON_RESUME, check_data=check_data, console=console
+    )
+    return 0 if facts is None else int(facts["step"])
 
 
 @dataclass
@@ -211,28 +200,19 @@ class _Recorder:
 
 def _train(recorder: _Recorder, console: Console) -> None:
     run, bench, start = recorder.run, recorder.bench, recorder.step
-    plan = run.optimizer
-    schedule = {key: getattr(plan, key) for key in ("lr", "warmup_from", "warmup_steps", "steps", "schedule")}
-    settings = LoopSettings(
-        seed=run.seed,
-        device=bench.device,
-        autocast=choose_autocast(run.precision, bench.device),
-        weights=bench.weights,
-        learning_rate=partial(learning_rate, **schedule),
-        clip_grad_norm=plan.clip_grad_norm,
-    )
+    settings = loop_settings(run.optimizer, bench.device, bench.weights, run.seed, run.precision)
     with (
         repeatable(bench.device),
         StopRequest() as stop,
         RunLog(recorder.out, start=start) as log,
-        TrainingProgress(console, start=start, steps=plan.steps) as progress,
+        TrainingProgress(console, start=start, steps=run.optimizer.steps) as progress,
     ):
         try:
             train(
                 bench.model,
                 bench.objective,
                 bench.state.optimizer,
-                bench.batches(start, plan.steps),
+                bench.batches(start, run.optimizer.steps),
                 start=start,
                 settings=settings,
                 after_step=partial(recorder.note, stop=stop, log=log, progress=progress),
@@ -247,15 +227,6 @@ def _train(recorder: _Recorder, console: Console) -> None:
             if not stop.requested or "DataLoader worker" not in str(error):
                 raise
             recorder.save()
-
-
-def _export(vlm: VLM, folder: Path) -> None:
-    """The trained weights, written whole or not at all."""
-    temporary = folder.with_name(f".tmp-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    vlm.save_pretrained(temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
 
 
 def _fingerprint(mixture: Mixture, words: Mapping[str, Words], root: Path) -> str:

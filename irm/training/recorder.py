@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 
 from irm.config import dump
-from irm.models import IRM
 from irm.schema import IRMRun
 from irm.training.checkpoint import save_checkpoint
 from irm.training.logs import RunLog, StepReport
@@ -19,6 +17,7 @@ from irm.training.ranks import largest, this_rank
 from irm.training.signals import StopRequest
 from irm.training.validation import score, validate
 from irm.training.workshop import Workshop
+from omnireid.files import replace_folder
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Recorder:
         folder = self.out / "best"
         if self.best is None or score(found) > self.best.score or not folder.is_dir():
             self.best = Best(self.step, score(found))
-            export(self.workshop.result, folder)
+            replace_folder(folder, self.workshop.result.save_pretrained)
 
     def save(self) -> None:
         """Checkpoint the last finished step."""
@@ -85,21 +84,3 @@ class Recorder:
             facts={"data": self.workshop.fingerprint, "versions": versions, "best": best},
             keep=self.run.logging.keep,
         )
-
-
-def export(model: IRM, folder: Path) -> None:
-    """The model alone, for `IRM.from_pretrained`, written whole or not at all."""
-    temporary = folder.with_name(f".tmp-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    model.save_pretrained(temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
-
-
-def copy_folder(source: Path, folder: Path) -> None:
-    """The same files in another place, written whole or not at all."""
-    temporary = folder.with_name(f".tmp-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(source, temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)

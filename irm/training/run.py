@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,19 +16,19 @@ from rich.console import Console
 
 from instructions.errors import InputError
 from irm.build import choose_autocast, choose_device
-from irm.config import differences, dump, read_run
-from irm.schema import IRMRun
-from irm.training.checkpoint import find_checkpoint, load_checkpoint
+from irm.config import dump, read_run
+from irm.schema import IRMRun, OptimizerSheet
 from irm.training.logs import RunLog
 from irm.training.loop import LoopSettings, NonFiniteLossError, train
 from irm.training.optimizer import learning_rate
 from irm.training.progress import TrainingProgress
 from irm.training.ranks import joined_ranks, largest, this_rank
-from irm.training.recorder import Best, Recorder, copy_folder, export
+from irm.training.recorder import Best, Recorder
+from irm.training.resuming import resume
 from irm.training.seeding import repeatable
 from irm.training.signals import StopRequest
 from irm.training.workshop import Workshop, build_workshop
-from omnireid.files import write_whole
+from omnireid.files import replace_folder, write_whole
 
 # What may change between a run and its resumption: nothing of it touches the losses.
 FREE_ON_RESUME = ("data", "loader", "logging", "evaluation", "activation_checkpointing", "compile")
@@ -99,9 +101,9 @@ def _train_run(run: IRMRun, out: Path, device: torch.device, console: Console) -
         model = out / "model"
         if this_rank().is_first and (start < step or not model.is_dir()):  # a finished run has its model
             if workshop.mixture.aside:
-                copy_folder(out / "best", model)
+                replace_folder(model, partial(shutil.copytree, out / "best"))
             else:
-                export(workshop.result, model)
+                replace_folder(model, workshop.result.save_pretrained)
     seconds = time.perf_counter() - begun
     return Summary(out, start, step, run.optimizer.steps, seconds, losses, model, this_rank().rank)
 
@@ -128,46 +130,51 @@ def check_folder(out: Path, resume: bool) -> None:
 
 def _resume(run: IRMRun, out: Path, workshop: Workshop, console: Console) -> tuple[int, Best | None]:
     """Fill the workshop from the newest whole checkpoint; the finished steps and the best of them."""
-    found = find_checkpoint(out / "checkpoints")
-    for complaint in found.complaints:
-        console.print(complaint, style="yellow", highlight=False, soft_wrap=True)
-    if found.folder is None:
-        if found.complaints:
+
+    def check_data(fingerprint: str, folder: Path) -> None:
+        if fingerprint != workshop.fingerprint:
             raise InputError(
-                f"no checkpoint in {out} can be read ({found.complaints[0]}); start again in another --out"
+                f"the training pictures are not those of {folder} (people, order or number differ); "
+                f"a resumed run keeps its data, so use another --out"
             )
+
+    facts = resume(
+        run, out, workshop.state, read=read_run, free=FREE_ON_RESUME, check_data=check_data, console=console
+    )
+    if facts is None:
         return 0, None
-    changed = differences(read_run(found.folder / "config.yaml"), run)
-    for path, (old, new) in changed.items():
-        if path.partition(".")[0] not in FREE_ON_RESUME:
-            raise InputError(
-                f"{path} is {new!r} here but {old!r} in {found.folder}; "
-                f"a resumed run keeps its sheet, so use another --out"
-            )
-    facts = load_checkpoint(found.folder, workshop.state)
-    if facts["data"] != workshop.fingerprint:
-        raise InputError(
-            f"the training pictures are not those of {found.folder} (people, order or number differ); "
-            f"a resumed run keeps its data, so use another --out"
-        )
-    console.print(f"resuming {out} after step {facts['step']}", highlight=False, soft_wrap=True)
     best = facts.get("best")
     return int(facts["step"]), None if best is None else Best(**best)
+
+
+def loop_settings(
+    plan: OptimizerSheet, device: torch.device, weights: Mapping[str, float], seed: int, precision: str
+) -> LoopSettings:
+    """What the loop needs to know of a sheet.
+
+    Args:
+        plan: schedule and clipping.
+        device: where the model lies.
+        weights: of the losses, by domain.
+        seed: the run's.
+        precision: the run's.
+    """
+    schedule = {key: getattr(plan, key) for key in ("lr", "warmup_from", "warmup_steps", "steps", "schedule")}
+    return LoopSettings(
+        seed=seed,
+        device=device,
+        autocast=choose_autocast(precision, device),
+        weights=weights,
+        learning_rate=partial(learning_rate, **schedule),
+        clip_grad_norm=plan.clip_grad_norm,
+    )
 
 
 def _train(
     run: IRMRun, out: Path, workshop: Workshop, start: int, best: Best | None, console: Console
 ) -> Recorder:
-    steps, plan = run.optimizer.steps, run.optimizer
-    schedule = {key: getattr(plan, key) for key in ("lr", "warmup_from", "warmup_steps", "steps", "schedule")}
-    settings = LoopSettings(
-        seed=run.seed,
-        device=workshop.device,
-        autocast=choose_autocast(run.precision, workshop.device),
-        weights=workshop.weights,
-        learning_rate=partial(learning_rate, **schedule),
-        clip_grad_norm=plan.clip_grad_norm,
-    )
+    steps = run.optimizer.steps
+    settings = loop_settings(run.optimizer, workshop.device, workshop.weights, run.seed, run.precision)
     with (
         repeatable(workshop.device),
         StopRequest() as stop,
