@@ -163,18 +163,29 @@ class EvaluationSheet(RowSheet):
     protocol: ProtocolName
 
 
-class IRMRun(Sheet):
-    """One training run of IRM, whole; what is saved beside every checkpoint."""
+class RunSheet(Sheet):
+    """What the sheets of both papers' trainings say alike; the session that carries them out reads no more."""
 
-    preset: Literal["paper", "released"] = Field(default="paper", description="see PRESETS in irm/config.py")
     seed: int = Field(default=1, ge=0, lt=2**32, description="ours; released: 0")
     data: str = Field(
         default="data/omnireid", min_length=1, description="the folder that holds the data sets"
     )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: a GPU if there is one")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto: bf16 on a GPU; released: fp32"
+    )
+    optimizer: OptimizerSheet = OptimizerSheet()
+    loader: LoaderSheet = LoaderSheet()
+    logging: LoggingSheet = LoggingSheet()
+
+
+class IRMRun(RunSheet):
+    """One training run of IRM, whole; what is saved beside every checkpoint."""
+
+    preset: Literal["paper", "released"] = Field(default="paper", description="see PRESETS in irm/config.py")
     model: ModelSheet = ModelSheet()
     mixture: tuple[SourceSheet, ...] = Field(min_length=1)
     batch: BatchSheet = BatchSheet()
-    optimizer: OptimizerSheet = OptimizerSheet()
     losses: LossesSheet = LossesSheet()
     gallery_instruction: Literal["own", "neutral", "mixed"] = Field(
         default="own", description="Sec. 4.1: a gallery picture carries its own crop or caption; mixed: ours"
@@ -189,15 +200,9 @@ class IRMRun(Sheet):
     sources_per_step: int | None = Field(
         default=None, ge=1, description="ours: draw so many rows a step by weight; null: all"
     )
-    loader: LoaderSheet = LoaderSheet()
     augmentation: AugmentationSheet = AugmentationSheet()
-    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: a GPU if there is one")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="auto: bf16 on a GPU; released: fp32"
-    )
     activation_checkpointing: bool = Field(default=False, description="less memory for time; released: on")
     compile: bool = Field(default=False, description="torch.compile of the image side; papers: no")
-    logging: LoggingSheet = LoggingSheet()
     validation: ValidationSheet = ValidationSheet()
     evaluation: tuple[EvaluationSheet, ...] = ()
 

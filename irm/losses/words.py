@@ -30,6 +30,7 @@ def word_prediction_loss(
     taught: Float[Tensor, "B T V"] | None = None,
     distillation: float = 0.0,
     axis: Literal["words", "places"] = "words",
+    count: Float[Tensor, ""] | None = None,
 ) -> Float[Tensor, ""]:
     """Cross entropy of the hidden words, part of it against a teacher's guess (ALBEF's masked language loss).
 
@@ -40,6 +41,8 @@ def word_prediction_loss(
         distillation: the teacher's share (alpha).
         axis: over what the student's guess is normalised against the teacher's: over words, as ALBEF has it,
             or over the places of a sentence, as the released code does by mistake.
+        count: by which the sum over hidden words is divided; None: their number. Of a batch that is shared
+            out it is the mean over its shares, so that the mean of their losses is the whole batch's.
 
     Raises:
         ValueError: when ``distillation`` comes without a teacher.
@@ -47,7 +50,7 @@ def word_prediction_loss(
     with torch.autocast(logits.device.type, enabled=False):
         logits, hidden = full_precision(logits), labels != IGNORED
         # A sum over a count, not a mean: a batch in which nothing was hidden has no loss instead of NaN.
-        count = hidden.sum().clamp(min=1)
+        count = hidden.sum().clamp(min=1) if count is None else count
         told = F.cross_entropy(logits[hidden], labels[hidden], reduction="sum") / count
         if not distillation:
             return told
@@ -58,9 +61,13 @@ def word_prediction_loss(
         return (1 - distillation) * told + distillation * shown
 
 
-def replaced_words_loss(logits: Float[Tensor, "B T 2"], labels: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """Cross entropy of (original, replaced) over the places that are judged."""
-    return F.cross_entropy(full_precision(logits).flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+def replaced_words_loss(
+    logits: Float[Tensor, "B T 2"], labels: Int[Tensor, "B T"], *, count: Float[Tensor, ""] | None = None
+) -> Float[Tensor, ""]:
+    """Cross entropy of (original, replaced) over the places that are judged; ``count`` as above."""
+    count = (labels != IGNORED).sum().clamp(min=1) if count is None else count
+    rows, places = full_precision(logits).flatten(0, 1), labels.flatten()
+    return F.cross_entropy(rows, places, ignore_index=IGNORED, reduction="sum") / count
 
 
 def hide_words(
@@ -100,7 +107,7 @@ def replace_words(
     token_ids: Int[Tensor, "B T"],
     mask: Bool[Tensor, "B T"],
     guesses: Float[Tensor, "B T V"],
-    generator: Generator,
+    chance: Float[Tensor, "B T"],
 ) -> HiddenWords:
     """Draw every word anew from a teacher's guesses; the labels say which came out another.
 
@@ -108,12 +115,13 @@ def replace_words(
         token_ids: the sentences as they were.
         mask: True where a token is real.
         guesses: logits of all V words for each place.
-        generator: on the CPU.
+        chance: uniform in 0..1; a place takes the word at which the chances of all words add up to it.
     """
-    chances = guesses.detach().float().softmax(dim=-1).cpu()
-    drawn = torch.multinomial(chances.flatten(0, 1), 1, generator=generator).reshape(token_ids.shape)
+    sums = full_precision(guesses.detach()).softmax(dim=-1).cumsum(dim=-1)
+    aim = chance.to(sums)[..., None] * sums[..., -1:]  # rounding leaves the last sum a little off one
+    drawn = torch.searchsorted(sums, aim, right=True)[..., 0].clamp(max=guesses.shape[-1] - 1)
     judged = mask.clone()
     judged[:, 0] = False
-    drawn = torch.where(judged, drawn.to(token_ids.device), token_ids)
+    drawn = torch.where(judged, drawn, token_ids)
     labels = (drawn != token_ids).long().masked_fill(~judged, IGNORED)
     return HiddenWords(drawn, labels)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
+from irm.losses.precision import full_precision
 from irm.mllm.dialogue import IGNORED, DialogueBatch
 from irm.mllm.parts import Parts, add_image_token
 
@@ -153,12 +154,12 @@ class VLM(nn.Module):
         nll = states.sum() * 0.0  # a batch without answers still has a graph
         if is_answer.any():
             logits = self.llava.lm_head(states[is_answer])  # never of all positions: the vocabulary is large
-            nll = F.cross_entropy(logits.float(), targets[targets != IGNORED], reduction="sum")
+            nll = F.cross_entropy(full_precision(logits), targets[targets != IGNORED], reduction="sum")
         return nll, self._pooled(states, ids)
 
     def _pooled(self, states: Float[Tensor, "B L E"], ids: Int[Tensor, "B L"]) -> Float[Tensor, "B E"]:
         slots = rearrange(
-            states[ids == self.image_token_id].float(), "(b n) e -> b n e", n=self.num_image_tokens
+            full_precision(states[ids == self.image_token_id]), "(b n) e -> b n e", n=self.num_image_tokens
         )
         if self.pool == "mean":
             return slots.mean(dim=1)

@@ -10,13 +10,17 @@ from torch import Tensor, nn
 from irm.losses import batch_hard_triplet_loss, identification_loss
 
 
-def language_loss(negative_log_likelihood: Float[Tensor, ""], num_tokens: int) -> Float[Tensor, ""]:
+def language_loss(negative_log_likelihood: Float[Tensor, ""], num_tokens: float) -> Float[Tensor, ""]:
     """Mean negative log-likelihood of the answer tokens: eq. 1 as a loss.
 
     The product of eq. 1 is per sample; a sum over tokens would weigh long answers more than short ones.
     A batch without answers has loss zero.
+
+    Args:
+        negative_log_likelihood: summed over the answer tokens.
+        num_tokens: how many these are; of a batch that is shared out, the mean over its shares.
     """
-    return negative_log_likelihood / max(num_tokens, 1)
+    return negative_log_likelihood / num_tokens if num_tokens else negative_log_likelihood
 
 
 def overall_loss(

@@ -68,7 +68,7 @@ class FeatureQueue(nn.Module):
         length = len(self.labels)
         image, text, labels = image[-length:], text[-length:], labels[-length:]
         rows = (self.place + torch.arange(len(labels), device=labels.device)) % length
-        self.image[rows] = F.normalize(image.float(), dim=-1)
-        self.text[rows] = F.normalize(text.float(), dim=-1)
+        self.image[rows] = F.normalize(image.to(self.image), dim=-1)
+        self.text[rows] = F.normalize(text.to(self.text), dim=-1)
         self.labels[rows] = labels
         self.place.copy_((self.place + len(labels)) % length)

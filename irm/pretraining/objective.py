@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import nn
 
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Turn, language_loss, overall_loss
 from irm.training.loop import moved
 from irm.training.objectives import LossBreakdown
+from irm.training.ranks import first_says, gather_rows, mean_over_ranks
+from irm.training.rows import own_rows
 from omnireid.loading.batch import Batch
 
 Words = Sequence[Sequence[str]]  # of each record of a domain: its answers, perhaps none
@@ -22,7 +25,7 @@ class JointObjective(nn.Module):
         heads: Mapping[str, SyncReID],
         words: Mapping[str, Words],
         encoder: DialogueEncoder,
-        ask: Callable[[Sequence[str]], list[Turn]],
+        ask: Callable[[Sequence[str], torch.Generator], list[Turn]],
         *,
         lambda_value: float = 0.3,
     ) -> None:
@@ -32,7 +35,7 @@ class JointObjective(nn.Module):
             heads: the ReID losses by domain.
             words: answers by domain and record; a row without any trains the ReID part alone.
             encoder: makes token ids.
-            ask: the dialogue of a picture with these answers; draws from PyTorch's generator.
+            ask: the dialogue of a picture with these answers, some of them drawn.
             lambda_value: share of the language loss.
         """
         super().__init__()
@@ -41,13 +44,24 @@ class JointObjective(nn.Module):
         self._words, self._encoder, self._ask = dict(words), encoder, ask
 
     def forward(self, model: nn.Module, batch: Batch) -> LossBreakdown:
-        """Loss terms of one batch of pictures."""
+        """Loss terms of one batch of pictures; of several ranks, each with its share of them.
+
+        Pictures of all ranks meet in the ReID losses. An answer's tokens are counted over all of them, so
+        that the mean of the ranks' language losses is that of the whole batch.
+        """
         assert isinstance(model, VLM) and batch.images is not None
-        words = self._words[batch.domain]
-        dialogue = self._encoder.batch([self._ask(words[row]) for row in batch.indices.tolist()])
+        dialogue = self._encoder.batch(self._dialogues(batch))
         output = model(batch.images, moved(dialogue, batch.images.device))
-        sync = self.heads[batch.domain](output.latent, batch.labels)
-        language = language_loss(output.negative_log_likelihood, dialogue.num_answer_tokens)
+        sync = self.heads[batch.domain](gather_rows(output.latent), gather_rows(batch.labels))
+        num_tokens = mean_over_ranks(torch.tensor(float(dialogue.num_answer_tokens)))
+        language = language_loss(output.negative_log_likelihood, num_tokens.item())
         total = overall_loss(language, sync.identification, sync.triplet, self.lambda_value)
         terms = {"language": language, "identification": sync.identification, "triplet": sync.triplet}
         return LossBreakdown(terms, total)
+
+    def _dialogues(self, batch: Batch) -> list[list[Turn]]:
+        """What is asked of each picture; drawn for the rows of all ranks, so that their number is no matter."""
+        words = self._words[batch.domain]
+        draw = torch.Generator().manual_seed(int(first_says(torch.randint(2**62, ()))))
+        turns = [self._ask(words[row], draw) for row in gather_rows(batch.indices).tolist()]
+        return own_rows(turns)

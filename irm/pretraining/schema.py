@@ -11,9 +11,7 @@ from irm.schema import (
     AugmentationSheet,
     BatchSheet,
     EvaluationSheet,
-    LoaderSheet,
-    LoggingSheet,
-    OptimizerSheet,
+    RunSheet,
     SourceSheet,
 )
 
@@ -103,11 +101,9 @@ class DescribedSheet(SourceSheet):
     )
 
 
-class PretrainRun(Sheet):
+class PretrainRun(RunSheet):
     """One joint training run of MLLMReID, whole."""
 
-    seed: int = Field(default=1, ge=0, lt=2**32, description="ours")
-    data: str = Field(default="data/omnireid", min_length=1, description="the folder of the data sets")
     model: VLMSheet = VLMSheet()
     tune: TuneSheet = TuneSheet()
     words: WordsSheet = WordsSheet()
@@ -119,13 +115,8 @@ class PretrainRun(Sheet):
         ge=1,
         description="rows at a time where a batch does not fit (GradCache); same gradients",
     )
-    optimizer: OptimizerSheet = OptimizerSheet()
-    loader: LoaderSheet = LoaderSheet()
     augmentation: AugmentationSheet = AugmentationSheet()
-    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: a GPU if there is one")
-    precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="auto: bf16 on a GPU")
     activation_checkpointing: bool = Field(default=False, description="less memory for time")
-    logging: LoggingSheet = LoggingSheet()
     evaluation: tuple[EvaluationSheet, ...] = ()
 
     @model_validator(mode="after")
@@ -139,4 +130,6 @@ class PretrainRun(Sheet):
             )
         if self.tune.tower == "frozen":
             raise ValueError("tune.tower is frozen, but the tower is what this training is for; say full")
+        if self.optimizer.average is not None or self.optimizer.layer_decay != 1.0:
+            raise ValueError("optimizer.average and optimizer.layer_decay are for tools.train; leave them out")
         return self

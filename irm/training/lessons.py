@@ -1,4 +1,9 @@
-"""What the released code adds to eq. 8: a momentum teacher, a queue, hidden and replaced words (RaSa)."""
+"""What the released code adds to eq. 8: a momentum teacher, a queue, hidden and replaced words (RaSa).
+
+Of several ranks each reads its own texts. The vectors of all meet in the contrastive loss and fill equal
+queues; what is drawn is drawn for the whole batch, by the first rank; losses on words are divided so that
+their mean over ranks is the whole batch's.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +29,10 @@ from irm.losses import (
 )
 from irm.models import IRM
 from irm.models.instruction_encoder import read_words
+from irm.losses.words import IGNORED
 from irm.models.words import FeatureQueue, WordHead
-from omnireid.loading.batch import Batch
+from irm.training.ranks import first_says, gather_rows, largest, mean_over_ranks, this_rank
+from irm.training.rows import own_rows
 
 
 @dataclass(frozen=True)
@@ -109,15 +116,25 @@ class Lessons(nn.Module):
         model: IRM,
         image: Float[Tensor, "B J"],
         text: Float[Tensor, "B J"],
-        batch: Batch,
+        labels: Int[Tensor, " B"],
+        *,
+        texts: Sequence[str],
+        domain: str,
     ) -> Float[Tensor, ""]:
-        """L_cl against the teacher's texts, the live pictures (there is no image teacher) and the queue."""
-        assert batch.texts is not None
-        labels = batch.labels
+        """L_cl against the teacher's texts, the live pictures (there is no image teacher) and the queue.
+
+        Args:
+            model: whose temperature counts.
+            image: of all ranks, as are ``text`` and ``labels``.
+            text: of the live encoder.
+            labels: whose rows these are.
+            texts: this rank's.
+            domain: whose queue.
+        """
         with torch.no_grad():
-            taught = self._teacher().project(*_read(model, batch.texts))
+            taught = gather_rows(self._teacher().project(*_read(model, texts)))
         keys = ContrastiveKeys(image.detach(), taught, labels)
-        queue = self.queues[_key(batch.domain)] if self.rule.queue else None
+        queue = self.queues[_key(domain)] if self.rule.queue else None
         if queue is not None:
             assert isinstance(queue, FeatureQueue)
             keys = ContrastiveKeys(
@@ -140,14 +157,19 @@ class Lessons(nn.Module):
     def hidden_words(
         self, model: IRM, texts: Sequence[str], images: Float[Tensor, "B M D"]
     ) -> Float[Tensor, ""]:
-        """Masked language modelling: words are hidden, text and picture tell them."""
+        """Masked language modelling: words are hidden, text and picture tell them; rows are this rank's."""
         token_ids, mask = _read(model, texts)
         hidden = self._hide(model, token_ids, mask, self.rule.hidden_share)
         with torch.no_grad():
             taught = self._teacher().logits(hidden.token_ids, mask, images).softmax(dim=-1)
         logits = TextSide(model, self.words).logits(hidden.token_ids, mask, images)
         return word_prediction_loss(
-            logits, hidden.labels, taught=taught, distillation=self.rule.distillation, axis=self.rule.axis
+            logits,
+            hidden.labels,
+            taught=taught,
+            distillation=self.rule.distillation,
+            axis=self.rule.axis,
+            count=_count(hidden),
         )
 
     def replaced_words(
@@ -158,20 +180,22 @@ class Lessons(nn.Module):
         hidden = self._hide(model, token_ids, mask, self.rule.replaced_share)
         with torch.no_grad():
             guesses = self._teacher().logits(hidden.token_ids, mask, images)
-        written = replace_words(token_ids, mask, guesses, torch.default_generator)
+        chance = torch.rand(len(token_ids) * this_rank().world, token_ids.shape[1])
+        written = replace_words(token_ids, mask, guesses, own_rows(first_says(chance)))
         states = TextSide(model, self.words).states(written.token_ids, mask, images)
-        return replaced_words_loss(self.replaced(states), written.labels)
+        return replaced_words_loss(self.replaced(states), written.labels, count=_count(written))
 
     def _hide(self, model: IRM, token_ids: Tensor, mask: Tensor, share: float) -> HiddenWords:
         assert model.tokenizer is not None
-        return hide_words(
-            token_ids,
-            mask,
+        whole = hide_words(
+            gather_rows(token_ids),
+            gather_rows(mask),
             torch.default_generator,  # the loop seeds it for each step
             share=share,
             mask_id=model.tokenizer.tokenizer.mask_token_id,
             vocab_size=model.tokenizer.vocab_size,
         )
+        return HiddenWords(own_rows(first_says(whole.token_ids)), own_rows(first_says(whole.labels)))
 
     def _teacher(self) -> TextSide:
         assert isinstance(self.teacher.module, TextSide)
@@ -179,9 +203,18 @@ class Lessons(nn.Module):
 
 
 def _read(model: IRM, texts: Sequence[str]) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
+    """Token ids and mask, as long as the longest text of any rank."""
     assert model.tokenizer is not None
     token_ids, mask = model.tokenizer(texts)
-    return token_ids.to(model.device), mask.to(model.device)
+    missing = largest(token_ids.shape[1]) - token_ids.shape[1]
+    token_ids = F.pad(token_ids, (0, missing), value=model.tokenizer.tokenizer.pad_token_id)
+    return token_ids.to(model.device), F.pad(mask, (0, missing)).to(model.device)
+
+
+def _count(words: HiddenWords) -> Float[Tensor, ""]:
+    """Places that are judged: those of all ranks, shared out."""
+    found = mean_over_ranks((words.labels != IGNORED).sum().float())
+    return found.clamp(min=1 / this_rank().world)
 
 
 def _key(domain: str) -> str:

@@ -27,7 +27,7 @@ from irm.models import IRM, InstructionTokens, IRMOutput
 from irm.models.output import Necked
 from irm.training.lessons import Lessons
 from irm.training.ranks import mean_over_ranks, this_rank
-from irm.training.rows import encode_rows, own_pairs, whole_batch
+from irm.training.rows import encode_rows, own_pairs, own_rows, whole_batch
 from omnireid.loading.batch import Batch
 from omnireid.tasks import TASKS
 
@@ -226,7 +226,7 @@ class ImageTextObjective(nn.Module):
                 image_vectors, text_vectors, labels, temperature=model.temperature
             )
         elif self.lessons is not None:
-            terms |= self._learn(self.lessons, model, batch, described)
+            terms |= self._learn(self.lessons, model, batch, described, labels)
         if self.weights["matching"]:
             similarity = text_vectors @ image_vectors.T / model.temperature
             # The loop seeds the default generator for each step, so the draw is the step's own.
@@ -235,18 +235,22 @@ class ImageTextObjective(nn.Module):
             terms["matching"] = matching_loss(logits, pairs.matches)
         return weigh(terms, self.weights)
 
-    def _learn(self, lessons: Lessons, model: IRM, batch: Batch, described: Described) -> dict[str, Tensor]:
+    def _learn(
+        self, lessons: Lessons, model: IRM, batch: Batch, described: Described, labels: Tensor
+    ) -> dict[str, Tensor]:
         """The contrastive loss with a teacher, hidden words, replaced words."""
         assert batch.texts is not None
         if self.training:
             lessons.follow(model)
-        terms, images = {}, model.match_tokens(described.picture)
+        terms, images = {}, own_rows(model.match_tokens(described.picture))
         if self.weights["contrastive"]:
             terms["contrastive"] = lessons.contrastive(
                 model,
                 model.project_image(described.picture.edited),
                 model.project_text(described.text.pooled),
-                batch,
+                labels,
+                texts=batch.texts,
+                domain=batch.domain,
             )
         if self.weights["hidden_words"]:
             terms["hidden_words"] = lessons.hidden_words(model, batch.texts, images)

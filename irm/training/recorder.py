@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 
 from irm.config import dump
-from irm.schema import IRMRun
+from irm.schema import RunSheet
+from irm.training.bench import Bench
 from irm.training.checkpoint import save_checkpoint
 from irm.training.logs import RunLog, StepReport
 from irm.training.progress import TrainingProgress
 from irm.training.ranks import largest, this_rank
 from irm.training.signals import StopRequest
-from irm.training.validation import score, validate
-from irm.training.workshop import Workshop
+from irm.training.validation import score
 from omnireid.files import replace_folder
 
 
@@ -32,9 +32,9 @@ class Best:
 class Recorder:
     """Called after every step; only the first rank shows, logs and saves, but all stop together."""
 
-    run: IRMRun
+    run: RunSheet
     out: Path
-    workshop: Workshop
+    bench: Bench
     stop: StopRequest
     log: RunLog | None
     progress: TrainingProgress
@@ -45,13 +45,14 @@ class Recorder:
     def __call__(self, report: StepReport) -> bool:
         """Take note of a finished step; True ends the training."""
         self.step, self.losses = report.step, report.losses
-        if self.workshop.state.average is not None:
-            self.workshop.state.average.update_parameters(self.workshop.model)
+        if self.bench.state.average is not None:
+            self.bench.state.average.update_parameters(self.bench.model)
         self.progress.show(report)
         rhythm, is_last = self.run.logging, report.step == self.run.optimizer.steps
         if self.log is not None and (report.step % rhythm.every == 0 or is_last):
             self.log.write(report)
-        if self.workshop.mixture.aside and (report.step % self.run.validation.every == 0 or is_last):
+        every = self.bench.validate_every
+        if every is not None and (report.step % every == 0 or is_last):
             self._validate()
         is_over = bool(largest(int(self.stop.requested)))
         if report.step % rhythm.checkpoint_every == 0 or is_last or is_over:
@@ -63,12 +64,12 @@ class Recorder:
         if not this_rank().is_first:
             return
         assert self.log is not None
-        found = validate(self.workshop.result, self.workshop.mixture, workers=self.workshop.workers)
+        found = self.bench.validate()
         self.log.write_validation(self.step, found)
         folder = self.out / "best"
         if self.best is None or score(found) > self.best.score or not folder.is_dir():
             self.best = Best(self.step, score(found))
-            replace_folder(folder, self.workshop.result.save_pretrained)
+            replace_folder(folder, self.bench.save)
 
     def save(self) -> None:
         """Checkpoint the last finished step."""
@@ -79,8 +80,8 @@ class Recorder:
         save_checkpoint(
             self.out / "checkpoints",
             self.step,
-            self.workshop.state,
+            self.bench.state,
             sheet=dump(self.run),
-            facts={"data": self.workshop.fingerprint, "versions": versions, "best": best},
+            facts={"data": self.bench.fingerprint, "versions": versions, "best": best},
             keep=self.run.logging.keep,
         )

@@ -22,6 +22,7 @@ from irm.training.ranks import first_says, gather_rows, largest, this_rank
 from omnireid.loading.batch import Batch
 
 R = TypeVar("R")
+S = TypeVar("S", Tensor, list[Any])
 
 
 def encode_rows(encode: Callable[[Batch], R], batch: Batch, parts: int) -> R:
@@ -54,6 +55,13 @@ def whole_batch(batch: Batch) -> Batch:
     rows = pictured.nonzero()[:, 0]
     instruction = replace(given, asked=asked, bare=bare.bool(), clothes_rows=rows)
     return replace(batch, labels=gather_rows(batch.labels), worn=worn, instruction=instruction)
+
+
+def own_rows(rows: S) -> S:
+    """This rank's share of the rows of all."""
+    ranks = this_rank()
+    share = len(rows) // ranks.world
+    return rows[ranks.rank * share : (ranks.rank + 1) * share]
 
 
 def own_pairs(pairs: MatchPairs) -> MatchPairs:

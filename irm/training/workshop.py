@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from instructions.banks import BANKS
-from instructions.errors import InputError
 from instructions.instruction import NEUTRAL_SENTENCE
 from irm.build import build_irm, build_mixture, domain_of, fingerprint, named_parameters, shares
 from irm.embedder import preprocessing_of
@@ -18,38 +16,23 @@ from irm.models import IRM
 from irm.models.hub_source import CONVERTED, local_folder
 from irm.models.match_weights import has_word_head, load_word_head
 from irm.schema import IRMRun
+from irm.training.bench import Bench
 from irm.training.checkpoint import TrainingState
 from irm.training.lessons import LessonRule, Lessons
 from irm.training.objectives import IdentityObjective, ImageTextObjective, Objectives, TripletRule
 from irm.training.optimizer import build_optimizer, parameter_groups
-from irm.training.ranks import this_rank
 from irm.training.seeding import seed_all
-from omnireid.loading.batch import Batch
-from omnireid.loading.mixture import Mixture, mixture_loader
-from omnireid.records import Record
+from irm.training.validation import validate
+from omnireid.loading.mixture import Mixture
 from omnireid.tasks import TASKS
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """A run, ready to train."""
+class Workshop(Bench):
+    """A run of IRM, ready to train."""
 
     model: IRM
     objectives: Objectives
-    state: TrainingState  # the two above and the optimizer, as checkpoints hold them
-    mixture: Mixture
-    weights: dict[str, float]  # of the losses, by domain
-    fingerprint: str  # of the training data
-    notes: tuple[str, ...]  # what should be said aloud
-    device: torch.device
-    workers: int
-
-    def batches(self, start: int, stop: int) -> Iterator[tuple[Batch, ...]]:
-        """The batches of steps start..stop-1."""
-        ranks = this_rank()
-        return mixture_loader(
-            self.mixture, start, stop, self.workers, rank=ranks.rank, world=ranks.world, device=self.device
-        )
 
     @property
     def result(self) -> IRM:
@@ -60,19 +43,23 @@ class Workshop:
         assert isinstance(average.module, IRM)
         return average.module
 
-    def read_ahead(self) -> None:
+    def prepare(self) -> None:
         """Encode every sentence of the training once, where the encoder is frozen and there is room.
 
-        Call it when the weights are those of the run's start or checkpoint: loading makes the memory forget,
-        and only the same set of sentences, read in the same way, gives the same bits after a resume.
+        Loading weights makes the memory forget, and only the same set of sentences, read in the same way,
+        gives the same bits after a resume.
         """
         sentences = training_sentences(self.mixture)
         if len(sentences) <= self.model.reading.cache:
             self.model.remember(sentences)
 
-    def records(self, domain: str) -> Sequence[Record]:
-        """What `Batch.indices` of a domain point into."""
-        return self.mixture.sources[self.mixture.domains.index(domain)].records
+    def validate(self) -> dict[str, float]:
+        """Mean AP of the people kept aside, by domain."""
+        return validate(self.result, self.mixture, workers=self.workers)
+
+    def save(self, folder: Path) -> None:
+        """Write the retrieval model."""
+        self.result.save_pretrained(folder)
 
 
 def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
@@ -113,6 +100,7 @@ def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
         notes=(*model_notes, *data_notes, _size(model, mixture, device)),
         device=device,
         workers=run.loader.workers,
+        validate_every=run.validation.every if mixture.aside else None,
     )
 
 
@@ -148,16 +136,10 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
 
 
 def _lessons(run: IRMRun, model: IRM) -> Lessons | None:
-    """What the released code adds for text-to-image, where the sheet asks for it.
-
-    Raises:
-        InputError: where several processes train together, whose queues would differ.
-    """
+    """What the released code adds for text-to-image, where the sheet asks for it."""
     domains = tuple(domain_of(row) for row in run.mixture if TASKS[row.task].objective == "image_text")
     if run.losses.lessons is None or not domains:
         return None
-    if this_rank().world > 1:
-        raise InputError("losses.lessons trains in one process; say losses.lessons=null under torchrun")
     lessons = Lessons(model, LessonRule(**run.losses.lessons.model_dump()), domains=domains)
     source = run.model.instruction.text_weights
     folder = local_folder(source, CONVERTED) if source else None

@@ -89,10 +89,29 @@ def test_words_are_hidden_as_bert_hides_them():
 def test_replaced_words_are_judged_by_whether_they_came_out_another():
     token_ids, mask = torch.tensor([[2, 7, 8, 9, 0]]), torch.tensor([[True, True, True, True, False]])
     sure = F.one_hot(torch.tensor([[5, 7, 3, 9, 6]]), 10).float() * 1000  # the teacher is sure of each word
-    written = replace_words(token_ids, mask, sure, torch.Generator().manual_seed(0))
+    written = replace_words(token_ids, mask, sure, torch.rand(1, 5, generator=torch.Generator().manual_seed(0)))
     assert written.token_ids.tolist() == [[2, 7, 3, 9, 0]]
     assert written.labels.tolist() == [[-100, 0, 1, 0, -100]]
     logits = torch.zeros(1, 5, 2)
     logits[0, 2, 1] = 3.0
     expected = -(2 * torch.tensor(0.5).log() + torch.tensor([0.0, 3.0]).log_softmax(0)[1]) / 3
     torch.testing.assert_close(replaced_words_loss(logits, written.labels), expected)
+
+
+def test_a_word_is_drawn_as_often_as_the_teacher_thinks_it():
+    chances = torch.tensor([0.0, 0.5, 0.0, 0.2, 0.3])
+    chance = (torch.arange(1000) + 0.5)[:, None].expand(-1, 2) / 1000  # every thousandth once
+    token_ids, guesses = torch.zeros(1000, 2, dtype=torch.long), chances.log().expand(1000, 2, 5)
+    written = replace_words(token_ids, torch.ones(1000, 2, dtype=torch.bool), guesses, chance)
+    assert torch.bincount(written.token_ids[:, 1], minlength=5).tolist() == [0, 500, 0, 200, 300]
+    assert not written.token_ids[:, 0].any()
+
+
+def test_shares_of_a_batch_have_its_loss_in_the_mean():
+    """Two shares of unlike numbers of judged places; each is divided by the mean of these numbers."""
+    torch.manual_seed(0)
+    logits, labels = torch.randn(4, 3, 2), torch.tensor([[0, 1, -100], [1, -100, -100], [0, 0, 1], [1, 1, 0]])
+    count = torch.tensor(9 / 2)
+    for loss in (replaced_words_loss, word_prediction_loss):
+        halves = [loss(logits[rows], labels[rows], count=count) for rows in (slice(0, 2), slice(2, 4))]
+        torch.testing.assert_close(torch.stack(halves).mean(), loss(logits, labels))

@@ -7,8 +7,12 @@ from irm.mllm.shapes import IMAGE_TOKEN
 from irm.pretraining.asking import FIRST_QUESTION, FURTHER_QUESTION, turns_of
 
 
+def asked(words, instruction):
+    return turns_of(words, torch.Generator().manual_seed(0), instruction=instruction, max_turns=2)
+
+
 def test_common_instruction_asks_the_same_of_every_picture():
-    turns = turns_of(["one", "two", "three"], "common", 2)
+    turns = asked(["one", "two", "three"], "common")
     assert [turn.question for turn in turns] == [FIRST_QUESTION, FURTHER_QUESTION]
     assert len({turn.answer for turn in turns} & {"one", "two", "three"}) == 2
     assert FIRST_QUESTION.startswith(f"continue the following image {IMAGE_TOKEN} . When continuing, ")
@@ -16,10 +20,9 @@ def test_common_instruction_asks_the_same_of_every_picture():
 
 
 def test_the_baseline_draws_one_of_twenty_prompts_and_shows_the_picture_first():
-    torch.manual_seed(0)
-    seen = set()
+    seen, draw = set(), torch.Generator().manual_seed(0)
     for _ in range(300):
-        (turn,) = turns_of(["a caption"], "diverse", 2)
+        (turn,) = turns_of(["a caption"], draw, instruction="diverse", max_turns=2)
         assert turn.answer == "a caption"
         image, prompt = turn.question.split("\n")
         assert image == IMAGE_TOKEN
@@ -29,6 +32,6 @@ def test_the_baseline_draws_one_of_twenty_prompts_and_shows_the_picture_first():
 
 def test_a_picture_without_words_is_shown_and_asked_for_nothing():
     for mode in ("common", "diverse"):
-        (turn,) = turns_of([], mode, 2)
+        (turn,) = asked([], mode)
         assert turn.answer is None
         assert turn.question.count(IMAGE_TOKEN) == 1

@@ -57,13 +57,19 @@ def assert_same(found, expected):
 
 
 def test_two_processes_have_the_gradients_of_one(alone, tmp_path):
-    """One of them has no clothes picture at all, so its clothes encoder learns from the other alone."""
+    """One of them has no clothes picture at all, so its clothes encoder learns from the other alone.
+
+    With the released lessons: teacher, queue, hidden and replaced words.
+    """
     process = torchrun(SCRIPT, tmp_path)
     told, _ = process.communicate(timeout=300)
     assert process.returncode == 0, told
     for rank in (0, 1):
         assert_same(torch.load(tmp_path / f"rank{rank}.pt"), alone)
     assert any("instruction_encoder.image" in name for name in alone["gradients"])
+    assert {"hidden_words", "replaced_words", "contrastive", "matching"} < set(alone["terms"])
+    (queued,) = [value for name, value in alone["buffers"].items() if name.endswith("cuhk_pedes.labels")]
+    assert queued.tolist() == [2, 2, 3, 3, 2, 2, 3, 3, 0, 0, 1, 1], "sixteen rows went round twelve places"
 
 
 def test_a_batch_encoded_in_parts_has_the_gradients_of_the_whole(script, alone):

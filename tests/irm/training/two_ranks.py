@@ -7,19 +7,21 @@ import torch
 
 from irm.build import build_irm
 from irm.config import read_run
+from irm.training.lessons import LessonRule, Lessons
 from irm.training.objectives import IdentityObjective, ImageTextObjective, Objectives, TripletRule
 from irm.training.ranks import average_gradients, joined_ranks
 from omnireid.loading.batch import Batch, InstructionBatch
 
 TINY = Path(__file__).parents[3] / "configs" / "irm" / "tiny.yaml"
 EQ_7 = ("identification", "adaptive_triplet", "identification_fused", "adaptive_triplet_fused")
-DOMAIN = "ctcc/cocas_real1"
+DOMAIN, DESCRIBED = "ctcc/cocas_real1", "t2i/cuhk_pedes"
+EQ_8 = ("contrastive", "matching", "hidden_words", "replaced_words")
 
 
-def build(parts=1):
-    """A model without dropout and its objectives; the clothes encoder learns."""
+def build(parts=1, *, taught=True):
+    """A model without dropout and its objectives; the clothes encoder learns, the sentence encoder too."""
     torch.manual_seed(0)
-    model, _ = build_irm(read_run(TINY, ["model.drop_path=0"]))
+    model, _ = build_irm(read_run(TINY, ["model.drop_path=0", "model.instruction.freeze_text=false"]))
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -31,7 +33,10 @@ def build(parts=1):
         triplet=TripletRule(),
         parts=parts,
     )
-    image_text = ImageTextObjective(weights={"contrastive": 1.0, "matching": 1.0}, parts=parts)
+    lessons = Lessons(model, LessonRule(queue=12, replaced_share=0.9), domains=(DESCRIBED,))
+    image_text = ImageTextObjective(
+        weights=dict.fromkeys(EQ_8, 1.0), parts=parts, lessons=lessons if taught else None
+    )
     for name, parameter in model.named_parameters():
         if name.endswith(".gate"):
             torch.nn.init.constant_(parameter, 0.3)
@@ -55,17 +60,21 @@ def batches():
     texts = ("a man", "man in red", "a woman in blue", "woman", "boy", "the boy runs", "girl", "a tall girl")
     told = Batch(task="ctcc", domain=DOMAIN, images=images, instruction=instruction, texts=None, **common)
     described = Batch(
-        task="t2i", domain="t2i/cuhk_pedes", images=images, instruction=None, texts=texts, **common
+        task="t2i", domain=DESCRIBED, images=images, instruction=None, texts=texts, **common
     )
     return told, described
 
 
-def step(ranks, parts=1):
-    """Terms, gradients and batch-norm statistics after one step without an update."""
-    model, objectives = build(parts)
+def step(ranks, parts=1, *, taught=True):
+    """Terms, gradients, batch-norm statistics and queues after one step without an update.
+
+    The described batch comes twice: the second time it meets itself in the queue.
+    """
+    model, objectives = build(parts, taught=taught)
     torch.manual_seed(5)
     terms, share = {}, 8 // ranks.world
-    for batch in batches():
+    told, described = batches()
+    for batch in (told, described, described):
         own = batch.part(ranks.rank * share, (ranks.rank + 1) * share)
         breakdown = objectives(model, own)
         breakdown.total.backward()
@@ -73,7 +82,8 @@ def step(ranks, parts=1):
     named = [*model.named_parameters(), *objectives.named_parameters()]
     average_gradients([parameter for _, parameter in named])
     gradients = {name: parameter.grad for name, parameter in named if parameter.grad is not None}
-    return {"terms": terms, "gradients": gradients, "buffers": dict(model.necks.named_buffers())}
+    buffers = {**dict(model.necks.named_buffers()), **dict(objectives.named_buffers())}
+    return {"terms": terms, "gradients": gradients, "buffers": buffers}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,56 @@
+"""What a run trains with, whichever paper it follows: model, losses, optimizer, data."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from irm.training.checkpoint import TrainingState
+from irm.training.ranks import this_rank
+from omnireid.loading.batch import Batch
+from omnireid.loading.mixture import Mixture, mixture_loader
+from omnireid.records import Record
+
+
+@dataclass(frozen=True)
+class Bench(ABC):
+    """A run, ready to train."""
+
+    model: nn.Module
+    objectives: nn.Module  # loss terms of a batch
+    state: TrainingState  # what of the two is trained, and the optimizer, as checkpoints hold them
+    mixture: Mixture
+    weights: dict[str, float]  # of the losses, by domain
+    fingerprint: str  # of the training data
+    notes: tuple[str, ...]  # what should be said aloud
+    device: torch.device
+    workers: int
+    validate_every: int | None  # steps; None where nobody is kept aside
+
+    def batches(self, start: int, stop: int) -> Iterator[tuple[Batch, ...]]:
+        """The batches of steps start..stop-1, of several ranks this one's share."""
+        ranks = this_rank()
+        return mixture_loader(
+            self.mixture, start, stop, self.workers, rank=ranks.rank, world=ranks.world, device=self.device
+        )
+
+    def records(self, domain: str) -> Sequence[Record]:
+        """What `Batch.indices` of a domain point into."""
+        return self.mixture.sources[self.mixture.domains.index(domain)].records
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Do what is done once, when the weights are those of the run's start or checkpoint."""
+
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Mean AP of the people kept aside, by domain."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what the run leaves behind."""

@@ -1,0 +1,210 @@
+"""A whole run of either training: build, resume or start, train, save, leave a result behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from rich.console import Console
+
+from instructions.errors import InputError
+from irm.build import choose_autocast, choose_device
+from irm.config import dump
+from irm.schema import OptimizerSheet, RunSheet
+from irm.training.bench import Bench
+from irm.training.logs import RunLog
+from irm.training.loop import LoopSettings, NonFiniteLossError, train
+from irm.training.optimizer import learning_rate
+from irm.training.progress import TrainingProgress
+from irm.training.ranks import joined_ranks, largest, this_rank
+from irm.training.recorder import Best, Recorder
+from irm.training.resuming import resume as resume_from
+from irm.training.seeding import repeatable
+from irm.training.signals import StopRequest
+from omnireid.files import replace_folder, write_whole
+
+R = TypeVar("R", bound=RunSheet)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[R]):
+    """What one training does otherwise than the other."""
+
+    build: Callable[[R, torch.device], Bench]
+    read: Callable[[Path], R]
+    free: tuple[str, ...]  # what may change between a run and its resumption: nothing of it touches the losses
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended."""
+
+    out: Path
+    start: int
+    step: int
+    steps: int
+    seconds: float
+    losses: dict[str, float]  # of the last step, by domain; empty when there was none
+    model: Path | None  # None when the run was stopped early
+    rank: int = 0  # of several processes only the first need speak
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every step was taken."""
+        return self.step == self.steps
+
+
+def carry_out(run: R, out: Path, kind: Kind[R], *, resume: bool, console: Console) -> Summary:
+    """Train as the sheet says, into a folder of its own.
+
+    The folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `checkpoints/` and, at the end, `model/`;
+    with people kept aside to validate on also `validation.jsonl` and `best/`, which `model/` then equals.
+
+    Under `torchrun` each process calls this; the first one shows, logs and saves.
+
+    Args:
+        run: the resolved sheet.
+        out: the run folder; new or empty, unless resuming.
+        kind: which training it is.
+        resume: go on from the newest whole checkpoint; an empty folder is a start.
+        console: where progress is shown.
+
+    Raises:
+        InputError: for a folder in use, another run's folder, missing data, or a loss that is no number.
+    """
+    device = choose_device(run.device)
+    with joined_ranks(device) as ranks:
+        if ranks.is_first:
+            check_folder(out, resume)
+        else:
+            console = Console(quiet=True)
+        if ranks.world > 1 and device.type == "cuda":
+            device = torch.device("cuda", ranks.local_rank)
+        return _carry_out(run, out, kind, device, console)
+
+
+def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: Console) -> Summary:
+    begun = time.perf_counter()
+    bench = kind.build(run, device)
+    for note in bench.notes:
+        console.print(note, highlight=False, soft_wrap=True)
+    facts = resume_from(run, out, bench, read=kind.read, free=kind.free, console=console)
+    start, best = int(facts["step"]), facts.get("best")
+    largest(start)  # nobody writes before all have looked
+    if this_rank().is_first:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / "config.yaml", dump(run).encode(), durable=True)
+    step, losses = start, dict[str, float]()
+    if start < run.optimizer.steps:
+        bench.prepare()
+        recorder = _train(run, out, bench, start, None if best is None else Best(**best), console)
+        step, losses = recorder.step, recorder.losses
+    model = None
+    if step == run.optimizer.steps:
+        model = out / "model"
+        if this_rank().is_first and (start < step or not model.is_dir()):  # a finished run has its model
+            chosen = partial(shutil.copytree, out / "best") if bench.validate_every else bench.save
+            replace_folder(model, chosen)
+    seconds = time.perf_counter() - begun
+    return Summary(out, start, step, run.optimizer.steps, seconds, losses, model, this_rank().rank)
+
+
+def check_folder(out: Path, resume: bool) -> None:
+    """Refuse a run folder that holds anything, unless it is this kind of run and is to be resumed.
+
+    Raises:
+        InputError: with the way out.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; --out names a folder for the run")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not resume:
+        raise InputError(
+            f"the run folder {out} is not empty; add --resume to go on with it, or name another --out"
+        )
+    if not (out / "config.yaml").is_file():
+        raise InputError(
+            f"{out} holds no run (no config.yaml), so there is nothing to resume; name another --out"
+        )
+
+
+def loop_settings(
+    plan: OptimizerSheet, device: torch.device, weights: Mapping[str, float], seed: int, precision: str
+) -> LoopSettings:
+    """What the loop needs to know of a sheet.
+
+    Args:
+        plan: schedule and clipping.
+        device: where the model lies.
+        weights: of the losses, by domain.
+        seed: the run's.
+        precision: the run's.
+    """
+    schedule = {key: getattr(plan, key) for key in ("lr", "warmup_from", "warmup_steps", "steps", "schedule")}
+    return LoopSettings(
+        seed=seed,
+        device=device,
+        autocast=choose_autocast(precision, device),
+        weights=weights,
+        learning_rate=partial(learning_rate, **schedule),
+        clip_grad_norm=plan.clip_grad_norm,
+    )
+
+
+def _train(
+    run: RunSheet, out: Path, bench: Bench, start: int, best: Best | None, console: Console
+) -> Recorder:
+    steps = run.optimizer.steps
+    settings = loop_settings(run.optimizer, bench.device, bench.weights, run.seed, run.precision)
+    with (
+        repeatable(bench.device),
+        StopRequest() as stop,
+        RunLog(out, start=start) if this_rank().is_first else nullcontext() as log,
+        TrainingProgress(console, start=start, steps=steps) as progress,
+    ):
+        recorder = Recorder(run, out, bench, stop, log, progress, start, best)
+        try:
+            train(
+                bench.model,
+                bench.objectives,
+                bench.state.optimizer,
+                bench.batches(start, steps),
+                start=start,
+                settings=settings,
+                after_step=recorder,
+            )
+        except NonFiniteLossError as error:
+            raise InputError(_describe(error, out, bench)) from None
+        except RuntimeError as error:
+            # Signalled with us, the loader's processes left first; all is as the last step left it.
+            if not stop.requested or "DataLoader worker" not in str(error):
+                raise
+            recorder.save()
+    return recorder
+
+
+def _describe(error: NonFiniteLossError, out: Path, bench: Bench) -> str:
+    """Save which pictures made the bad loss, and say so."""
+    rank = this_rank().rank  # each names its own share of the batch
+    path = out / f"nonfinite-step-{error.step}{f'-rank-{rank}' if rank else ''}.json"
+    batch = error.batch
+    content = {
+        "step": error.step,
+        "domain": batch.domain,
+        "terms": {name: str(value) for name, value in error.terms.items()},
+        "records": [asdict(bench.records(batch.domain)[row]) for row in batch.indices.tolist()],
+    }
+    write_whole(path, json.dumps(content, indent=1).encode(), durable=True)
+    return (
+        f"the loss of {batch.domain} is not a finite number at step {error.step}; its pictures are named in "
+        f"{path}; a smaller optimizer.lr or optimizer.clip_grad_norm=1 helps; then start in another --out"
+    )
