@@ -1,12 +1,9 @@
 """Train IRM from a run sheet: `python -m tools.train CONFIG.yaml [key.path=value ...] --out RUN`."""
 
-import argparse
-from pathlib import Path
-
 from rich.console import Console
 
-from instructions.errors import InputError
 from tools._program import Parser, run
+from tools._training import asked_out, asked_sheet, say_end, sheet_parser
 
 EXAMPLE = """example:
   python -m tools.synthesize --out data/tiny --preset tiny
@@ -19,60 +16,24 @@ Several processes share each batch and train as one would. Ctrl-C or SIGTERM end
 the same command with --resume goes on as if it had never stopped."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    # Not jsonargparse: it has no intermixed parsing, so `CONFIG --out RUN key=value` would be refused.
-    made = Parser(
-        prog="python -m tools.train",
-        description="Train IRM from a run sheet.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    made.add_argument(
-        "config", type=Path, metavar="CONFIG.yaml", help="run sheet, e.g. configs/irm/tiny.yaml"
-    )
-    made.add_argument(
-        "overrides", nargs="*", metavar="key.path=value", help="settings that replace the sheet's"
-    )
-    made.add_argument("--out", type=Path, metavar="RUN", help="folder of the run; new or empty")
-    made.add_argument("--data", metavar="DIR", help="the folder that holds the data sets; same as data=DIR")
-    made.add_argument(
-        "--resume", action="store_true", help="go on from RUN's newest checkpoint; an empty RUN is a start"
-    )
-    made.add_argument(
-        "--print-config", "--print_config", action="store_true", help="print the resolved sheet and stop"
-    )
-    return made
+    return sheet_parser("tools.train", "Train IRM from a run sheet.", EXAMPLE, sheet="configs/irm/tiny.yaml")
 
 
 def main() -> None:
     """Parse, train, say how it ended."""
     arguments = parser().parse_intermixed_args()
     # Heavy imports wait until --help and mistyped options have had their say.
-    from irm.config import dump, read_run
+    from irm.config import read_run
 
-    sheet = read_run(arguments.config, arguments.overrides)
-    if arguments.data is not None:
-        sheet = sheet.model_copy(update={"data": arguments.data})
-    if arguments.print_config:
-        print(dump(sheet), end="")
+    sheet = asked_sheet(arguments, read_run)
+    if sheet is None:
         return
-    if arguments.out is None:
-        raise InputError("--out RUN is missing; e.g. --out runs/tiny")
+    out = asked_out(arguments)
     from irm.training.run import train_run
 
-    summary = train_run(sheet, arguments.out, resume=arguments.resume, console=Console())
-    if summary.rank:
-        return
-    minutes = summary.seconds / 60
-    if summary.start == summary.steps:
-        print(f"{summary.out}: nothing left to train, all {summary.steps} steps were taken before")
-    elif summary.is_finished:
-        print(f"{summary.out}: {summary.step} steps in {minutes:.1f} min; the model is in {summary.model}")
-    else:
-        print(f"{summary.out}: stopped after step {summary.step} of {summary.steps}; go on with --resume")
-    for domain, loss in summary.losses.items():
-        print(f"  {domain:<20} loss {loss:.4f}")
+    say_end(train_run(sheet, out, resume=arguments.resume, console=Console()), "the model")
 
 
 if __name__ == "__main__":

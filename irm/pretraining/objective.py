@@ -60,7 +60,7 @@ class JointObjective(nn.Module):
         return LossBreakdown(terms, total)
 
     def _dialogues(self, batch: Batch) -> list[list[Turn]]:
-        """What is asked of each picture; drawn for the rows of all ranks, so that their number is no matter."""
+        """What is asked of each picture; drawn for the rows of all ranks, as one process would."""
         words = self._words[batch.domain]
         draw = torch.Generator().manual_seed(int(first_says(torch.randint(2**62, ()))))
         turns = [self._ask(words[row], draw) for row in gather_rows(batch.indices).tolist()]

@@ -131,5 +131,7 @@ class PretrainRun(RunSheet):
         if self.tune.tower == "frozen":
             raise ValueError("tune.tower is frozen, but the tower is what this training is for; say full")
         if self.optimizer.average is not None or self.optimizer.layer_decay != 1.0:
-            raise ValueError("optimizer.average and optimizer.layer_decay are for tools.train; leave them out")
+            raise ValueError(
+                "optimizer.average and optimizer.layer_decay are for tools.train; leave them out"
+            )
         return self

@@ -27,9 +27,9 @@ from irm.losses import (
     replaced_words_loss,
     word_prediction_loss,
 )
+from irm.losses.words import IGNORED
 from irm.models import IRM
 from irm.models.instruction_encoder import read_words
-from irm.losses.words import IGNORED
 from irm.models.words import FeatureQueue, WordHead
 from irm.training.ranks import first_says, gather_rows, largest, mean_over_ranks, this_rank
 from irm.training.rows import own_rows

@@ -40,7 +40,9 @@ class Kind(Generic[R]):
 
     build: Callable[[R, torch.device], Bench]
     read: Callable[[Path], R]
-    free: tuple[str, ...]  # what may change between a run and its resumption: nothing of it touches the losses
+    free: tuple[
+        str, ...
+    ]  # what may change between a run and its resumption: nothing of it touches the losses
 
 
 @dataclass(frozen=True)

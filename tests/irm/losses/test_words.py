@@ -89,7 +89,9 @@ def test_words_are_hidden_as_bert_hides_them():
 def test_replaced_words_are_judged_by_whether_they_came_out_another():
     token_ids, mask = torch.tensor([[2, 7, 8, 9, 0]]), torch.tensor([[True, True, True, True, False]])
     sure = F.one_hot(torch.tensor([[5, 7, 3, 9, 6]]), 10).float() * 1000  # the teacher is sure of each word
-    written = replace_words(token_ids, mask, sure, torch.rand(1, 5, generator=torch.Generator().manual_seed(0)))
+    written = replace_words(
+        token_ids, mask, sure, torch.rand(1, 5, generator=torch.Generator().manual_seed(0))
+    )
     assert written.token_ids.tolist() == [[2, 7, 3, 9, 0]]
     assert written.labels.tolist() == [[-100, 0, 1, 0, -100]]
     logits = torch.zeros(1, 5, 2)

@@ -10,10 +10,12 @@ import torch
 from rich.console import Console
 
 from instructions.errors import InputError
-from irm.pretraining.run import build_bench, pretrain_run, read_pretrain
+from irm.pretraining.run import JOINT_TRAINING, build_bench, pretrain_run, read_pretrain
+from irm.pretraining.schema import PretrainRun
 from omnireid.captioning.attach import Caption, relative, write_captions
 from omnireid.captioning.continuations import Continuation, ContinuationCache
 from omnireid.datasets import load_split
+from tests.processes import ended, torchrun, trace
 
 TINY = Path(__file__).parents[3] / "configs" / "mllm" / "tiny.yaml"
 CPU = torch.device("cpu")
@@ -46,13 +48,6 @@ def told(run, out, *, resume=False):
     return summary, text.getvalue()
 
 
-def rows(out):
-    lines = (out / "metrics.jsonl").read_text().splitlines()
-    return [
-        {k: row[k] for k in ("step", "terms", "losses", "gradient_norm")} for row in map(json.loads, lines)
-    ]
-
-
 def test_a_run_stopped_anywhere_goes_on_to_the_same_result(tmp_path, tiny_root, words):
     run = sheet(tiny_root, words)
     summary, said = told(run, tmp_path / "whole")
@@ -74,7 +69,7 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_result(tmp_path, tiny_root, 
     resumed, said = told(short, out, resume=True)
     assert "after step 2" in said
     assert resumed.is_finished
-    assert rows(out) == rows(tmp_path / "whole")
+    assert trace(out) == trace(tmp_path / "whole")
     for name in ("adapter.safetensors", "tower/model.safetensors"):
         assert (out / "model" / name).read_bytes() == (tmp_path / "whole" / "model" / name).read_bytes()
 
@@ -90,7 +85,7 @@ def test_the_loss_that_is_minimised_is_equation_4(tiny_root, words, lambda_value
     run = sheet(tiny_root, words, f"losses.lambda_value={lambda_value}")
     bench = build_bench(run, CPU)
     (batch,) = next(iter(bench.batches(0, 1)))
-    found = bench.objective(bench.model.train(), batch)
+    found = bench.objectives(bench.model.train(), batch)
     reid = found.terms["identification"] + found.terms["triplet"]
     torch.testing.assert_close(
         found.total, lambda_value * found.terms["language"] + (1 - lambda_value) * reid
@@ -101,10 +96,43 @@ def test_the_loss_that_is_minimised_is_equation_4(tiny_root, words, lambda_value
 def test_a_batch_without_words_trains_the_reid_part_alone(tiny_root):
     bench = build_bench(sheet(tiny_root, None), CPU)
     (batch,) = next(iter(bench.batches(0, 1)))
-    found = bench.objective(bench.model, replace(batch))
+    found = bench.objectives(bench.model, replace(batch))
     assert found.terms["language"] == 0
     torch.autograd.backward(found.total)
     assert bench.model.tower.embeddings.patch_embedding.weight.grad.any()
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does(tmp_path, tiny_root, words):
+    """Pictures meet in the ReID losses, answers are counted over both; words are drawn alike."""
+    overrides = ["words.max_turns=1", "optimizer.steps=3"]
+    told(sheet(tiny_root, words, *overrides), tmp_path / "one")
+    row = f"mixture=[{{task: trad, dataset: market1501, words: {words}}}]"
+    program = ["-m", "tools.pretrain", TINY, f"data={tiny_root}", row, *overrides]
+    said = ended(torchrun(*program, "--out", tmp_path / "two"))
+    assert said.count("the tower is in") == 1
+    pairs = zip(trace(tmp_path / "two"), trace(tmp_path / "one"), strict=True)
+    for step, (ours, theirs) in enumerate(pairs):
+        rel = 1e-3 if step else 1e-5  # rounding alone, which training then enlarges
+        assert ours["images"] == theirs["images"] == 8
+        assert ours["gradient_norm"] == pytest.approx(theirs["gradient_norm"], rel=rel)
+        assert ours["terms"]["trad/market1501"] == pytest.approx(theirs["terms"]["trad/market1501"], rel=rel)
+
+
+def test_a_loss_that_is_no_number_names_its_pictures(tmp_path, tiny_root, words, monkeypatch):
+    monkeypatch.setattr(
+        "irm.pretraining.objective.language_loss", lambda likelihood, _: likelihood * float("nan")
+    )
+    with pytest.raises(InputError, match="loss of trad/market1501 is not a finite number at step 0"):
+        told(sheet(tiny_root, words), tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "nonfinite-step-0.json").read_text())
+    assert content["terms"]["language"] == "nan"
+    assert len(content["records"]) == 8
+    assert all(Path(record["image"]).is_file() for record in content["records"])
+
+
+def test_what_may_change_on_resuming_exists():
+    assert set(JOINT_TRAINING.free) <= set(PretrainRun.model_fields)
 
 
 def test_missing_words_are_one_sentence(tmp_path, tiny_root, words):

@@ -1,24 +1,23 @@
 """Several processes train as one would: same loss, same gradients, same batch norms."""
 
 import importlib.util
-import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from instructions.errors import InputError
+from irm.config import read_run
 from irm.training.ranks import Ranks, joined_ranks, this_rank
+from irm.training.run import train_run
+from tests.processes import ended, num_rows, torchrun, trace, wait_until
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("two_ranks.py")
-TINY = str(ROOT / "configs" / "irm" / "tiny.yaml")
+TINY = ROOT / "configs" / "irm" / "tiny.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +33,6 @@ def alone(script):
     return script.step(Ranks())
 
 
-def torchrun(*arguments, **options):
-    """Two processes; they find each other through a free port of this machine."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    return subprocess.Popen(
-        [*command, *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **options,
-    )
-
-
 def assert_same(found, expected):
     assert found["terms"] == pytest.approx(expected["terms"], rel=1e-6)
     assert found["gradients"].keys() == expected["gradients"].keys()
@@ -61,9 +46,7 @@ def test_two_processes_have_the_gradients_of_one(alone, tmp_path):
 
     With the released lessons: teacher, queue, hidden and replaced words.
     """
-    process = torchrun(SCRIPT, tmp_path)
-    told, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, told
+    ended(torchrun(SCRIPT, tmp_path))
     for rank in (0, 1):
         assert_same(torch.load(tmp_path / f"rank{rank}.pt"), alone)
     assert any("instruction_encoder.image" in name for name in alone["gradients"])
@@ -86,35 +69,19 @@ def test_a_program_started_alone_is_the_only_rank(monkeypatch):
         pass
 
 
-def rows(folder):
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [
-        {"losses": row["losses"], "norm": row["gradient_norm"], "images": row["images"]}
-        for row in map(json.loads, lines)
-    ]
-
-
 @pytest.mark.slow
 def test_two_processes_train_stop_and_resume_as_one_trains(tmp_path, tiny_root):
     sheet = [TINY, f"data={tiny_root}", "model.drop_path=0", "losses.weights.matching=0", "optimizer.steps=4"]
-    one = subprocess.run(
-        [sys.executable, "-m", "tools.train", *sheet, "--out", tmp_path / "one"], cwd=ROOT, check=True
-    )
-    assert one.returncode == 0
+    train_run(read_run(sheet[0], sheet[1:]), tmp_path / "one", resume=False, console=Console(quiet=True))
     two = torchrun("-m", "tools.train", *sheet, "--out", tmp_path / "two")
-    log = tmp_path / "two" / "metrics.jsonl"
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and not (log.exists() and log.read_text().count("\n") >= 1):
-        time.sleep(0.02)
+    assert wait_until(lambda: num_rows(tmp_path / "two") >= 1)
     two.send_signal(signal.SIGTERM)
     two.communicate(timeout=300)  # torchrun itself ends with 1 after a signal, whatever its processes did
     saved = sorted(path.name for path in (tmp_path / "two" / "checkpoints").iterdir())
     assert [name for name in saved if not re.fullmatch(r"step-0000000\d", name)] == []
-    resumed = torchrun("-m", "tools.train", *sheet, "--out", tmp_path / "two", "--resume")
-    told, _ = resumed.communicate(timeout=300)
-    assert resumed.returncode == 0, told
+    told = ended(torchrun("-m", "tools.train", *sheet, "--out", tmp_path / "two", "--resume"))
     assert told.count("the model is in") == 1
-    for ours, theirs in zip(rows(tmp_path / "two"), rows(tmp_path / "one"), strict=True):
+    for ours, theirs in zip(trace(tmp_path / "two"), trace(tmp_path / "one"), strict=True):
         assert ours["losses"] == pytest.approx(theirs["losses"], rel=1e-3)
-        assert ours["norm"] == pytest.approx(theirs["norm"], rel=1e-3)
+        assert ours["gradient_norm"] == pytest.approx(theirs["gradient_norm"], rel=1e-3)
         assert ours["images"] == theirs["images"]

@@ -13,9 +13,10 @@ from rich.console import Console
 from instructions.errors import InputError
 from irm import IRM
 from irm.config import read_run
-from irm.training import run as run_module
+from irm.schema import IRMRun
 from irm.training.progress import TrainingProgress
-from irm.training.run import train_run
+from irm.training.run import IRM_TRAINING, train_run
+from tests.processes import trace
 
 TINY = Path(__file__).parents[3] / "configs" / "irm" / "tiny.yaml"
 STEPS = 5
@@ -35,11 +36,6 @@ def go(run, out, *, resume=False):
     text = io.StringIO()
     summary = train_run(run, out, resume=resume, console=Console(file=text, width=400))
     return summary, text.getvalue()
-
-
-def trace(out):
-    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [(row["step"], row["lr"], row["losses"], row["terms"], row["gradient_norm"]) for row in rows]
 
 
 def stop_after(monkeypatch, step):
@@ -76,7 +72,7 @@ def test_a_run_leaves_sheet_log_checkpoints_and_model(whole, tiny_root):
     assert summary.is_finished
     assert (summary.start, summary.step) == (0, STEPS)
     assert read_run(out / "config.yaml") == sheet(tiny_root)
-    assert [row[0] for row in trace(out)] == [1, 2, 3, 4, 5]
+    assert [row["step"] for row in trace(out)] == [1, 2, 3, 4, 5]
     assert sorted(path.name for path in (out / "checkpoints").iterdir()) == ["step-00000004", "step-00000005"]
     assert read_run(out / "checkpoints" / "step-00000005" / "config.yaml") == sheet(tiny_root)
     assert list((out / "tensorboard").iterdir())
@@ -156,7 +152,7 @@ def test_another_sheet_cannot_resume_a_run(whole, tiny_root, override, complaint
 
 def test_other_data_cannot_resume_a_run(whole, tiny_root, monkeypatch):
     monkeypatch.setattr("irm.training.workshop.fingerprint", lambda *_: "another")
-    with pytest.raises(InputError, match="training pictures are not those"):
+    with pytest.raises(InputError, match="training pictures or their words are not those"):
         go(sheet(tiny_root), whole[0], resume=True)
 
 
@@ -216,7 +212,7 @@ def test_a_text_to_image_run_needs_no_necks(tiny_root, tmp_path):
 
 
 def test_what_may_change_on_resuming_exists():
-    assert set(run_module.FREE_ON_RESUME) <= set(type(read_run(TINY)).model_fields)
+    assert set(IRM_TRAINING.free) <= set(IRMRun.model_fields)
 
 
 def test_loader_processes_that_leave_first_do_not_cost_the_run(tiny_root, tmp_path, monkeypatch):

@@ -59,9 +59,7 @@ def batches():
     )
     texts = ("a man", "man in red", "a woman in blue", "woman", "boy", "the boy runs", "girl", "a tall girl")
     told = Batch(task="ctcc", domain=DOMAIN, images=images, instruction=instruction, texts=None, **common)
-    described = Batch(
-        task="t2i", domain=DESCRIBED, images=images, instruction=None, texts=texts, **common
-    )
+    described = Batch(task="t2i", domain=DESCRIBED, images=images, instruction=None, texts=texts, **common)
     return told, described
 
 

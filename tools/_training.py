@@ -1,0 +1,82 @@
+"""What `tools.train` and `tools.pretrain` share: a sheet's command line, and how a run ended."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from instructions.errors import InputError
+from tools._program import Parser
+
+if TYPE_CHECKING:
+    from irm.schema import RunSheet
+    from irm.training.session import Summary
+
+R = TypeVar("R", bound="RunSheet")
+
+
+def sheet_parser(name: str, description: str, example: str, *, sheet: str) -> Parser:
+    """The command line of a program that trains from a run sheet."""
+    # Not jsonargparse: it has no intermixed parsing, so `CONFIG --out RUN key=value` would be refused.
+    made = Parser(
+        prog=f"python -m {name}",
+        description=description,
+        epilog=example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("config", type=Path, metavar="CONFIG.yaml", help=f"run sheet, e.g. {sheet}")
+    add("overrides", nargs="*", metavar="key.path=value", help="settings that replace the sheet's")
+    add("--out", type=Path, metavar="RUN", help="folder of the run; new or empty")
+    add("--data", metavar="DIR", help="the folder that holds the data sets; same as data=DIR")
+    add("--resume", action="store_true", help="go on from RUN's newest checkpoint; an empty RUN is a start")
+    add("--print-config", "--print_config", action="store_true", help="print the resolved sheet and stop")
+    return made
+
+
+def asked_sheet(arguments: argparse.Namespace, read: Callable[[Path, Sequence[str]], R]) -> R | None:
+    """The resolved sheet; None where it was to be printed, which is done."""
+    from irm.config import dump
+
+    sheet = read(arguments.config, arguments.overrides)
+    if arguments.data is not None:
+        sheet = sheet.model_copy(update={"data": arguments.data})
+    if not arguments.print_config:
+        return sheet
+    print(dump(sheet), end="")
+    return None
+
+
+def asked_out(arguments: argparse.Namespace) -> Path:
+    """The run folder.
+
+    Raises:
+        InputError: none is named.
+    """
+    if arguments.out is None:
+        raise InputError("--out RUN is missing; e.g. --out runs/tiny")
+    out: Path = arguments.out
+    return out
+
+
+def say_end(summary: "Summary", result: str, *, then: str | None = None) -> None:
+    """How the run ended; of several processes only the first speaks.
+
+    Args:
+        summary: what came of it.
+        result: what lies in its model folder.
+        then: what to do with it next.
+    """
+    if summary.rank:
+        return
+    if summary.start == summary.steps:
+        print(f"{summary.out}: nothing left to train, all {summary.steps} steps were taken before")
+    elif summary.is_finished:
+        minutes = summary.seconds / 60
+        print(f"{summary.out}: {summary.step} steps in {minutes:.1f} min; {result} is in {summary.model}")
+        if then is not None:
+            print(f"  next: {then}")
+    else:
+        print(f"{summary.out}: stopped after step {summary.step} of {summary.steps}; go on with --resume")
+    for domain, loss in summary.losses.items():
+        print(f"  {domain:<20} loss {loss:.4f}")
