@@ -22,6 +22,10 @@ CANONICAL: dict[str, str] = {
     "vi": "retrieve cross-modality images",
 }
 
+# The one sentence that the released code says to every picture (its spelling). It has
+# none for clothes-changing search, which it instructs by a picture.
+RELEASED: dict[str, str] = CANONICAL | {"vi": "cross modiality"}
+
 
 def draw(bank: str, rng: random.Random) -> Instruction:
     """One sentence of a bank, every one equally likely: what training does at each step (appendix D.1).

@@ -35,7 +35,8 @@ from omnireid.loading.cache import ImageCache
 from omnireid.loading.feed import Source
 from omnireid.loading.mixture import Mixture
 from omnireid.loading.transforms import Augmentation, Preprocessing
-from omnireid.tasks import TASKS
+from omnireid.records import Split
+from omnireid.tasks import TASKS, Asking
 
 MIB = 1024 * 1024
 
@@ -183,7 +184,7 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
     notes: list[str] = []
     people = []
     for row in run.mixture:
-        split = load_split(run.data, row.dataset, row.task, row.variant, row.source)
+        split = _split(run, row)
         notes += [f"{domain_of(row)}: {note}" for note in split.notes]
         people.append(People(row.dataset, split.train))
     tests, missing = _tests(run)
@@ -191,7 +192,7 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
     notes += [*missing, *report.sentences()]
     sources = [
         Source(
-            task=TASKS[row.task],
+            task=asking_of(run).task(row.task),
             dataset=row.dataset,
             records=source.records,
             weight=row.weight,
@@ -220,17 +221,29 @@ def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
     """Whoever is in a test of the data sets trained or evaluated on; a test not on this disk is named."""
     tests, missing = [], []
     used: tuple[RowSheet, ...] = (*run.mixture, *run.evaluation)
-    rows = dict.fromkeys((row.dataset, row.task, row.variant, row.source) for row in used)
-    for dataset, task, variant, source in rows:
+    rows = {(row.dataset, row.task, row.variant, row.source): row for row in used}
+    for row in rows.values():
         try:
-            split = load_split(run.data, dataset, task, variant, source)
+            split = _split(run, row)
         except InputError as error:
             missing.append(
-                f"test people of {dataset} are not known, so none can be kept out of training: {error}"
+                f"test people of {row.dataset} are not known, so none can be kept out of training: {error}"
             )
             continue
-        tests.append(People(dataset, (*split.query, *split.gallery)))
+        tests.append(People(row.dataset, (*split.query, *split.gallery)))
     return tests, missing
+
+
+def _split(run: IRMRun, row: RowSheet) -> Split:
+    has_pictures = asking_of(run).task(row.task).instruction == "picture"
+    return load_split(
+        run.data, row.dataset, row.task, row.variant, row.source, keep_clothes_image=has_pictures
+    )
+
+
+def asking_of(run: IRMRun) -> Asking:
+    """How the sheet asks the tasks that bring no instruction of their own."""
+    return Asking(run.sentences, run.cc_instruction)
 
 
 def fingerprint(mixture: Mixture, root: Path) -> str:

@@ -21,6 +21,8 @@ S = TypeVar("S", bound=Sheet)
 # values over its base's; what stands beside it in the same sheet wins.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
+        "sentences": "bank",
+        "cc_instruction": "sentence",
         "model": {
             "editing": True,
             "gate": "per_layer",
@@ -40,6 +42,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
     "released": {
+        "sentences": "constant",
+        "cc_instruction": "image",
         "model": {
             "editing": False,
             "gate": "per_head",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instructions.errors import InputError
-from irm.build import build_irm, choose_device
+from irm.build import asking_of, build_irm, choose_device
 from irm.config import dump, read_run
 from irm.embedder import IRMEmbedder
 from irm.models import IRM
@@ -67,7 +67,8 @@ def rows_of(run: Run, tasks: Sequence[str] | None = None) -> tuple[Row, ...]:
     Raises:
         InputError: a task is unknown or has no row.
     """
-    rows = tuple(Row(**sheet.model_dump()) for sheet in run.sheet.evaluation)
+    asking = asking_of(run.sheet)
+    rows = tuple(Row(**sheet.model_dump(), asking=asking) for sheet in run.sheet.evaluation)
     if tasks is None:
         if not rows:
             raise InputError(f"the sheet of {run.folder} has no evaluation rows; add some to its config.yaml")

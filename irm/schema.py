@@ -187,6 +187,12 @@ class IRMRun(RunSheet):
     mixture: tuple[SourceSheet, ...] = Field(min_length=1)
     batch: BatchSheet = BatchSheet()
     losses: LossesSheet = LossesSheet()
+    sentences: Literal["bank", "constant"] = Field(
+        default="bank", description="App. D.1: one of a bank's 20 a batch; released: one constant sentence"
+    )
+    cc_instruction: Literal["sentence", "image"] = Field(
+        default="sentence", description="Sec. 4.1; released: the picture that the lists name, a white shirt"
+    )
     gallery_instruction: Literal["own", "neutral", "mixed"] = Field(
         default="own", description="Sec. 4.1: a gallery picture carries its own crop or caption; mixed: ours"
     )

@@ -21,7 +21,7 @@ from omnireid.extraction import DEFAULTS, NOTHING_ASKED, Asked, Features, Progre
 from omnireid.interfaces import Embedder
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.records import Split
-from omnireid.tasks import TASKS, TaskSpec
+from omnireid.tasks import AS_THE_PAPER, Asking, TaskSpec
 
 QUERY_MODES: tuple[Literal["right", "wrong", "none"], ...] = (
     "right",
@@ -41,6 +41,18 @@ class Row:
     protocol: str
     variant: str | None = None
     source: Literal["auto", "lists", "raw"] = "auto"
+    asking: Asking = AS_THE_PAPER
+
+    def split(self, data: Path) -> Split:
+        """The people of the row.
+
+        Raises:
+            InputError: as ``load_split``.
+        """
+        has_pictures = self.asking.task(self.task).instruction == "picture"
+        return load_split(
+            data, self.dataset, self.task, self.variant, self.source, keep_clothes_image=has_pictures
+        )
 
 
 @dataclass(frozen=True)
@@ -92,8 +104,7 @@ def run_row(
     Raises:
         InputError: The data is missing or cannot be read, or the protocol does not fit.
     """
-    task = TASKS[row.task]
-    split = load_split(data, row.dataset, row.task, variant=row.variant, source=row.source)
+    task, split = row.asking.task(row.task), row.split(data)
     asker = _Asker(embedder, split, task, settings, progress)
     if task.instruction in ("caption", "clothes"):
         evaluations = tuple(asker.steered(row.protocol))
@@ -123,7 +134,7 @@ class _Asker:
         if self.task.instruction == "none":
             query, gallery = NOTHING_ASKED, NOTHING_ASKED
         else:
-            query, gallery = self._sentence("canonical"), self._sentence("own")
+            query, gallery = self._alike("right"), self._alike("own")
         return self._judge(self._embed("query", query), self._embed("gallery", gallery), protocol)
 
     def each_sentence(self, protocol: str) -> Iterator[Evaluation]:
@@ -146,13 +157,14 @@ class _Asker:
                 for mode in QUERY_MODES:
                     yield self._judge(queries[mode], gallery, rule)
 
-    def _sentence(self, mode: Literal["canonical", "own"]) -> Asked:
+    def _alike(self, mode: Literal["right", "own"]) -> Asked:
+        """One sentence, or the picture of the lists, beside every image of a side."""
         if mode == "own":
             instructions = gallery_instructions(self.split, self.task, "own")
         else:
-            instructions = query_instructions(self.split, self.task, "canonical")
-        assert instructions  # a bank task always has them
-        return Asked(instructions[0].sentence or "", instructions)
+            instructions = query_instructions(self.split, self.task, "right")
+        assert instructions  # neither task is without
+        return Asked(instructions[0].sentence or "the picture of the lists", instructions)
 
     def _numbered(self, number: int) -> tuple[Asked, Asked] | None:
         from instructions.banks import BANKS

@@ -1,7 +1,9 @@
 """The six tasks of Instruct-ReID as data (IRM, section 4.1): what is asked, and with which instruction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from instructions.banks import RELEASED
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,15 +12,22 @@ class TaskSpec:
 
     ``instruction`` says what stands beside an image: a sentence of a ``bank`` (both sides), a ``caption`` (of
     the wanted picture for a query, its own in the gallery), a ``clothes`` picture (a template for
-    a query, its own crop in the gallery), or nothing (``t2i``: the description is the query).
+    a query, its own crop in the gallery), or nothing (``t2i``: the description is the query). A ``picture``
+    is the one that the lists name beside every image of a set (see ``Asking``).
     """
 
     name: str
     title: str
     query: Literal["image", "text"]
-    instruction: Literal["bank", "caption", "clothes", "none"]
+    instruction: Literal["bank", "caption", "clothes", "picture", "none"]
     bank: str | None
     objective: Literal["identity", "image_text"]
+    sentence: str | None = None  # said instead of one of the bank's
+
+    @property
+    def shows_clothes(self) -> bool:
+        """Whether pictures stand beside its images."""
+        return self.instruction in ("clothes", "picture")
 
 
 TASKS: dict[str, TaskSpec] = {
@@ -32,3 +41,28 @@ TASKS: dict[str, TaskSpec] = {
         TaskSpec("t2i", "text-to-image", "text", "none", None, "image_text"),
     )
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How tasks without annotations of their own are asked; the defaults are the paper's (section 4.1, D.1).
+
+    ``sentences``: one of the bank's twenty, or as the released code one ``constant``, in training and at
+    test. ``cc_instruction``: a sentence, or as the released code the ``image`` in column two of the lists,
+    which in the distributed ones is the same white shirt for everybody.
+    """
+
+    sentences: Literal["bank", "constant"] = "bank"
+    cc_instruction: Literal["sentence", "image"] = "sentence"
+
+    def task(self, name: str) -> TaskSpec:
+        """The task as it is asked."""
+        spec = TASKS[name]
+        if spec.bank == "cc" and self.cc_instruction == "image":
+            return replace(spec, instruction="picture", bank=None)
+        if spec.bank is not None and self.sentences == "constant":
+            return replace(spec, sentence=RELEASED[spec.bank])
+        return spec
+
+
+AS_THE_PAPER = Asking()

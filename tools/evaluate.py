@@ -196,15 +196,13 @@ def _print(console: Console, report: "Report", untrained: "Report") -> None:
 
 
 def _write_per_query(path: Path, results: "list[RowResult]", data: Path) -> None:
-    from omnireid.datasets import load_split
     from omnireid.per_query import per_query, to_csv
 
     lines = []
     for result in results:
-        row = result.row
-        split = load_split(data, row.dataset, row.task, variant=row.variant, source=row.source)
+        queries = result.row.split(data).query
         for evaluation in result.evaluations:
-            lines += per_query(evaluation, split.query)
+            lines += per_query(evaluation, queries)
     write_text(path, to_csv(lines))
 
 

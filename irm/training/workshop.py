@@ -108,9 +108,11 @@ def training_sentences(mixture: Mixture) -> list[str]:
     """Every sentence that a batch of the mixture may hold, sorted."""
     sentences: set[str] = set()
     for source in mixture.sources:
-        if source.task.bank is not None:
+        if source.task.sentence is not None:
+            sentences.add(source.task.sentence)
+        elif source.task.bank is not None:
             sentences.update(BANKS[source.task.bank])
-        elif source.task.instruction != "none":
+        elif source.task.instruction in ("caption", "clothes"):
             sentences.add(NEUTRAL_SENTENCE)
         if source.task.instruction == "caption" or source.task.objective == "image_text":
             sentences.update(caption for record in source.records for caption in record.captions)

@@ -34,7 +34,8 @@ def load_split(
         variant: one of the card's variants; the first when None.
         source: ``lists`` reads the official OmniReID lists, ``raw`` the owners' layout. ``auto`` prefers the
             raw layout, except for ``ctcc`` and ``li``, whose instructions exist only in the lists.
-        keep_clothes_image: give ``cc`` records from lists their clothes picture, as the released code does.
+        keep_clothes_image: give ``cc`` records from lists their clothes picture, as the released code does;
+            ``auto`` then prefers the lists.
 
     Raises:
         InputError: for an unknown name, a task that the data set does not offer, files that are not there or
@@ -52,7 +53,7 @@ def load_split(
         )
     chosen = entry.variant(variant)
     if source == "auto":
-        source = find_source(entry, data_root, task, variant)
+        source = find_source(entry, data_root, task, variant, lists_first=keep_clothes_image)
     if source == "lists":
         split = read_datalists(data_root, dataset, task, variant, keep_clothes_image=keep_clothes_image)
     elif task in entry.raw_tasks:
@@ -78,8 +79,10 @@ def check_task(entry: Dataset, task: str) -> None:
         raise InputError(f"{entry.card.name} has no task {task!r}; it offers: {', '.join(entry.card.tasks)}")
 
 
-def find_source(entry: Dataset, data_root: str | Path, task: str, variant: str | None = None) -> Source:
-    """Where ``auto`` reads from.
+def find_source(
+    entry: Dataset, data_root: str | Path, task: str, variant: str | None = None, *, lists_first: bool = False
+) -> Source:
+    """Where ``auto`` reads from; with ``lists_first`` from the lists where there are any.
 
     Raises:
         InputError: if neither lists nor raw layout are there.
@@ -89,7 +92,7 @@ def find_source(entry: Dataset, data_root: str | Path, task: str, variant: str |
     held = None if names is None else names.variant(variant)
     has_lists = names is not None and held is not None and find_lists(data_root, names, held) is not None
     has_raw = task in entry.raw_tasks and entry.find(data_root, chosen) is not None
-    lists_first = TASKS[task].instruction in ("clothes", "caption")
+    lists_first = lists_first or TASKS[task].instruction in ("clothes", "caption")
     if has_lists and (lists_first or not has_raw):
         return "lists"
     if has_raw:

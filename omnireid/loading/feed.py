@@ -88,7 +88,8 @@ class Feed:
             if len(silent):
                 image = source.records[int(silent[0])].image
                 raise InputError(f"{image} has no caption, which task {task.name} trains on")
-        if task.instruction in ("caption", "clothes") and source.gallery_instruction != "neutral":
+        may_be_bare = task.instruction in ("caption", "clothes") and source.gallery_instruction == "neutral"
+        if task.instruction in ("caption", "clothes", "picture") and not may_be_bare:
             for record in source.records:
                 own_instruction(record, task)
 

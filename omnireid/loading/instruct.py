@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -37,9 +38,10 @@ def own_instruction(record: Record, task: TaskSpec, rng: np.random.Generator | N
         return Instruction(sentence=record.captions[place], source="caption", outfit=outfit)
     if task.instruction == "clothes" and record.clothes is not None:
         return Instruction(clothes=record.clothes, source="clothes", outfit=outfit)
-    missing = {"caption": "caption", "clothes": "clothes picture"}.get(
-        task.instruction, "instruction of its own"
-    )
+    if task.instruction == "picture" and record.clothes is not None:
+        return Instruction(clothes=record.clothes, source="clothes")  # everybody's, so it tells of no outfit
+    own = {"caption": "caption", "clothes": "clothes picture", "picture": "picture in column two of a list"}
+    missing = own.get(task.instruction, "instruction of its own")
     raise InputError(f"{record.image} has no {missing}, which task {task.name} needs")
 
 
@@ -72,6 +74,10 @@ def train_instructions(
     """
     if task.instruction == "none":
         return None
+    if task.instruction == "picture":
+        return [own_instruction(record, task) for record in records]
+    if task.sentence is not None:
+        return [Instruction(sentence=task.sentence, source="bank")] * len(records)
     if task.bank is not None:
         sentence = banks.draw(task.bank, random.Random(int(batch_rng.integers(2**63))))
         return [sentence] * len(records)
@@ -168,7 +174,8 @@ def _same_for_all(count: int, task: TaskSpec, mode: str | int) -> list[Instructi
             raise InputError(f"task {task.name} has no instructions, so it knows no mode {mode!r}")
         return None
     if mode == "canonical":
-        return [banks.canonical(task.bank)] * count
+        said = banks.canonical(task.bank)
+        return [said if task.sentence is None else replace(said, sentence=task.sentence)] * count
     sentences = banks.BANKS[task.bank]
     if isinstance(mode, int) and 0 <= mode < len(sentences):
         return [Instruction(sentence=sentences[mode], source="bank")] * count

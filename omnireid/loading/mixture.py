@@ -124,7 +124,7 @@ class Mixture:
             images = (record.image for record in source.records)
             self.cache.fill(images, self.preprocessing.image_size, threads=threads)
             clothes = (record.clothes for record in source.records if record.clothes is not None)
-            if source.task.instruction == "clothes":
+            if source.task.shows_clothes:
                 self.cache.fill(clothes, self.preprocessing.clothes_size, threads=threads)
 
     def step_bytes(self, world: int = 1) -> int:
@@ -134,9 +134,7 @@ class Mixture:
             for height, width in (self.preprocessing.image_size, self.preprocessing.clothes_size)
         )
         sizes = sorted(
-            source.num_identities
-            * source.num_instances
-            * (image + clothes * (source.task.instruction == "clothes"))
+            source.num_identities * source.num_instances * (image + clothes * source.task.shows_clothes)
             for source in self.sources
         )
         return sum(sizes[-self.sources_per_step :]) // world

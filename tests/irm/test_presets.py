@@ -6,10 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from instructions.banks import BANKS
 from instructions.errors import InputError
-from irm.build import build_irm
+from irm.build import build_irm, build_mixture
 from irm.config import read_run
-from irm.training.workshop import build_objectives
+from irm.evaluation import Run, rows_of
+from irm.training.workshop import build_objectives, training_sentences
+from omnireid.loading.transforms import Preprocessing
 
 TINY = Path(__file__).parents[2] / "configs" / "irm" / "tiny.yaml"
 RELEASED = Path(__file__).parents[2] / "configs" / "irm" / "released.yaml"
@@ -81,6 +84,58 @@ def test_the_released_sheet_trains_and_judges_as_the_authors():
     assert (run.optimizer.lr, run.optimizer.decay, run.optimizer.schedule) == (4e-5, "all", "released")
     assert run.augmentation.jitter == (0.5, 0.5, 0.5, 0.4) and run.augmentation.erase == 0.9
     assert {row.protocol for row in run.evaluation if row.task != "t2i"} == {"irm_released"}
+
+
+def asked(root, preset, *overrides):
+    """What stands beside the training pictures of each task in eight steps, and every sentence there is."""
+    run = read_run(TINY, [f"data={root}", f"preset={preset}", "gallery_instruction=own", *overrides])
+    mixture, _ = build_mixture(run, Preprocessing(image_size=(16, 8), clothes_size=(8, 8)))
+    given = {}
+    for step in range(8):
+        for batch in mixture.step(step):
+            given.setdefault(batch.task, []).append(batch.instruction)
+    return given, training_sentences(mixture)
+
+
+def test_the_paper_draws_from_banks_and_the_released_code_says_one_sentence_or_shows_a_shirt(tiny_root):
+    paper, sentences = asked(tiny_root, "paper")
+    for task, bank in BANKS.items():
+        said = {sentence for given in paper[task] for sentence in given.sentences}
+        assert len(said) > 1 and said <= set(bank) <= set(sentences)
+        assert all(given.clothes is None for given in paper[task])
+    released, sentences = asked(tiny_root, "released")
+    for task, constant in (("trad", "do not change clothes"), ("vi", "cross modiality")):
+        assert {sentence for given in released[task] for sentence in given.sentences} == {constant}
+        assert constant in sentences and not set(BANKS[task]) - {constant} & set(sentences)
+    for given in released["cc"]:
+        assert given.sentences == () and len(given.clothes_rows) == len(given) == 4
+        assert torch.equal(given.clothes, released["cc"][0].clothes[:1].expand_as(given.clothes))
+        assert given.asked.tolist() == [-1] * 4, "the shirt is nobody's outfit"
+    mixed, _ = asked(tiny_root, "paper", "sentences=constant")
+    assert {sentence for given in mixed["cc"] for sentence in given.sentences} == {"ignore clothes"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "sentence", "instruction"),
+    [("paper", None, "bank"), ("released", "cross modiality", "picture")],
+)
+def test_a_run_is_evaluated_as_it_was_trained_to_be_asked(preset, sentence, instruction):
+    rows = rows_of(Run(TINY.parent, read_run(TINY, [f"preset={preset}"])))
+    specs = {row.task: row.asking.task(row.task) for row in rows}
+    assert (specs["vi"].sentence, specs["cc"].instruction) == (sentence, instruction)
+
+
+def test_a_set_whose_lists_name_no_picture_cannot_be_asked_by_one(tiny_root):
+    run = read_run(TINY, [f"data={tiny_root}", "cc_instruction=image", "mixture.1.source=raw"])
+    with pytest.raises(InputError, match="has no picture in column two of a list, which task cc needs"):
+        build_mixture(run, Preprocessing())
+
+
+def test_the_released_sheet_batches_as_the_authors():
+    run = read_run(RELEASED)
+    sizes = {row.task: (row.num_identities, row.num_instances) for row in run.mixture}
+    assert sizes["t2i"] == (24, 1)
+    assert sizes["trad"] == (None, None) and (run.batch.num_identities, run.batch.num_instances) == (32, 4)
 
 
 def test_the_released_fusion_is_the_backbone_s_blocks_and_both_presets_embed(both):

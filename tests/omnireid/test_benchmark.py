@@ -10,6 +10,7 @@ from omnireid.benchmark import BY_PERSON_AND_OUTFIT, Row, run_row
 from omnireid.html_report import Curve, html_page
 from omnireid.loading.transforms import Preprocessing
 from omnireid.summary import HEADLINE_COLUMNS, STEERING_COLUMNS, headline_rows, headlines, steering_rows
+from omnireid.tasks import Asking
 
 LI = Row("li", "cocas_real2", "instructed")
 TRAD = Row("trad", "market1501", "market")
@@ -62,6 +63,38 @@ def test_every_sentence_of_a_bank_can_be_asked(tiny_root):
     assert len(result.evaluations) == 1 + 20
     assert len({evaluation.query_asked for evaluation in result.evaluations}) == 20
     assert headlines(result.evaluations) == [result.evaluations[0]]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (Row("vi", "llcm", "llcm"), "retrieve cross-modality images"),
+        (Row("vi", "llcm", "llcm", asking=Asking(sentences="constant")), "cross modiality"),
+        (Row("trad", "market1501", "market", asking=Asking(sentences="constant")), "do not change clothes"),
+        (Row("cc", "prcc", "prcc_multi_shot"), "ignore clothes"),
+        (Row("cc", "prcc", "prcc_multi_shot", asking=Asking(cc_instruction="image")), None),
+    ],
+)
+def test_both_sides_of_a_test_are_asked_as_the_sheet_says(tiny_root, row, said):
+    """What the model really gets: one sentence for all, or the one picture that the lists name."""
+    heard = {"query": [], "gallery": []}
+
+    class Ear(Pixels):
+        def embed(self, batch, side):
+            heard[side].append(batch.instruction)
+            return super().embed(batch, side)
+
+    result = run_row(Ear(), row, tiny_root)
+    assert len(result.evaluations) == 1
+    for instructions in heard.values():
+        sentences = {sentence for given in instructions for sentence in given.sentences}
+        assert sentences == (set() if said is None else {said})
+        shirts = [given.clothes for given in instructions if given.clothes is not None]
+        assert bool(shirts) == (said is None)
+        for clothes in shirts:
+            assert torch.equal(clothes, clothes[:1].expand_as(clothes))
+    label = said or "the picture of the lists"
+    assert (result.headline.query_asked, result.headline.gallery_asked) == (label, label)
 
 
 def test_ranked_lists_go_from_the_best_query_to_the_worst_and_mark_what_is_right(steered):
