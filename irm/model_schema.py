@@ -101,6 +101,9 @@ class AdaptiveTripletSheet(Sheet):
     squared: bool = Field(
         default=False, description="the text of Sec. 4.3 says Euclidean, its formula squares; released: no"
     )
+    adaptive: bool = Field(
+        default=True, description="false: a triplet loss that hears no instruction, table 5's w/o L_atri"
+    )
 
 
 class LossWeights(Sheet):

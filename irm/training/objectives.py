@@ -72,6 +72,7 @@ class TripletRule:
     mining: Literal["all", "released"] = "all"
     squared: bool = False
     after_neck: bool = False  # of F_out: the released code gives it behind the neck
+    adaptive: bool = True  # False: a classic triplet loss, as if all shared one instruction
 
 
 class Classifiers(nn.Module):
@@ -186,8 +187,9 @@ class IdentityObjective(nn.Module):
 
     def _rank(self, features: Float[Tensor, "B D"], batch: Batch, output: IRMOutput) -> Float[Tensor, ""]:
         rule = self.triplet
+        heard = output.instruction if rule.adaptive else None
         return adaptive_triplet_loss(
-            features, batch.labels, output.instruction, rule.margin, rule.mining, squared=rule.squared
+            features, batch.labels, heard, rule.margin, rule.mining, squared=rule.squared
         )
 
 

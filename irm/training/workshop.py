@@ -128,7 +128,7 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
         dim=model.editing_transformer.embed_dim,
         streams=model.fusion.streams,
         weights=weights,
-        triplet=TripletRule(rule.margin, rule.mining, rule.squared, losses.triplet_after_neck),
+        triplet=TripletRule(rule.margin, rule.mining, rule.squared, losses.triplet_after_neck, rule.adaptive),
         label_smoothing=losses.label_smoothing,
         parts=run.batch.parts,
     )
