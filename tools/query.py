@@ -150,10 +150,11 @@ def _print(console: Console, answer: "Answer") -> None:
         console.print(f"the text was {answer.route.reason}; --task or --view overrides it", highlight=False)
     if answer.warning is not None:
         console.print(f"note: {answer.warning}", style="yellow", highlight=False)
-    milliseconds = 1000 * answer.seconds
+    searched = answer.seconds - answer.load_seconds - answer.embed_seconds
+    told = (answer.load_seconds, answer.embed_seconds, searched)
     console.print(
-        f"{milliseconds:.0f} ms, of which the encoder {1000 * answer.embed_seconds:.0f} ms; similarity is "
-        "not identification", highlight=False,
+        "{:.0f} ms reading the index, {:.0f} ms the encoder, {:.0f} ms the search; similarity is not "
+        "identification".format(*(1000 * seconds for seconds in told)), highlight=False,
     )  # fmt: skip
 
 

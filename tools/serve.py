@@ -9,6 +9,9 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
+from tools._gallery import Bar
 from tools._program import Parser, run
 
 if TYPE_CHECKING:
@@ -127,6 +130,8 @@ def _serve(gallery: "Gallery", settings: "ServerSettings", listener: socket.sock
     info = gallery.info()
     print(f"{info.images} images of {info.people} people, model {info.model}, searched by {info.engine}")
     who = "whoever knows the token" if settings.token else "this machine only"
+    with Bar(Console()) as show:
+        gallery.warm(show)
     print(f"serving {who} at http://{name}:{port}/ (Ctrl-C ends)", flush=True)
     with contextlib.suppress(KeyboardInterrupt):  # by then the server has answered what it had accepted
         uvicorn.Server(config).run(sockets=[listener])

@@ -74,7 +74,8 @@ class Answer:
     space: str
     engine: str
     seconds: float
-    embed_seconds: float
+    load_seconds: float  # of them reading the view into memory, where this process had not asked it before
+    embed_seconds: float  # of them the encoder
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

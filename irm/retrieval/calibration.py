@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
-from scipy.stats import norm
+from jaxtyping import Bool, Float
 
 from irm.retrieval.ledger import Ledger, SpaceRow
 
 NUM_STRANGERS = 2000  # gallery images that stand for all
 NUM_PEOPLE, NUM_EACH = 400, 4  # people with several images, and how many of each
+RIDGE = 1e-6  # of the curve's slope, as weak as scikit-learn's C=1e6
+NUM_BINS = 4096  # of scores from -1 to 1
 FEW = 20  # fewer pairs of one person than this calibrate nothing
 
 
@@ -39,7 +40,7 @@ class Calibration:
         found = self.sample @ unit
         low, middle, high = np.quantile(found, (0.25, 0.5, 0.75))
         spread = max(float(high - low) / 1.349, 1e-6)
-        return norm.sf((scores - middle) / spread)
+        return torch.special.ndtr(torch.from_numpy((middle - scores) / spread)).numpy()
 
     def percent(self, score: float) -> int | None:
         """Of the gallery's pairs with such a score, how many in a hundred show one person."""
@@ -70,43 +71,90 @@ class Calibrations:
 def measure(ledger: Ledger, space: SpaceRow, count: int) -> Calibration:
     """Look at a sample of a gallery, the same one each time."""
     rng = np.random.default_rng(space.number)
-    rows = ledger.connection.execute(
-        f"SELECT id, coalesce(pid, -1) FROM images WHERE id IN (SELECT image FROM {space.table}) ORDER BY id"
-    ).fetchall()
-    ids, pids = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True)) if rows else ([], [])
-    ids, pids = np.asarray(ids, dtype=np.int64), np.asarray(pids, dtype=np.int64)
-    chosen = rng.choice(ids, min(NUM_STRANGERS, len(ids)), replace=False)
-    sample = _unit(ledger.vectors(space, chosen.tolist())[1])
-    slope, offset = _fit(ledger, space, ids, pids, rng)
+    with ledger.snapshot():
+        sample = _unit(ledger.vectors(space, _some_images(ledger, space, count, rng))[1])
+        slope, offset = _fit(ledger, space, rng)
     return Calibration(count, sample, slope, offset)
 
 
-def _fit(
-    ledger: Ledger, space: SpaceRow, ids: np.ndarray, pids: np.ndarray, rng: np.random.Generator
-) -> tuple[float | None, float]:
-    """Logistic curve through labelled pairs, weighted as often as each kind of pair occurs."""
-    from sklearn.linear_model import LogisticRegression
+def _some_images(ledger: Ledger, space: SpaceRow, count: int, rng: np.random.Generator) -> list[int]:
+    """All images, or those that come next after numbers drawn at random: nobody reads a million rows."""
+    run = ledger.connection.execute
+    if count <= NUM_STRANGERS:
+        return [row[0] for row in run(f"SELECT image FROM {space.table}")]
+    first, last = run(f"SELECT min(image), max(image) FROM {space.table}").fetchone()
+    following = f"SELECT image FROM {space.table} WHERE image >= ? ORDER BY image LIMIT 1"
+    drawn = rng.integers(first, last, NUM_STRANGERS, endpoint=True)
+    return [run(following, (int(number),)).fetchone()[0] for number in drawn]
 
-    people, counts = np.unique(pids[pids > 0], return_counts=True)
-    people = people[counts > 1]
-    if len(people) < 2:
+
+def _fit(ledger: Ledger, space: SpaceRow, rng: np.random.Generator) -> tuple[float | None, float]:
+    """Logistic curve through labelled pairs, weighted as often as each kind of pair occurs."""
+    run = ledger.connection.execute
+    sql = "SELECT pid, count(*) FROM images WHERE pid > 0 GROUP BY pid ORDER BY pid"
+    rows = np.array(run(sql).fetchall(), dtype=np.int64).reshape(-1, 2)
+    several = rows[rows[:, 1] > 1]
+    if len(several) < 2:
         return None, 0.0
-    people = rng.permutation(people)[:NUM_PEOPLE]
-    chosen = np.concatenate([rng.permutation(ids[pids == pid])[:NUM_EACH] for pid in people])
-    found, vectors = ledger.vectors(space, chosen.tolist())
-    labels = pids[ids.searchsorted(found)]
+    labels: dict[int, int] = {}
+    for pid in rng.permutation(several[:, 0])[:NUM_PEOPLE].tolist():
+        images = [row[0] for row in run("SELECT id FROM images WHERE pid = ? ORDER BY id", (pid,))]
+        labels.update(dict.fromkeys(rng.permutation(images)[:NUM_EACH].tolist(), pid))
+    found, vectors = ledger.vectors(space, list(labels))
+    pids = np.array([labels[image] for image in found.tolist()], dtype=np.int64)
+    first, second = np.triu_indices(len(found), 1)
     unit = _unit(vectors)
-    first, second = np.triu_indices(len(unit), 1)
-    scores = (unit @ unit.T)[first, second]
-    same = labels[first] == labels[second]
-    if same.sum() < FEW:
+    scores = (unit @ unit.T)[first, second].astype(np.float64)
+    same = pids[first] == pids[second]
+    if same.sum() < FEW or same.all():
         return None, 0.0
-    known = float((pids > 0).sum())
-    prevalence = float((counts * (counts - 1.0)).sum()) / max(known * (known - 1), 1.0)
-    weights = np.where(same, prevalence / same.sum(), (1 - prevalence) / max((~same).sum(), 1)) * len(same)
-    fitted = LogisticRegression(C=1e6).fit(scores[:, None], same, sample_weight=weights)
-    slope = float(fitted.coef_[0, 0])
-    return (slope, float(fitted.intercept_[0])) if slope > 0 else (None, 0.0)
+    known, counts = float(rows[:, 1].sum()), several[:, 1].astype(np.float64)
+    prevalence = float((counts * (counts - 1)).sum()) / (known * (known - 1))
+    parts = [_binned(scores[same], prevalence), _binned(scores[~same], 1 - prevalence)]
+    is_same = np.arange(len(parts[0][0]) + len(parts[1][0])) < len(parts[0][0])
+    places, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+    slope, offset = logistic(places, is_same, weights * len(same))
+    return (slope, offset) if slope > 0 else (None, 0.0)
+
+
+def _binned(
+    scores: Float[np.ndarray, " P"], share: float
+) -> tuple[Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
+    """A few thousand points instead of a million pairs: means of scores nearly alike, and their weights."""
+    bins = np.round((scores + 1) * NUM_BINS / 2).clip(0, NUM_BINS).astype(np.int64)
+    counts, sums = np.bincount(bins), np.bincount(bins, weights=scores)
+    held = counts > 0
+    return sums[held] / counts[held], share * counts[held] / len(scores)
+
+
+def logistic(
+    scores: Float[np.ndarray, " P"], same: Bool[np.ndarray, " P"], weights: Float[np.ndarray, " P"]
+) -> tuple[float, float]:
+    """Slope and offset of the weighted logistic regression of one variable, by Newton's method.
+
+    Written here because a library's import costs more than a whole search. The ridge bounds the slope where
+    the two kinds of pairs do not overlap.
+    """
+    design = np.stack([scores, np.ones_like(scores)])
+    ridge = np.diag([RIDGE, 0.0])
+
+    def loss(at: Float[np.ndarray, " two"]) -> float:
+        logits = at @ design
+        return float((weights * (np.logaddexp(0, logits) - same * logits)).sum() + 0.5 * at @ ridge @ at)
+
+    weight = np.zeros(2)
+    for _ in range(100):
+        chance = 1 / (1 + np.exp(-(weight @ design)))
+        gradient = design @ (weights * (chance - same)) + ridge @ weight
+        curvature = (design * (weights * chance * (1 - chance))) @ design.T + ridge + 1e-12 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        size = 1.0
+        while size > 1e-6 and loss(weight - size * step) > loss(weight):
+            size /= 2
+        weight = weight - size * step
+        if np.abs(size * step).max() < 1e-9 * (1 + np.abs(weight).max()):
+            break
+    return float(weight[0]), float(weight[1])
 
 
 def _unit(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ SHORTEST = 8  # characters of a name that is searched for
 FRAGMENT = 32  # bytes that are searched for: pixels and vectors do not repeat that many by accident
 CHUNK = 1 << 24
 START_OF_SCAN = b"\xff\xda"  # stands once in a JPEG, before its pixels
-PATIENCE = 10.0  # seconds to wait for others who read the log
+PATIENCE = 60.0  # seconds to wait for others who read the log
 
 
 @dataclass(frozen=True)
@@ -60,30 +60,45 @@ def expired(ledger: Ledger, now: float) -> list[int]:
     return [row[0] for row in rows]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Erasure:
+    """What is to be erased, and for whom."""
+
+    ids: Sequence[int]
+    who: str  # stands in the audit; the people do not
+    now: float  # unix seconds
+    reason: str  # "erase" or "expire"
+
+
 def erase(
-    ledger: Ledger, stores: Iterable[VectorStore], ids: Sequence[int], *, who: str, now: float, reason: str
+    ledger: Ledger,
+    stores: Iterable[VectorStore],
+    what: Erasure,
+    followed: Callable[[], None] = lambda: None,
 ) -> Receipt:
     """Remove images everywhere, rewrite the files, and search them for what was removed.
 
     Args:
         ledger: The record.
-        stores: Where vectors are; the ledger's own store among them.
-        ids: What goes.
-        who: Asks for it; stands in the audit, the people do not.
-        now: Unix seconds.
-        reason: "erase" or "expire".
+        stores: Where vectors are; the ledger's own store last.
+        what: Goes.
+        followed: Is called when all stores are without them.
 
     Raises:
         InputError: Something is still there because another process reads the files.
     """
+    ids = what.ids
     fragments = _fragments(ledger, ids)
     views = tuple(ledger.spaces())
     lines = audit.kept_questions(ledger, ids)
-    for store in stores:
-        store.delete(ids)
+    # First what nobody would find again if this were cut short, the rows that name the images last.
     with ledger.writing() as connection:
         connection.executemany("DELETE FROM kept WHERE audit = ?", [(number,) for number in lines])
-    audit.write(ledger, [audit.Line(who, reason, {"images": len(ids), "kept_questions": len(lines)})], now)
+    for store in stores:
+        store.delete(ids)
+    told = {"images": len(ids), "kept_questions": len(lines)}
+    audit.write(ledger, [audit.Line(what.who, what.reason, told)], what.now)
+    followed()
     scrub(ledger)
     searched, found = search_files(ledger.folder, fragments)
     if found:
@@ -91,7 +106,7 @@ def erase(
             f"{len(ids)} images are erased, but {found} traces are still in the files of {ledger.folder}, "
             "because another process reads them; end it and give the same command again"
         )
-    return Receipt(len(ids), views, searched, found, now, who)
+    return Receipt(len(ids), views, searched, found, what.now, what.who)
 
 
 def scrub(ledger: Ledger) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from instructions.errors import InputError
+from irm.retrieval.indexing import sole_writer
 from irm.retrieval.ledger import Ledger
 from irm.retrieval.question import Filter
 from irm.retrieval.store import Rows, VectorStore
@@ -54,24 +57,56 @@ def open_engine(address: str, ledger: Ledger) -> VectorStore:
         InputError: As ``connect``; or it is behind the ledger.
     """
     store = connect(address, name_of(ledger))
+    known, held = {}, {}
     for space in ledger.spaces().values():
-        known = ledger.count(space.table)
-        held = store.count(space, where=Filter(), now=0.0) if space.id in store.spaces() else 0
-        if held != known:
-            store.close()
-            raise InputError(
-                f"{store.name} holds {held} vectors of the view {space.view!r}, the gallery {known}; bring "
-                f"it up to date with python -m tools.index rebuild --store {ledger.folder} --engine ADDRESS"
-            )
-    return store
+        known[space.view] = ledger.count(space.table)
+        held[space.view] = store.count(space, where=Filter(), now=0.0) if space.id in store.spaces() else 0
+    differing = [view for view in known if known[view] != held[view]]
+    if not differing and ledger.fact(_fact(address)) == str(ledger.revision()):
+        return store
+    store.close()
+    why = "stands at an older state of the gallery"
+    if differing:
+        view = differing[0]
+        why = f"holds {held[view]} vectors of the view {view!r}, the gallery {known[view]}"
+    raise InputError(
+        f"{store.name} {why}; bring it up to date with python -m tools.index rebuild --store "
+        f"{ledger.folder} --engine ADDRESS"
+    )
+
+
+def note_in_step(address: str, ledger: Ledger) -> None:
+    """Note that a store has followed all that was written to the ledger.
+
+    Whatever is written without it, or with it by a process that was killed before it came to this, moves the
+    ledger's revision on, and the store is refused until it is rebuilt.
+    """
+    ledger.note(**{_fact(address): str(ledger.revision())})
+
+
+def _fact(address: str) -> str:
+    """Under what the ledger notes a store: whoever asks it, and from whatever folder."""
+    parts = urlsplit(address)
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    if parts.scheme == "edge":
+        place = str(Path(address.removeprefix("edge:")).resolve())
+    return f"engine {hashlib.sha256(place.encode()).hexdigest()[:16]}"
 
 
 def rebuild(address: str, ledger: Ledger, progress: Progress | None = None) -> dict[str, int]:
     """Fill a store from the ledger, whatever was in it; gives the number of vectors by view.
 
+    Nobody indexes or erases meanwhile. A rebuild that was cut short leaves a store that holds fewer vectors
+    than the ledger, which ``open_engine`` refuses until it is rebuilt.
+
     Raises:
-        InputError: As ``connect``; or what arrived is not what was sent.
+        InputError: As ``connect``; another process writes; or what arrived is not what was sent.
     """
+    with sole_writer(ledger.folder):
+        return _fill(address, ledger, progress)
+
+
+def _fill(address: str, ledger: Ledger, progress: Progress | None) -> dict[str, int]:
     store = connect(address, name_of(ledger))
     try:
         store.clear()
@@ -86,6 +121,7 @@ def rebuild(address: str, ledger: Ledger, progress: Progress | None = None) -> d
                     progress(f"{store.name} {space.view}", done, total)
             counts[space.view] = done
             verify(store, ledger, space.view)
+        note_in_step(address, ledger)
         return counts
     finally:
         store.close()

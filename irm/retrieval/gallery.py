@@ -18,16 +18,16 @@ from irm.retrieval.answer import Answer, Explanation, Route
 from irm.retrieval.audit import AuditEntry
 from irm.retrieval.calibration import Calibrations
 from irm.retrieval.care import Receipt
-from irm.retrieval.engines import open_engine
+from irm.retrieval.engines import note_in_step, open_engine
 from irm.retrieval.explain import explain
 from irm.retrieval.facts import Facets, Info, facets_of, info_of
-from irm.retrieval.indexing import Added, Indexer, Progress, sole_writer
+from irm.retrieval.indexing import Added, Indexer, Mirror, Progress, sole_writer
 from irm.retrieval.items import Item
 from irm.retrieval.ledger import Ledger
 from irm.retrieval.local import LocalStore
 from irm.retrieval.model import SearchModel
-from irm.retrieval.opening import image_of, model_of, pixels_of, prepare, thumbnail_of
-from irm.retrieval.planning import Held, understand
+from irm.retrieval.opening import image_of, model_of, pixels_of, prepare, same_space, space_of, thumbnail_of
+from irm.retrieval.planning import held_views, understand
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
 from irm.retrieval.searching import Searcher
@@ -40,12 +40,13 @@ class Gallery:
     """A store with the model that it belongs to; may be used by many threads."""
 
     def __init__(self, ledger: Ledger, model: SearchModel, engine: str = "local") -> None:
-        """Join them; ``open`` and ``create`` check that they fit."""
+        """Join what fits; ``open`` and ``create`` check."""
         self.ledger, self.model = ledger, model
-        self.local = LocalStore(ledger)
+        self.local, self.engine = LocalStore(ledger), engine
         self.store: VectorStore = self.local if engine == "local" else open_engine(engine, ledger)
         self.router = Router(model)
         self._searcher = Searcher(ledger, model, self.store, Calibrations(ledger), self._pixels)
+        self._facets: tuple[int, Facets] | None = None  # with the revision that they stand at
 
     @classmethod
     def open(
@@ -117,13 +118,7 @@ class Gallery:
 
     def space(self, view: View) -> Space:
         """The space of a view of this gallery."""
-        return Space(
-            model=self.model.fingerprint,
-            view=view.name,
-            domain=self.model.domain(view, self.ledger.fact("dataset") or None),
-            beside=view.says(),
-            preprocessing=self.model.preprocessing,
-        )
+        return space_of(self.model, view, self.ledger.fact("dataset") or None)
 
     def add(
         self,
@@ -156,7 +151,7 @@ class Gallery:
                 self.model,
                 self.views,
                 spaces=self.space,
-                mirror=None if self.store is self.local else self.store,
+                mirror=None if self.store is self.local else Mirror(self.store, self._followed),
                 batch_size=batch_size,
             )
             return indexer.add(items, now=_clock(now), keep_days=keep_days, progress=progress)
@@ -196,7 +191,7 @@ class Gallery:
     ) -> list[Answer]:
         """``search`` for several in one forward pass and one scan; ``who`` may be one for each."""
         moment = _clock(now)
-        held = self._held()
+        held = held_views(self.ledger)
         plans = [understand(question, held, self.router) for question in questions]
         for plan in plans:
             self._check(plan.space.space)
@@ -208,15 +203,24 @@ class Gallery:
         audit.write(self.ledger, lines, moment, keep)
         return answers
 
+    def warm(self, progress: Progress | None = None) -> None:
+        """Do now what the first questions would wait for: read every view, encode the banks' sentences."""
+        held = held_views(self.ledger)
+        for done, one in enumerate(held.values(), start=1):
+            self._searcher.load(one.row)
+            if progress is not None:
+                progress("reading", done, len(held))
+        self.router.warm()
+
     def route(self, text: str) -> Route:
         """Which view a sentence beside a picture would be asked against."""
-        plan = understand(Question(like=(0,), text=text), self._held(), self.router)
-        assert plan.route is not None
-        return plan.route
+        route = understand(Question(like=(0,), text=text), held_views(self.ledger), self.router).route
+        assert route is not None
+        return route
 
     def explain(self, question: Question, image: int) -> Explanation:
         """What the model looked at, in the question's first picture and in a gallery image."""
-        plan = understand(question, self._held(), self.router)
+        plan = understand(question, held_views(self.ledger), self.router)
         row = image_of(self.ledger, image)
         first = question.images[0].pixels if question.images else None
         if first is None and question.like:
@@ -230,11 +234,14 @@ class Gallery:
 
     def info(self) -> Info:
         """Counts, views and where things lie."""
-        return info_of(self.ledger, self._held(), self.model, self.store.name)
+        return info_of(self.ledger, held_views(self.ledger), self.model, self.store.name)
 
     def facets(self) -> Facets:
         """What filters can choose from."""
-        return facets_of(self.ledger)
+        revision = self.ledger.revision()
+        if self._facets is None or self._facets[0] != revision:
+            self._facets = revision, facets_of(self.ledger)
+        return self._facets[1]
 
     def held(self, image: int) -> dict[str, Any]:
         """All that is held about an image; see ``care.held``."""
@@ -259,7 +266,7 @@ class Gallery:
             if not ids:
                 care.scrub(self.ledger)
                 raise InputError(f"nothing to erase: no image of {self.ledger.folder} is meant")
-            return care.erase(self.ledger, self._stores(), ids, who=who, now=_clock(now), reason="erase")
+            return self._erase(ids, who, _clock(now), "erase")
 
     def expire(self, *, who: str = "local", now: float | None = None) -> Receipt | None:
         """Erase the images whose time has run out; None where there is none."""
@@ -268,29 +275,23 @@ class Gallery:
             ids = care.expired(self.ledger, moment)
             if not ids:
                 return None
-            return care.erase(self.ledger, self._stores(), ids, who=who, now=moment, reason="expire")
+            return self._erase(ids, who, moment, "expire")
 
     def audit(self, last: int = 100) -> list[AuditEntry]:
         """The newest lines of the trail, newest first."""
         return audit.entries(self.ledger, last)
 
-    def _stores(self) -> list[VectorStore]:
-        return [self.local] if self.store is self.local else [self.store, self.local]
+    def _erase(self, ids: Sequence[int], who: str, now: float, reason: str) -> Receipt:
+        stores = [self.local] if self.store is self.local else [self.store, self.local]
+        what = care.Erasure(ids=ids, who=who, now=now, reason=reason)
+        return care.erase(self.ledger, stores, what, self._followed)
 
-    def _held(self) -> dict[str, Held]:
-        count = self.ledger.count("images")
-        rows = self.ledger.spaces()
-        numbers = {view: self.ledger.count(row.table) for view, row in rows.items()}
-        return {view: Held(row, numbers[view] == count) for view, row in rows.items() if numbers[view]}
+    def _followed(self) -> None:
+        if self.store is not self.local:
+            note_in_step(self.engine, self.ledger)
 
     def _check(self, space: Space) -> None:
-        """Refuse vectors that this model would not make."""
-        ours = self.space(VIEWS[space.view])
-        if ours != space:
-            raise InputError(
-                f"the view {space.view!r} of {self.ledger.folder} was made otherwise than this model would "
-                f"({space.as_dict()} against {ours.as_dict()}); index anew into another folder"
-            )
+        same_space(space, self.space(VIEWS[space.view]), self.ledger.folder)
 
     def _pixels(self, image: int) -> UInt8[np.ndarray, "H W 3"]:
         return pixels_of(self.ledger, image)

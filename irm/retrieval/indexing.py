@@ -48,6 +48,14 @@ class _Fresh:
     jpeg: bytes
 
 
+@dataclass(frozen=True)
+class Mirror:
+    """Another store that follows the ledger, and who is told when it has."""
+
+    store: VectorStore
+    followed: Callable[[], None]
+
+
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
     """Only one process indexes a store at a time; the lock goes with the process, however it ends.
@@ -75,7 +83,7 @@ class Indexer:
         views: Sequence[View],
         *,
         spaces: Callable[[View], Space],
-        mirror: VectorStore | None = None,
+        mirror: Mirror | None = None,
         batch_size: int = 128,
     ) -> None:
         """Prepare.
@@ -198,7 +206,8 @@ class Indexer:
                     [(ids[row], blob) for row, blob in zip(rows, blobs, strict=True)],
                 )
         if self.mirror is not None:
-            self._follow(self.mirror, stored, fresh, vectors)
+            self._follow(self.mirror.store, stored, fresh, vectors)
+            self.mirror.followed()
 
     def _follow(
         self,

@@ -140,6 +140,10 @@ class Ledger:
                 raise InputError(
                     f"another process is writing to {self.folder}; wait for it, or end it"
                 ) from error
+            if "readonly" in str(error) or "unable to open" in str(error):
+                raise InputError(
+                    f"{self.folder} cannot be written ({error}); even a search writes its line of the audit"
+                ) from error
             raise
         except sqlite3.DatabaseError as error:
             raise InputError(f"{self.file} is damaged or no gallery store ({error})") from error
@@ -166,10 +170,32 @@ class Ledger:
                     connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that this thread reads inside is of one moment, whatever others write meanwhile."""
+        with self.errors():
+            self.connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self.connection.execute("COMMIT")
+
     def revision(self) -> int:
         """Grows with every write, whoever writes."""
         with self.errors():
             return int(self.fact("revision") or 0)
+
+    def gone_since(self, revision: int) -> list[int]:
+        """Images that were removed after a revision."""
+        with self.errors():
+            rows = self.connection.execute("SELECT image FROM gone WHERE revision > ?", (revision,))
+            return [row[0] for row in rows]
+
+    def written_since(self, revision: int) -> list[int]:
+        """Images that came or changed after a revision."""
+        with self.errors():
+            rows = self.connection.execute("SELECT id FROM images WHERE revision > ?", (revision,))
+            return [row[0] for row in rows]
 
     def fact(self, name: str) -> str | None:
         """What was noted under a name."""
@@ -177,8 +203,8 @@ class Ledger:
         return None if row is None else str(row[0])
 
     def note(self, **facts: str) -> None:
-        """Note something under a name."""
-        with self.writing() as connection:
+        """Note something under a name; no search need take note."""
+        with self.writing(is_gallery=False) as connection:
             connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
     def spaces(self) -> dict[str, SpaceRow]:

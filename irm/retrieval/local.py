@@ -4,50 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
+from irm.retrieval.columns import FactTable
 from irm.retrieval.ledger import PARAMETERS, Ledger, SpaceRow
 from irm.retrieval.question import Filter
 from irm.retrieval.scan import Scan
 from irm.retrieval.store import Found, Rows, Vectors, digest_of, digest_text, settle
-from omnireid.records import MODALITIES
-
-
-@dataclass(frozen=True, eq=False)
-class _Facts:
-    """What filters ask, one row an image, by ascending id."""
-
-    ids: Int[np.ndarray, " N"]
-    pids: Int[np.ndarray, " N"]  # -1 where unknown, as for cameras
-    camids: Int[np.ndarray, " N"]
-    taken: Float[np.ndarray, " N"]  # nan where unknown
-    datasets: Int[np.ndarray, " N"]  # place in ``names``
-    modalities: Int[np.ndarray, " N"]
-    expires: Float[np.ndarray, " N"]
-    names: tuple[str, ...]
-
-    def passing(self, where: Filter, now: float) -> Bool[np.ndarray, " N"]:
-        """Images that a filter lets through and whose time has not run out."""
-        keep = ~(self.expires <= now)
-        if where.camids:
-            keep &= np.isin(self.camids, where.camids)
-        if where.pids:
-            keep &= np.isin(self.pids, where.pids)
-        if where.datasets:
-            keep &= np.isin(self.datasets, [self.names.index(n) for n in where.datasets if n in self.names])
-        if where.modalities:
-            keep &= np.isin(
-                self.modalities, [MODALITIES.index(m) for m in MODALITIES if m in where.modalities]
-            )
-        if where.since is not None:
-            keep &= self.taken >= where.since
-        if where.until is not None:
-            keep &= self.taken <= where.until
-        return keep
 
 
 class LocalStore:
@@ -59,7 +25,7 @@ class LocalStore:
         self.ledger = ledger
         self._lock = threading.RLock()
         self._scans: dict[int, tuple[int, Scan]] = {}  # by space: the revision it stands at
-        self._facts: tuple[int, _Facts] | None = None
+        self._facts = FactTable(ledger)
 
     def spaces(self) -> list[str]:
         """Ids of the spaces that the ledger holds."""
@@ -130,7 +96,7 @@ class LocalStore:
         """Forget what is in memory; the ledger itself is the record and stays."""
         with self._lock:
             self._scans.clear()
-            self._facts = None
+            self._facts.clear()
 
     def close(self) -> None:
         """Forget what is in memory; the ledger is its owner's."""
@@ -140,20 +106,10 @@ class LocalStore:
         self, space: SpaceRow, where: Filter, now: float
     ) -> tuple[Scan, Bool[np.ndarray, " N"] | None]:
         """Codes as of the last write, and which of them count; None where all do."""
-        with self._lock:
+        with self._lock, self.ledger.snapshot():
             revision = self.ledger.revision()
-            facts = self._known_facts(revision)
             scan = self._known_scan(space, revision)
-        passing = facts.passing(where, now)
-        if passing.all():
-            return scan, None
-        places = np.minimum(facts.ids.searchsorted(scan.ids), len(facts.ids) - 1)
-        return scan, passing[places] & (facts.ids[places] == scan.ids)
-
-    def _known_facts(self, revision: int) -> _Facts:
-        if self._facts is None or self._facts[0] != revision:
-            self._facts = revision, _read_facts(self.ledger)
-        return self._facts[1]
+            return scan, self._facts.passing(scan.ids, revision, where, now)
 
     def _known_scan(self, space: SpaceRow, revision: int) -> Scan:
         known = self._scans.get(space.number)
@@ -171,33 +127,11 @@ class LocalStore:
 
     def _catch_up(self, space: SpaceRow, since: int, scan: Scan) -> Scan:
         """Follow what was written since: rows that went, rows that came or changed."""
-        connection = self.ledger.connection
-        gone = [row[0] for row in connection.execute("SELECT image FROM gone WHERE revision > ?", (since,))]
-        fresh = [row[0] for row in connection.execute("SELECT id FROM images WHERE revision > ?", (since,))]
+        gone = self.ledger.gone_since(since)
+        fresh = self.ledger.written_since(since)
         if not gone and not fresh:
             return scan
         ids, vectors = self.ledger.vectors(space, fresh)
         return scan.replace(
             np.array(gone + fresh, dtype=np.int64), ids, torch.from_numpy(np.array(vectors, dtype=np.float32))
         )
-
-
-def _read_facts(ledger: Ledger) -> _Facts:
-    with ledger.errors():
-        rows = ledger.connection.execute(
-            "SELECT id, coalesce(pid, -1), coalesce(camid, -1), taken, dataset, modality, expires "
-            "FROM images ORDER BY id"
-        ).fetchall()
-    ids, pids, camids, taken, datasets, modalities, expires = zip(*rows, strict=True) if rows else ((),) * 7
-    names = tuple(sorted({name for name in datasets if name is not None}))
-    number = {name: place for place, name in enumerate(names)}
-    return _Facts(
-        ids=np.array(ids, dtype=np.int64),
-        pids=np.array(pids, dtype=np.int64),
-        camids=np.array(camids, dtype=np.int64),
-        taken=np.array([np.nan if time is None else time for time in taken], dtype=np.float64),
-        datasets=np.array([number.get(name, -1) for name in datasets], dtype=np.int32),
-        modalities=np.array([MODALITIES.index(name) for name in modalities], dtype=np.int8),
-        expires=np.array([np.nan if time is None else time for time in expires], dtype=np.float64),
-        names=names,
-    )

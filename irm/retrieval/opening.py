@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from instructions.errors import InputError
 from irm.retrieval.ledger import Image, Ledger
 from irm.retrieval.model import SearchModel
-from irm.retrieval.views import default_views, known_view
+from irm.retrieval.views import Space, View, default_views, known_view
 from omnireid.loading.image import decode_image
 
 
@@ -44,6 +44,30 @@ def model_of(ledger: Ledger, run: str | Path | None, model: SearchModel | None) 
             f"({model.fingerprint[:12]}): their vectors cannot be compared; index anew into another folder"
         )
     return model
+
+
+def space_of(model: SearchModel, view: View, dataset: str | None) -> Space:
+    """The space of the vectors that a model makes for a view; ``dataset`` is whose statistics are preferred."""
+    return Space(
+        model=model.fingerprint,
+        view=view.name,
+        domain=model.domain(view, dataset),
+        beside=view.says(),
+        preprocessing=model.preprocessing,
+    )
+
+
+def same_space(known: Space, ours: Space, folder: Path) -> None:
+    """Compare the space of a store's vectors with the one that the model at hand would make.
+
+    Raises:
+        InputError: They differ.
+    """
+    if ours != known:
+        raise InputError(
+            f"the view {known.view!r} of {folder} was made otherwise than this model would "
+            f"({known.as_dict()} against {ours.as_dict()}); index anew into another folder"
+        )
 
 
 def prepare(folder: Path, model: SearchModel, views: Sequence[str] | None, dataset: str | None) -> None:

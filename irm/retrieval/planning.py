@@ -9,7 +9,7 @@ from instructions import banks
 from instructions.errors import InputError
 from instructions.instruction import NEUTRAL, Instruction
 from irm.retrieval.answer import Route
-from irm.retrieval.ledger import SpaceRow
+from irm.retrieval.ledger import Ledger, SpaceRow
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
 from irm.retrieval.views import PREFERRED, VIEWS, known_view
@@ -22,6 +22,13 @@ class Held:
 
     row: SpaceRow
     is_complete: bool  # whether every image has a vector
+
+
+def held_views(ledger: Ledger) -> dict[str, Held]:
+    """The views of a gallery that some image has a vector of."""
+    count, rows = ledger.count("images"), ledger.spaces()
+    numbers = {view: ledger.count(row.table) for view, row in rows.items()}
+    return {view: Held(row, numbers[view] == count) for view, row in rows.items() if numbers[view]}
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Router:
             text: The user's.
             views: Those that the gallery has, in order of preference among views for descriptions.
         """
-        anchors, features = self._known()
+        anchors, features = self.warm()
         with self.model.lock:
             asked = self.model.embedder.model.encode_sentences([text]).pooled.float().cpu()
         similarities = (F.normalize(asked, dim=-1) @ features.T)[0].numpy()
@@ -58,7 +58,8 @@ class Router:
                 return Route(view, sentence, float(similarities[place]), reason)
         return Route(views[0], "", 0.0, f"the gallery has only the view {views[0]}")
 
-    def _known(self) -> tuple[list[tuple[str, str]], torch.Tensor]:
+    def warm(self) -> tuple[list[tuple[str, str]], torch.Tensor]:
+        """The anchors and their features, encoded at the first call."""
         if self._anchors is None:
             anchors = [(bank, sentence) for bank, sentences in BANKS.items() for sentence in sentences]
             anchors += [("li", sentence) for sentence in descriptions()]

@@ -17,6 +17,7 @@ from irm.retrieval.native import dot_rows
 TILE = 4096  # gallery rows of one product for many queries: its scores stay in the cache
 MANY = 256  # queries of one product
 ROUNDING = 2.0**-24
+TINY = 1e-15  # shorter vectors are measured in float64
 
 
 class Scan:
@@ -196,13 +197,17 @@ def quantise(
 ) -> tuple[Int[Tensor, "N D"], Float[Tensor, " N"], Float[Tensor, " N"]]:
     """Codes, scales and slacks of the unit vectors; one of length zero has codes of zero."""
     vectors = vectors.float()
-    lengths = vectors.double().norm(dim=1, keepdim=True)
-    unit = (vectors / torch.where(lengths > 0, lengths, 1.0)).float()
-    scales = unit.abs().amax(dim=1) / 127
-    safe = torch.where(scales > 0, scales, 1.0)
-    codes = (unit / safe[:, None]).round_().clamp_(-127, 127)
-    slack = (unit - codes * safe[:, None]).norm(dim=1) * (1 + 1e-5) + 1e-6
-    return codes.to(torch.int8), safe, slack
+    lengths = vectors.norm(dim=1, keepdim=True)
+    if not ((lengths > TINY) & (lengths < 1 / TINY)).all():  # squares that float32 cannot hold, or zero
+        lengths = vectors.double().norm(dim=1, keepdim=True)
+        lengths = torch.where(lengths > 0, lengths, 1.0)
+    unit = (vectors / lengths).float()
+    scales = torch.maximum(unit.amax(dim=1), -unit.amin(dim=1)) / 127
+    safe = torch.where(scales > 0, scales, 1.0)[:, None]
+    codes = (unit / safe).round_().clamp_(-127, 127)
+    # Beyond what eight bits leave out: half of D roundings of a length in float32, and a few of the rest.
+    slack = unit.addcmul_(codes, safe, value=-1).norm(dim=1) * (1 + 1e-5) + (vectors.shape[1] + 64) * ROUNDING
+    return codes.to(torch.int8), safe[:, 0], slack
 
 
 def _unit(vector: Float[Tensor, " D"]) -> Float[Tensor, " D"]:

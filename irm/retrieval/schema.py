@@ -40,6 +40,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             audit INTEGER PRIMARY KEY REFERENCES audit (number), text TEXT, jpegs BLOB NOT NULL,
             images TEXT NOT NULL)""",
     ),
+    # Whether anything has expired is asked at every search.
+    ("CREATE INDEX images_expires ON images (expires) WHERE expires IS NOT NULL",),
 )
 
 

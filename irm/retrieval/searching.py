@@ -13,10 +13,10 @@ from jaxtyping import Float, Int, UInt8
 
 from irm.retrieval.answer import Answer, Hit, Stage
 from irm.retrieval.calibration import Calibrations
-from irm.retrieval.ledger import Image, Ledger
+from irm.retrieval.ledger import Image, Ledger, SpaceRow
 from irm.retrieval.model import SearchModel
 from irm.retrieval.planning import Plan
-from irm.retrieval.question import Question
+from irm.retrieval.question import Filter, Question
 from irm.retrieval.second_stage import order_by_match
 from irm.retrieval.store import Found, VectorStore
 from irm.retrieval.views import VIEWS
@@ -27,6 +27,13 @@ AGAINST = 0.5  # weight of pictures of somebody else (Rocchio)
 EMBEDDED = 64  # pictures of one forward pass
 
 Pixels = UInt8[np.ndarray, "_H _W 3"]
+
+
+@dataclass(frozen=True)
+class _Clock:
+    begun: float
+    loading: float  # seconds
+    embedding: float
 
 
 @dataclass(frozen=True)
@@ -42,13 +49,21 @@ class Searcher:
     def answer(self, questions: Sequence[Question], plans: Sequence[Plan], now: float) -> list[Answer]:
         """An answer to each; what can be done together is."""
         begun = time.perf_counter()
+        asked = list(zip(questions, plans, strict=True))
+        for _, plan in asked:
+            self.calibrations.of(plan.space)
+        totals = [self.store.count(plan.space, where=one.where, now=now) for one, plan in asked]
+        loaded = time.perf_counter()  # what a process reads once, when a view is first asked
         vectors = self._embed(questions, plans)
-        embedded = time.perf_counter() - begun
+        clock = _Clock(begun, loaded - begun, time.perf_counter() - loaded)
         found = self._find(questions, plans, vectors, now)
-        answers = []
-        for question, plan, vector, one in zip(questions, plans, vectors, found, strict=True):
-            answers.append(self._say(question, plan, vector, one, now, begun, embedded))
-        return answers
+        rows = zip(questions, plans, vectors, found, totals, strict=True)
+        return [self._say(*row, clock) for row in rows]
+
+    def load(self, space: SpaceRow) -> None:
+        """Read into memory what a search of a view needs."""
+        self.calibrations.of(space)
+        self.store.count(space, where=Filter(), now=0.0)
 
     def _embed(self, questions: Sequence[Question], plans: Sequence[Plan]) -> list[Float[np.ndarray, " D"]]:
         """One vector a question."""
@@ -124,9 +139,8 @@ class Searcher:
         plan: Plan,
         vector: Float[np.ndarray, " D"],
         found: Found,
-        now: float,
-        begun: float,
-        embedded: float,
+        total: int,
+        clock: _Clock,
     ) -> Answer:
         order, scores, stages = self._reorder(question, plan, vector, found)
         calibration = self.calibrations.of(plan.space)
@@ -144,7 +158,6 @@ class Searcher:
             percent = calibration.percent(float(found.scores[place])) if is_alike and is_single else None
             shown = float(scores[place]), stages[place], percent, float(chances[place])
             hits.append(_hit(rank, image, *shown))
-        total = self.store.count(plan.space, where=question.where, now=now)
         return Answer(
             hits=tuple(hits),
             total=total,
@@ -155,8 +168,9 @@ class Searcher:
             warning=_warning(chances, total),
             space=plan.space.id[:12],
             engine=self.store.name,
-            seconds=time.perf_counter() - begun,
-            embed_seconds=embedded,
+            seconds=time.perf_counter() - clock.begun,
+            load_seconds=clock.loading,
+            embed_seconds=clock.embedding,
         )
 
     def _reorder(

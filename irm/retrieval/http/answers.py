@@ -59,6 +59,7 @@ class AnswerBody(BaseModel):
     space: str
     engine: str
     seconds: float
+    load_seconds: float
     embed_seconds: float
 
 
