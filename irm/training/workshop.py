@@ -138,8 +138,9 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
         dim=model.editing_transformer.embed_dim,
         streams=model.fusion.streams,
         weights=weights,
-        triplet=TripletRule(rule.margin, rule.mining, rule.squared, losses.triplet_after_neck),
+        triplet=TripletRule(rule.margin, rule.mining, rule.squared, losses.triplet_after_neck, rule.adaptive),
         label_smoothing=losses.label_smoothing,
+        composition_temperature=losses.composition_temperature,
         parts=run.batch.parts,
     )
     lessons = _lessons(run, model)
