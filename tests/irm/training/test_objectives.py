@@ -31,7 +31,7 @@ def build(*overrides):
     return model.train()
 
 
-def identity(model, *, weights=None, after_neck=False, adaptive=True, classes=None):
+def identity(model, *, weights=None, after_neck=False, adaptive=True, temperature=0.1, classes=None):
     torch.manual_seed(1)
     return IdentityObjective(
         {"ctcc/cocas_real1": 2, "trad/market1501": 5} if classes is None else classes,
@@ -39,6 +39,7 @@ def identity(model, *, weights=None, after_neck=False, adaptive=True, classes=No
         streams=model.fusion.streams,
         weights={name: 1.0 for name in EQ_7} | (weights or {}),
         triplet=TripletRule(after_neck=after_neck, adaptive=adaptive),
+        composition_temperature=temperature,
     )
 
 
@@ -98,13 +99,14 @@ def test_our_terms_on_outfits_join_equation_7_only_when_asked_for():
     model, batch = build(), pictures()
     assert set(identity(model)(model, batch).terms) == set(EQ_7)
     weights = {"composition": 2.0, "outfit": 1.0}
-    found = identity(model, weights=weights)(model, batch)
+    found = identity(model, weights=weights, temperature=0.05)(model, batch)
     assert set(found.terms) == {*EQ_7, *weights}
 
     output = model(batch.images, encode_batch(model, batch.instruction))
     features = model.joined(model.neck(output, view=batch.domain))
     given = batch.instruction
-    expected = composition_loss(features, LABELS, given.asked, batch.worn, given.bare)
+    marks = (LABELS, given.asked, batch.worn, given.bare)
+    expected = composition_loss(features, *marks, temperature=0.05)
     torch.testing.assert_close(found.terms["composition"], expected)
 
 
