@@ -102,7 +102,7 @@ class AdaptiveTripletSheet(Sheet):
         default=False, description="the text of Sec. 4.3 says Euclidean, its formula squares; released: no"
     )
     adaptive: bool = Field(
-        default=True, description="false: a triplet loss that hears no instruction, table 5's w/o L_atri"
+        default=True, description="Sec. 4.3; false: the classic triplet loss, table 5's w/o L_atri"
     )
 
 
@@ -160,6 +160,9 @@ class LossesSheet(Sheet):
         default=False, description="fused triplet reads normalised features; released: yes"
     )
     label_smoothing: Probability = Field(default=0.0, description="released: plain cross entropy")
+    composition_temperature: float = Field(
+        default=0.1, gt=0.0, le=10.0, description="ours: divides the cosines of composition_loss"
+    )
     lessons: LessonsSheet | None = Field(
         default=None, description="eq. 8 has two terms; released: a teacher, a queue, two more terms"
     )

@@ -72,7 +72,7 @@ class TripletRule:
     mining: Literal["all", "released"] = "all"
     squared: bool = False
     after_neck: bool = False  # of F_out: the released code gives it behind the neck
-    adaptive: bool = True  # False: a classic triplet loss, as if all shared one instruction
+    adaptive: bool = True  # False leaves the instructions out: the classic triplet loss of table 5
 
 
 class Classifiers(nn.Module):
@@ -101,6 +101,7 @@ class IdentityObjective(nn.Module):
         weights: Mapping[str, float],
         triplet: TripletRule,
         label_smoothing: float = 0.0,
+        composition_temperature: float = 0.1,
         parts: int = 1,
     ) -> None:
         """Make the classifiers.
@@ -113,6 +114,7 @@ class IdentityObjective(nn.Module):
                 outfit.
             triplet: how triplets are taken.
             label_smoothing: of the identification loss.
+            composition_temperature: divides the cosines of the composition loss.
             parts: pieces in which a batch is encoded.
         """
         super().__init__()
@@ -121,6 +123,7 @@ class IdentityObjective(nn.Module):
             {domain: Classifiers(dim, count, streams) for domain, count in num_classes.items()}
         )
         self.weights, self.triplet, self.label_smoothing = dict(weights), triplet, label_smoothing
+        self.composition_temperature = composition_temperature
 
     def forward(self, model: IRM, batch: Batch) -> LossBreakdown:
         """Loss terms of one batch of pictures with their instructions."""
@@ -169,7 +172,11 @@ class IdentityObjective(nn.Module):
         assert given is not None
         if self.weights.get("composition") and not (given.asked < 0).all():
             marks = (batch.labels, given.asked, batch.worn, given.bare)
-            terms["composition"] = composition_loss(compared, *(mark.to(compared.device) for mark in marks))
+            terms["composition"] = composition_loss(
+                compared,
+                *(mark.to(compared.device) for mark in marks),
+                temperature=self.composition_temperature,
+            )
         outfits = given.asked[given.clothes_rows]
         if self.weights.get("outfit") and len(outfits) and not (outfits < 0).any():
             assert output.instruction is not None
@@ -187,9 +194,9 @@ class IdentityObjective(nn.Module):
 
     def _rank(self, features: Float[Tensor, "B D"], batch: Batch, output: IRMOutput) -> Float[Tensor, ""]:
         rule = self.triplet
-        heard = output.instruction if rule.adaptive else None
+        instructions = output.instruction if rule.adaptive else None
         return adaptive_triplet_loss(
-            features, batch.labels, heard, rule.margin, rule.mining, squared=rule.squared
+            features, batch.labels, instructions, rule.margin, rule.mining, squared=rule.squared
         )
 
 

@@ -130,6 +130,7 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
         weights=weights,
         triplet=TripletRule(rule.margin, rule.mining, rule.squared, losses.triplet_after_neck, rule.adaptive),
         label_smoothing=losses.label_smoothing,
+        composition_temperature=losses.composition_temperature,
         parts=run.batch.parts,
     )
     lessons = _lessons(run, model)

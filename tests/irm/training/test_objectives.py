@@ -31,14 +31,15 @@ def build(*overrides):
     return model.train()
 
 
-def identity(model, *, weights=None, after_neck=False, classes=None):
+def identity(model, *, weights=None, after_neck=False, adaptive=True, temperature=0.1, classes=None):
     torch.manual_seed(1)
     return IdentityObjective(
         {"ctcc/cocas_real1": 2, "trad/market1501": 5} if classes is None else classes,
         dim=model.editing_transformer.embed_dim,
         streams=model.fusion.streams,
         weights={name: 1.0 for name in EQ_7} | (weights or {}),
-        triplet=TripletRule(after_neck=after_neck),
+        triplet=TripletRule(after_neck=after_neck, adaptive=adaptive),
+        composition_temperature=temperature,
     )
 
 
@@ -98,13 +99,14 @@ def test_our_terms_on_outfits_join_equation_7_only_when_asked_for():
     model, batch = build(), pictures()
     assert set(identity(model)(model, batch).terms) == set(EQ_7)
     weights = {"composition": 2.0, "outfit": 1.0}
-    found = identity(model, weights=weights)(model, batch)
+    found = identity(model, weights=weights, temperature=0.05)(model, batch)
     assert set(found.terms) == {*EQ_7, *weights}
 
     output = model(batch.images, encode_batch(model, batch.instruction))
     features = model.joined(model.neck(output, view=batch.domain))
     given = batch.instruction
-    expected = composition_loss(features, LABELS, given.asked, batch.worn, given.bare)
+    marks = (LABELS, given.asked, batch.worn, given.bare)
+    expected = composition_loss(features, *marks, temperature=0.05)
     torch.testing.assert_close(found.terms["composition"], expected)
 
 
@@ -176,6 +178,25 @@ def test_the_fused_triplet_may_read_what_is_behind_the_neck():
     before = identity(model)(model, pictures()).terms["adaptive_triplet_fused"]
     after = identity(model, after_neck=True)(model, pictures()).terms["adaptive_triplet_fused"]
     assert before.item() != pytest.approx(after.item())
+
+
+def test_without_the_adaptive_margin_the_triplets_are_the_classic_ones():
+    model = build()
+    batch = pictures()
+    classic = identity(model, adaptive=False)(model, batch).terms
+    output = model(batch.images, encode_batch(model, batch.instruction))
+    for name, features in (
+        ("adaptive_triplet", output.edited),
+        ("adaptive_triplet_fused", output.fused[:, 0]),
+    ):
+        distances = torch.cdist(features, features)
+        hinges = [
+            F.relu(distances[anchor, friend] + 0.3 - distances[anchor, stranger])
+            for anchor, friend in ((0, 1), (1, 0), (2, 3), (3, 2))
+            for stranger in range(4)
+            if LABELS[stranger] != LABELS[anchor]
+        ]
+        torch.testing.assert_close(classic[name], torch.stack(hinges).mean())
 
 
 def test_gradients_of_equation_7_reach_all_that_trains_and_nothing_frozen():
