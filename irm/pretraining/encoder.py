@@ -1,4 +1,4 @@
-"""A plain vision transformer as the benchmark sees a model: its class token is the retrieval feature."""
+"""A tower as the benchmark sees a model, by its class token; and the tower that a joint stage began with."""
 
 from __future__ import annotations
 

@@ -52,7 +52,6 @@ FREE_ON_RESUME = (
     "evaluation",
     "activation_checkpointing",
     "chunk",
-    "words.folders",
 )
 
 

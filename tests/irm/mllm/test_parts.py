@@ -1,5 +1,7 @@
 """Towers and language models from folders: strict about kind and keys, never random in silence."""
 
+import json
+import shutil
 import sys
 
 import pytest
@@ -68,6 +70,39 @@ def test_missing_weights_are_never_replaced_by_random_ones(folders, tmp_path, pa
     load = load_tower if part == "tower" else load_language_model
     with pytest.raises(ValueError, match=r"has no fitting weights for .*it is another model's"):
         load(str(tmp_path / part))
+
+
+def changed(folder, out, **changes):
+    """A copy of a model folder whose configuration says something else than its weights."""
+    shutil.copytree(folder, out)
+    config = json.loads((out / "config.json").read_text())
+    for name, value in changes.items():
+        (config if name in config else config["text_config"])[name] = value
+    (out / "config.json").write_text(json.dumps(config))
+    return str(out)
+
+
+def test_weights_of_another_shape_are_one_sentence(folders, tmp_path):
+    root, _ = folders
+    complaint = r"has no fitting weights for .* more; it is another model's"
+    with pytest.raises(ValueError, match=complaint):
+        load_tower(changed(root / "tower", tmp_path / "tower", intermediate_size=128))
+    with pytest.raises(ValueError, match=complaint):
+        load_language_model(changed(root / "llm", tmp_path / "llm", intermediate_size=96))
+    with pytest.raises(ValueError, match=complaint):  # a projector and a language model that are no pair
+        load_parts(vision="", llm="", llava=changed(root / "llava", tmp_path / "llava", hidden_size=32))
+
+
+def test_weights_cut_short_are_one_sentence(folders, tmp_path):
+    root, _ = folders
+    shutil.copytree(root / "tower", tmp_path / "tower")
+    path = tmp_path / "tower" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"the weights of .*tower cannot be read"):
+        load_tower(str(tmp_path / "tower"))
+    path.unlink()
+    with pytest.raises(ValueError, match=r"the weights of .*tower cannot be read"):
+        load_tower(str(tmp_path / "tower"))
 
 
 def test_what_is_not_there_is_one_sentence(tmp_path):
