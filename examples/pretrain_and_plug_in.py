@@ -24,13 +24,13 @@ from irm.config import read_run
 from irm.evaluation import evaluate_rows, open_run, rows_of, trained_embedder
 from irm.mllm.export import load_exported_tower, plain_vit
 from irm.mllm.parts import load_language_model, load_tokenizer, small_tokenizer
-from irm.models import load_backbone, save_backbone
-from irm.models.backbones import CLIP_MEAN, CLIP_STD
+from irm.models import save_backbone
 from irm.pretraining.continuations import Writer, write_continuations
-from irm.pretraining.encoder import EncoderEmbedder
-from irm.pretraining.run import build_bench, pretrain_run, read_pretrain
+from irm.pretraining.encoder import held_out, start_tower
+from irm.pretraining.run import pretrain_run, read_pretrain
+from irm.pretraining.schema import PretrainRun
 from irm.training.run import train_run
-from omnireid.benchmark import Row, run_row
+from omnireid.benchmark import Row
 from omnireid.captioning.attach import FILE_NAME as CAPTIONS
 from omnireid.captioning.attach import attach_captions, write_captions
 from omnireid.captioning.continuations import FILE_NAME as CONTINUATIONS
@@ -55,6 +55,7 @@ PEOPLE = Preset(
     difficulty=0.0,
 )
 NUM_ANNOTATORS = 2
+TESTED = Row("trad", "market1501", "market")
 
 
 def draw_people(root: Path, seed: int) -> None:
@@ -133,10 +134,11 @@ class Outcome:
     irm: dict[str, float]  # of the IRM that began with it, by task
 
 
-def held_out(vit: torch.nn.Module, root: Path) -> float:
-    """The mAP of a plain backbone on the test people of Market-1501."""
-    embedder = EncoderEmbedder(vit, mean=CLIP_MEAN, std=CLIP_STD)  # type: ignore[arg-type]
-    return run_row(embedder, Row("trad", "market1501", "market"), root).headline.mean_ap
+def joint_sheet(out: Path, overrides: Sequence[str] = ()) -> PretrainRun:
+    """The sheet of the joint stage, with the places of this chain."""
+    rows = f"mixture=[{{task: trad, dataset: market1501, words: {out / 'words'}}}]"
+    places = [f"data={out / 'data'}", f"model.llm={out / 'llm'}", rows]
+    return read_pretrain(SHEETS / "mllm" / "plug_in.yaml", [*places, *overrides])
 
 
 def run_chain(out: Path, *, seed: int = 0, overrides: Sequence[str] = (), console: Console) -> Outcome:
@@ -144,13 +146,11 @@ def run_chain(out: Path, *, seed: int = 0, overrides: Sequence[str] = (), consol
     root, backbone = out / "data", out / "backbone"
     draw_people(root, seed)
     write_words(root, out, console)
-    rows = f"mixture=[{{task: trad, dataset: market1501, words: {out / 'words'}}}]"
-    places = [f"data={root}", f"model.llm={out / 'llm'}", rows]
-    sheet = read_pretrain(SHEETS / "mllm" / "plug_in.yaml", [*places, *overrides])
+    sheet = joint_sheet(out, overrides)
     size = sheet.model.image_size
-    start = plain_vit(build_bench(sheet, torch.device("cpu")).model.tower, size)
     pretrain_run(sheet, out / "joint", resume=True, console=console)
-    plain = plain_vit(load_exported_tower(out / "joint" / "model"), size)
+    tower = load_exported_tower(out / "joint" / "model")
+    plain = plain_vit(tower, size)
     shutil.rmtree(backbone, ignore_errors=True)
     save_backbone(plain.vit, backbone, name=plain.name, overrides=plain.overrides)
     plugged = read_run(
@@ -167,8 +167,8 @@ def run_chain(out: Path, *, seed: int = 0, overrides: Sequence[str] = (), consol
     finished = open_run(out / "irm")
     results = evaluate_rows(trained_embedder(finished), rows_of(finished), root)
     return Outcome(
-        untrained=held_out(start.vit, root),
-        exported=held_out(load_backbone(backbone), root),
+        untrained=held_out(start_tower(sheet), size, TESTED, root),
+        exported=held_out(tower, size, TESTED, root),
         irm={result.row.task: result.headline.mean_ap for result in results},
     )
 
@@ -181,9 +181,10 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/plug_in"), metavar="DIR", help="folder of all files"
     )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the people (0)")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    outcome = run_chain(asked.out, console=Console())
+    outcome = run_chain(asked.out, seed=asked.seed, console=Console())
     print(
         f"held-out mAP of the tower: {100 * outcome.untrained:.1f} before, {100 * outcome.exported:.1f} after"
     )

@@ -2,12 +2,15 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tools._program import Parser, run
 
+if TYPE_CHECKING:
+    from irm.pretraining.schema import PretrainRun
+
 EXAMPLE = """example:
-  python -m tools.export_backbone runs/mllm --out runs/mllm-backbone
+  python -m tools.export_backbone runs/mllm --out runs/mllm-backbone --judge
   python -m tools.train configs/irm/market1501.yaml model.backbone=runs/mllm-backbone \\
     "model.image_size=[252,126]" --out runs/irm
 
@@ -33,6 +36,12 @@ def parser() -> argparse.ArgumentParser:
         metavar=("H", "W"),
         help="positions for pictures of this size (that of the training)",
     )
+    made.add_argument(
+        "--judge",
+        action="store_true",
+        help="also say how well the tower finds the people of the sheet's evaluation, before and after",
+    )
+    made.add_argument("--data", type=Path, metavar="DIR", help="for --judge: the data sets (the sheet's)")
     return made
 
 
@@ -78,6 +87,22 @@ def main() -> None:
         f"{asked.out}: a {plain.name} for {height}x{width} pictures; "
         f"tokens before and after differ by {gap:g}"
     )
+    if asked.judge:
+        _judge(sheet, tower, size, asked.data or Path(sheet.data))
+
+
+def _judge(sheet: "PretrainRun", tower: Any, size: tuple[int, int], data: Path) -> None:
+    """Held-out mAP of the tower beside the one that the training began with."""
+    from irm.build import as_input_errors
+    from irm.pretraining.encoder import held_out, start_tower
+    from omnireid.benchmark import Row
+
+    with as_input_errors():
+        start = start_tower(sheet).eval()
+        for each in sheet.evaluation:
+            row = Row(**each.model_dump())
+            before, after = (100 * held_out(one, size, row, data) for one in (start, tower))
+            print(f"  {row.task}, {row.dataset}, {row.protocol}: mAP {before:.1f} before, {after:.1f} after")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from instructions.errors import InputError
 from tools._program import Parser, run
 
 if TYPE_CHECKING:
+    from irm.pretraining.continuations import Answers
     from omnireid.captioning.attach import Caption, Coverage
 
 EXAMPLE = """examples:
@@ -52,8 +53,16 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--llm", metavar="MODEL", help="hub id, folder, .gguf file or smollm2; left out: captions alone"
     )
+    made.add_argument(
+        "--backend",
+        choices=("transformers", "vllm"),
+        default="transformers",
+        help="what runs the model; vllm: a GPU and the package of that name, for many captions",
+    )
     made.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder of the words")
-    made.add_argument("--batch-size", type=int, default=16, metavar="N", help="captions at a time (16)")
+    made.add_argument(
+        "--batch-size", type=int, metavar="N", help="captions at a time, then saved (16; vllm: 1024)"
+    )
     made.add_argument("--limit", type=int, metavar="N", help="at most so many captions (the first)")
     made.add_argument(
         "--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the model runs"
@@ -108,21 +117,15 @@ def _attach(asked: argparse.Namespace, console: Console) -> "tuple[tuple[Caption
 
 def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", console: Console) -> None:
     """Let the language model continue every caption that is not in the cache yet."""
-    import torch
-
-    from irm.build import as_input_errors, choose_device
-    from irm.mllm.parts import load_language_model, load_tokenizer
-    from irm.pretraining.continuations import Writer, write_continuations
+    from irm.build import as_input_errors
+    from irm.pretraining.continuations import write_continuations
     from omnireid.captioning.continuations import FILE_NAME, ContinuationCache, distinct
 
     wanted = distinct(text for caption in captions for text in caption.captions)[: asked.limit]
     cache = ContinuationCache(asked.out / FILE_NAME)
     known = len(cache)
-    device = choose_device(asked.device)
     with as_input_errors():
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-        model = load_language_model(asked.llm, dtype=dtype).to(device).eval()
-        writer = Writer(model, load_tokenizer(asked.llm), asked.llm, batch_size=asked.batch_size)
+        writer = _writer(asked)
     with _bar(console, "continuing captions") as show:
         made = write_continuations(writer, wanted, cache, progress=show)
     useless = sum(not each.text for each in made)
@@ -134,6 +137,23 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
     )
     for each in [each for each in made if each.text][:3]:
         console.print(f"  {each.caption}\n    -> {each.text}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _writer(asked: argparse.Namespace) -> "Answers":
+    """The language model behind the asked-for backend."""
+    import torch
+
+    from irm.build import choose_device
+    from irm.mllm.parts import load_language_model, load_tokenizer
+    from irm.pretraining.continuations import Writer
+    from irm.pretraining.vllm_writer import VLLMWriter
+
+    if asked.backend == "vllm":
+        return VLLMWriter.load(asked.llm, batch_size=asked.batch_size or 1024)
+    device = choose_device(asked.device)
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    model = load_language_model(asked.llm, dtype=dtype).to(device).eval()
+    return Writer(model, load_tokenizer(asked.llm), asked.llm, batch_size=asked.batch_size or 16)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 from transformers import CLIPVisionModel
 
+from irm.mllm.parts import load_tower
 from irm.models.backbones import BACKBONES, build_backbone
 
 NAME = "clip_vit_large"  # of BACKBONES; other shapes are told by overrides
@@ -55,12 +56,7 @@ def load_exported_tower(folder: Path) -> CLIPVisionModel:
     place = folder / "tower"
     if not (place / "config.json").is_file():
         raise ValueError(f"{folder} holds no trained tower (no tower/config.json)")
-    kind: Any = CLIPVisionModel
-    tower, report = kind.from_pretrained(place, dtype=torch.float32, output_loading_info=True)
-    missing = sorted(map(str, report["missing_keys"]))
-    if missing:
-        raise ValueError(f"the tower in {place} lacks {missing[0]} ({len(missing)} weights in all)")
-    return tower
+    return load_tower(str(place))
 
 
 def _overrides(config: Any) -> dict[str, Any]:

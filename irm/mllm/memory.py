@@ -19,6 +19,7 @@ class MemoryPlan:
 
     rows: dict[str, int]
     flops: int  # of the model itself: what is computed a second time is not counted (MFU's convention)
+    recomputed: int  # what checkpointing and chunks compute again
 
     @property
     def total(self) -> int:
@@ -28,7 +29,12 @@ class MemoryPlan:
     def sentences(self) -> tuple[str, ...]:
         """The plan in words, a line a row."""
         lines = [f"{name:<34}{size / GIB:8.2f} GiB" for name, size in self.rows.items()]
-        return (*lines, f"{'in all':<34}{self.total / GIB:8.2f} GiB", f"{self.flops / 1e12:.1f} TFLOP a step")
+        again = f", and {self.recomputed / 1e12:.1f} computed again" if self.recomputed else ""
+        return (
+            *lines,
+            f"{'in all':<34}{self.total / GIB:8.2f} GiB",
+            f"{self.flops / 1e12:.1f} TFLOP a step{again}",
+        )
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,12 @@ def plan_memory(
         "activations": kept,
         "logits of the answers": at_once * text_tokens // 2 * vocabulary * (HALF + 2 * FULL),
     }
-    return MemoryPlan(rows, _flops(batch, (tower, language), adapters=_adapter_size(vlm), head=vocabulary))
+    times = int(checkpointing) + int(at_once < batch)
+    return MemoryPlan(
+        rows,
+        flops=_flops(batch, (tower, language), adapters=_adapter_size(vlm), head=vocabulary),
+        recomputed=times * batch * (tower.forward_flops() + language.forward_flops()),
+    )
 
 
 def _stacks(vlm: VLM, text_tokens: int) -> tuple[Stack, Stack]:

