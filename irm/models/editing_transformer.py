@@ -85,7 +85,7 @@ class EditingTransformer(nn.Module):
         return vit.norm(tokens)
 
     def hear(self, instruction: InstructionTokens) -> tuple[Heard, ...]:
-        """What each layer hears of a single instruction: constants, whatever picture it stands beside (eq. 3)."""
+        """What each layer hears of a single instruction, whatever picture it stands beside (eq. 3)."""
         real = instruction.mask[0]
         alone = InstructionTokens(instruction.tokens[:, real], instruction.mask[:, real], instruction.pooled)
         attentions = [block.attn for block in self.vit.blocks if isinstance(block.attn, GatedAttention)]

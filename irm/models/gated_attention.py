@@ -83,7 +83,9 @@ class GatedAttention(nn.Module):
         attended = attend(q, k, v, dropout=dropout)
         if instruction is not None:
             heard = instruction if isinstance(instruction, Heard) else self.hear(instruction)
-            keys, values = (one.to(q.dtype).expand(len(q), -1, -1, -1) for one in (heard.keys, heard.values))
+            keys, values = (
+                one.to(q.dtype).expand(q.shape[0], -1, -1, -1) for one in (heard.keys, heard.values)
+            )
             attended = attended + attend(q, keys, values, heard.mask, dropout=dropout)
         return self.proj_drop(self.proj(rearrange(attended, "b h n d -> b n (h d)")))
 

@@ -1,4 +1,4 @@
-"""A sentence beside all pictures of a search: K' and V' of eq. 3 are then constants, computed once and kept."""
+"""A sentence beside all pictures of a search: K' and V' of eq. 3 are constants then, computed once."""
 
 from __future__ import annotations
 
