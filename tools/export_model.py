@@ -6,14 +6,14 @@ from pathlib import Path
 from tools._program import Parser, run
 
 EXAMPLE = """examples:
-  python -m tools.export_model runs/demo/run --out served --view trad/market1501 --instruction "do not change clothes"
+  python -m tools.export_model runs/demo/run --out served --view cc/ltcc --instruction "ignore clothes"
   python -m tools.export_model runs/demo/run --out served --view li/cocas_real1 --format pt2
-  python -m tools.export_model runs/demo/run --out served --view t2i          pictures to be found by descriptions
+  python -m tools.export_model runs/demo/run --out served --view t2i        pictures, found by descriptions
 
-With --instruction the sentence is built in (its K' and V' are constants) and the input is `images` alone. Without,
-`tokens` and `mask` of an instruction are inputs too, and instructions.npz holds those of the task's sentences.
-FOLDER gets model.onnx or model.pt2 and export.json, which says how pictures are prepared, names and shapes of
-inputs and outputs, and how far the features are from the model's. docs/inside.md has twelve lines that serve it.
+With --instruction the sentence is built in (its K' and V' are constants) and the input is `images` alone.
+Without, `tokens` and `mask` of an instruction are inputs too, and instructions.npz has those of the task's
+sentences. FOLDER gets model.onnx or model.pt2, and export.json: how pictures are prepared, names and
+shapes of inputs and outputs, and how far the features are from the model's; docs/inside.md serves one.
 ONNX needs `pip install 'instruct-reid[export]'`."""
 
 

@@ -168,12 +168,12 @@ class IdentityObjective(nn.Module):
         assert given is not None
         if self.weights.get("composition") and not (given.asked < 0).all():
             marks = (batch.labels, given.asked, batch.worn, given.bare)
-            terms["composition"] = composition_loss(compared, *(mark.to(compared.device) for mark in marks))
+            terms["composition"] = composition_loss(compared, *(_sent(mark, compared) for mark in marks))
         outfits = given.asked[given.clothes_rows]
         if self.weights.get("outfit") and len(outfits) and not (outfits < 0).any():
             assert output.instruction is not None
-            pictures = output.instruction[given.clothes_rows]
-            terms["outfit"] = outfit_loss(pictures, outfits.to(pictures.device))
+            pictures = output.instruction[_sent(given.clothes_rows, output.instruction)]
+            terms["outfit"] = outfit_loss(pictures, _sent(outfits, pictures))
         return terms
 
     def _heads(self, batch: Batch) -> Classifiers:
@@ -189,6 +189,11 @@ class IdentityObjective(nn.Module):
         return adaptive_triplet_loss(
             features, batch.labels, output.instruction, rule.margin, rule.mining, squared=rule.squared
         )
+
+
+def _sent(mark: Tensor, beside: Tensor) -> Tensor:
+    """The host's numbers on the device of others, without a wait."""
+    return mark.to(beside.device, non_blocking=True)
 
 
 @dataclass(frozen=True)

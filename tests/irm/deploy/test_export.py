@@ -82,7 +82,7 @@ def test_only_what_pictures_pass_is_written(model):
 
 def test_features_that_differ_are_refused_and_nothing_is_left(model, tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "TOLERANCE", -1.0)
-    with pytest.raises(InputError, match="differ from the model's by .*; nothing was written"):
+    with pytest.raises(InputError, match=r"differ from the model's by .*; nothing was written"):
         export(model, Wanted("t2i", None, "pt2"), tmp_path / "served", {})
     assert list(tmp_path.iterdir()) == []
 
