@@ -8,6 +8,7 @@ from torch import Tensor
 
 from instructions.errors import InputError
 from irm.models.irm import IRM
+from irm.models.output import IRMOutput
 from irm.models.tokens import InstructionTokens
 from omnireid.interfaces import PairStates, Side
 from omnireid.loading.batch import Batch, InstructionBatch
@@ -30,8 +31,16 @@ def preprocessing_of(model: IRM) -> Preprocessing:
 class IRMEmbedder:
     """An IRM in evaluation mode behind the benchmark's two interfaces (Embedder, PairScorer)."""
 
-    def __init__(self, model: IRM) -> None:
+    def __init__(self, model: IRM, *, autocast: torch.dtype | None = None) -> None:
+        """Wrap a model.
+
+        Args:
+            model: goes into evaluation mode.
+            autocast: bfloat16 for the encoders, or None for float32 throughout; necks, projections and unit
+                lengths are in float32 either way.
+        """
         self.model = model.eval()
+        self.autocast = autocast
         self.preprocessing = preprocessing_of(model)
 
     def view(self, domain: str) -> str:
@@ -63,10 +72,10 @@ class IRMEmbedder:
             if batch.images is None:
                 assert batch.texts is not None
                 return model.embed_text(batch.texts).float().cpu()
-            return model.embed_image(batch.images).float().cpu()
+            return model.project_image(self._output(batch.images).edited).float().cpu()
         assert batch.images is not None
         assert batch.instruction is not None
-        output = model(batch.images.to(model.device), encode_batch(model, batch.instruction))
+        output = self._output(batch.images, batch.instruction)
         return model.retrieval_features(output, view=self.view(batch.domain)).float().cpu()
 
     @torch.no_grad()
@@ -79,7 +88,7 @@ class IRMEmbedder:
             return PairStates(
                 model.project_text(text.pooled).float().cpu(), text.match_states.cpu(), text.mask.cpu()
             )
-        output = model(batch.images.to(model.device))
+        output = self._output(batch.images)
         tokens = model.match_tokens(output)
         mask: Bool[Tensor, "B M"] = torch.ones(tokens.shape[:2], dtype=torch.bool)
         return PairStates(model.project_image(output.edited).float().cpu(), tokens.cpu(), mask)
@@ -97,15 +106,27 @@ class IRMEmbedder:
         logits = self.model.match(words, image.tokens.to(device))
         return (logits[:, 1] - logits[:, 0]).float().cpu()
 
+    def _output(
+        self, images: Float[Tensor, "B 3 H W"], instruction: InstructionBatch | None = None
+    ) -> IRMOutput:
+        """What the model says, in float32 whatever it was computed in."""
+        model = self.model
+        with torch.autocast(model.device.type, self.autocast, enabled=self.autocast is not None):
+            told = None if instruction is None else encode_batch(model, instruction)
+            output = model(images.to(model.device, non_blocking=True), told)
+        return IRMOutput(
+            edited=output.edited.float(),
+            fused=output.fused.float(),
+            instruction=output.instruction,
+            patch_tokens=output.patch_tokens.float(),
+        )
+
 
 def encode_batch(model: IRM, instruction: InstructionBatch) -> InstructionTokens:
     """Instruction features of a batch's rows."""
-    if not model.training and instruction.clothes is None and len(set(instruction.sentences)) == 1:
-        one = model.encode_sentences(instruction.sentences[:1])
-        count = len(instruction)  # expanded, not copied: each layer then projects K' and V' once for all
-        return InstructionTokens(
-            one.tokens.expand(count, -1, -1), one.mask.expand(count, -1), one.pooled.expand(count, -1)
-        )
+    is_shared = instruction.clothes is None and len(set(instruction.sentences)) == 1
+    if is_shared and not model.training and not torch.is_grad_enabled():
+        return model.shared.beside(len(instruction), instruction.sentences[0])
     return model.encode(
         instruction.sentences,
         instruction.sentence_rows,

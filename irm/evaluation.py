@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instructions.errors import InputError
-from irm.build import asking_of, build_irm, choose_device
+from irm.build import asking_of, build_irm, choose_autocast, choose_device
 from irm.config import dump, read_run
 from irm.embedder import IRMEmbedder
 from irm.models import IRM
@@ -84,8 +84,12 @@ def rows_of(run: Run, tasks: Sequence[str] | None = None) -> tuple[Row, ...]:
     return tuple(row for row in rows if row.task in tasks)
 
 
-def trained_embedder(run: Run) -> IRMEmbedder:
+def trained_embedder(run: Run, *, precision: str = "fp32") -> IRMEmbedder:
     """The run's model.
+
+    Args:
+        run: a finished one.
+        precision: fp32, bf16, or auto, which is bf16 on a GPU.
 
     Raises:
         InputError: its files are damaged.
@@ -94,14 +98,16 @@ def trained_embedder(run: Run) -> IRMEmbedder:
         model = IRM.from_pretrained(run.model_folder)
     except ValueError as error:
         raise InputError(str(error)) from error
-    return IRMEmbedder(model.to(choose_device(run.sheet.device)))
+    device = choose_device(run.sheet.device)
+    return IRMEmbedder(model.to(device), autocast=choose_autocast(precision, device))
 
 
-def untrained_embedder(run: Run) -> IRMEmbedder:
+def untrained_embedder(run: Run, *, precision: str = "fp32") -> IRMEmbedder:
     """The same network with the weights its training began with."""
     seed_all(run.sheet.seed)
     model, _ = build_irm(run.sheet)
-    return IRMEmbedder(model.to(choose_device(run.sheet.device)))
+    device = choose_device(run.sheet.device)
+    return IRMEmbedder(model.to(device), autocast=choose_autocast(precision, device))
 
 
 def evaluate_rows(

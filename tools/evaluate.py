@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         help="also each of a bank's twenty sentences, mean ± deviation",
     )
     add("--re-score", type=int, default=128, metavar="K", help="images that t2i scores again (128)")
+    add("--precision", choices=("fp32", "bf16", "auto"), default="fp32", help="auto: bf16 on a GPU (fp32)")
     add("--batch-size", type=int, default=128, metavar="N", help="pictures at a time (128)")
     add("--workers", type=int, default=0, metavar="N", help="processes that read pictures (0)")
     add("--reuse", action="store_true", help="keep a report that was made of this very model")
@@ -108,7 +109,7 @@ def main() -> None:
 
 def _asked(asked: argparse.Namespace) -> str:
     """What of the command line shapes a report."""
-    names = ("tasks", "data", "re_score", "every_sentence")
+    names = ("tasks", "data", "re_score", "every_sentence", "precision")
     return " ".join(f"{name}={getattr(asked, name)}" for name in names)
 
 
@@ -153,7 +154,7 @@ def _evaluate(
             bar.update(line, description=what, completed=done, total=total)
 
         results = evaluate_rows(
-            trained_embedder(finished),
+            trained_embedder(finished, precision=asked.precision),
             rows,
             data,
             settings=settings,
@@ -163,7 +164,7 @@ def _evaluate(
         )
         untrained = []
         if asked.untrained:
-            embedder = untrained_embedder(finished)
+            embedder = untrained_embedder(finished, precision=asked.precision)
             untrained = evaluate_rows(
                 embedder,
                 rows,

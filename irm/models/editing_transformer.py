@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from irm.models.backbone_folder import load_tensors
 from irm.models.gated_attention import GatedAttention
-from irm.models.tokens import InstructionTokens
+from irm.models.tokens import Heard, InstructionTokens, SharedInstruction
 
 
 class EditingTransformer(nn.Module):
@@ -72,16 +73,26 @@ class EditingTransformer(nn.Module):
         """Tokens after the final norm: class token (F of the paper), registers, patches."""
         vit = self.vit
         tokens = vit.norm_pre(vit.patch_drop(vit._pos_embed(vit.patch_embed(images))))
-        for block in vit.blocks:
+        for place, block in enumerate(vit.blocks):
             assert isinstance(block, Block)
+            told = instruction
+            if isinstance(instruction, SharedInstruction):
+                told = instruction.layers[place] if self.editing else None
             if self.checkpointing and self.training:
-                tokens = checkpoint(self._run, block, tokens, instruction, use_reentrant=False)
+                tokens = checkpoint(self._run, block, tokens, told, use_reentrant=False)
             else:
-                tokens = self._run(block, tokens, instruction)
+                tokens = self._run(block, tokens, told)
         return vit.norm(tokens)
 
+    def hear(self, instruction: InstructionTokens) -> tuple[Heard, ...]:
+        """What each layer hears of a single instruction, whatever picture it stands beside (eq. 3)."""
+        real = instruction.mask[0]
+        alone = InstructionTokens(instruction.tokens[:, real], instruction.mask[:, real], instruction.pooled)
+        attentions = [block.attn for block in self.vit.blocks if isinstance(block.attn, GatedAttention)]
+        return tuple(replace(attention.hear(alone), mask=None) for attention in attentions)
+
     def _run(
-        self, block: Block, tokens: Float[Tensor, "B N D"], instruction: InstructionTokens | None
+        self, block: Block, tokens: Float[Tensor, "B N D"], instruction: InstructionTokens | Heard | None
     ) -> Float[Tensor, "B N D"]:
         """Run timm's own block, with the instruction handed to its attention."""
         if not self.editing:

@@ -74,7 +74,7 @@ class Fusion(nn.Module):
             return torch.stack([self._attend(sequence, None) for sequence in sequences], dim=1)
         words = self.project(instruction.tokens)
         mask = instruction.mask if self.mask_padding else torch.ones_like(instruction.mask)
-        seen = mask.new_ones(len(mask), 1)
+        seen = mask.new_ones(mask.shape[0], 1)  # len() would fix the batch of an export
         if self.streams == 1:
             fused = [self._attend(torch.cat([first, words], dim=1), torch.cat([seen, mask], dim=1))]
         else:

@@ -11,7 +11,7 @@ from timm.layers import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from irm.models.tokens import InstructionTokens
+from irm.models.tokens import Heard, InstructionTokens
 
 
 class GatedAttention(nn.Module):
@@ -74,7 +74,7 @@ class GatedAttention(nn.Module):
             nn.init.zeros_(self.instruction_kv.bias)
 
     def forward(
-        self, tokens: Float[Tensor, "B N D"], instruction: InstructionTokens | None = None
+        self, tokens: Float[Tensor, "B N D"], instruction: InstructionTokens | Heard | None = None
     ) -> Float[Tensor, "B N D"]:
         """Attend; without an instruction this is plain self-attention."""
         q, k, v = rearrange(self.qkv(tokens), "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
@@ -82,11 +82,18 @@ class GatedAttention(nn.Module):
         dropout = self.attn_drop.p if self.training else 0.0
         attended = attend(q, k, v, dropout=dropout)
         if instruction is not None:
-            k_instruction, v_instruction = self.project_instruction(instruction.tokens)
-            mask = rearrange(instruction.mask, "b l -> b 1 1 l")
-            gated = v_instruction * self.opening().to(v_instruction.dtype)
-            attended = attended + attend(q, k_instruction, gated, mask, dropout=dropout)
+            heard = instruction if isinstance(instruction, Heard) else self.hear(instruction)
+            keys, values = (
+                one.to(q.dtype).expand(q.shape[0], -1, -1, -1) for one in (heard.keys, heard.values)
+            )
+            attended = attended + attend(q, keys, values, heard.mask, dropout=dropout)
         return self.proj_drop(self.proj(rearrange(attended, "b h n d -> b n (h d)")))
+
+    def hear(self, instruction: InstructionTokens) -> Heard:
+        """K' and g V' of instructions, which an attention of this layer may be given instead of them."""
+        keys, values = self.project_instruction(instruction.tokens)
+        mask = rearrange(instruction.mask, "b l -> b 1 1 l")
+        return Heard(keys, values * self.opening().to(values.dtype), mask)
 
     def opening(self) -> Float[Tensor, "1 h 1 1"]:
         """What V' is multiplied with: g, or its tanh."""
@@ -95,10 +102,7 @@ class GatedAttention(nn.Module):
     def project_instruction(
         self, tokens: Float[Tensor, "B L E"]
     ) -> tuple[Float[Tensor, "B h L d"], Float[Tensor, "B h L d"]]:
-        """K' and V' of eq. 3, by head; of an instruction that all rows share (expanded), projected once."""
-        if len(tokens) > 1 and tokens.stride(0) == 0:
-            k, v = self.project_instruction(tokens[:1])
-            return k.expand(len(tokens), -1, -1, -1), v.expand(len(tokens), -1, -1, -1)
+        """K' and V' of eq. 3, by head."""
         if self.instruction_kv is not None:
             both = self.instruction_kv(tokens)
         else:

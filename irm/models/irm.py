@@ -27,6 +27,7 @@ from irm.models.output import IRMOutput, Necked
 from irm.models.parts import build_fusion, build_match_head
 from irm.models.reader import SentenceReader
 from irm.models.settings import BACKBONE, INSTRUCTION, MATCH, Reading, Retrieval
+from irm.models.shared_sentences import SharedSentences
 from irm.models.tokenizer import SentenceTokenizer
 from irm.models.tokens import InstructionTokens, class_token, merge_rows, patch_tokens
 
@@ -84,6 +85,7 @@ class IRM(
         # A fusion that looks at padding needs the encoder's padding states, which are not kept.
         capacity = self.reading.cache if self.fusion.mask_padding else 0
         self.reader = SentenceReader(self.instruction_encoder, capacity=capacity)
+        self.shared = SharedSentences(self.reader.read, text, self.editing_transformer)
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -109,6 +111,11 @@ class IRM(
     def tokenizer(self) -> SentenceTokenizer | None:
         """What cuts sentences into token ids; a model fresh from its constructor has none."""
         return self.reader.tokenizer
+
+    def train(self, mode: bool = True) -> IRM:
+        """Also forget what layers heard: a fused optimizer changes weights without their versions telling."""
+        self.shared.forget()
+        return super().train(mode)
 
     def attach_tokenizer(self, tokenizer: SentenceTokenizer) -> None:
         """Give the model its tokenizer; see ``SentenceReader.attach``."""
@@ -259,20 +266,9 @@ class IRM(
                     f"say which view to embed for (there are: {', '.join(self.necks.names) or 'none'})"
                 )
             view = self.necks.names[0]
-        instruction = None
-        if instructions is not None:
-            if len(instructions) != len(images):
-                raise ValueError(
-                    f"{len(instructions)} instructions for {len(images)} images; give one for each"
-                )
-            sentences = {row: given for row, given in enumerate(instructions) if isinstance(given, str)}
-            clothes = {row: given for row, given in enumerate(instructions) if not isinstance(given, str)}
-            instruction = self.encode(
-                list(sentences.values()),
-                torch.tensor(list(sentences), dtype=torch.int64),
-                torch.stack(list(clothes.values())) if clothes else None,
-                torch.tensor(list(clothes), dtype=torch.int64),
-            )
+        if instructions is not None and len(instructions) != len(images):
+            raise ValueError(f"{len(instructions)} instructions for {len(images)} images; give one for each")
+        instruction = None if instructions is None else self._encode_given(instructions)
         return self.retrieval_features(self(images.to(self.device), instruction), view=view)
 
     @torch.no_grad()
@@ -286,6 +282,18 @@ class IRM(
         """Unit vectors of images on their own, to compare with ``embed_text``'s; not in training mode."""
         self._check_evaluation()
         return self.project_image(class_token(self.editing_transformer(images.to(self.device))))
+
+    def _encode_given(self, instructions: Sequence[str | Tensor] | Tensor) -> InstructionTokens:
+        sentences = {row: given for row, given in enumerate(instructions) if isinstance(given, str)}
+        clothes = {row: given for row, given in enumerate(instructions) if not isinstance(given, str)}
+        if len(set(sentences.values())) == 1 and not clothes:
+            return self.shared.beside(len(instructions), sentences[0])
+        return self.encode(
+            list(sentences.values()),
+            torch.tensor(list(sentences), dtype=torch.int64),
+            torch.stack(list(clothes.values())) if clothes else None,
+            torch.tensor(list(clothes), dtype=torch.int64),
+        )
 
     def _check_evaluation(self) -> None:
         if self.training:

@@ -50,8 +50,8 @@ class SentenceReader:
             return self._cache.look_up(sentences, self._encode_precisely, weights=self._weights())
         distinct = {sentence: row for row, sentence in enumerate(dict.fromkeys(sentences))}
         features = self._encode(list(distinct))
-        rows = [distinct[sentence] for sentence in sentences]
-        return features.take(torch.tensor(rows, device=features.tokens.device))
+        rows = torch.tensor([distinct[sentence] for sentence in sentences])
+        return features.take(rows.to(features.tokens.device, non_blocking=True))
 
     def remember(self, sentences: Iterable[str]) -> None:
         """Encode many sentences ahead; without effect where nothing is kept.
@@ -69,7 +69,9 @@ class SentenceReader:
             )
         token_ids, mask = self.tokenizer(sentences)
         device = self.encoder.text.device
-        return self.encoder.encode_text(token_ids.to(device), mask.to(device))
+        return self.encoder.encode_text(
+            token_ids.to(device, non_blocking=True), mask.to(device, non_blocking=True)
+        )
 
     def _encode_precisely(self, sentences: Sequence[str]) -> InstructionTokens:
         """In full precision whatever the caller's, because the result is kept."""

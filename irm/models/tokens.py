@@ -48,6 +48,22 @@ class InstructionTokens:
         )
 
 
+@dataclass(frozen=True)
+class Heard:
+    """An instruction as one layer hears it: K' and V' of eq. 3, the gate multiplied into V'."""
+
+    keys: Float[Tensor, "b h L d"]  # one row, or one for each picture
+    values: Float[Tensor, "b h L d"]
+    mask: Bool[Tensor, "b 1 1 L"] | None  # None: every token is real
+
+
+@dataclass(frozen=True)
+class SharedInstruction(InstructionTokens):
+    """One instruction beside all pictures (rows expanded, not copied), with what each layer hears of it."""
+
+    layers: tuple[Heard, ...] = ()
+
+
 def merge_rows(groups: Sequence[tuple[InstructionTokens, Int[Tensor, " _"]]]) -> InstructionTokens:
     """One batch out of several groups: row i of a group becomes row ``rows[i]`` of the batch.
 

@@ -174,14 +174,14 @@ class IdentityObjective(nn.Module):
             marks = (batch.labels, given.asked, batch.worn, given.bare)
             terms["composition"] = composition_loss(
                 compared,
-                *(mark.to(compared.device) for mark in marks),
+                *(_sent(mark, compared) for mark in marks),
                 temperature=self.composition_temperature,
             )
         outfits = given.asked[given.clothes_rows]
         if self.weights.get("outfit") and len(outfits) and not (outfits < 0).any():
             assert output.instruction is not None
-            pictures = output.instruction[given.clothes_rows]
-            terms["outfit"] = outfit_loss(pictures, outfits.to(pictures.device))
+            pictures = output.instruction[_sent(given.clothes_rows, output.instruction)]
+            terms["outfit"] = outfit_loss(pictures, _sent(outfits, pictures))
         return terms
 
     def _heads(self, batch: Batch) -> Classifiers:
@@ -198,6 +198,11 @@ class IdentityObjective(nn.Module):
         return adaptive_triplet_loss(
             features, batch.labels, instructions, rule.margin, rule.mining, squared=rule.squared
         )
+
+
+def _sent(mark: Tensor, beside: Tensor) -> Tensor:
+    """The host's numbers on the device of others, without a wait."""
+    return mark.to(beside.device, non_blocking=True)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,179 @@
+"""One page of what a model saw: picture, attention, words, gates, layer by layer."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from irm.inside.looking import Inside, Listening
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+PAPER, INK, QUIET, ACCENT = "#faf9f6", "#1e2024", "#70747c", "#186e48"
+LOOKS, HEARS = "inferno", "viridis"  # colours of attention, and of the instruction
+MAX_LAYERS, MAX_WORDS = 6, 14  # shown
+
+
+def draw(inside: Inside, *, subtitle: str) -> bytes:
+    """A PNG.
+
+    Args:
+        inside: what was seen.
+        subtitle: of which model, for the second line.
+    """
+    from matplotlib.figure import Figure
+
+    style = {"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.labelcolor": QUIET}
+    from matplotlib import rc_context
+
+    with rc_context({**style, "xtick.color": QUIET, "ytick.color": QUIET}):
+        figure = Figure(figsize=(12.8, 8.6), facecolor=PAPER, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr]
+        head, body, film = figure.subfigures(3, 1, height_ratios=(0.9, 4.7, 2.6))
+        _heading(head, inside, subtitle)
+        if inside.listening is None:
+            _pictures(body, inside)
+        else:
+            left, right = body.subfigures(1, 2, width_ratios=(1.25, 1.0))
+            _pictures(left, inside)
+            _instruction(right, inside, inside.listening)
+        _layers(film, inside)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+def _heading(part: SubFigure, inside: Inside, subtitle: str) -> None:
+    part.set_facecolor(PAPER)
+    said = f"“{inside.says}”" if inside.says else "no instruction"
+    part.text(0.012, 0.62, textwrap.shorten(said, 90), fontsize=19, weight="bold", va="center")
+    turned = ""
+    if inside.listening is not None:
+        turned = f"   ·   the instruction turns the feature by {inside.listening.turned:.1f}°"
+    facts = f"task {inside.task}   ·   batch-norm statistics of {inside.domain}   ·   {subtitle}{turned}"
+    part.text(0.012, 0.16, facts, fontsize=10, color=QUIET, va="center")
+
+
+def _pictures(part: Figure | SubFigure, inside: Inside) -> None:
+    """The picture, where the class token looks, where the instruction is loud."""
+    part.set_facecolor(PAPER)
+    maps: list[tuple[str, str, Float[np.ndarray, "h w"] | None, str]] = [
+        ("the picture", "as the model gets it", None, LOOKS),
+        ("where it looks", "attention through all layers", inside.rollout, LOOKS),
+    ]
+    if inside.listening is not None:
+        maps.append(("where it listens", "loudness of the instruction", inside.listening.heard, HEARS))
+    row = part.subplots(1, len(maps), squeeze=False)[0]
+    for axes, (title, remark, heat, colours) in zip(row, maps, strict=True):
+        _over(axes, inside.picture, heat, colours)
+        axes.set_title(title, loc="left", fontsize=12, weight="bold", pad=20)
+        axes.text(0, 1.02, remark, transform=axes.transAxes, color=QUIET, fontsize=8.5)
+
+
+def _over(
+    axes: Axes, picture: UInt8[np.ndarray, "H W 3"], heat: Float[np.ndarray, "h w"] | None, colours: str
+) -> None:
+    """A picture in grey under its heat, or the picture as it is."""
+    height, width = picture.shape[:2]
+    axes.set_axis_off()
+    if heat is None:
+        axes.imshow(picture)
+        return
+    axes.imshow(0.6 * picture.mean(axis=-1) + 0.4 * 255, cmap="gray", vmin=0, vmax=255)
+    place = (-0.5, width - 0.5, height - 0.5, -0.5)
+    axes.imshow(heat, cmap=colours, alpha=0.12 + 0.7 * heat, extent=place, interpolation="bicubic")
+
+
+def _instruction(part: SubFigure, inside: Inside, listening: Listening) -> None:
+    """What it listens to, and how far each gate is open."""
+    part.set_facecolor(PAPER)
+    upper, lower = part.subplots(2, 1, height_ratios=(1.15, 1.0))
+    upper.set_title("what it listens to", loc="left", fontsize=12, weight="bold", pad=20)
+    if listening.clothes is not None and inside.clothes is not None:
+        upper.text(
+            0, 1.03, "attention of the class token over the clothes", transform=upper.transAxes, color=QUIET
+        )
+        _over(upper, inside.clothes, listening.clothes, HEARS)
+    else:
+        upper.text(
+            0,
+            1.03,
+            "share of the class token's attention, word by word",
+            transform=upper.transAxes,
+            color=QUIET,
+        )
+        _words(upper, listening)
+    _gates(lower, listening)
+
+
+def _words(axes: Axes, listening: Listening) -> None:
+    words = listening.words[:MAX_WORDS]
+    shares = [share for _, share in words]
+    places = np.arange(len(words))
+    bars = axes.barh(places, shares, color=ACCENT, height=0.72)
+    for bar, share in zip(bars, shares, strict=True):
+        bar.set_alpha(0.3 + 0.7 * share / max(shares, default=1.0))
+        axes.text(
+            share, bar.get_y() + bar.get_height() / 2, f" {share:.0%}", va="center", color=QUIET, fontsize=8.5
+        )
+    axes.set_yticks(places, [word for word, _ in words], fontsize=10, color=INK)
+    axes.set_ylim(len(words) - 0.5, -0.5)
+    axes.set_xlim(0, 1.18 * max(shares, default=1.0))
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    _bare(axes)
+
+
+def _gates(axes: Axes, listening: Listening) -> None:
+    """Loudness by layer and head as a map, the gate's opening beside each layer."""
+    loud = listening.loudness
+    axes.set_title("how loud it is", loc="left", fontsize=12, weight="bold", pad=20)
+    axes.text(
+        0,
+        1.06,
+        "gated attention over self-attention, class token; beside it the gate",
+        transform=axes.transAxes,
+        color=QUIET,
+    )
+    image = axes.imshow(loud, cmap=HEARS, aspect="auto", vmin=0, vmax=max(float(loud.max()), 1e-9))
+    axes.set_yticks(range(len(loud)), [f"layer {place + 1}" for place in range(len(loud))], fontsize=8)
+    axes.set_xticks(range(loud.shape[1]), [str(head + 1) for head in range(loud.shape[1])], fontsize=8)
+    axes.set_xlabel("head", fontsize=8.5)
+    axes.tick_params(length=0)
+    for layer, gates in enumerate(listening.gates):
+        said = f"{gates[0]:+.3f}" if np.ptp(gates) == 0 else f"{gates.min():+.2f} … {gates.max():+.2f}"
+        axes.text(loud.shape[1] - 0.3, layer, said, va="center", fontsize=8, color=INK)
+    _bare(axes)
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.16, fraction=0.04)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.tick_params(labelsize=8, length=0)
+
+
+def _layers(part: SubFigure, inside: Inside) -> None:
+    """The last layers one by one: where each looks, and beside it where it listens."""
+    part.set_facecolor(PAPER)
+    first = max(0, len(inside.layers) - MAX_LAYERS)
+    heard = () if inside.listening is None else inside.listening.layers
+    pairs = [
+        [(one, LOOKS), *((other, HEARS) for other in heard[place : place + 1])]
+        for place, one in enumerate(inside.layers)
+    ]
+    row = iter(part.subplots(1, sum(map(len, pairs[first:])), squeeze=False)[0])
+    for place, maps in enumerate(pairs[first:], first):
+        for heat, colours in maps:
+            axes = next(row)
+            _over(axes, inside.picture, heat, colours)
+            said = "looks" if colours == LOOKS else "listens"
+            axes.set_title(f"layer {place + 1} {said}", fontsize=8.5, color=QUIET, loc="left")
+
+
+def _bare(axes: Any) -> None:
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.set_facecolor(PAPER)

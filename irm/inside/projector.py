@@ -1,0 +1,115 @@
+"""A split's features for TensorBoard's projector: a point a picture, who and what it shows, thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import UInt8
+
+from instructions.errors import InputError
+from omnireid.datasets import load_split
+from omnireid.extraction import Asked, Progress, embed_side
+from omnireid.files import replace_folder
+from omnireid.interfaces import Embedder, Side
+from omnireid.loading.image import read_image
+from omnireid.loading.instruct import gallery_instructions, query_instructions
+from omnireid.loading.transforms import resize
+from omnireid.records import Record, Split
+from omnireid.tasks import TASKS
+
+THUMBNAIL = 64  # pixels each way; the projector takes square ones
+MAX_SPRITE = 8192  # pixels each way, the projector's
+COLUMNS = ("pid", "camid", "outfit", "modality", "task", "side", "instruction", "picture")
+
+
+def write_projector(
+    folder: Path,
+    embedder: Embedder,
+    split: Split,
+    task: str,
+    *,
+    thumbnails: bool = True,
+    progress: Progress | None = None,
+) -> int:
+    """Write a folder for ``tensorboard --logdir``, whole or not at all; how many points it has.
+
+    Args:
+        folder: new or empty.
+        embedder: whose features.
+        split: whose queries and gallery.
+        task: as which they are embedded, each with its own instruction.
+        thumbnails: also small pictures of the people.
+        progress: told of every batch.
+
+    Raises:
+        InputError: there is something in the folder, a picture cannot be read, or there are too many.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty; name a new folder, or delete that one")
+    records = (*split.query, *split.gallery)
+    most = (MAX_SPRITE // THUMBNAIL) ** 2
+    if thumbnails and len(records) > most:
+        raise InputError(f"{len(records)} thumbnails are too many for the projector, which shows {most}")
+    spec = TASKS[task]
+    asked = {"query": query_instructions(split, spec), "gallery": gallery_instructions(split, spec)}
+    vectors, rows = [], []
+    sides: tuple[tuple[Side, Sequence[Record]], ...] = (("query", split.query), ("gallery", split.gallery))
+    for side, shown in sides:
+        told = asked[side]
+        found = embed_side(embedder, split, side, spec, asked=Asked(side, told), progress=progress)
+        vectors.append(found.vectors)
+        says = [""] * len(shown) if told is None else [one.sentence or "a picture of clothes" for one in told]
+        rows += [_row(record, task, side, said) for record, said in zip(shown, says, strict=True)]
+    pictures = _thumbnails(records) if thumbnails else None
+    folder.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(place: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(place)) as writer:
+            writer.add_embedding(
+                torch.cat(vectors),
+                metadata=rows,
+                metadata_header=list(COLUMNS),
+                label_img=pictures,
+                tag=f"{task}_{split.name}",
+            )
+
+    replace_folder(folder, write)
+    return len(rows)
+
+
+def some_of_the_test(root: Path, dataset: str, task: str, *, variant: str | None, limit: int) -> Split:
+    """A data set's test, of each side every so-manieth picture where there are more than ``limit``."""
+    split = load_split(root, dataset, task, variant=variant)
+
+    def some(records: Sequence[Record]) -> tuple[Record, ...]:
+        if len(records) <= limit:
+            return tuple(records)
+        return tuple(records[int(place)] for place in np.linspace(0, len(records) - 1, limit))
+
+    return replace(split, query=some(split.query), gallery=some(split.gallery))
+
+
+def _row(record: Record, task: str, side: str, said: str) -> list[str]:
+    facts = (record.pid, record.camid, record.clothes_id, record.modality, task, side, said)
+    name = Path(record.image).name
+    # The table's own signs have no place in a cell.
+    return [" ".join(str(fact).split()) for fact in (*facts, name)]
+
+
+def _thumbnails(records: Sequence[Record]) -> torch.Tensor:
+    """Pictures in the middle of squares, 0..1."""
+    squares: UInt8[np.ndarray, "N S S 3"] = np.full((len(records), THUMBNAIL, THUMBNAIL, 3), 245, np.uint8)
+    for square, record in zip(squares, records, strict=True):
+        picture = read_image(record.image)
+        scale = THUMBNAIL / max(picture.shape[:2])
+        height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+        top, left = (THUMBNAIL - height) // 2, (THUMBNAIL - width) // 2
+        square[top : top + height, left : left + width] = resize(picture, (height, width))
+    return rearrange(torch.from_numpy(squares), "n h w c -> n c h w") / 255

@@ -1,0 +1,103 @@
+"""Pictures of a model at work, and a split in the projector: of the tiny run, read back from their files."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from instructions.errors import InputError
+from irm.inside.drawing import draw
+from irm.inside.looking import look_inside
+from irm.inside.projector import COLUMNS, some_of_the_test, write_projector
+from omnireid.datasets import load_split
+from omnireid.loading.image import read_image
+
+
+@pytest.fixture(scope="module")
+def picture(tiny_root):
+    return read_image(load_split(tiny_root, "market1501", "trad").query[0].image)
+
+
+def test_a_sentence_is_shown_word_by_word_layer_by_layer(search_model, picture):
+    inside = look_inside(search_model, picture, text="a red coat")
+    listening = inside.listening
+    assert (inside.task, inside.says, len(inside.layers)) == ("li", "a red coat", 2)
+    assert inside.rollout.shape == listening.heard.shape == (4, 2)
+    assert [word for word, _ in listening.words] == ["a", "red", "coat"]
+    assert sum(share for _, share in listening.words) == pytest.approx(1)
+    np.testing.assert_array_equal(listening.gates, np.full((2, 4), 0.5))
+    assert listening.loudness.shape == (2, 4) and (listening.loudness > 0).all()
+
+
+def test_clothes_are_shown_as_a_map_over_them(search_model, picture):
+    inside = look_inside(search_model, picture, clothes=picture[:40])
+    assert inside.task == "ctcc"
+    assert inside.listening.words == ()
+    assert inside.listening.clothes.shape == (2, 2)  # 32 pixels each way, patches of 16
+
+
+def test_an_instruction_turns_the_feature_and_a_shut_gate_does_not(search_model, picture):
+    heard = look_inside(search_model, picture, text="a red coat").listening
+    assert 0 < heard.turned < 180
+    blocks = search_model.embedder.model.editing_transformer.vit.blocks
+    gates = [block.attn.gate.detach().clone() for block in blocks]
+    searched = search_model.embedder.model.retrieval
+    try:
+        search_model.embedder.model.retrieval = replace(searched, feature="edited")
+        with torch.no_grad():
+            for block in blocks:
+                block.attn.gate.zero_()
+        shut = look_inside(search_model, picture, text="a red coat").listening
+    finally:
+        search_model.embedder.model.retrieval = searched
+        with torch.no_grad():
+            for block, gate in zip(blocks, gates, strict=True):
+                block.attn.gate.copy_(gate)
+    assert shut.turned == pytest.approx(0, abs=0.05) and shut.loudness.max() == 0
+
+
+def test_a_picture_that_stands_alone_has_no_instruction(search_model, picture):
+    inside = look_inside(search_model, picture, task="t2i")
+    assert inside.listening is None and inside.says == ""
+    with pytest.raises(InputError, match="in task t2i a picture stands alone"):
+        look_inside(search_model, picture, task="t2i", text="a red coat")
+
+
+@pytest.mark.parametrize("given", [{"text": "a red coat"}, {"task": "t2i"}], ids=["told", "alone"])
+def test_the_drawing_is_a_png_that_is_not_blank(search_model, picture, given):
+    page = draw(look_inside(search_model, picture, **given), subtitle="tiny")
+    pixels = np.asarray(Image.open(io.BytesIO(page)).convert("RGB"))
+    assert pixels.shape[0] > 500 and pixels.shape[1] > 900
+    assert pixels.std() > 10
+
+
+def test_the_projector_has_a_point_a_line_and_a_thumbnail_for_each_picture(search_model, tiny_root, tmp_path):
+    split = some_of_the_test(tiny_root, "cocas_real2", "li", variant=None, limit=5)
+    assert (len(split.query), len(split.gallery)) == (5, 5)
+    assert write_projector(tmp_path / "seen", search_model.embedder, split, "li") == 10
+    (told,) = (tmp_path / "seen").rglob("metadata.tsv")
+    header, *rows = [line.split("\t") for line in told.read_text().splitlines()]
+    assert header == list(COLUMNS)
+    records = (*split.query, *split.gallery)
+    assert [row[:3] for row in rows] == [[str(x) for x in (r.pid, r.camid, r.clothes_id)] for r in records]
+    assert rows[0][6] == split.query[0].captions[0]
+    points = np.loadtxt(told.with_name("tensors.tsv"))
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, rtol=1e-4)
+    sprite = np.asarray(Image.open(told.with_name("sprite.png")))
+    assert sprite.shape == (4 * 64, 4 * 64, 3)  # ten squares in rows of four
+    shown = sprite[:64, :64].astype(int)
+    height, width = read_image(records[0].image).shape[:2]
+    margin = (64 - round(64 * width / height)) // 2
+    assert (abs(shown[:, : margin - 1] - 245) <= 1).all() and shown[:, margin + 2 : -margin - 2].std() > 5
+    assert "sprite" in (tmp_path / "seen/projector_config.pbtxt").read_text()
+
+
+def test_a_projector_without_thumbnails_holds_no_pictures(search_model, tiny_root, tmp_path):
+    split = some_of_the_test(tiny_root, "market1501", "trad", variant=None, limit=3)
+    write_projector(tmp_path / "seen", search_model.embedder, split, "trad", thumbnails=False)
+    assert list((tmp_path / "seen").rglob("*.png")) == []
+    with pytest.raises(InputError, match="is not empty"):
+        write_projector(tmp_path / "seen", search_model.embedder, split, "trad")

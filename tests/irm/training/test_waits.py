@@ -1,0 +1,131 @@
+"""A training step never waits for its device: shown on one that has no numbers to wait for.
+
+Tensors on torch's "meta" device have shapes and no values, take the paths that a GPU takes, and fail where
+the host asks for a value: ``.item()``, ``if tensor``, rows picked by a mask. What would not fail there but
+would make the host wait for a GPU, a copy that blocks, is noted beside it.
+"""
+
+from contextlib import nullcontext
+
+import pytest
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from irm.training.loop import moved
+from irm.training.objectives import LossBreakdown
+from irm.training.optimizer import build_optimizer
+from tests.irm.training.test_objectives import build, described, identity, image_text, pictures
+
+META = torch.device("meta")
+TO_COPY, COPY = torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default
+
+
+class Watch(TorchDispatchMode):
+    """Notes where numbers of the host's meet the device's in a way that a GPU would have to be waited for."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        tensors = [one for one in tree_leaves((args, kwargs, result)) if isinstance(one, torch.Tensor)]
+        of_host = [one for one in tensors if one.device != META and one.dim() > 0]
+        is_async = kwargs.get("non_blocking") or (func is COPY and args[2:3] == (True,))
+        meets = bool(of_host) and any(one.device == META for one in tensors)
+        if meets and not (func in (TO_COPY, COPY) and is_async):
+            self.waits.append(str(func))
+        return result
+
+
+class Literals(TorchFunctionMode):
+    """Notes ``torch.tensor(..., device=...)``, whose copy blocks and which the other does not see."""
+
+    def __init__(self, waits):
+        super().__init__()
+        self.waits = waits
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func is torch.tensor and result.device == META:
+            self.waits.append("torch.tensor")
+        return result
+
+
+@pytest.fixture
+def meta(monkeypatch):
+    """Autocast does not know this device; it decides on precision, not on waiting."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    return META
+
+
+def step(model, objective, batch, device):
+    """Forward, loss, backward, clipping and AdamW; what a GPU would have been waited for."""
+    model.to(device)
+    objective.to(device)
+    model.encode_sentences(batch.texts or batch.instruction.sentences)  # as a run reads them ahead
+    parameters = [one for one in (*model.parameters(), *objective.parameters()) if one.requires_grad]
+    optimizer = build_optimizer([{"params": parameters, "lr_scale": 1.0}], lr=1e-3)
+    batch = moved(batch, device)
+    with Watch() as watch, Literals(watch.waits):
+        found = objective(model, batch)
+        torch.autograd.backward(found.total)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+    assert all(term.device == device for term in found.terms.values())
+    return found, watch.waits
+
+
+def test_equation_7_with_clothes_and_outfits_waits_for_nothing(meta):
+    objective = identity(build(), weights={"composition": 1.0, "outfit": 1.0})
+    found, waits = step(build(), objective, pictures(), meta)
+    assert {"adaptive_triplet", "adaptive_triplet_fused", "composition", "outfit"} <= set(found.terms)
+    assert waits == []
+
+
+def test_equation_8_waits_for_nothing(meta):
+    found, waits = step(build(), image_text(), described(), meta)
+    assert set(found.terms) == {"contrastive", "matching"}
+    assert waits == []
+
+
+def test_a_trained_sentence_encoder_waits_for_nothing(meta):
+    assert step(build("model.instruction.freeze_text=false"), image_text(), described(), meta)[1] == []
+
+
+class Careless(torch.nn.Module):
+    """Equation 8, and a remark on its value."""
+
+    def __init__(self, remark):
+        super().__init__()
+        self.careful, self.remark = image_text(), remark
+
+    def forward(self, model, batch):
+        found = self.careful(model, batch)
+        return LossBreakdown(found.terms, found.total + self.remark(found.total))
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [lambda total: total.item(), lambda total: 0 if total > 3 else 1, lambda total: total[total > 3].sum()],
+    ids=["item", "if", "mask"],
+)
+def test_a_loss_that_looks_at_its_value_is_caught(meta, remark):
+    with pytest.raises((RuntimeError, NotImplementedError), match=r"[Mm]eta|fake"):
+        step(build(), Careless(remark), described(), meta)
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        lambda total: torch.ones(3).to(total.device).sum(),
+        lambda total: torch.tensor([1.0], device=total.device).sum(),
+        lambda total: torch.ones(4, device=total.device)[torch.tensor([0, 2])].sum(),
+    ],
+    ids=["copy", "tensor", "rows"],
+)
+def test_a_copy_that_blocks_is_caught(meta, remark):
+    assert len(step(build(), Careless(remark), described(), meta)[1]) == 1

@@ -1,0 +1,62 @@
+"""A run's image path for serving without this code: `tools.export_model RUN --out FOLDER [--view v]`."""
+
+import argparse
+from pathlib import Path
+
+from tools._program import Parser, run
+
+EXAMPLE = """examples:
+  python -m tools.export_model runs/demo/run --out served --view cc/ltcc --instruction "ignore clothes"
+  python -m tools.export_model runs/demo/run --out served --view li/cocas_real1 --format pt2
+  python -m tools.export_model runs/demo/run --out served --view t2i        pictures, found by descriptions
+
+With --instruction the sentence is built in (its K' and V' are constants) and the input is `images` alone.
+Without, `tokens` and `mask` of an instruction are inputs too, and instructions.npz has those of the task's
+sentences. FOLDER gets model.onnx or model.pt2, and export.json: how pictures are prepared, names and
+shapes of inputs and outputs, and how far the features are from the model's; docs/inside.md serves one.
+ONNX needs `pip install 'instruct-reid[export]'`."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = Parser(
+        prog="python -m tools.export_model",
+        description="Write a model's image path as ONNX or as a torch.export archive, and compare it.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("run", type=Path, metavar="RUN", help="folder that tools.train wrote, or of a model on its own")
+    add("--out", type=Path, required=True, metavar="FOLDER", help="new or empty; written whole or not at all")
+    add(
+        "--view", metavar="v", help="whose batch-norm statistics, e.g. li/cocas_real1, or t2i; else the first"
+    )
+    add("--instruction", metavar="T", help="the sentence to build in")
+    add("--format", choices=("onnx", "pt2"), default="onnx", help="(onnx)")
+    return made
+
+
+def main() -> None:
+    """Parse, export, say how far off it is."""
+    asked = parser().parse_args()
+    # Heavy imports wait until --help and mistyped options have had their say.
+    from irm.build import as_input_errors
+    from irm.deploy.writing import Wanted, export
+    from irm.retrieval import SearchModel
+
+    loaded = SearchModel.load(asked.run)
+    model = loaded.embedder.model.cpu()
+    view = asked.view or (model.necks.names or ("t2i",))[0]
+    facts = {"run": asked.run.resolve().name, "model_sha256": loaded.fingerprint}
+    with as_input_errors():
+        gap = export(model, Wanted(view, asked.instruction, asked.format), asked.out, facts)
+    told = "built in" if asked.instruction else "an input" if view != "t2i" else "none"
+    print(f"{asked.out}/model.{asked.format}: view {view}, instruction {told}")
+    print(
+        f"features against the model's, batches of {', '.join(map(str, gap.batches))}: "
+        f"largest difference {gap.max_abs_difference:.1e}, smallest cosine {gap.min_cosine:.7f}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,110 @@
+"""See inside a run: `python -m tools.look RUN --image F [--text T] --out picture.png`; or its embeddings."""
+
+import argparse
+from pathlib import Path
+
+from instructions.errors import InputError
+from tools._program import Parser, run
+
+EXAMPLE = """examples:
+  python -m tools.look runs/demo/run --image someone.jpg --out look.png
+  python -m tools.look runs/demo/run --image someone.jpg --task cc --out look.png
+  python -m tools.look runs/demo/run --image someone.jpg --text "a man in a red coat" --out look.png
+  python -m tools.look runs/demo/run --image someone.jpg --clothes coat.jpg --out look.png
+
+The picture shows where the class token looks, where and how loud the instruction is heard in each layer and
+head, how far each gate is open, and which words are listened to (docs/inside.md says how to read it).
+
+Where a split lies in the space of features, in TensorBoard's projector:
+  python -m tools.look runs/demo/run --projector runs/demo/projector --data data/demo --dataset market1501
+  tensorboard --logdir runs/demo/projector
+
+That folder then holds thumbnails of the people of the split: treat it as you treat the data set."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = Parser(
+        prog="python -m tools.look",
+        description="Draw what a model looks at and listens to, or write a split's features for TensorBoard.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("run", type=Path, metavar="RUN", help="folder that tools.train wrote, or of a model on its own")
+    add("--image", type=Path, metavar="F", help="picture of a person")
+    add("--text", metavar="T", help="the instruction beside it")
+    add("--clothes", type=Path, metavar="F", help="or a picture of clothes as the instruction")
+    add("--task", metavar="t", help="trad, cc, vi, ctcc, li or t2i; else li with a text, ctcc with clothes")
+    add("--out", type=Path, metavar="FILE", help="the picture to write, a PNG")
+    group = made.add_argument_group("embeddings in TensorBoard's projector")
+    add = group.add_argument
+    add("--projector", type=Path, metavar="DIR", help="folder to write; it will hold thumbnails of people")
+    add("--data", type=Path, metavar="DIR", help="the folder that holds the data sets; else the sheet's")
+    add("--dataset", metavar="NAME", help="whose test it is, e.g. market1501")
+    add("--variant", metavar="NAME", help="the data set's variant; else its first")
+    add("--limit", type=int, default=2000, metavar="N", help="pictures of each side at most (2000)")
+    add("--no-thumbnails", action="store_true", help="dots instead of pictures of people")
+    return made
+
+
+def main() -> None:
+    """Parse, look, write."""
+    asked = parser().parse_args()
+    if (asked.image is None) == (asked.projector is None):
+        raise InputError("say what to look at: --image F --out FILE, or --projector DIR --dataset NAME")
+    if asked.image is not None:
+        _draw(asked)
+    else:
+        _project(asked)
+
+
+def _draw(asked: argparse.Namespace) -> None:
+    if asked.out is None:
+        raise InputError("--out is missing; name the picture to write, e.g. --out look.png")
+    if asked.out.suffix.lower() != ".png":
+        raise InputError(f"--out is {asked.out}; the picture is a PNG, so let its name end in .png")
+    # Heavy imports wait until --help and mistyped options have had their say.
+    from irm.inside.drawing import draw
+    from irm.inside.looking import look_inside
+    from irm.retrieval import SearchModel
+    from omnireid.files import write_whole
+    from omnireid.loading.image import read_image
+
+    picture = read_image(asked.image)
+    clothes = None if asked.clothes is None else read_image(asked.clothes)
+    model = SearchModel.load(asked.run)
+    inside = look_inside(model, picture, task=asked.task, text=asked.text, clothes=clothes)
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(asked.out, draw(inside, subtitle=f"{asked.run.name} {model.fingerprint[:12]}"))
+    print(f"{asked.out}: task {inside.task}, {inside.says or 'no instruction'}")
+
+
+def _project(asked: argparse.Namespace) -> None:
+    """Write the features of a split, with who and what each picture shows."""
+    if asked.dataset is None:
+        raise InputError("--dataset is missing; say whose test to embed, e.g. --dataset market1501")
+    if asked.limit < 1:
+        raise InputError(f"--limit is {asked.limit}; give a number above zero")
+    from irm.evaluation import open_run, trained_embedder
+    from irm.inside.projector import some_of_the_test, write_projector
+    from omnireid.datasets import dataset_named
+    from omnireid.tasks import TASKS
+
+    opened = open_run(asked.run)
+    trained = [row.task for row in opened.sheet.mixture]
+    offered = dataset_named(asked.dataset).card.tasks
+    task = asked.task or next((task for task in offered if task in trained), offered[0])
+    if task not in TASKS:
+        raise InputError(f"there is no task {task!r}; known: {', '.join(TASKS)}")
+    root = asked.data or Path(opened.sheet.data)
+    split = some_of_the_test(root, asked.dataset, task, variant=asked.variant, limit=asked.limit)
+    embedder = trained_embedder(opened)
+    count = write_projector(asked.projector, embedder, split, task, thumbnails=not asked.no_thumbnails)
+    holds = "no pictures" if asked.no_thumbnails else "pictures of people"
+    print(f"{asked.projector}: {count} points and {holds}; look at them with")
+    print(f"  tensorboard --logdir {asked.projector}")
+
+
+if __name__ == "__main__":
+    run(main)
