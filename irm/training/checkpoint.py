@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import re
 import shutil
 from dataclasses import dataclass
@@ -124,10 +125,17 @@ def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
         if state.average is not None:
             safetensors.torch.load_model(state.average.module, str(folder / "average.safetensors"))
             state.average.n_averaged.copy_(training["num_averaged"])
-    except (RuntimeError, ValueError, KeyError, FileNotFoundError) as error:
+    except pickle.UnpicklingError as error:  # more than tensors and numbers; nothing of it was run
+        raise InputError(f"checkpoint {folder} holds code, or is no checkpoint: {_first(error)}") from None
+    except (RuntimeError, ValueError, KeyError, FileNotFoundError, safetensors.SafetensorError) as error:
         raise InputError(f"checkpoint {folder} belongs to another model: {str(error)[:300]}") from None
     facts: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     return facts
+
+
+def _first(error: Exception) -> str:
+    """The first sentence of a long complaint."""
+    return " ".join(str(error).split())[:200]
 
 
 def _folders(root: Path) -> list[Path]:

@@ -127,7 +127,8 @@ def check_folder(out: Path, resume: bool) -> None:
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; --out names a folder for the run")
-    if not out.is_dir() or not any(out.iterdir()):
+    left_by_a_kill = {".config.yaml.part"}
+    if not out.is_dir() or {path.name for path in out.iterdir()} <= left_by_a_kill:
         return
     if not resume:
         raise InputError(

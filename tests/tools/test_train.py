@@ -1,10 +1,7 @@
 """The training program: what it says, and how it ends."""
 
 import json
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -83,37 +80,6 @@ def test_the_resolved_sheet_is_printed(monkeypatch, capsys, tmp_path):
 def test_help_has_an_example(monkeypatch, capsys):
     assert program(monkeypatch, "--help") == 0
     assert "python -m tools.train configs/irm/tiny.yaml" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_a_terminated_program_saves_and_resumes_bit_for_bit(monkeypatch, capsys, tmp_path, tiny_root):
-    settings = [TINY, "logging.checkpoint_every=100", "--data", str(tiny_root), "--out"]
-
-    def rows(name):
-        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
-        return [
-            {key: row[key] for key in ("step", "terms", "gradient_norm")} for row in map(json.loads, lines)
-        ]
-
-    stopped = subprocess.Popen(
-        [sys.executable, "-m", "tools.train", *settings, str(tmp_path / "stopped")],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    log = tmp_path / "stopped" / "metrics.jsonl"
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and not (log.exists() and len(log.read_text().splitlines()) >= 3):
-        time.sleep(0.02)
-    stopped.send_signal(signal.SIGTERM)
-    told, error = stopped.communicate(timeout=300)
-    assert stopped.returncode == 0, error
-    assert "go on with --resume" in told
-    assert 3 <= len(rows("stopped")) < 20
-    assert program(monkeypatch, *settings, tmp_path / "stopped", "--resume") == 0
-    assert program(monkeypatch, *settings, tmp_path / "whole") == 0
-    assert rows("stopped") == rows("whole")
 
 
 def test_a_finished_run_says_that_nothing_is_left(monkeypatch, capsys, tmp_path, tiny_root):

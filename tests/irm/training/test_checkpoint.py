@@ -1,6 +1,8 @@
 """A checkpoint is whole or absent; a damaged one is named and passed over."""
 
+import hashlib
 import json
+import pickle
 
 import pytest
 import torch
@@ -115,6 +117,47 @@ def test_another_models_checkpoint_is_refused(tmp_path):
     folder = save(tmp_path, 2, fresh(1))
     with pytest.raises(InputError, match="another model"):
         load_checkpoint(folder, fresh(1, width=4))
+
+
+class Trap:
+    """Code that a pickle would run."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def sealed(folder):
+    """A manifest that vouches for the files as they are now, as whoever planted them would write it."""
+    hashes = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.name != "manifest.json"
+    }
+    (folder / "manifest.json").write_text(json.dumps(hashes))
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+def test_code_in_a_checkpoint_is_never_run(tmp_path, write):
+    state = fresh(1)
+    folder = save(tmp_path / "run", 2, state)
+    write({"objectives": Trap(tmp_path / "sprung"), "optimizer": {}}, folder / "training.pt")
+    sealed(folder)
+    assert find_checkpoint(tmp_path / "run").folder == folder
+    with pytest.raises(InputError, match=r"step-00000002 holds code, or is no checkpoint") as refused:
+        load_checkpoint(folder, state)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_weights_that_are_no_weights_are_refused_in_a_sentence(tmp_path):
+    folder = save(tmp_path, 2, fresh(1))
+    (folder / "model.safetensors").write_bytes(b"these are no tensors")
+    sealed(folder)
+    with pytest.raises(InputError, match="step-00000002 belongs to another model"):
+        load_checkpoint(folder, fresh(1))
 
 
 def test_a_folder_without_checkpoints_has_none(tmp_path):

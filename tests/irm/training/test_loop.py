@@ -3,6 +3,7 @@
 import copy
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -134,6 +135,20 @@ def test_a_loss_that_is_not_a_number_stops_before_the_weights_change():
     assert stopped.value.batch.domain == "cc/two"
     assert stopped.value.batch.indices.tolist() == [2, 3, 4, 5]
     torch.testing.assert_close(run.model.state_dict(), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("limit", [None, 0.01, 1e6])
+def test_a_long_gradient_is_shortened_to_the_limit_and_told_as_it_was(limit):
+    """One step of plain descent moves the weights by the gradient itself."""
+    run, told = Run(), []
+    parameters = list(run.model.parameters())
+    run.optimizer = torch.optim.SGD([{"params": parameters, "lr_scale": 1.0}], lr=1.0)
+    run.settings = replace(run.settings, clip_grad_norm=limit, learning_rate=lambda _: 1.0)
+    before = [parameter.detach().clone() for parameter in parameters]
+    run.go(0, 1, until=lambda report: told.append(report.gradient_norm))
+    moved = torch.cat([(new.detach() - old).flatten() for new, old in zip(parameters, before, strict=True)])
+    assert told[0] > 0.1
+    assert moved.norm().item() == pytest.approx(min(told[0], limit or 1e6), rel=1e-4)
 
 
 def test_the_loss_falls():

@@ -1,14 +1,18 @@
 """The learning rate at the steps the paper names, and which parameters decay."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from instructions.errors import InputError
+from irm.build import build_irm, named_parameters
+from irm.config import read_run
 from irm.training.optimizer import build_optimizer, learning_rate, parameter_groups, set_learning_rate
 
+SHEETS = Path(__file__).parents[3] / "configs" / "irm"
 PAPER = {"lr": 1e-5, "warmup_from": 1e-7, "warmup_steps": 1000, "steps": 24_000}
 
 
@@ -93,6 +97,32 @@ def test_a_model_with_nothing_to_train_is_refused():
             decay="all",
             lr_multipliers={},
         )
+
+
+def test_each_layer_of_a_vit_base_learns_as_the_formula_says():
+    """Of L = 12 blocks, block i at decay ** (L - i), what comes before them at decay ** (L + 1), the rest at 1."""
+    decay = 0.75
+    with torch.device("meta"):
+        model, _ = build_irm(read_run(SHEETS / "base.yaml"))
+    groups = parameter_groups(
+        named_parameters(model=model), weight_decay=0.1, decay="weights", lr_multipliers={}, layer_decay=decay
+    )
+    optimizer = build_optimizer(groups, lr=1.0)
+    set_learning_rate(optimizer, 2e-5)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    vit = model.editing_transformer.vit
+    expected = {id(p): 2e-5 for p in model.parameters() if p.requires_grad}
+    expected |= {id(p): 2e-5 * decay**13 for p in vit.parameters()}
+    for place, block in enumerate(vit.blocks):
+        expected |= {id(p): 2e-5 * decay ** (12 - place) for p in block.parameters()}
+        new = [
+            block.attn.gate,
+            *block.attn.instruction_kv.parameters(),
+        ]  # gates, k' and v' start from nothing
+        expected |= {id(p): 2e-5 for p in new}
+    expected |= {id(p): 2e-5 for p in vit.norm.parameters()}
+    assert len(vit.blocks) == 12 and rates.keys() == expected.keys()
+    assert rates == pytest.approx(expected, rel=1e-12)
 
 
 def test_each_group_gets_its_share_of_the_rate():
