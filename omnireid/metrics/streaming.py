@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from instructions.errors import InputError
 from omnireid.metrics.comparison import Comparison, Metric
-from omnireid.metrics.identities import Identities
 from omnireid.metrics.heads import first_of_each
+from omnireid.metrics.identities import Identities
 from omnireid.metrics.judging import Judge, LabelArrays
 from omnireid.metrics.keys import MAX_ROWS
 from omnireid.metrics.places import BlockPlaces
@@ -29,6 +29,7 @@ class RankedLists:
 
     ranking: Ranking
     head: Int[np.ndarray, "Q k"]  # gallery indices, nearest first, junk left out; -1 past the end
+    right: Bool[np.ndarray, "Q k"]
 
 
 def rank_features(
@@ -110,12 +111,14 @@ def ranked_lists(
     identities = Identities(query, gallery, [protocol])
     builder = RankingBuilder(ap_topk=protocol.ap_topk)
     order, blocks = _blocks(query, comparison, block)
-    heads = []
+    heads, right = [], []
     for rows in blocks:
         search = _Search(comparison, identities, [protocol], rows, head=head)
         builder.add_places(search.places(0))
         heads.append(search.head(0))
-    return RankedLists(builder.ranking().take(order), np.concatenate(heads)[order])
+        right.append(search.is_right(0, heads[-1]))
+    ranking = builder.ranking().take(order)
+    return RankedLists(ranking, np.concatenate(heads)[order], np.concatenate(right)[order])
 
 
 def _blocks(
@@ -225,6 +228,12 @@ class _Search:
             distances.append(part.heads.distances[known])
         parts = (np.concatenate(part) for part in (rows, columns, distances))
         return first_of_each(*parts, shape=shape)[0]
+
+    def is_right(self, number: int, head: Int[np.ndarray, "B k"]) -> Bool[np.ndarray, "B k"]:
+        """Which of some gallery images of each query are right under one of the protocols."""
+        right, num_gallery = self._own.right[number], len(self._identities.people)
+        pairs = self._rows.searchsorted(self._own.rows[right]) * num_gallery + self._own.columns[right]
+        return (head >= 0) & np.isin(np.arange(len(head))[:, None] * num_gallery + head, pairs)
 
     def _people_before(self, number: int) -> Int[np.ndarray, " B"]:
         """Other people before each query's first right answer."""

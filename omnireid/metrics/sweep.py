@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Int
 
 from omnireid.metrics.comparison import Comparison

@@ -31,9 +31,7 @@ class Targets:
     highs: Float[np.ndarray, " T"]
 
 
-def find_targets(
-    own: OwnPairs, comparison: Comparison, rows: Int[np.ndarray, " q"] | None = None
-) -> Targets:
+def find_targets(own: OwnPairs, comparison: Comparison, rows: Int[np.ndarray, " q"] | None = None) -> Targets:
     """The targets among own pairs, of some queries or of those that have any."""
     pairs = np.flatnonzero(own.right.any(axis=0))
     if rows is None:

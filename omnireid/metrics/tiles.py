@@ -10,7 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 BLOCK, WIDTH = 512, 1024  # queries and gallery images of a tile, which then stays in a processor's cache
-STRIPE = 128  # queries of a tile that are looked at together: hard and easy ones apart, which numpy finds faster
+STRIPE = (
+    128  # queries of a tile that are looked at together: hard and easy ones apart, which numpy finds faster
+)
 
 
 class Cells(NamedTuple):
