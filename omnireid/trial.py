@@ -9,11 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from omnireid.extraction import Features
-from omnireid.metrics import Distances, Metric, Ranking, RankingBuilder, nearest_exactly, search
+from omnireid.metrics import (
+    Distances,
+    Metric,
+    RankedLists,
+    Ranking,
+    RankingBuilder,
+    nearest_exactly,
+    ranked_lists,
+    search,
+)
 from omnireid.protocols import Protocol
 from omnireid.re_scoring import ReScorer
+from omnireid.records import Labels
 
 NUM_SHOWN = 10  # of each ranked list, for pictures
 
@@ -38,27 +49,66 @@ def run_trial(
     metric: Metric = "cosine",
     re_scorer: ReScorer | None = None,
 ) -> Trial:
-    """Draw, search and rank, a block of queries at a time."""
+    """Draw, search and rank, in memory for a block of queries."""
     query_rows, gallery_rows = protocol.draw(query.labels, gallery.labels, trial)
-    labels = query.labels.take(query_rows), gallery.labels.take(gallery_rows)
-    vectors = query.vectors[torch.from_numpy(query_rows)], gallery.vectors[torch.from_numpy(gallery_rows)]
-    builder = RankingBuilder(
-        ap_topk=protocol.ap_topk, identities=labels[1].pids if protocol.cmc == "identity" else None
-    )
+    sides = _Side.drawn(query, query_rows), _Side.drawn(gallery, gallery_rows)
+    # Both give every query a list of its own, which only its distances to the whole gallery tell.
+    if re_scorer is not None or protocol.thinned is not None:
+        lists = _one_by_one(*sides, protocol, trial, metric=metric, re_scorer=re_scorer)
+    else:
+        (asking, asked), labels = (side.vectors for side in sides), (side.labels for side in sides)
+        lists = ranked_lists(asking, asked, *labels, protocol, head=NUM_SHOWN, metric=metric)
     shown = np.full((len(query), NUM_SHOWN), -1, dtype=np.int64)
+    shown[query_rows] = np.where(lists.head >= 0, gallery_rows[lists.head], -1)
     shown_right = np.zeros(shown.shape, dtype=bool)
-    for block in search(*vectors, *labels, protocol, metric=metric):
-        rows = query_rows[block.rows]
+    shown_right[query_rows] = lists.right
+    return Trial(lists.ranking, query_rows, len(gallery_rows), shown, shown_right)
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """What a trial drew of one side."""
+
+    rows: Int[np.ndarray, " n"]
+    vectors: Float[Tensor, "n D"]
+    labels: Labels
+
+    @classmethod
+    def drawn(cls, side: Features, rows: Int[np.ndarray, " n"]) -> _Side:
+        """Some rows of a side; its own vectors where that is all of them."""
+        whole = np.array_equal(rows, np.arange(len(side)))
+        return cls(
+            rows, side.vectors if whole else side.vectors[torch.from_numpy(rows)], side.labels.take(rows)
+        )
+
+
+def _one_by_one(
+    query: _Side,
+    gallery: _Side,
+    protocol: Protocol,
+    trial: int,
+    *,
+    metric: Metric,
+    re_scorer: ReScorer | None,
+) -> RankedLists:
+    """Rank each query's distances, a block of queries at a time."""
+    identities = gallery.labels.pids if protocol.cmc == "identity" else None
+    builder = RankingBuilder(ap_topk=protocol.ap_topk, identities=identities)
+    shown = np.full((len(query.rows), NUM_SHOWN), -1, dtype=np.int64)
+    right = np.zeros(shown.shape, dtype=bool)
+    sides = query.vectors, gallery.vectors, query.labels, gallery.labels
+    for block in search(*sides, protocol, metric=metric):
+        rows = query.rows[block.rows]
         distances: Distances = block.distances
         if re_scorer is not None:
-            distances = re_scorer.apply(distances, rows, gallery_rows)
-        keep = protocol.thin(labels[1], block.keep, rows, trial)
+            distances = re_scorer.apply(distances, rows, gallery.rows)
+        keep = protocol.thin(gallery.labels, block.keep, rows, trial)
         builder.add(distances, block.relevant, keep)
-        for row, query_row in enumerate(rows):
+        for row, place in enumerate(range(block.rows.start, block.rows.stop)):
             head = nearest_exactly(distances, row, NUM_SHOWN, keep[row])
-            shown[query_row, : len(head)] = gallery_rows[head]
-            shown_right[query_row, : len(head)] = block.relevant[row, head]
-    return Trial(builder.ranking(), query_rows, len(gallery_rows), shown, shown_right)
+            shown[place, : len(head)] = head
+            right[place, : len(head)] = block.relevant[row, head]
+    return RankedLists(builder.ranking(), shown, right)
 
 
 def query_means(

@@ -8,12 +8,13 @@ from omnireid.metrics.nearest import nearest, nearest_exactly
 from omnireid.metrics.places import Distances, Given
 from omnireid.metrics.ranking import Ranking, RankingBuilder, rank
 from omnireid.metrics.re_ranking import re_rank, re_rank_blocks
-from omnireid.metrics.streaming import rank_features, rank_protocols
+from omnireid.metrics.streaming import RankedLists, rank_features, rank_protocols, ranked_lists
 
 __all__ = [
     "Distances",
     "Given",
     "Metric",
+    "RankedLists",
     "Ranking",
     "RankingBuilder",
     "chance_average_precision",
@@ -26,6 +27,7 @@ __all__ = [
     "rank",
     "rank_features",
     "rank_protocols",
+    "ranked_lists",
     "re_rank",
     "re_rank_blocks",
     "search",

@@ -3,181 +3,134 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
-from einops import rearrange
-from jaxtyping import Bool, Int
+from jaxtyping import Float, Int, UInt64
 
+from omnireid.metrics import keys as packed
 from omnireid.metrics.comparison import Comparison
-from omnireid.metrics.targets import SPACING, Edges, Targets
-from omnireid.metrics.tiles import STRIPE, Tile
+from omnireid.metrics.heads import Heads
+from omnireid.metrics.ranges import covered
+from omnireid.metrics.targets import Targets
+from omnireid.metrics.tiles import BLOCK, WIDTH, Tile
 
-DENSE_SHARE = 0.03  # of strangers below a target, above which comparing whole rows is cheaper than looking up
-MAX_DEPTH = 64
-PENDING = 4096  # pairs in doubt that are decided together
-
-
-class Doubt(NamedTuple):
-    """Strangers in doubt, each against consecutive targets of its query."""
-
-    owners: Int[np.ndarray, " n"]
-    columns: Int[np.ndarray, " n"]
-    first: Int[np.ndarray, " n"]
-    stop: Int[np.ndarray, " n"]
+HELD = BLOCK * WIDTH  # products that are held, at least those of a tile
 
 
 class Tally:
-    """Counts strangers in tiles of products.
+    """Counts the strangers of one class of gallery images in tiles of products.
 
-    A row of a tile is compared once with its query's farthest target; what lies below is looked up among the
-    edges of all its targets. Where a first look at the gallery says that much would be looked up, the
-    farthest few targets are counted by comparing whole rows instead. Pairs that the product leaves in doubt
-    are computed exactly.
+    A row of a tile is compared once with its query's farthest target. What lies below is held as integers
+    (``keys``); whenever enough of them are together they are sorted, and where a target stands among them
+    says how many are closer. Those that the product leaves in doubt are computed exactly.
     """
 
     def __init__(
         self,
         comparison: Comparison,
         targets: Targets,
+        members: Int[np.ndarray, " g"],
+        *,
         people: Int[np.ndarray, " G"],
         watched: Sequence[Int[np.ndarray, " q"]] = (),
+        head: int = 0,
     ) -> None:
         """Begin to count.
 
         Args:
             comparison: The features.
             targets: What is counted for.
+            members: The class, ascending.
             people: Number of each gallery image's person, from zero.
             watched: Targets, one a query or -1, before which the different people are to be known.
+            head: How many of the nearest strangers of each query are to be known.
         """
-        self._comparison, self._targets, self._edges = comparison, targets, Edges(targets)
+        self._comparison, self._targets, self._members = comparison, targets, members
         self._people, self._num_people, self._watched = people, int(people.max(initial=0)) + 1, watched
-        self._slots = np.zeros(len(self._edges.past_lows), dtype=np.int64)
-        self._closer = np.zeros(len(targets.owners), dtype=np.int64)
-        self._doubts: list[Doubt] = []
-        self._num_doubts = 0
+        self._row_keys = packed.first_of_rows(len(targets.rows))
+        self._low_keys = packed.pack(targets.owners, targets.lows, 0)
+        self._high_keys = packed.above(packed.pack(targets.owners, targets.highs, 0))
+        self.heads = Heads(comparison, targets.rows, head) if head else None
+        self._keys = np.empty(HELD, dtype=np.uint64)
+        self._num_keys = self._origin = 0
+        self.closer = np.zeros(len(targets.owners), dtype=np.int64)
+        farthest = np.full(len(targets.rows), -np.inf, dtype=np.float32)
+        has_target = targets.starts[:-1] < targets.starts[1:]
+        farthest[has_target] = targets.highs[targets.starts[1:][has_target] - 1]
+        self._farthest, self._limits = farthest, self._reach(farthest)
         self._seen: list[list[np.ndarray]] = [[] for _ in watched]
-        self._set_depths(np.zeros(-(-len(targets.rows) // STRIPE), dtype=np.int64))
 
-    def look(self, num_strangers: int) -> None:
-        """Choose how each query is counted from now on, from the strangers seen so far."""
-        self._fold()
-        if self._watched:
-            return  # whose people are read off what is looked up
-        targets = self._targets
-        stripe, depth = targets.owners // STRIPE, targets.from_last
-        shares = np.zeros((len(self._depths), min(MAX_DEPTH, int(depth.max(initial=0)) + 1)))
-        counted = depth < shares.shape[1]
-        np.add.at(shares, (stripe[counted], depth[counted]), self._closer[counted] / num_strangers / STRIPE)
-        self._set_depths(np.cumprod(shares > DENSE_SHARE, axis=1).sum(axis=1))
-
-    def add(self, tile: Tile, queries: slice, columns: Int[np.ndarray, " g"]) -> None:
-        """Count the strangers of a tile.
+    def add(self, tile: Tile, queries: slice, first: int) -> None:
+        """Take the strangers of a tile.
 
         Args:
             tile: Products, those of own pairs infinite.
             queries: Rows of the tile, as queries of the targets.
-            columns: Gallery images of the tile.
+            first: Place in the class of the tile's first gallery image.
         """
-        self._look_up(tile, queries, columns)
-        for start in range(queries.start, queries.stop, STRIPE):
-            stripe = slice(start, min(start + STRIPE, queries.stop))
-            for depth in range(self._depths[start // STRIPE]):
-                self._compare(tile, queries.start, stripe, depth, columns)
-        if self._num_doubts > PENDING:
-            self._decide()
-
-    def take(self) -> tuple[Int[np.ndarray, " T"], list[Int[np.ndarray, " n"]]]:
-        """Strangers closer than each target since the last call; and, for what is watched, who they are.
-
-        The latter as numbers: query times the number of people plus index of the person.
-        """
-        self._decide()
-        self._fold()
-        closer, self._closer = self._closer, np.zeros_like(self._closer)
-        seen = [np.unique(np.concatenate([np.zeros(0, np.int64), *codes])) for codes in self._seen]
-        self._seen = [[] for _ in self._watched]
-        return closer, seen
-
-    def _look_up(self, tile: Tile, queries: slice, columns: Int[np.ndarray, " g"]) -> None:
+        if first + WIDTH - self._origin > packed.MAX_PLACES:
+            self.fold()
+            self._origin = first
         cells = tile.close(self._limits[queries])
-        if not len(cells.rows):
-            return
-        part = slice(2 * self._targets.starts[queries.start], 2 * self._targets.starts[queries.stop] + 1)
-        owners = cells.rows + queries.start
-        keys = cells.values + np.arange(queries.start, queries.stop)[cells.rows] * SPACING
-        slots = self._edges.values[part].searchsorted(keys)
-        self._slots[part] += np.bincount(slots, minlength=part.stop - part.start)
-        doubtful = self._edges.is_doubtful[part][slots].nonzero()[0]
-        if len(doubtful):
-            slot, owner = slots[doubtful] + part.start, owners[doubtful]
-            first, stop = self._edges.past_highs[slot], self._edges.past_lows[slot]
-            stop = np.minimum(stop, self._stops[owner])  # the rest is compared
-            self._doubt(owner, columns[cells.columns[doubtful]], first, stop)
+        if self._num_keys + len(cells.rows) > len(self._keys):
+            self.fold()
+        fresh = slice(self._num_keys, self._num_keys + len(cells.rows))
+        places = cells.columns + (first - self._origin)
+        self._keys[fresh] = packed.pack(cells.rows + queries.start, cells.values, places)
+        self._num_keys = fresh.stop
+
+    def fold(self) -> None:
+        """Count what is held, and hold nothing."""
+        keys = self._keys[: self._num_keys]
+        self._num_keys = 0
+        keys.sort()
+        targets, starts = self._targets, keys.searchsorted(self._row_keys)
+        low, high = keys.searchsorted(self._low_keys), keys.searchsorted(self._high_keys)
+        self.closer += low - starts[targets.owners]
+        unsure = (low < high).nonzero()[0]
+        doubtful = covered(low[unsure], high[unsure])
+        rows, columns = packed.rows_of(keys[doubtful]), self._columns(keys[doubtful])
+        distances = self._comparison.exact_pairs(targets.rows[rows], columns)
+        # Of targets and doubtful strangers in one order, those before a target; the surely closer ones among
+        # them are counted already.
+        order = np.lexsort(
+            (
+                np.concatenate([columns, targets.columns[unsure]]),
+                np.concatenate([distances, targets.distances[unsure]]),
+                np.concatenate([rows, targets.owners[unsure]]),
+            )
+        )
+        place = np.empty_like(order)
+        place[order] = (order < len(doubtful)).cumsum()
+        self.closer[unsure] += place[len(doubtful) :] - doubtful.searchsorted(low[unsure])
         for watched, seen in zip(self._watched, self._seen, strict=True):
-            target = watched[owners]
-            below = self._edges.is_below(slots + part.start, target) & (target >= 0)
-            seen.append(self._code(owners[below], columns[cells.columns[below]]))
+            target = watched[packed.rows_of(keys)]
+            before = (target >= 0) & (np.arange(len(keys)) < low[target])
+            asked = target[doubtful]
+            is_closer = distances < targets.distances[asked]
+            is_closer |= (distances == targets.distances[asked]) & (columns < targets.columns[asked])
+            before[doubtful] = (asked >= 0) & is_closer
+            seen.append(self._code(keys[before]))
+        if self.heads is not None:
+            self.heads.add(keys, starts, self._columns)
+            self._limits = self._reach(self._farthest)
 
-    def _compare(
-        self, tile: Tile, offset: int, stripe: slice, depth: int, columns: Int[np.ndarray, " g"]
-    ) -> None:
-        """Count a stripe's targets that are the depth-th from the farthest, in whole rows."""
-        targets = self._targets
-        index = targets.starts[stripe.start + 1 : stripe.stop + 1] - 1 - depth
-        exists = index >= targets.starts[stripe]
-        bounds = self._bounds[depth, :, stripe]
-        rows = slice(stripe.start - offset, stripe.stop - offset)
-        below, within = tile.count(rows, bounds)
-        self._closer[index[exists]] += below[exists]
-        unsure = (below < within).nonzero()[0]
-        if len(unsure):
-            values = tile.rows(rows.start + unsure)
-            row, column = ((values >= bounds[0, unsure]) & (values < bounds[1, unsure])).nonzero()
-            target = index[unsure[row]]
-            self._doubt(stripe.start + unsure[row], columns[column], target, target + 1)
+    def close(self) -> None:
+        """Count the rest."""
+        self.fold()
+        self._keys = np.empty(0, dtype=np.uint64)
 
-    def _doubt(self, *doubt: np.ndarray) -> None:
-        self._doubts.append(Doubt(*doubt))
-        self._num_doubts += len(doubt[0])
+    def people(self) -> list[Int[np.ndarray, " n"]]:
+        """Who stands before what is watched: query times the number of people plus number of the person."""
+        return [np.unique(np.concatenate([np.zeros(0, np.int64), *codes])) for codes in self._seen]
 
-    def _decide(self) -> None:
-        """Settle what is in doubt by exact distances; of equal ones the lower gallery index is closer."""
-        if not self._doubts:
-            return
-        owners, columns, first, stop = (np.concatenate(part) for part in zip(*self._doubts, strict=True))
-        self._doubts, self._num_doubts = [], 0
-        targets = self._targets
-        distances = self._comparison.exact_pairs(targets.rows[owners], columns)
-        times = stop - first
-        pair = np.repeat(np.arange(len(owners)), times)
-        target = first[pair] + np.arange(len(pair)) - np.repeat(times.cumsum() - times, times)
-        own, columns, owners = targets.distances[target], columns[pair], owners[pair]
-        is_closer = distances[pair] < own
-        is_closer |= (distances[pair] == own) & (columns < targets.columns[target])
-        np.add.at(self._closer, target[is_closer], 1)
-        for watched, seen in zip(self._watched, self._seen, strict=True):
-            before = is_closer & (target == watched[owners])
-            seen.append(self._code(owners[before], columns[before]))
+    def _reach(self, farthest: Float[np.ndarray, " q"]) -> Float[np.ndarray, "q 1"]:
+        """How far to look: up to the farthest target, and as far as the heads go."""
+        limits = farthest if self.heads is None else np.maximum(farthest, self.heads.limits)
+        return limits[:, None]
 
-    def _fold(self) -> None:
-        self._closer += np.where(self._is_compared, 0, self._edges.num_below(self._slots))
-        self._slots[:] = 0
+    def _columns(self, keys: UInt64[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        return self._members[self._origin + packed.places_of(keys)]
 
-    def _set_depths(self, depths: Int[np.ndarray, " S"]) -> None:
-        targets = self._targets
-        self._depths = depths
-        self._is_compared: Bool[np.ndarray, " T"] = targets.from_last < depths[targets.owners // STRIPE]
-        # Where the targets end that are looked up.
-        self._stops = targets.starts[1:] - depths[np.arange(len(targets.rows)) // STRIPE]
-        limits = np.where(self._stops > targets.starts[:-1], targets.highs[self._stops - 1], -np.inf)
-        self._limits = limits.astype(targets.highs.dtype)[:, None]
-        whole = targets.starts[1:] - 1 - np.arange(depths.max(initial=0))[:, None]
-        exists = whole >= targets.starts[:-1]
-        edges = np.stack([targets.lows, np.nextafter(targets.highs, np.inf, dtype=targets.highs.dtype)])
-        bounds = np.where(exists, edges[:, whole], -np.inf).astype(edges.dtype)
-        self._bounds = np.ascontiguousarray(rearrange(bounds, "edge depth query -> depth edge query 1"))
-
-    def _code(self, owners: Int[np.ndarray, " n"], columns: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-        return np.unique(owners * self._num_people + self._people[columns])
+    def _code(self, keys: UInt64[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        return np.unique(packed.rows_of(keys) * self._num_people + self._people[self._columns(keys)])

@@ -13,7 +13,7 @@ from instructions.errors import InputError
 from omnireid.metrics.comparison import Comparison
 from omnireid.metrics.judging import Judge, LabelArrays
 
-PEOPLE = 8  # judged together
+PEOPLE = 16  # judged together
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -39,6 +38,11 @@ class Ranking:
     def num_valid_queries(self) -> int:
         """Queries with at least one right answer."""
         return int((self.num_relevant > 0).sum())
+
+    def take(self, queries: Int[np.ndarray, " Q"]) -> Ranking:
+        """The same with all of its queries in another order."""
+        names = "average_precision", "inverse_negative_penalty", "first_match", "num_relevant", "num_kept"
+        return replace(self, **{name: getattr(self, name)[queries] for name in names})
 
 
 class RankingBuilder:
@@ -159,12 +163,6 @@ def row_blocks(num_rows: int, num_columns: int, block: int | None = None) -> Ite
     """Slices of rows that bound the memory of what is done to them."""
     size = block or max(1, CELLS // max(1, num_columns))
     return (slice(start, min(start + size, num_rows)) for start in range(0, num_rows, size))
-
-
-def even_blocks(num_rows: int, size: int) -> list[slice]:
-    """As few slices of at most a size as there can be, of nearly one length."""
-    edges = np.linspace(0, num_rows, -(-num_rows // size) + 1).astype(int).tolist()
-    return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 def _array(array: Array) -> np.ndarray:

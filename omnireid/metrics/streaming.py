@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from instructions.errors import InputError
 from omnireid.metrics.comparison import Comparison, Metric
+from omnireid.metrics.heads import first_of_each
 from omnireid.metrics.identities import Identities
 from omnireid.metrics.judging import Judge, LabelArrays
+from omnireid.metrics.keys import MAX_ROWS
 from omnireid.metrics.places import BlockPlaces
-from omnireid.metrics.ranking import Array, Ranking, RankingBuilder, even_blocks
+from omnireid.metrics.ranking import Array, Ranking, RankingBuilder, row_blocks
 from omnireid.metrics.sweep import count_strangers
 from omnireid.metrics.targets import find_targets, first_right
 from omnireid.metrics.tiles import BLOCK
 
-QUERY_NUMBERS = 1 << 20  # numbers of query features that are held beside the features themselves
-MAX_QUERIES = 1 << 13
+QUERY_NUMBERS = 3 << 19  # numbers of query features that are held beside the features themselves
+
+
+@dataclass(frozen=True)
+class RankedLists:
+    """How well each query's right answers were ranked, and what stood first."""
+
+    ranking: Ranking
+    head: Int[np.ndarray, "Q k"]  # gallery indices, nearest first, junk left out; -1 past the end
+    right: Bool[np.ndarray, "Q k"]
 
 
 def rank_features(
@@ -75,12 +86,53 @@ def rank_protocols(
     comparison = Comparison(query_features, gallery_features, metric=metric)
     identities = Identities(query, gallery, protocols)
     builders = [RankingBuilder(max_rank=max_rank, ap_topk=protocol.ap_topk) for protocol in protocols]
-    size = min(block or max(BLOCK, QUERY_NUMBERS // comparison.query.shape[1]), MAX_QUERIES)
-    for rows in even_blocks(len(query.pids), size):
-        search = _Search(comparison, identities, protocols, np.arange(rows.start, rows.stop))
+    order, blocks = _blocks(query, comparison, block)
+    for rows in blocks:
+        search = _Search(comparison, identities, protocols, rows)
         for number, builder in enumerate(builders):
             builder.add_places(search.places(number))
-    return [builder.ranking() for builder in builders]
+    return [builder.ranking().take(order) for builder in builders]
+
+
+def ranked_lists(
+    query_features: Array,
+    gallery_features: Array,
+    query: LabelArrays,
+    gallery: LabelArrays,
+    protocol: Judge,
+    *,
+    head: int,
+    metric: Metric = "cosine",
+    block: int | None = None,
+) -> RankedLists:
+    """As ``rank_features``, and the first ``head`` of each query's ranked list from the same pass."""
+    check_lengths(query_features, gallery_features, query, gallery)
+    comparison = Comparison(query_features, gallery_features, metric=metric)
+    identities = Identities(query, gallery, [protocol])
+    builder = RankingBuilder(ap_topk=protocol.ap_topk)
+    order, blocks = _blocks(query, comparison, block)
+    heads, right = [], []
+    for rows in blocks:
+        search = _Search(comparison, identities, [protocol], rows, head=head)
+        builder.add_places(search.places(0))
+        heads.append(search.head(0))
+        right.append(search.is_right(0, heads[-1]))
+    ranking = builder.ranking().take(order)
+    return RankedLists(ranking, np.concatenate(heads)[order], np.concatenate(right)[order])
+
+
+def _blocks(
+    query: LabelArrays, comparison: Comparison, block: int | None
+) -> tuple[Int[np.ndarray, " Q"], list[Int[np.ndarray, " B"]]]:
+    """Blocks of queries, and where each query is in them; those of one person are together.
+
+    So the person's gallery images are looked at once.
+    """
+    size = block or max(1, QUERY_NUMBERS // comparison.query.shape[1] // BLOCK) * BLOCK
+    by_person = np.asarray(query.pids).argsort(kind="stable")
+    parts = row_blocks(len(by_person), 1, min(size, MAX_ROWS))
+    blocks = [np.sort(by_person[rows]) for rows in parts]
+    return np.concatenate(blocks).argsort(), blocks
 
 
 def check_lengths(
@@ -107,28 +159,32 @@ class _Search:
         identities: Identities,
         protocols: Sequence[Judge],
         rows: Int[np.ndarray, " B"],
+        *,
+        head: int = 0,
     ) -> None:
         self._rows, self._identities = rows, identities
         self._own = identities.own_pairs(rows, comparison)
-        self._targets = find_targets(self._own, comparison)
+        self._targets = find_targets(self._own, comparison, rows if head else None)
         by_identity = [number for number, protocol in enumerate(protocols) if protocol.cmc == "identity"]
-        strangers = count_strangers(
+        self._strangers = count_strangers(
             comparison,
             self._targets,
             self._own,
             identities.classes,
             people=identities.people,
             watched=[first_right(self._targets, self._own.right[number]) for number in by_identity],
+            head=head,
         )
-        self._closer = np.stack([part.closer for part in strangers])
+        self._closer = np.stack([part.closer for part in self._strangers])
+        people = [part.people() for part in self._strangers]
         self._people = {
-            number: [part.people[index] for part in strangers] for index, number in enumerate(by_identity)
+            number: [codes[index] for codes in people] for index, number in enumerate(by_identity)
         }
 
     def places(self, number: int) -> BlockPlaces:
         """Ranks under one of the protocols."""
         own, right, kept = self._own, self._own.right[number], self._own.kept[number]
-        rows = own.rows - self._rows[0]
+        rows = self._rows.searchsorted(own.rows)
         starts = rows.searchsorted(rows)
         kept_before = np.concatenate([[0], kept.cumsum()])
         own_before = kept_before[:-1] - kept_before[starts]
@@ -156,9 +212,33 @@ class _Search:
             num_kept=num_kept,
         )
 
+    def head(self, number: int) -> Int[np.ndarray, "B k"]:
+        """The nearest of those that count under one of the protocols."""
+        own, kept = self._own, self._own.kept[number]
+        searched = self._rows.searchsorted(self._targets.rows)
+        rows, columns = [self._rows.searchsorted(own.rows[kept])], [own.columns[kept]]
+        distances, shape = [own.distances[kept]], (0, 0)
+        classes = self._identities.kept_classes[number]
+        for part, counts in zip(self._strangers, classes, strict=True):
+            assert part.heads is not None
+            shape = part.heads.columns.shape
+            known = (part.heads.columns >= 0) & counts
+            rows.append(searched[known.nonzero()[0]])
+            columns.append(part.heads.columns[known])
+            distances.append(part.heads.distances[known])
+        parts = (np.concatenate(part) for part in (rows, columns, distances))
+        return first_of_each(*parts, shape=shape)[0]
+
+    def is_right(self, number: int, head: Int[np.ndarray, "B k"]) -> Bool[np.ndarray, "B k"]:
+        """Which of some gallery images of each query are right under one of the protocols."""
+        right, num_gallery = self._own.right[number], len(self._identities.people)
+        pairs = self._rows.searchsorted(self._own.rows[right]) * num_gallery + self._own.columns[right]
+        return (head >= 0) & np.isin(np.arange(len(head))[:, None] * num_gallery + head, pairs)
+
     def _people_before(self, number: int) -> Int[np.ndarray, " B"]:
         """Other people before each query's first right answer."""
         parts = zip(self._people[number], self._identities.kept_classes[number], strict=False)
         codes = np.unique(np.concatenate([part for part, kept in parts if kept]))
-        rows = self._targets.rows[codes // (int(self._identities.people.max()) + 1)] - self._rows[0]
+        asking = self._targets.rows[codes // (int(self._identities.people.max()) + 1)]
+        rows = self._rows.searchsorted(asking)
         return np.bincount(rows, minlength=len(self._rows))

@@ -11,10 +11,12 @@ from omnireid.metrics import (
     Ranking,
     counting,
     identities,
+    keys,
     nearest_exactly,
     rank,
     rank_features,
     rank_protocols,
+    ranked_lists,
     search,
     sweep,
     tiles,
@@ -205,37 +207,86 @@ def test_an_unknown_metric_is_refused():
         rank_features(*world(12), MARKET, metric="manhattan")
 
 
-def small_tiles(monkeypatch, *, dense):
-    """Tiles that a few images fill, and queries counted by whole rows or by looking up."""
+def small_tiles(monkeypatch):
+    """Tiles that a few images fill, and little that is held at a time."""
     for module, name, value in (
         (sweep, "BLOCK", 8),
         (sweep, "WIDTH", 16),
         (sweep, "LOOK", 5),
-        (sweep, "STRIPE", 4),
-        (counting, "STRIPE", 4),
-        (counting, "DENSE_SHARE", 0.0 if dense else 2.0),
-        (counting, "PENDING", 3),
+        (counting, "WIDTH", 16),
+        (counting, "HELD", 128),
+        (keys, "MAX_PLACES", 32),
+        (tiles, "STRIPE", 4),
         (identities, "PEOPLE", 2),
     ):
         assert hasattr(module, name)
         monkeypatch.setattr(module, name, value)
 
 
-@pytest.mark.parametrize("dense", [True, False])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("copies", [True, False])
-def test_tiles_and_ways_of_counting_change_no_bit(metric, dense, copies, monkeypatch):
+def test_tiles_change_no_bit(metric, copies, monkeypatch):
     for seed in range(12):
         sides = world(seed, 23, 151, copies=copies)
         expected = rank(exact_distances(*sides[:2], metric), *MARKET.judge(*sides[2:]))
         with monkeypatch.context() as patched:
-            small_tiles(patched, dense=dense)
+            small_tiles(patched)
             assert_identical(rank_features(*sides, MARKET, metric=metric, block=9), expected)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("copies", [True, False])
+@pytest.mark.parametrize("head", [1, 6, 40, 200])
+def test_the_heads_of_ranked_lists_are_those_of_a_stable_sort_without_junk(metric, copies, head, monkeypatch):
+    for seed in range(4):
+        sides = world(seed, 23, 151, copies=copies)
+        distmat, (relevant, keep) = exact_distances(*sides[:2], metric), MARKET.judge(*sides[2:])
+        with monkeypatch.context() as patched:
+            small_tiles(patched)
+            lists = ranked_lists(*sides, MARKET, head=head, metric=metric, block=9)
+        assert_identical(lists.ranking, rank_features(*sides, MARKET, metric=metric))
+        for row, found in enumerate(lists.head):
+            kept = keep[row].nonzero()[0]
+            nearest = kept[np.argsort(distmat[row, kept], kind="stable")[:head]]
+            assert found.tolist() == [*nearest, *[-1] * (head - len(nearest))]
+            assert lists.right[row].nonzero()[0].tolist() == relevant[row, nearest].nonzero()[0].tolist()
+
+
+def test_a_query_without_an_answer_has_a_ranked_list_too():
+    query_features, gallery_features, query, gallery = world(3)
+    query.pids[:] = 99
+    lists = ranked_lists(query_features, gallery_features, query, gallery, MARKET, head=5)
+    assert lists.ranking.num_valid_queries == 0
+    assert (lists.head >= 0).all()
+
+
+def test_features_that_are_all_one_are_ranked_by_the_gallery_index(monkeypatch):
+    query, gallery = (reference.labels(num, np.random.default_rng(0)) for num in (5, 300))
+    sides = torch.ones(5, 4), torch.ones(300, 4), query, gallery
+    small_tiles(monkeypatch)
+    expected = rank(np.zeros((5, 300)), *MARKET.judge(query, gallery))
+    assert_identical(rank_features(*sides, MARKET), expected)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_a_device_ranks_in_the_bits_of_main_memory(metric, monkeypatch):
+    # All that a GPU does but for the GPU: its tile, over several tiles, protocols and classes of images.
+    for seed in range(4):
+        sides = world(seed, 23, 151, copies=seed % 2 == 1)
+        with monkeypatch.context() as patched:
+            small_tiles(patched)
+            patched.setattr(sweep, "make_tile", lambda made: tiles.DeviceTile(made.dtype, made.query.device))
+            together = rank_protocols(*sides, list(PROTOCOLS.values()), metric=metric)
+            lists = ranked_lists(*sides, MARKET, head=6, metric=metric)
+        for protocol, ranking in zip(PROTOCOLS.values(), together, strict=True):
+            assert_identical(ranking, rank_features(*sides, protocol, metric=metric))
+        expected = ranked_lists(*sides, MARKET, head=6, metric=metric)
+        np.testing.assert_array_equal(lists.head, expected.head)
 
 
 def test_one_pass_serves_all_protocols(monkeypatch):
     sides = world(13, 23, 151)
-    small_tiles(monkeypatch, dense=True)
+    small_tiles(monkeypatch)
     together = rank_protocols(*sides, list(PROTOCOLS.values()))
     for protocol, ranking in zip(PROTOCOLS.values(), together, strict=True):
         assert_identical(ranking, rank_features(*sides, protocol))
@@ -286,9 +337,6 @@ def test_a_device_tile_answers_as_one_in_main_memory_does():
             tile.multiply(query, gallery, addends, blank)
         for found, expected in zip(device.close(limits), host.close(limits), strict=True):
             np.testing.assert_array_equal(found, expected)
-        bounds = np.stack([limits, limits + 1])
-        np.testing.assert_array_equal(device.count(slice(0, 64), bounds), host.count(slice(0, 64), bounds))
-        np.testing.assert_array_equal(device.rows(np.array([2, 7])), host.rows(np.array([2, 7])))
 
 
 @pytest.mark.gpu
