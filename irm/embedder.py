@@ -8,6 +8,8 @@ from torch import Tensor
 
 from instructions.errors import InputError
 from irm.models.irm import IRM
+from irm.models.output import IRMOutput
+from irm.models.qaconv import QAConv
 from irm.models.tokens import InstructionTokens
 from omnireid.interfaces import PairStates, Side
 from omnireid.loading.batch import Batch, InstructionBatch
@@ -24,6 +26,7 @@ def preprocessing_of(model: IRM) -> Preprocessing:
         clothes_size=model.clothes_size,
         clothes_mean=model.clothes_spec.mean,
         clothes_std=model.clothes_spec.std,
+        resize=model.retrieval.resize,
     )
 
 
@@ -55,6 +58,11 @@ class IRMEmbedder:
             )
         return names[0]
 
+    def picture_scorer(self) -> PictureScorer | None:
+        """The model's matcher of pictures, if it has one."""
+        matcher = self.model.matcher
+        return None if matcher is None else PictureScorer(self, matcher)
+
     @torch.no_grad()
     def embed(self, batch: Batch, side: Side) -> Float[Tensor, "B D"]:  # noqa: ARG002 (both sides alike)
         """Features of a batch; unit vectors, float32 on the CPU."""
@@ -64,9 +72,7 @@ class IRMEmbedder:
                 assert batch.texts is not None
                 return model.embed_text(batch.texts).float().cpu()
             return model.embed_image(batch.images).float().cpu()
-        assert batch.images is not None
-        assert batch.instruction is not None
-        output = model(batch.images.to(model.device), encode_batch(model, batch.instruction))
+        output = run_batch(model, batch)
         return model.retrieval_features(output, view=self.view(batch.domain)).float().cpu()
 
     @torch.no_grad()
@@ -96,6 +102,42 @@ class IRMEmbedder:
         )
         logits = self.model.match(words, image.tokens.to(device))
         return (logits[:, 1] - logits[:, 0]).float().cpu()
+
+
+class PictureScorer:
+    """A model's matcher of pictures as the benchmark sees it (GridScorer); keeps half precision."""
+
+    def __init__(self, embedder: IRMEmbedder, matcher: QAConv) -> None:
+        self.embedder, self.matcher = embedder, matcher
+
+    @torch.no_grad()
+    def states(self, batch: Batch, side: Side) -> PairStates:  # noqa: ARG002 (both sides alike)
+        """Features and places of pictures."""
+        model = self.embedder.model
+        output = run_batch(model, batch)
+        features = model.retrieval_features(output, view=self.embedder.view(batch.domain))
+        places = self.matcher.places(output.patch_tokens).half().cpu()
+        return PairStates(features.float().cpu(), places, torch.ones(places.shape[:2], dtype=torch.bool))
+
+    @torch.no_grad()
+    def score_pairs(self, text: PairStates, image: PairStates) -> Float[Tensor, " B"]:
+        """Scores of row i of the queries with row i of the images."""
+        return self.matcher.pairs(self._on_device(text), self._on_device(image)).cpu()
+
+    @torch.no_grad()
+    def score_grid(self, query: PairStates, gallery: PairStates) -> Float[Tensor, "q g"]:
+        """Scores of every query with every gallery picture."""
+        return self.matcher(self._on_device(query), self._on_device(gallery)).cpu()
+
+    def _on_device(self, states: PairStates) -> Float[Tensor, "B P C"]:
+        return states.tokens.to(self.embedder.model.device).float()
+
+
+def run_batch(model: IRM, batch: Batch) -> IRMOutput:
+    """The network's output for a batch of pictures with their instructions, taken by known cameras or not."""
+    assert batch.images is not None and batch.instruction is not None
+    shift = model.cameras(batch.domain, batch.camids)
+    return model(batch.images.to(model.device), encode_batch(model, batch.instruction), shift)
 
 
 def encode_batch(model: IRM, instruction: InstructionBatch) -> InstructionTokens:

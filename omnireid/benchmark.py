@@ -98,7 +98,7 @@ def run_row(
     if task.instruction in ("caption", "clothes"):
         evaluations = tuple(asker.steered(row.protocol))
     else:
-        evaluations = (asker.canonical(row.protocol),)
+        evaluations = tuple(asker.canonical(row.protocol))
         if every_sentence and task.bank is not None:
             evaluations += tuple(asker.each_sentence(row.protocol))
     name = row.dataset if row.variant is None else f"{row.dataset} {row.variant}"
@@ -119,12 +119,18 @@ class _Asker:
     def headline_instructions(self) -> Sequence[Instruction] | None:
         return query_instructions(self.split, self.task, "right")
 
-    def canonical(self, protocol: str) -> Evaluation:
+    def canonical(self, protocol: str) -> Iterator[Evaluation]:
+        """By the matcher where pictures have one, and then, as always, by cosine."""
         if self.task.instruction == "none":
             query, gallery = NOTHING_ASKED, NOTHING_ASKED
         else:
             query, gallery = self._sentence("canonical"), self._sentence("own")
-        return self._judge(self._embed("query", query), self._embed("gallery", gallery), protocol)
+        sides = self._embed("query", query), self._embed("gallery", gallery)
+        scored = self._judge(*sides, protocol)
+        if scored.is_matched:
+            yield replace(scored, title=f"{scored.title}, matcher")
+            scored = judge(*sides, protocol)
+        yield scored
 
     def each_sentence(self, protocol: str) -> Iterator[Evaluation]:
         number = 0
@@ -178,7 +184,9 @@ class _Asker:
         )
 
     def _judge(self, query: Features, gallery: Features, protocol: str) -> Evaluation:
-        return judge(query, gallery, protocol, scorer=pair_scorer(self.embedder), settings=self.settings)
+        return judge(
+            query, gallery, protocol, scorer=pair_scorer(self.embedder, self.task), settings=self.settings
+        )
 
 
 def ranked_lists(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import nn
 
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Turn, language_loss, overall_loss
+from irm.training.breakdown import LossBreakdown
 from irm.training.loop import moved
-from irm.training.objectives import LossBreakdown
 from omnireid.loading.batch import Batch
 
 Words = Sequence[Sequence[str]]  # of each record of a domain: its answers, perhaps none

@@ -102,11 +102,15 @@ def build_bench(run: PretrainRun, device: torch.device) -> Bench:
         weight_decay=plan.weight_decay,
         decay=plan.decay,
         lr_multipliers=plan.lr_multipliers,
+        bias_lr=plan.bias_lr,
+    )
+    optimizer = build_optimizer(
+        groups, lr=plan.lr, name=plan.name, momentum=plan.momentum, nesterov=plan.nesterov
     )
     return Bench(
         model=vlm,
         objective=objective,
-        state=TrainingState(TrainedPart(vlm), objective, build_optimizer(groups, lr=plan.lr)),
+        state=TrainingState(TrainedPart(vlm), objective, optimizer),
         mixture=mixture,
         weights=shares(image_sheet(run)),
         fingerprint=_fingerprint(mixture, words, Path(run.data)),

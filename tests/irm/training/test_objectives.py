@@ -10,10 +10,10 @@ from irm.build import build_irm
 from irm.config import read_run
 from irm.embedder import encode_batch
 from irm.losses import adaptive_triplet_loss, composition_loss
+from irm.training.breakdown import LossBreakdown
 from irm.training.objectives import (
     IdentityObjective,
     ImageTextObjective,
-    LossBreakdown,
     Objectives,
     TripletRule,
 )
