@@ -2,8 +2,8 @@
 
     python -m benchmarks.generalisable --out /tmp/generalisable
 
-Draws three data sets of people that nobody is, trains a small ViT (configs/mllm/reid_demo.yaml) on one of them in
-several ways, and judges it on all three: the shape of MLLM's table 4, small. Percent, one row a way of training.
+Draws three data sets of people that nobody is, trains a small ViT (configs/mllm/reid_demo.yaml) on one of
+them in several ways, and judges it on all three: the shape of MLLM's table 4, small. Percent, a row a way.
 """
 
 from __future__ import annotations

@@ -198,22 +198,24 @@ def ranked_lists(
     places = np.unique(
         np.linspace(0, len(by_precision) - 1, min(count, len(by_precision))).round().astype(int)
     )
-    lists = []
-    for query in by_precision[places]:
-        record = split.query[query]
-        asked = None if instructions is None else instructions[query]
-        is_text = instructions is None and bool(record.captions)
-        lists.append(
-            RankedList(
-                image=None if is_text else record.image,
-                sentence=record.captions[0] if is_text else asked.sentence if asked else None,
-                clothes=asked.clothes if asked else None,
-                average_precision=float(evaluation.average_precision[query]),
-                results=tuple(
-                    (split.gallery[row].image, bool(right))
-                    for row, right in zip(evaluation.shown[query], evaluation.shown_right[query], strict=True)
-                    if row >= 0
-                ),
-            )
-        )
-    return tuple(lists)
+    return tuple(ranked_list(split, instructions, evaluation, int(query)) for query in by_precision[places])
+
+
+def ranked_list(
+    split: Split, instructions: Sequence[Instruction] | None, evaluation: Evaluation, query: int
+) -> RankedList:
+    """The head of the ranking of one query, a row of the split."""
+    record = split.query[query]
+    asked = None if instructions is None else instructions[query]
+    is_text = instructions is None and bool(record.captions)
+    return RankedList(
+        image=None if is_text else record.image,
+        sentence=record.captions[0] if is_text else asked.sentence if asked else None,
+        clothes=asked.clothes if asked else None,
+        average_precision=float(evaluation.average_precision[query]),
+        results=tuple(
+            (split.gallery[row].image, bool(right))
+            for row, right in zip(evaluation.shown[query], evaluation.shown_right[query], strict=True)
+            if row >= 0
+        ),
+    )
