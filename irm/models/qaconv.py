@@ -48,7 +48,7 @@ class QAConv(nn.Module):
     def forward(self, query: Float[Tensor, "Q P C"], gallery: Float[Tensor, "G P C"]) -> Float[Tensor, "Q G"]:
         """Scores of all pairs; in training the batch norms see all of them and remember."""
         pairs = len(gallery) * query.shape[1] * gallery.shape[1]
-        blocks = query.split(max(1, CELLS // pairs))
+        blocks = torch.split(query, max(1, CELLS // pairs))
         is_costly = torch.is_grad_enabled() and len(blocks) > 1
         best = [
             checkpoint(_best_of_all, block, gallery, use_reentrant=False)

@@ -154,7 +154,10 @@ class TrainTransform:
         """Normal noise of mean 0 and deviation 1 behind the normalisation, but for what 8 bits cut off."""
         rng = np.random.Generator(np.random.Philox(key=key))
         noise = rng.standard_normal((box.height, box.width, 3), dtype=np.float32)
-        levels = 255 * (noise * np.float32(self.preprocessing.std) + np.float32(self.preprocessing.mean))
+        mean, std = (
+            np.array(given, dtype=np.float32) for given in (self.preprocessing.mean, self.preprocessing.std)
+        )
+        levels = 255 * (noise * std + mean)
         return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
     def apply(self, image: Image, variation: Variation, out: Image | None = None) -> Image:
