@@ -98,6 +98,7 @@ def case_study(
         Section(f"{first.name} above, {second.name} below", where, ()),
         Section("", summary(first, second), ()),
         Section("", note, ()),
+        Section("", "", ()),
     ]
     for row in rows:
         lists = [ranked_list(split, instructions, one.evaluation, row) for one in (first, second)]
@@ -128,11 +129,11 @@ def _strip(name: str, shown: RankedList, top: int, *, with_query: bool) -> tuple
     if shown.image is None:
         cells.append(Cell("", text=shown.sentence if with_query and shown.sentence else "", width=TEXT_WIDTH))
     elif with_query:
-        cells.append(Cell("query", Path(shown.image), framed=True))
+        cells.append(Cell("query", Path(shown.image)))
     else:
         cells.append(Cell(""))
     if shown.clothes is not None:
-        cells.append(Cell("asks for", Path(shown.clothes), framed=True) if with_query else Cell(""))
+        cells.append(Cell("asks for", Path(shown.clothes)) if with_query else Cell(""))
     cells.append(
         Cell("", text=f"{name}\nAP {percent(shown.average_precision)}", width=SAID_WIDTH, gap_before=12)
     )

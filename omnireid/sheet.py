@@ -43,21 +43,25 @@ def compose(sections: Iterable[Section], width: int = WIDTH) -> Image.Image:
     """All sections below each other; what does not fit the width of the sheet is left out."""
     sections = list(sections)
     row_height = CELL_HEIGHT + LABEL_HEIGHT + GAP
-    heights = [HEADING_HEIGHT + GAP * 2 + len(section.rows) * row_height for section in sections]
+    heights = [_heading_height(one) + GAP * 2 + len(one.rows) * row_height for one in sections]
     height = MARGIN * 2 + sum(heights)
     sheet = Image.new("RGB", (width, height), _PAPER)
     pen = ImageDraw.Draw(sheet)
     top = MARGIN
     for section in sections:
         pen.text((MARGIN, top), section.title, _INK, _font(22))
-        indent = MARGIN + int(_font(22).getlength(section.title)) + 14
+        indent = MARGIN + int(_font(22).getlength(section.title)) + 14 if section.title else MARGIN
         pen.text((indent, top + 7), section.remark, _QUIET, _font(14))
-        top += HEADING_HEIGHT
+        top += _heading_height(section)
         for row in section.rows:
             _draw_row(sheet, pen, row, top)
             top += row_height
         top += GAP * 2
     return sheet
+
+
+def _heading_height(section: Section) -> int:
+    return HEADING_HEIGHT if section.title and section.rows else HEADING_HEIGHT // 4
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
