@@ -25,7 +25,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks._released import looped_triplet_loss, release_attention
 from irm.models import IRM, InstructionTokens
 from irm.models.settings import BACKBONE, INSTRUCTION
-from irm.training.objectives import IdentityObjective, TripletRule, weigh
+from irm.training.breakdown import weigh
+from irm.training.objectives import IdentityObjective, TripletRule
 from irm.training.optimizer import build_optimizer
 
 DOMAIN, NUM_CLASSES, NUM_INSTANCES = "trad/market1501", 751, 4

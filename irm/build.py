@@ -28,7 +28,7 @@ from irm.models.hub_source import CONVERTED, is_hub_source, local_folder
 from irm.models.manifest import read_manifest
 from irm.models.match_weights import has_match_head, has_word_head
 from irm.schema import IRMRun, RowSheet, SourceSheet
-from omnireid.datasets import load_split
+from omnireid.datasets import dataset_named, load_split
 from omnireid.leakage import FINGERPRINTS, People, drop_test_people
 from omnireid.loading.aside import keep_aside
 from omnireid.loading.cache import ImageCache
@@ -85,6 +85,7 @@ def build_irm(run: IRMRun) -> tuple[IRM, tuple[str, ...]]:
             },
             match={"layers": sheet.match_layers} if "image_text" in objectives.values() else None,
             necks=[domain for domain, objective in objectives.items() if objective == "identity"],
+            cameras=_cameras(run),
         )
         if _is_random(sheet.backbone, sheet.pretrained):
             notes.append(f"the backbone {sheet.backbone} starts with random weights")
@@ -96,6 +97,16 @@ def build_irm(run: IRMRun) -> tuple[IRM, tuple[str, ...]]:
             if weights is None or not has_word_head(local_folder(weights, CONVERTED)):
                 notes.append("the head that predicts words starts with random weights")
     return model, tuple(notes)
+
+
+def _cameras(run: IRMRun) -> dict[str, Any] | None:
+    """Arguments of the camera embedding: the cameras of every data set that is trained on."""
+    if run.model.camera_embedding is None:
+        return None
+    identity = [row for row in run.mixture if TASKS[row.task].objective == "identity"]
+    cards = {domain_of(row): dataset_named(row.dataset).card for row in identity}
+    num_cameras = {domain: card.num_cameras for domain, card in cards.items() if card.num_cameras}
+    return {"num_cameras": num_cameras, "coefficient": run.model.camera_embedding}
 
 
 def _arguments(sheet: ModelSheet) -> dict[str, Any]:
@@ -115,7 +126,13 @@ def _arguments(sheet: ModelSheet) -> dict[str, Any]:
         },
         "fusion": sheet.fusion.model_dump(),
         "reading": {"pad_to_max": instruction.pad_to_max},
-        "retrieval": {"feature": sheet.feature, "normalise": sheet.normalise},
+        "retrieval": {
+            "feature": sheet.feature,
+            "normalise": sheet.normalise,
+            "after_neck": sheet.compare == "after_neck",
+            "resize": sheet.resize,
+        },
+        "matcher": None if sheet.matcher is None else {"channels": sheet.matcher},
     }
 
 
@@ -201,6 +218,7 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
             gallery_instruction=run.gallery_instruction,
             neutral_share=run.neutral_share,
             target_share=run.target_share,
+            sampling=run.batch.sampling,
         )
         for row, source in zip(run.mixture, kept, strict=True)
     ]

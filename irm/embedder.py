@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch import Tensor
 from instructions.errors import InputError
 from irm.models.irm import IRM
 from irm.models.output import IRMOutput
+from irm.models.qaconv import QAConv
 from irm.models.tokens import InstructionTokens
 from omnireid.interfaces import PairStates, Side
 from omnireid.loading.batch import Batch, InstructionBatch
@@ -25,6 +28,7 @@ def preprocessing_of(model: IRM) -> Preprocessing:
         clothes_size=model.clothes_size,
         clothes_mean=model.clothes_spec.mean,
         clothes_std=model.clothes_spec.std,
+        resize=model.retrieval.resize,
     )
 
 
@@ -64,6 +68,11 @@ class IRMEmbedder:
             )
         return names[0]
 
+    def picture_scorer(self) -> PictureScorer | None:
+        """The model's matcher of pictures, if it has one."""
+        matcher = self.model.matcher
+        return None if matcher is None else PictureScorer(self, matcher)
+
     @torch.no_grad()
     def embed(self, batch: Batch, side: Side) -> Float[Tensor, "B D"]:  # noqa: ARG002 (both sides alike)
         """Features of a batch; unit vectors, float32 on the CPU."""
@@ -72,10 +81,8 @@ class IRMEmbedder:
             if batch.images is None:
                 assert batch.texts is not None
                 return model.embed_text(batch.texts).float().cpu()
-            return model.project_image(self._output(batch.images).edited).float().cpu()
-        assert batch.images is not None
-        assert batch.instruction is not None
-        output = self._output(batch.images, batch.instruction)
+            return model.project_image(self.alone(batch.images).edited).float().cpu()
+        output = self.instructed(batch)
         return model.retrieval_features(output, view=self.view(batch.domain)).float().cpu()
 
     @torch.no_grad()
@@ -88,7 +95,7 @@ class IRMEmbedder:
             return PairStates(
                 model.project_text(text.pooled).float().cpu(), text.match_states.cpu(), text.mask.cpu()
             )
-        output = self._output(batch.images)
+        output = self.alone(batch.images)
         tokens = model.match_tokens(output)
         mask: Bool[Tensor, "B M"] = torch.ones(tokens.shape[:2], dtype=torch.bool)
         return PairStates(model.project_image(output.edited).float().cpu(), tokens.cpu(), mask)
@@ -106,20 +113,67 @@ class IRMEmbedder:
         logits = self.model.match(words, image.tokens.to(device))
         return (logits[:, 1] - logits[:, 0]).float().cpu()
 
-    def _output(
-        self, images: Float[Tensor, "B 3 H W"], instruction: InstructionBatch | None = None
-    ) -> IRMOutput:
-        """What the model says, in float32 whatever it was computed in."""
-        model = self.model
-        with torch.autocast(model.device.type, self.autocast, enabled=self.autocast is not None):
-            told = None if instruction is None else encode_batch(model, instruction)
-            output = model(images.to(model.device, non_blocking=True), told)
-        return IRMOutput(
-            edited=output.edited.float(),
-            fused=output.fused.float(),
-            instruction=output.instruction,
-            patch_tokens=output.patch_tokens.float(),
-        )
+    def instructed(self, batch: Batch) -> IRMOutput:
+        """What the model says of pictures with their instructions, in float32 whatever computed it."""
+        with self._precision():
+            output = run_batch(self.model, batch)
+        return _in_full(output)
+
+    def alone(self, images: Float[Tensor, "B 3 H W"]) -> IRMOutput:
+        """What the model says of pictures on their own, in float32 whatever computed it."""
+        with self._precision():
+            output = self.model(images.to(self.model.device, non_blocking=True))
+        return _in_full(output)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.model.device.type, self.autocast, enabled=self.autocast is not None)
+
+
+class PictureScorer:
+    """A model's matcher of pictures as the benchmark sees it (GridScorer); keeps half precision."""
+
+    def __init__(self, embedder: IRMEmbedder, matcher: QAConv) -> None:
+        self.embedder, self.matcher = embedder, matcher
+
+    @torch.no_grad()
+    def states(self, batch: Batch, side: Side) -> PairStates:  # noqa: ARG002 (both sides alike)
+        """Features and places of pictures."""
+        model = self.embedder.model
+        output = self.embedder.instructed(batch)
+        features = model.retrieval_features(output, view=self.embedder.view(batch.domain))
+        places = self.matcher.places(output.patch_tokens).half().cpu()
+        return PairStates(features.float().cpu(), places, torch.ones(places.shape[:2], dtype=torch.bool))
+
+    @torch.no_grad()
+    def score_pairs(self, text: PairStates, image: PairStates) -> Float[Tensor, " B"]:
+        """Scores of row i of the queries with row i of the images."""
+        return self.matcher.pairs(self._on_device(text), self._on_device(image)).cpu()
+
+    @torch.no_grad()
+    def score_grid(self, query: PairStates, gallery: PairStates) -> Float[Tensor, "q g"]:
+        """Scores of every query with every gallery picture."""
+        return self.matcher(self._on_device(query), self._on_device(gallery)).cpu()
+
+    def _on_device(self, states: PairStates) -> Float[Tensor, "B P C"]:
+        return states.tokens.to(self.embedder.model.device).float()
+
+
+def run_batch(model: IRM, batch: Batch) -> IRMOutput:
+    """The network's output for a batch of pictures with their instructions, taken by known cameras or not."""
+    assert batch.images is not None and batch.instruction is not None
+    shift = model.cameras(batch.domain, batch.camids)
+    return model(
+        batch.images.to(model.device, non_blocking=True), encode_batch(model, batch.instruction), shift
+    )
+
+
+def _in_full(output: IRMOutput) -> IRMOutput:
+    return replace(
+        output,
+        edited=output.edited.float(),
+        fused=output.fused.float(),
+        patch_tokens=output.patch_tokens.float(),
+    )
 
 
 def encode_batch(model: IRM, instruction: InstructionBatch) -> InstructionTokens:

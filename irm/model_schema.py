@@ -88,15 +88,30 @@ class ModelSheet(Sheet):
         default="edited", description="Sec. 4.2: F; released: F_out, twice"
     )
     normalise: bool = Field(default=True, description="ours: compare unit vectors; released: raw features")
+    compare: Literal["after_neck", "before_neck"] = Field(
+        default="after_neck", description="released; TransReID, CLIP-ReID: before_neck"
+    )
+    resize: Literal["bilinear", "bicubic"] = Field(
+        default="bilinear", description="ours; TransReID, CLIP-ReID, QAConv: bicubic"
+    )
+    matcher: int | None = Field(
+        default=None, ge=1, le=4096, description="channels of a QAConv on the patches; QAConv: 128"
+    )
+    camera_embedding: float | None = Field(
+        default=None, gt=0.0, le=100.0, description="coefficient; papers: none; TransReID (SIE): 3.0"
+    )
     instruction: InstructionSheet = InstructionSheet()
 
 
 class AdaptiveTripletSheet(Sheet):
     """Eqs. 5-6."""
 
-    margin: float = Field(default=0.3, ge=0.0, le=100.0, description="m of eq. 5; released: 0.3")
-    mining: Literal["all", "released"] = Field(
-        default="all", description="eq. 5 sums over triplets; released: mined pairs"
+    margin: Annotated[float, Field(ge=0.0, le=100.0)] | Literal["soft"] = Field(
+        default=0.3, description="m of eq. 5; released: 0.3; TransReID: soft, log(1 + exp(.))"
+    )
+    mining: Literal["all", "released", "batch_hard"] = Field(
+        default="all",
+        description="eq. 5 sums over triplets; released: mined pairs; TransReID: batch_hard, no instructions",
     )
     squared: bool = Field(
         default=False, description="the text of Sec. 4.3 says Euclidean, its formula squares; released: no"
@@ -104,6 +119,12 @@ class AdaptiveTripletSheet(Sheet):
     adaptive: bool = Field(
         default=True, description="Sec. 4.3; false: the classic triplet loss, table 5's w/o L_atri"
     )
+
+    @model_validator(mode="after")
+    def _soft_is_batch_hard(self) -> Self:
+        if self.margin == "soft" and self.mining != "batch_hard":
+            raise ValueError("a soft margin is batch-hard mining's; say mining: batch_hard, or a number")
+        return self
 
 
 class LossWeights(Sheet):
@@ -121,6 +142,9 @@ class LossWeights(Sheet):
     outfit: Weight = Field(
         default=0.0, description="ours: outfit_loss on clothes pictures, for an encoder without pretraining"
     )
+    score_triplet: Weight = Field(
+        default=0.0, description="papers: none; QAConv-GS: the only term; needs model.matcher"
+    )
     contrastive: Weight = Field(default=1.0, description="eq. 8; released: 0.5")
     matching: Weight = Field(default=1.0, description="eq. 8; released: 1")
     hidden_words: Weight = Field(default=0.0, description="not in eq. 8; released: 1; needs lessons")
@@ -128,7 +152,7 @@ class LossWeights(Sheet):
 
     @model_validator(mode="after")
     def _something_is_minimised(self) -> Self:
-        identity = self.identification + self.adaptive_triplet
+        identity = self.identification + self.adaptive_triplet + self.score_triplet
         if not identity + self.identification_fused + self.adaptive_triplet_fused:
             raise ValueError("every term of eq. 7 has weight 0, so nothing would be learnt")
         if not self.contrastive + self.matching:
@@ -159,9 +183,14 @@ class LossesSheet(Sheet):
     triplet_after_neck: bool = Field(
         default=False, description="fused triplet reads normalised features; released: yes"
     )
-    label_smoothing: Probability = Field(default=0.0, description="released: plain cross entropy")
     composition_temperature: float = Field(
         default=0.1, gt=0.0, le=10.0, description="ours: divides the cosines of composition_loss"
+    )
+    label_smoothing: Probability = Field(
+        default=0.0, description="released, TransReID: plain cross entropy; CLIP-ReID: 0.1"
+    )
+    score_margin: float = Field(
+        default=16.0, ge=0.0, le=1000.0, description="of score_triplet; QAConv-GS: 16"
     )
     lessons: LessonsSheet | None = Field(
         default=None, description="eq. 8 has two terms; released: a teacher, a queue, two more terms"

@@ -75,10 +75,13 @@ class BatchSheet(Sheet):
     parts: int = Field(
         default=1, ge=1, le=4096, description="ours: pieces encoded in turn for one and the same loss"
     )
+    sampling: Literal["random", "graph"] = Field(
+        default="random", description="of identities; QAConv-GS: graph, each person with the most alike ones"
+    )
 
 
 class OptimizerSheet(Sheet):
-    """AdamW and its learning rate (Sec. 5.1)."""
+    """The optimizer and its learning rate (Sec. 5.1: AdamW)."""
 
     lr: float = Field(
         default=1e-5, gt=0.0, le=1.0, description="Sec. 5.1; released: 1e-5 single-task, 4e-5 multi-task"
@@ -91,10 +94,16 @@ class OptimizerSheet(Sheet):
     warmup_from: float = Field(default=1e-7, ge=0.0, le=1.0, description="Sec. 5.1")
     warmup_steps: int = Field(default=1000, ge=0, description="Sec. 5.1")
     steps: int = Field(default=24_000, ge=1, description="released; the paper does not say")
-    schedule: Literal["cosine", "constant", "released"] = Field(
+    schedule: Literal["cosine", "constant", "released", "steps"] = Field(
         default="cosine",
-        description="after warm-up to zero; released: one cosine over all steps, times the warm-up",
+        description="after warm-up to lr_end; released: one cosine over all steps, times the warm-up; "
+        "CLIP-ReID: steps",
     )
+    lr_end: float = Field(default=0.0, ge=0.0, le=1.0, description="of cosine; TransReID: 0.002 lr")
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(), description="of steps: where the rate falls to a tenth; CLIP-ReID: epochs 30, 50 of 60"
+    )
+    bias_lr: float = Field(default=1.0, gt=0.0, le=100.0, description="TransReID, CLIP-ReID: 2")
     clip_grad_norm: float | None = Field(
         default=None, gt=0.0, description="largest gradient norm; papers: none"
     )
@@ -107,6 +116,11 @@ class OptimizerSheet(Sheet):
     average: float | None = Field(
         default=None, gt=0.0, lt=1.0, description="decay of a moving average of the weights; papers: none"
     )
+    name: Literal["adamw", "adam", "sgd"] = Field(
+        default="adamw", description="Sec. 5.1; CLIP-ReID: adam; TransReID, QAConv-GS: sgd"
+    )
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0, description="of sgd; TransReID, QAConv-GS: 0.9")
+    nesterov: bool = Field(default=False, description="of sgd; TransReID: no; QAConv-GS: yes")
     fused: bool | None = Field(default=None, description="AdamW in one kernel; null: on a GPU")
 
 
@@ -132,8 +146,14 @@ class AugmentationSheet(Sheet):
         description="pixels at height 256 around the picture, before the crop; released: 10",
     )
     erase: Probability = Field(default=0.5, description="Sec. 5.1; released: 0.9")
-    erase_fill: Literal["mean", "colour"] = Field(
-        default="mean", description="ours; released: one random colour"
+    erase_fill: Literal["mean", "colour", "pixel", "white"] = Field(
+        default="mean", description="ours; released: one random colour; TransReID: pixel; QAConv: white"
+    )
+    erase_area: tuple[Probability, Probability] = Field(
+        default=(0.02, 0.2), description="shares of the picture; TransReID: up to a third"
+    )
+    erase_shape: Literal["rectangle", "square"] = Field(
+        default="rectangle", description="released; QAConv: square, of a side up to 0.8 of the shorter one"
     )
     jitter: tuple[Probability, Probability, Probability, Probability] | None = Field(
         default=None, description="brightness, contrast, saturation, hue; released: 0.5, 0.5, 0.5, 0.4"
@@ -218,6 +238,8 @@ class IRMRun(RunSheet):
         for row in rows:
             if rows.count(row) > 1:
                 raise ValueError(f"mixture names {row} twice; give one row a larger weight instead")
+        if self.losses.weights.score_triplet and self.model.matcher is None:
+            raise ValueError("losses.weights.score_triplet needs a matcher; say model.matcher: 128")
         parts = {"mixture": self.mixture, "evaluation": self.evaluation}
         for place, sheet in (
             (f"{part}.{i}", sheet) for part, sheets in parts.items() for i, sheet in enumerate(sheets)

@@ -109,7 +109,7 @@ def run_row(
     if task.instruction in ("caption", "clothes"):
         evaluations = tuple(asker.steered(row.protocol))
     else:
-        evaluations = (asker.canonical(row.protocol),)
+        evaluations = tuple(asker.canonical(row.protocol))
         if every_sentence and task.bank is not None:
             evaluations += tuple(asker.each_sentence(row.protocol))
     name = row.dataset if row.variant is None else f"{row.dataset} {row.variant}"
@@ -130,12 +130,18 @@ class _Asker:
     def headline_instructions(self) -> Sequence[Instruction] | None:
         return query_instructions(self.split, self.task, "right")
 
-    def canonical(self, protocol: str) -> Evaluation:
+    def canonical(self, protocol: str) -> Iterator[Evaluation]:
+        """By the matcher where pictures have one, and then, as always, by cosine."""
         if self.task.instruction == "none":
             query, gallery = NOTHING_ASKED, NOTHING_ASKED
         else:
             query, gallery = self._alike("right"), self._alike("own")
-        return self._judge(self._embed("query", query), self._embed("gallery", gallery), protocol)
+        sides = self._embed("query", query), self._embed("gallery", gallery)
+        scored = self._judge(*sides, protocol)
+        if scored.is_matched:
+            yield replace(scored, title=f"{scored.title}, matcher")
+            scored = judge(*sides, protocol)
+        yield scored
 
     def each_sentence(self, protocol: str) -> Iterator[Evaluation]:
         number = 0
@@ -190,7 +196,9 @@ class _Asker:
         )
 
     def _judge(self, query: Features, gallery: Features, protocol: str) -> Evaluation:
-        return judge(query, gallery, protocol, scorer=pair_scorer(self.embedder), settings=self.settings)
+        return judge(
+            query, gallery, protocol, scorer=pair_scorer(self.embedder, self.task), settings=self.settings
+        )
 
 
 def ranked_lists(
@@ -202,22 +210,24 @@ def ranked_lists(
     places = np.unique(
         np.linspace(0, len(by_precision) - 1, min(count, len(by_precision))).round().astype(int)
     )
-    lists = []
-    for query in by_precision[places]:
-        record = split.query[query]
-        asked = None if instructions is None else instructions[query]
-        is_text = instructions is None and bool(record.captions)
-        lists.append(
-            RankedList(
-                image=None if is_text else record.image,
-                sentence=record.captions[0] if is_text else asked.sentence if asked else None,
-                clothes=asked.clothes if asked else None,
-                average_precision=float(evaluation.average_precision[query]),
-                results=tuple(
-                    (split.gallery[row].image, bool(right))
-                    for row, right in zip(evaluation.shown[query], evaluation.shown_right[query], strict=True)
-                    if row >= 0
-                ),
-            )
-        )
-    return tuple(lists)
+    return tuple(ranked_list(split, instructions, evaluation, int(query)) for query in by_precision[places])
+
+
+def ranked_list(
+    split: Split, instructions: Sequence[Instruction] | None, evaluation: Evaluation, query: int
+) -> RankedList:
+    """The head of the ranking of one query, a row of the split."""
+    record = split.query[query]
+    asked = None if instructions is None else instructions[query]
+    is_text = instructions is None and bool(record.captions)
+    return RankedList(
+        image=None if is_text else record.image,
+        sentence=record.captions[0] if is_text else asked.sentence if asked else None,
+        clothes=asked.clothes if asked else None,
+        average_precision=float(evaluation.average_precision[query]),
+        results=tuple(
+            (split.gallery[row].image, bool(right))
+            for row, right in zip(evaluation.shown[query], evaluation.shown_right[query], strict=True)
+            if row >= 0
+        ),
+    )

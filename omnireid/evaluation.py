@@ -28,7 +28,7 @@ from omnireid.metrics import Metric, chance_mean_ap, chance_rank_1
 from omnireid.protocols import PROTOCOLS, Protocol
 from omnireid.re_scoring import ReScorer
 from omnireid.records import Split
-from omnireid.tasks import TaskSpec
+from omnireid.tasks import TASKS, TaskSpec
 from omnireid.trial import Trial, query_means, run_trial
 
 __all__ = [
@@ -68,7 +68,7 @@ class Evaluation:
     num_query: int
     num_gallery: int  # of the first draw
     num_valid_queries: int
-    num_re_scored: int  # images a text, by a PairScorer
+    num_re_scored: int  # images a query, by a PairScorer
     seconds: float  # embedding both sides and judging
     cmc: Float[np.ndarray, " K"]
     average_precision: Float[np.ndarray, " Q"]  # nan where a query has no answer
@@ -77,6 +77,11 @@ class Evaluation:
         np.ndarray, "Q T"
     ]  # head of the first draw's ranked lists, junk left out: gallery rows, -1 past the end
     shown_right: Bool[np.ndarray, "Q T"]
+
+    @property
+    def is_matched(self) -> bool:
+        """Whether pictures were compared by a matcher and not by one vector each."""
+        return bool(self.num_re_scored) and TASKS[self.task].query == "image"
 
 
 def evaluate(
@@ -100,7 +105,7 @@ def evaluate(
     searched = embed_side(
         embedder, split, "gallery", task, asked=gallery, settings=settings, progress=progress
     )
-    return judge(queries, searched, protocol, scorer=pair_scorer(embedder), settings=settings)
+    return judge(queries, searched, protocol, scorer=pair_scorer(embedder, task), settings=settings)
 
 
 def evaluate_sentences(
@@ -144,9 +149,9 @@ def judge(
         query: What searches.
         gallery: What is searched, by the same model.
         protocol: Name in PROTOCOLS.
-        scorer: Scores the nearest images of each text again, where both sides kept their states.
+        scorer: Scores the nearest images of each query again, where both sides kept their states.
         metric: The released IRM evaluator took "euclidean", on features of any norm.
-        settings: Only ``re_score`` and ``batch_size`` matter here.
+        settings: Only ``re_score``, ``match`` and ``batch_size`` matter here.
 
     Raises:
         InputError: The protocol is unknown or lacks labels, features are not finite, or no query has an
@@ -154,9 +159,9 @@ def judge(
     """
     rules = check_protocol(protocol)
     started = time.perf_counter()
-    re_scorer = None
-    if scorer is not None and settings.re_score and query.states is not None and gallery.states is not None:
-        re_scorer = ReScorer(scorer, query.states, gallery.states, settings.re_score, settings.batch_size)
+    re_scorer, top = None, settings.top(query.task)
+    if scorer is not None and top and query.states is not None and gallery.states is not None:
+        re_scorer = ReScorer(scorer, query.states, gallery.states, top, settings.batch_size)
     trials = [
         run_trial(query, gallery, rules, trial, metric=metric, re_scorer=re_scorer)
         for trial in range(rules.num_trials)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from instructions.errors import InputError
 from instructions.instruction import Instruction
-from omnireid.interfaces import Embedder, PairScorer, PairStates, Side
+from omnireid.interfaces import Embedder, PairScorer, PairStates, PictureMatching, Side
 from omnireid.loading.batch import Batch
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.instruct import query_texts
@@ -40,12 +41,19 @@ NOTHING_ASKED = Asked()
 
 @dataclass(frozen=True)
 class Settings:
-    """How an evaluation runs; nothing here changes a score but ``re_score``."""
+    """How an evaluation runs; nothing here changes a score but ``re_score`` and ``match``."""
 
     batch_size: int = 128  # images, or text-image pairs, at a time
     workers: int = 0  # processes that read pictures
     re_score: int = 128  # images that a PairScorer scores again for each text; 0 leaves cosine order
+    match: int | None = None  # pictures that a matcher scores for each query picture; None: all, 0: none
     cache: ImageCache | None = None  # keeps decoded pictures between evaluations
+
+    def top(self, task: TaskSpec) -> int:
+        """How many pictures a scorer looks at for each query of a task."""
+        if task.query == "text":
+            return self.re_score
+        return sys.maxsize if self.match is None else self.match
 
 
 DEFAULTS = Settings()
@@ -86,7 +94,7 @@ def embed_side(
     _check(records, split, side, task, asked)
     started = time.perf_counter()
     is_text = task.query == "text" and side == "query"
-    scorer = pair_scorer(embedder) if task.query == "text" and settings.re_score else None
+    scorer = pair_scorer(embedder, task) if settings.top(task) else None
     batches = eval_batches(
         records,
         embedder.preprocessing,
@@ -119,9 +127,11 @@ def embed_side(
     )
 
 
-def pair_scorer(embedder: Embedder) -> PairScorer | None:
-    """The embedder as a scorer of text-image pairs, if it is one."""
-    return embedder if isinstance(embedder, PairScorer) else None
+def pair_scorer(embedder: Embedder, task: TaskSpec) -> PairScorer | None:
+    """What scores pairs of a task: the embedder itself for texts, its matcher for pictures; often nothing."""
+    if task.query == "text":
+        return embedder if isinstance(embedder, PairScorer) else None
+    return embedder.picture_scorer() if isinstance(embedder, PictureMatching) else None
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ Side = Literal["query", "gallery"]
 
 @dataclass(frozen=True)
 class PairStates:
-    """What a batch leaves behind for both stages of text-to-image search, from one forward pass.
+    """What a batch leaves behind for scoring pairs later, from one forward pass.
 
     ``features`` are what ``Embedder.embed`` would return. ``mask`` is True at real tokens. All on the CPU.
     """
@@ -46,7 +46,7 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class PairScorer(Protocol):
-    """The second stage of text-to-image search (IRM, appendix D.2): scores text-image pairs jointly."""
+    """Scores pairs jointly: the second stage of text-to-image search (IRM, appendix D.2), or two pictures."""
 
     def states(self, batch: Batch, side: Side) -> PairStates:
         """Features and token states of a batch; called instead of ``embed`` where pairs are scored again."""
@@ -54,4 +54,22 @@ class PairScorer(Protocol):
 
     def score_pairs(self, text: PairStates, image: PairStates) -> Float[Tensor, " B"]:
         """Matching score of row i of the texts with row i of the images; larger is closer."""
+        ...
+
+
+@runtime_checkable
+class GridScorer(PairScorer, Protocol):
+    """A scorer that compares every query of a block with every gallery picture of another at once."""
+
+    def score_grid(self, query: PairStates, gallery: PairStates) -> Float[Tensor, "q g"]:
+        """Matching scores, larger is closer, float32 on the CPU."""
+        ...
+
+
+@runtime_checkable
+class PictureMatching(Protocol):
+    """An embedder that may also have a matcher of pictures, as QAConv is (MLLM, table 4)."""
+
+    def picture_scorer(self) -> GridScorer | None:
+        """The matcher; None where the model has none."""
         ...

@@ -57,7 +57,7 @@ def per_query(evaluation: Evaluation, queries: Sequence[Record]) -> list[Scored]
     search = Search(
         evaluation.task,
         evaluation.dataset,
-        evaluation.protocol,
+        f"{evaluation.protocol} matcher" if evaluation.is_matched else evaluation.protocol,
         evaluation.query_asked,
         evaluation.gallery_asked,
     )

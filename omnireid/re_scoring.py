@@ -1,4 +1,4 @@
-"""The second stage of text-to-image search: the nearest images are ordered anew (IRM, appendix D.2)."""
+"""The second stage of a search: pairs are scored and ordered anew (IRM, appendix D.2; MLLM, table 4)."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ import torch
 from jaxtyping import Float, Int
 
 from instructions.errors import InputError
-from omnireid.interfaces import PairScorer, PairStates
+from omnireid.interfaces import GridScorer, PairScorer, PairStates
+from omnireid.matching import score_all
 from omnireid.metrics import Distances, Given, nearest_exactly
 
 
 @dataclass(frozen=True, eq=False)
 class ReScorer:
-    """Scores each text with its nearest images, and ranks those by the scores before all others.
+    """Scores each query with its nearest images, and ranks those by the scores before all others.
 
-    The others keep their cosine distances, so that the tail has an order of its own and no constant fills it.
+    Where all images are scored by a scorer of whole blocks, the scores are the ranking. Else the others keep
+    their cosine distances, so that the tail has an order of its own and no constant fills it.
     Equal pair scores stay in cosine order.
     """
 
     scorer: PairScorer
-    query: PairStates  # of every text of the split
+    query: PairStates  # of every query of the split
     gallery: PairStates  # of every image of the split
-    top: int  # images scored again for each text; all where the gallery has fewer
-    batch_size: int  # pairs at a time
+    top: int  # images scored for each query; all where the gallery has fewer
+    batch_size: int  # pairs, or pictures of either side of a block, at a time
 
     def apply(
         self, distances: Distances, query_rows: Int[np.ndarray, " B"], gallery_rows: Int[np.ndarray, " g"]
@@ -33,18 +35,19 @@ class ReScorer:
         """Distances in the new order.
 
         Args:
-            distances: Minus cosine similarities of a block of texts.
-            query_rows: The block's texts, as rows of the split.
+            distances: Minus cosine similarities of a block of queries.
+            query_rows: The block's queries, as rows of the split.
             gallery_rows: The images searched, as rows of the split.
 
         Raises:
             InputError: A score is not finite.
         """
         values = np.array(distances.values)
+        if self.top >= len(gallery_rows) and isinstance(self.scorer, GridScorer):
+            sides = self.query.take(_rows(query_rows)), self.gallery.take(_rows(gallery_rows))
+            return Given(-_finite(score_all(self.scorer, *sides, self.batch_size).numpy()))
         nearest = np.stack([nearest_exactly(distances, row, self.top) for row in range(len(values))])
-        scores = self._scores(query_rows, gallery_rows[nearest])
-        if not np.isfinite(scores).all():
-            raise InputError("the matching scores hold NaN or infinity; a ranking needs finite numbers")
+        scores = _finite(self._scores(query_rows, gallery_rows[nearest]))
         order = np.take_along_axis(nearest, np.argsort(-scores, axis=1, kind="stable"), axis=1)
         # Minus a cosine is at least -1, so whole numbers below -1 come first and tie with nothing.
         places = np.arange(-order.shape[1] - 1, -1, dtype=values.dtype)
@@ -62,3 +65,13 @@ class ReScorer:
                 score = self.scorer.score_pairs(self.query.take(text), self.gallery.take(image))
                 scores.append(score.float().cpu())
         return torch.cat(scores).reshape(images.shape).double().numpy()
+
+
+def _rows(rows: Int[np.ndarray, " n"]) -> Int[torch.Tensor, " n"]:
+    return torch.from_numpy(np.ascontiguousarray(rows))
+
+
+def _finite(scores: Float[np.ndarray, "B k"]) -> Float[np.ndarray, "B k"]:
+    if not np.isfinite(scores).all():
+        raise InputError("the matching scores hold NaN or infinity; a ranking needs finite numbers")
+    return scores

@@ -38,10 +38,10 @@ NUM_TEXT_COLUMNS = 3  # of all tables; the others are numbers
 
 def headlines(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """The first evaluation of every row: of a task, data set and, unless it is steered, rule."""
-    first: dict[tuple[str, str, str], Evaluation] = {}
+    first: dict[tuple[str, str, str, bool], Evaluation] = {}
     for scored in evaluations:
         rule = "" if scored.query_asked in QUERY_MODES else scored.protocol
-        first.setdefault((scored.task, scored.dataset, rule), scored)
+        first.setdefault((scored.task, scored.dataset, rule, scored.is_matched), scored)
     return list(first.values())
 
 
@@ -49,7 +49,9 @@ def headline_rows(
     evaluations: Sequence[Evaluation], untrained: Sequence[Evaluation] = ()
 ) -> list[tuple[str, ...]]:
     """Cells under HEADLINE_COLUMNS, one row a task and data set; scores in percent."""
-    before = {(one.task, one.dataset, one.protocol): one.mean_ap for one in headlines(untrained)}
+    before = {
+        (one.task, one.dataset, one.protocol, one.is_matched): one.mean_ap for one in headlines(untrained)
+    }
     return [
         (
             f"{TASKS[scored.task].title} ({scored.task})",
@@ -58,7 +60,9 @@ def headline_rows(
             percent(scored.mean_ap),
             percent(scored.rank_1),
             percent(scored.rank_10),
-            percent(before.get((scored.task, scored.dataset, scored.protocol), float("nan"))),
+            percent(
+                before.get((scored.task, scored.dataset, scored.protocol, scored.is_matched), float("nan"))
+            ),
             percent(scored.chance_ap),
             str(scored.num_valid_queries),
             str(scored.num_gallery),

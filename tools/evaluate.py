@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--re-score", type=int, default=128, metavar="K", help="images that t2i scores again (128)")
     add("--precision", choices=("fp32", "bf16", "auto"), default="fp32", help="auto: bf16 on a GPU (fp32)")
+    add("--match", type=int, metavar="K", help="pictures that a matcher scores for each picture; else all")
     add("--batch-size", type=int, default=128, metavar="N", help="pictures at a time (128)")
     add("--workers", type=int, default=0, metavar="N", help="processes that read pictures (0)")
     add("--reuse", action="store_true", help="keep a report that was made of this very model")
@@ -74,8 +75,8 @@ def main() -> None:
     from instructions.errors import InputError
     from irm.evaluation import open_run, report_of, rows_of
 
-    for name in ("re_score", "batch_size", "workers"):
-        if getattr(asked, name) < (1 if name == "batch_size" else 0):
+    for name in ("re_score", "match", "batch_size", "workers"):
+        if (getattr(asked, name) or 0) < (1 if name == "batch_size" else 0):
             raise InputError(
                 f"--{name.replace('_', '-')} is {getattr(asked, name)}; give a number above zero"
             )
@@ -109,7 +110,7 @@ def main() -> None:
 
 def _asked(asked: argparse.Namespace) -> str:
     """What of the command line shapes a report."""
-    names = ("tasks", "data", "re_score", "every_sentence", "precision")
+    names = ("tasks", "data", "re_score", "match", "every_sentence", "precision")
     return " ".join(f"{name}={getattr(asked, name)}" for name in names)
 
 
@@ -142,7 +143,9 @@ def _evaluate(
     from irm.evaluation import evaluate_rows, trained_embedder, untrained_embedder
     from omnireid.extraction import Settings
 
-    settings = Settings(batch_size=asked.batch_size, workers=asked.workers, re_score=asked.re_score)
+    settings = Settings(
+        batch_size=asked.batch_size, workers=asked.workers, re_score=asked.re_score, match=asked.match
+    )
     columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         line = bar.add_task("", total=None)

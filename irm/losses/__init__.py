@@ -6,6 +6,7 @@ from irm.losses.contrastive import ContrastiveKeys, contrastive_loss
 from irm.losses.identification import identification_loss
 from irm.losses.matching import MatchPairs, draw_hard_negatives, match_pairs, matching_loss
 from irm.losses.outfit import outfit_loss
+from irm.losses.score_triplet import score_triplet_loss
 from irm.losses.triplet import batch_hard_triplet_loss
 from irm.losses.words import (
     HiddenWords,
@@ -32,5 +33,6 @@ __all__ = [
     "relatedness",
     "replace_words",
     "replaced_words_loss",
+    "score_triplet_loss",
     "word_prediction_loss",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from einops import rearrange
 from jaxtyping import Float
 from timm.layers import Attention
 from timm.models.vision_transformer import Block, VisionTransformer
@@ -68,11 +69,20 @@ class EditingTransformer(nn.Module):
         return self.vit.num_prefix_tokens
 
     def forward(
-        self, images: Float[Tensor, "B 3 H W"], instruction: InstructionTokens | None = None
+        self,
+        images: Float[Tensor, "B 3 H W"],
+        instruction: InstructionTokens | None = None,
+        shift: Float[Tensor, "B D"] | None = None,
     ) -> Float[Tensor, "B N D"]:
-        """Tokens after the final norm: class token (F of the paper), registers, patches."""
+        """Tokens after the final norm: class token (F of the paper), registers, patches.
+
+        ``shift`` is added to every token beside the positions; see ``CameraEmbedding``.
+        """
         vit = self.vit
-        tokens = vit.norm_pre(vit.patch_drop(vit._pos_embed(vit.patch_embed(images))))
+        tokens = vit._pos_embed(vit.patch_embed(images))
+        if shift is not None:
+            tokens = tokens + rearrange(shift, "b d -> b 1 d")
+        tokens = vit.norm_pre(vit.patch_drop(tokens))
         for place, block in enumerate(vit.blocks):
             assert isinstance(block, Block)
             told = instruction

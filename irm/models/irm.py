@@ -19,12 +19,13 @@ from torch.nn import functional as F
 
 from irm.models.backbones import backbone_spec, build_backbone
 from irm.models.bert import text_spec
+from irm.models.camera_embedding import CameraEmbedding
 from irm.models.editing_transformer import EditingTransformer
 from irm.models.hub_folder import CARD, HubFolder
 from irm.models.instruction_encoder import InstructionEncoder
 from irm.models.neck import NeckBank
 from irm.models.output import IRMOutput, Necked
-from irm.models.parts import build_fusion, build_match_head
+from irm.models.parts import build_fusion, build_match_head, build_matcher
 from irm.models.reader import SentenceReader
 from irm.models.settings import BACKBONE, INSTRUCTION, MATCH, Reading, Retrieval
 from irm.models.shared_sentences import SharedSentences
@@ -54,6 +55,8 @@ class IRM(
         necks: Sequence[str] = (),
         retrieval: Mapping[str, Any] | None = None,
         reading: Mapping[str, Any] | None = None,
+        matcher: Mapping[str, Any] | None = None,
+        cameras: Mapping[str, Any] | None = None,
     ) -> None:
         """Build the network, its weights random, without a tokenizer, from what ``config.json`` can hold.
 
@@ -64,8 +67,10 @@ class IRM(
             fusion: arguments of ``Fusion``: layers, streams, mask_padding, blocks; see ``build_fusion``.
             match: arguments of ``MatchHead``: layers, num_heads, hidden_dim, dropout; None builds none.
             necks: domains with batch-norm statistics of their own.
-            retrieval: arguments of ``Retrieval``: feature, normalise, projection_dim.
+            retrieval: arguments of ``Retrieval``: feature, normalise, projection_dim, after_neck, resize.
             reading: arguments of ``Reading``: albef, max_tokens, pad_to_max, cache.
+            matcher: arguments of ``QAConv``: channels; None builds none.
+            cameras: arguments of ``CameraEmbedding``; None builds none.
         """
         super().__init__()
         self.retrieval = Retrieval(**retrieval or {})
@@ -78,13 +83,14 @@ class IRM(
         self.editing_transformer = EditingTransformer(vit, instruction_dim=text.embed_dim, **editing or {})
         self.fusion = build_fusion(self.editing_transformer, instruction_dim=text.embed_dim, **fusion or {})
         self.match_head = build_match_head(text, vit.embed_dim, match)
+        self.matcher = build_matcher(self.editing_transformer, matcher)
+        self.cameras = CameraEmbedding(vit.embed_dim, **cameras or {"num_cameras": {}})
         self.necks = NeckBank(necks, vit.embed_dim)
         self.image_projection = nn.Linear(vit.embed_dim, self.retrieval.projection_dim)
         self.text_projection = nn.Linear(text.embed_dim, self.retrieval.projection_dim)
         self.log_temperature = nn.Parameter(torch.tensor(0.07).log())  # ALBEF starts at 0.07
-        # A fusion that looks at padding needs the encoder's padding states, which are not kept.
-        capacity = self.reading.cache if self.fusion.mask_padding else 0
-        self.reader = SentenceReader(self.instruction_encoder, capacity=capacity)
+        kept = self.reading.cache if self.fusion.mask_padding else 0  # padding states are not kept
+        self.reader = SentenceReader(self.instruction_encoder, capacity=kept)
         self.shared = SharedSentences(self.reader.read, text, self.editing_transformer)
 
     @property
@@ -187,10 +193,13 @@ class IRM(
         return merge_rows(groups)
 
     def forward(
-        self, images: Float[Tensor, "B 3 H W"], instruction: InstructionTokens | None = None
+        self,
+        images: Float[Tensor, "B 3 H W"],
+        instruction: InstructionTokens | None = None,
+        shift: Float[Tensor, "B D"] | None = None,
     ) -> IRMOutput:
-        """Edited and fused features of images, each with its instruction, or all without."""
-        tokens = self.editing_transformer(images, instruction)
+        """Edited and fused features of images, each with its instruction, or all without; shift: cameras."""
+        tokens = self.editing_transformer(images, instruction, shift)
         return IRMOutput(
             edited=class_token(tokens),
             fused=self.fusion(tokens, instruction),
@@ -237,8 +246,9 @@ class IRM(
         return F.normalize(joined, dim=-1) if self.retrieval.normalise else joined
 
     def retrieval_features(self, output: IRMOutput, *, view: str) -> Float[Tensor, "B J"]:
-        """What a search compares, behind the necks of the domain ``view``."""
-        return self.joined(self.neck(output, view=view))
+        """What a search compares: behind the necks of the domain ``view``, or before any neck."""
+        is_necked = self.retrieval.after_neck
+        return self.joined(self.neck(output, view=view) if is_necked else Necked(output.edited, output.fused))
 
     @torch.no_grad()
     def embed(
@@ -262,9 +272,8 @@ class IRM(
         self._check_evaluation()
         if view is None:
             if len(self.necks.names) != 1:
-                raise ValueError(
-                    f"say which view to embed for (there are: {', '.join(self.necks.names) or 'none'})"
-                )
+                known = ", ".join(self.necks.names) or "none"
+                raise ValueError(f"say which view to embed for (there are: {known})")
             view = self.necks.names[0]
         if instructions is not None and len(instructions) != len(images):
             raise ValueError(f"{len(instructions)} instructions for {len(images)} images; give one for each")

@@ -8,6 +8,7 @@ from typing import Any
 from irm.models.bert import TextLayers
 from irm.models.editing_transformer import EditingTransformer
 from irm.models.fusion import Fusion, MatchHead
+from irm.models.qaconv import QAConv
 
 
 def build_fusion(transformer: EditingTransformer, *, instruction_dim: int, **fusion: Any) -> Fusion:
@@ -44,3 +45,10 @@ def build_match_head(text: TextLayers, image_dim: int, match: Mapping[str, Any] 
         return None
     shape = {"num_heads": text.num_heads, "hidden_dim": text.hidden_dim, **match}
     return MatchHead(text.embed_dim, image_dim=image_dim, **shape)
+
+
+def build_matcher(transformer: EditingTransformer, matcher: Mapping[str, Any] | None) -> QAConv | None:
+    """A matcher of pictures over the backbone's patches; ``matcher`` says its channels, None builds none."""
+    if matcher is None:
+        return None
+    return QAConv(transformer.embed_dim, transformer.vit.patch_embed.grid_size, **matcher)

@@ -16,13 +16,15 @@ MATCH: dict[str, Any] = {"layers": 6}
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What a search compares."""
+    """What a search compares, and how its pictures were made smaller."""
 
     feature: Literal["edited", "fused", "both"] = (
         "edited"  # section 4.2: F; released code: the streams of F_out
     )
     normalise: bool = True  # to unit length; the released code compares raw features
     projection_dim: int = 256  # of the space that images and texts share
+    after_neck: bool = True  # TransReID and CLIP-ReID compare what comes before their neck
+    resize: Literal["bilinear", "bicubic"] = "bilinear"  # TransReID, CLIP-ReID, QAConv: bicubic
 
 
 @dataclass(frozen=True)

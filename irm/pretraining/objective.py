@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Turn, language_loss, overall_loss
+from irm.training.breakdown import LossBreakdown
 from irm.training.loop import moved
-from irm.training.objectives import LossBreakdown
 from irm.training.ranks import first_says, gather_rows, mean_over_ranks
 from irm.training.rows import own_rows
 from omnireid.loading.batch import Batch

@@ -82,8 +82,16 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
         weight_decay=plan.weight_decay,
         decay=plan.decay,
         lr_multipliers=plan.lr_multipliers,
+        bias_lr=plan.bias_lr,
     )
-    optimizer = build_optimizer(groups, lr=plan.lr, fused=plan.fused)
+    optimizer = build_optimizer(
+        groups,
+        lr=plan.lr,
+        fused=plan.fused,
+        name=plan.name,
+        momentum=plan.momentum,
+        nesterov=plan.nesterov,
+    )
     return JointBench(
         model=vlm,
         objectives=objective,

@@ -128,6 +128,8 @@ class PretrainRun(RunSheet):
             raise ValueError(
                 "losses.lambda_value is 1, which trains on words alone, but no row of the mixture names any"
             )
+        if self.batch.sampling == "graph":
+            raise ValueError("batch.sampling: graph is for the second stage, tools.train; say random")
         if self.tune.tower == "frozen":
             raise ValueError("tune.tower is frozen, but the tower is what this training is for; say full")
         if self.optimizer.average is not None or self.optimizer.layer_decay != 1.0:

@@ -83,8 +83,8 @@ class SearchModel:
 
     def resized(self, pictures: Sequence[UInt8[np.ndarray, "_H _W 3"]]) -> UInt8[np.ndarray, "B H W 3"]:
         """Decoded pictures at the size of the model."""
-        size = self.preprocessing.image_size
-        return np.stack([resize(np.ascontiguousarray(picture), size) for picture in pictures])
+        size, mode = self.preprocessing.image_size, self.preprocessing.resize
+        return np.stack([resize(np.ascontiguousarray(picture), size, mode) for picture in pictures])
 
     def embed(
         self,

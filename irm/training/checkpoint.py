@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from instructions.errors import InputError
+from irm.training.class_graphs import ClassGraphs
 
 MANIFEST = "manifest.json"
 _FOLDER = re.compile(r"^step-(\d+)$")
@@ -29,13 +30,15 @@ _FOLDER = re.compile(r"^step-(\d+)$")
 class TrainingState:
     """What a checkpoint holds beside the step: the model, the objectives (classifiers), the optimizer.
 
-    ``average`` is a moving average of the model, where the run keeps one.
+    ``average`` is a moving average of the model, where the run keeps one; ``graphs`` are what batches of a
+    graph sampler follow, which the weights of a later step no longer tell.
     """
 
     model: nn.Module
     objectives: nn.Module
     optimizer: Optimizer
     average: AveragedModel | None = None
+    graphs: ClassGraphs | None = None  # who is alike, as long as a pass over the people lasts
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def _write(folder: Path, state: TrainingState, sheet: str, facts: str) -> None:
     if state.average is not None:
         safetensors.torch.save_model(state.average.module, str(folder / "average.safetensors"))
         training["num_averaged"] = state.average.n_averaged
+    if state.graphs is not None:
+        training["graphs"] = state.graphs.state_dict()
     torch.save(training, folder / "training.pt")
     (folder / "config.yaml").write_text(sheet, encoding="utf-8")
     (folder / "state.json").write_text(facts, encoding="utf-8")
@@ -125,6 +130,8 @@ def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
         if state.average is not None:
             safetensors.torch.load_model(state.average.module, str(folder / "average.safetensors"))
             state.average.n_averaged.copy_(training["num_averaged"])
+        if state.graphs is not None:
+            state.graphs.load_state_dict(training["graphs"])
     except pickle.UnpicklingError as error:  # more than tensors and numbers; nothing of it was run
         raise InputError(f"checkpoint {folder} holds code, or is no checkpoint: {_first(error)}") from None
     except (RuntimeError, ValueError, KeyError, FileNotFoundError, safetensors.SafetensorError) as error:

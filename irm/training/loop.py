@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from irm.training.breakdown import LossBreakdown
 from irm.training.logs import StepReport
-from irm.training.objectives import LossBreakdown
 from irm.training.optimizer import set_learning_rate
 from irm.training.ranks import average_gradients, this_rank
 from irm.training.seeding import seed_step

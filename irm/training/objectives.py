@@ -12,67 +12,38 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from irm.embedder import encode_batch
+from irm.embedder import run_batch
 from irm.losses import (
     MatchPairs,
     adaptive_triplet_loss,
+    batch_hard_triplet_loss,
     composition_loss,
     contrastive_loss,
     identification_loss,
     match_pairs,
     matching_loss,
     outfit_loss,
+    score_triplet_loss,
 )
 from irm.models import IRM, InstructionTokens, IRMOutput
 from irm.models.output import Necked
+from irm.training.breakdown import LossBreakdown, weigh
 from irm.training.lessons import Lessons
-from irm.training.ranks import mean_over_ranks, this_rank
 from irm.training.rows import encode_rows, own_pairs, own_rows, whole_batch
 from omnireid.loading.batch import Batch
 from omnireid.tasks import TASKS
 
 
 @dataclass(frozen=True)
-class LossBreakdown:
-    """The terms of a loss as their equations have them, and the weighted sum that is minimised."""
-
-    terms: dict[str, Tensor]
-    total: Tensor
-
-    def detach(self) -> LossBreakdown:
-        """The same numbers without their graph."""
-        return LossBreakdown({name: term.detach() for name, term in self.terms.items()}, self.total.detach())
-
-    def is_finite(self) -> bool:
-        """Whether every term is a number."""
-        return bool(torch.stack([*self.terms.values(), self.total]).isfinite().all())
-
-    def items(self) -> dict[str, float]:
-        """The terms as Python numbers."""
-        return {name: term.item() for name, term in self.terms.items()}
-
-    def averaged(self) -> LossBreakdown:
-        """The means over ranks, which are the whole batch's numbers."""
-        if this_rank().world == 1:
-            return self
-        means = mean_over_ranks(torch.stack([*self.terms.values(), self.total])).unbind()
-        return LossBreakdown(dict(zip(self.terms, means, strict=False)), means[-1])
-
-
-def weigh(terms: dict[str, Tensor], weights: Mapping[str, float]) -> LossBreakdown:
-    """The breakdown of terms under the factors of their names."""
-    return LossBreakdown(terms, torch.stack([weights[name] * term for name, term in terms.items()]).sum())
-
-
-@dataclass(frozen=True)
 class TripletRule:
-    """How the adaptive triplet loss reads a batch (eqs. 5-6)."""
+    """How triplets are taken of a batch: adaptive ones (eqs. 5-6), or classic ones without instructions."""
 
-    margin: float = 0.3
-    mining: Literal["all", "released"] = "all"
+    margin: float | None = 0.3  # None is TransReID's soft margin, of batch-hard mining only
+    mining: Literal["all", "released", "batch_hard"] = "all"
     squared: bool = False
     after_neck: bool = False  # of F_out: the released code gives it behind the neck
     adaptive: bool = True  # False leaves the instructions out: the classic triplet loss of table 5
+    score_margin: float = 16.0  # of triplets of a matcher's scores: QAConv's
 
 
 class Classifiers(nn.Module):
@@ -111,7 +82,7 @@ class IdentityObjective(nn.Module):
             dim: width D of F and F_out.
             streams: how many F_out there are.
             weights: factors by term: identification, adaptive_triplet, both with _fused, composition,
-                outfit.
+                outfit, score_triplet.
             triplet: how triplets are taken.
             label_smoothing: of the identification loss.
             composition_temperature: divides the cosines of the composition loss.
@@ -134,13 +105,14 @@ class IdentityObjective(nn.Module):
             **self._on_edited(batch, output, necked),
             **self._on_fused(batch, output, necked),
             **self._on_outfits(batch, output, model.joined(necked)),
+            **self._on_scores(batch, output, model),
         }
         return weigh(terms, self.weights)
 
-    @staticmethod
-    def _encode(model: IRM, batch: Batch) -> IRMOutput:
-        assert batch.images is not None and batch.instruction is not None
-        output = model(batch.images, encode_batch(model, batch.instruction))
+    def _encode(self, model: IRM, batch: Batch) -> IRMOutput:
+        output = run_batch(model, batch)
+        if self.weights.get("score_triplet"):
+            return output
         return replace(output, patch_tokens=output.patch_tokens[:, :0])  # nobody compares these
 
     def _on_edited(self, batch: Batch, output: IRMOutput, necked: Necked) -> dict[str, Tensor]:
@@ -184,6 +156,15 @@ class IdentityObjective(nn.Module):
             terms["outfit"] = outfit_loss(pictures, _sent(outfits, pictures))
         return terms
 
+    def _on_scores(self, batch: Batch, output: IRMOutput, model: IRM) -> dict[str, Tensor]:
+        """The matcher's own loss, where there is one (MLLM, table 4)."""
+        if not self.weights.get("score_triplet"):
+            return {}
+        assert model.matcher is not None
+        places = model.matcher.places(output.patch_tokens)
+        scores = model.matcher(places, places)
+        return {"score_triplet": score_triplet_loss(scores, batch.labels, self.triplet.score_margin)}
+
     def _heads(self, batch: Batch) -> Classifiers:
         heads = self.classifiers[batch.domain]
         assert isinstance(heads, Classifiers)
@@ -194,6 +175,9 @@ class IdentityObjective(nn.Module):
 
     def _rank(self, features: Float[Tensor, "B D"], batch: Batch, output: IRMOutput) -> Float[Tensor, ""]:
         rule = self.triplet
+        if rule.mining == "batch_hard":
+            return batch_hard_triplet_loss(features, batch.labels, rule.margin)
+        assert rule.margin is not None
         instructions = output.instruction if rule.adaptive else None
         return adaptive_triplet_loss(
             features, batch.labels, instructions, rule.margin, rule.mining, squared=rule.squared

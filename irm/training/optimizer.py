@@ -1,4 +1,4 @@
-"""AdamW's parameter groups, and the learning rate as a pure function of the step (IRM, section 5.1)."""
+"""Parameter groups, optimizers, and the learning rate as a pure function of the step (IRM, section 5.1)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from torch import nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from instructions.errors import InputError
 
-Schedule = Literal["cosine", "constant", "released"]
+Schedule = Literal["cosine", "constant", "released", "steps"]
+Name = Literal["adamw", "adam", "sgd"]
 
 # Parameters that weight decay would pull away from what they mean, whatever their shape.
 UNDECAYED = frozenset({"gate", "temperature", "cls_token", "reg_token", "part_tokens", "pos_embed"})
@@ -24,12 +25,20 @@ _NEW = re.compile(r"\.(gate|instruction_kv)(\.|$)")
 
 
 def learning_rate(
-    step: int, *, lr: float, warmup_from: float, warmup_steps: int, steps: int, schedule: Schedule
+    step: int,
+    *,
+    lr: float,
+    warmup_from: float,
+    warmup_steps: int,
+    steps: int,
+    schedule: Schedule,
+    lr_end: float = 0.0,
+    milestones: Sequence[int] = (),
 ) -> float:
     """Learning rate of a step, counted from zero: a straight line up to `lr`, then the schedule to `steps`.
 
-    "cosine" is at `lr` when the warm-up ends and at zero at `steps`; "released" is the authors' product of
-    the warm-up with one cosine over all steps.
+    "cosine" is at `lr` when the warm-up ends and at `lr_end` at `steps`; "released" is the authors' product
+    of the warm-up with one cosine over all steps; "steps" falls to a tenth at each milestone (CLIP-ReID).
 
     >>> learning_rate(0, lr=1e-5, warmup_from=1e-7, warmup_steps=1000, steps=24000, schedule="cosine")
     1e-07
@@ -37,12 +46,14 @@ def learning_rate(
     warm = lr if step >= warmup_steps else warmup_from + (lr - warmup_from) * step / warmup_steps
     if schedule == "constant":
         return warm
+    if schedule == "steps":
+        return warm * 0.1 ** sum(step >= milestone for milestone in milestones)
     if schedule == "released":
         return warm * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
     if step < warmup_steps:
         return warm
     progress = min((step - warmup_steps) / max(steps - warmup_steps, 1), 1.0)
-    return lr * 0.5 * (1 + math.cos(math.pi * progress))
+    return lr_end + (lr - lr_end) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def is_decayed(name: str, parameter: nn.Parameter) -> bool:
@@ -57,6 +68,7 @@ def parameter_groups(
     decay: Literal["weights", "all"],
     lr_multipliers: Mapping[str, float],
     layer_decay: float = 1.0,
+    bias_lr: float = 1.0,
 ) -> list[dict[str, Any]]:
     """Trainable parameters by (decay, factor of the learning rate), in the order in which they first occur.
 
@@ -66,6 +78,7 @@ def parameter_groups(
         decay: "weights" spares what `is_decayed` spares, "all" spares nothing.
         lr_multipliers: prefix of a dotted name to factor; the longest that fits wins, none means 1.
         layer_decay: factor of each layer of the backbone relative to the next; see `layer_scales`.
+        bias_lr: one more factor, of biases.
 
     Raises:
         InputError: for a prefix that fits no trainable parameter.
@@ -80,6 +93,7 @@ def parameter_groups(
         fitting = [prefix for prefix in lr_multipliers if f"{name}.".startswith(f"{prefix}.")]
         used.update(fitting)
         scale = (lr_multipliers[max(fitting, key=len)] if fitting else 1.0) * by_layer[name]
+        scale *= bias_lr if name.endswith(".bias") else 1.0
         own_decay = weight_decay if decay == "all" or is_decayed(name, parameter) else 0.0
         group = groups.setdefault(
             (own_decay, scale), {"params": [], "weight_decay": own_decay, "lr_scale": scale}
@@ -112,17 +126,31 @@ def layer_scales(names: Sequence[str], decay: float) -> dict[str, float]:
     return scales
 
 
-def build_optimizer(groups: list[dict[str, Any]], *, lr: float, fused: bool | None = None) -> AdamW:
-    """AdamW over the groups; betas and epsilon are PyTorch's, as in the released code.
+def build_optimizer(
+    groups: list[dict[str, Any]],
+    *,
+    lr: float,
+    fused: bool | None = None,
+    name: Name = "adamw",
+    momentum: float = 0.9,
+    nesterov: bool = False,
+) -> Optimizer:
+    """The optimizer over the groups; betas and epsilon are PyTorch's, as in the released code.
 
     Args:
         groups: as `parameter_groups` makes them.
         lr: of a group of scale 1.
         fused: one kernel for all parameters; None where they are on a GPU.
+        name: AdamW decays weights apart from the gradient, Adam and SGD through it.
+        momentum: of SGD.
+        nesterov: of SGD.
     """
     if fused is None:
         fused = groups[0]["params"][0].is_cuda
-    return AdamW(groups, lr=lr, fused=True) if fused else AdamW(groups, lr=lr)
+    kernel = {"fused": True} if fused else {}
+    if name == "sgd":
+        return SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, **kernel)
+    return {"adamw": AdamW, "adam": Adam}[name](groups, lr=lr, **kernel)
 
 
 def set_learning_rate(optimizer: Optimizer, lr: float) -> None:

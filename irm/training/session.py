@@ -152,7 +152,8 @@ def loop_settings(
         seed: the run's.
         precision: the run's.
     """
-    schedule = {key: getattr(plan, key) for key in ("lr", "warmup_from", "warmup_steps", "steps", "schedule")}
+    names = ("lr", "warmup_from", "warmup_steps", "steps", "schedule", "lr_end", "milestones")
+    schedule = {name: getattr(plan, name) for name in names}
     return LoopSettings(
         seed=seed,
         device=device,

@@ -17,7 +17,7 @@ def validate(model: IRM, mixture: Mixture, *, workers: int = 0) -> dict[str, flo
     """Mean AP of the people kept aside, by domain; the model is left in the mode it came in.
 
     Args:
-        model: whose features are compared, by cosine and without a match head's second look.
+        model: whose features are compared, texts without a match head's second look.
         mixture: whose `aside` says who.
         workers: processes that read pictures.
     """

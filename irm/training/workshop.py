@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from irm.models.match_weights import has_word_head, load_word_head
 from irm.schema import IRMRun
 from irm.training.bench import Bench
 from irm.training.checkpoint import TrainingState
+from irm.training.class_graphs import ClassGraphs
 from irm.training.lessons import LessonRule, Lessons
 from irm.training.objectives import IdentityObjective, ImageTextObjective, Objectives, TripletRule
 from irm.training.optimizer import build_optimizer, parameter_groups
 from irm.training.seeding import seed_all
 from irm.training.validation import validate
+from omnireid.loading.batch import Batch
 from omnireid.loading.mixture import Mixture
 from omnireid.tasks import TASKS
 
@@ -33,6 +36,17 @@ class Workshop(Bench):
 
     model: IRM
     objectives: Objectives
+
+    def batches(self, start: int, stop: int) -> Iterator[tuple[Batch, ...]]:
+        """The batches of steps start..stop-1; class graphs are drawn anew where their passes begin."""
+        graphs = self.state.graphs
+        while start < stop:
+            end = stop
+            if graphs is not None:
+                graphs.refresh(start)
+                end = graphs.good_until(start, stop)
+            yield from super().batches(start, end)
+            start = end
 
     @property
     def result(self) -> IRM:
@@ -81,12 +95,22 @@ def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
         decay=plan.decay,
         lr_multipliers=plan.lr_multipliers,
         layer_decay=plan.layer_decay,
+        bias_lr=plan.bias_lr,
+    )
+    optimizer = build_optimizer(
+        groups,
+        lr=plan.lr,
+        fused=plan.fused,
+        name=plan.name,
+        momentum=plan.momentum,
+        nesterov=plan.nesterov,
     )
     average = None
     if plan.average is not None:
         rule = get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
         average = AveragedModel(model, multi_avg_fn=rule, use_buffers=True)
-    state = TrainingState(model, objectives, build_optimizer(groups, lr=plan.lr, fused=plan.fused), average)
+    graphs = ClassGraphs(model, mixture) if mixture.graph_samplers() else None
+    state = TrainingState(model, objectives, optimizer, average, graphs)
     if run.compile:
         model.editing_transformer.compile()
         model.fusion.compile()
@@ -128,7 +152,14 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
         dim=model.editing_transformer.embed_dim,
         streams=model.fusion.streams,
         weights=weights,
-        triplet=TripletRule(rule.margin, rule.mining, rule.squared, losses.triplet_after_neck, rule.adaptive),
+        triplet=TripletRule(
+            margin=None if rule.margin == "soft" else rule.margin,
+            mining=rule.mining,
+            squared=rule.squared,
+            after_neck=losses.triplet_after_neck,
+            adaptive=rule.adaptive,
+            score_margin=losses.score_margin,
+        ),
         label_smoothing=losses.label_smoothing,
         composition_temperature=losses.composition_temperature,
         parts=run.batch.parts,

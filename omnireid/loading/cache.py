@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from instructions.errors import InputError
 from omnireid.loading.image import read_image
-from omnireid.loading.transforms import resize
+from omnireid.loading.transforms import Resampling, resize
 
 Size = tuple[int, int]
 
@@ -26,39 +26,41 @@ class ImageCache:
     def __init__(self, max_bytes: int = 0) -> None:
         self.max_bytes = max_bytes
         self.num_bytes = 0
-        self._images: dict[tuple[str, Size], UInt8[np.ndarray, "H W 3"]] = {}
+        self._images: dict[tuple[str, Size, Resampling], UInt8[np.ndarray, "H W 3"]] = {}
 
     def __len__(self) -> int:
         return len(self._images)
 
-    def read(self, path: str, size: Size) -> UInt8[np.ndarray, "H W 3"]:
+    def read(self, path: str, size: Size, mode: Resampling = "bilinear") -> UInt8[np.ndarray, "H W 3"]:
         """The picture at this size; read-only, because others hold it too.
 
         Raises:
             InputError: as ``read_image``.
         """
-        kept = self._images.get((path, size))
+        kept = self._images.get((path, size, mode))
         if kept is not None:
             return kept
-        image = resize(read_image(path), size)
+        image = resize(read_image(path), size, mode)
         image.flags.writeable = False
         if self.num_bytes + image.nbytes <= self.max_bytes:
             # Not atomic: threads may go over the limit by a picture each.
-            self._images[path, size] = image
+            self._images[path, size, mode] = image
             self.num_bytes += image.nbytes
         return image
 
-    def fill(self, paths: Iterable[str], size: Size, *, threads: int = 1) -> None:
+    def fill(
+        self, paths: Iterable[str], size: Size, *, threads: int = 1, mode: Resampling = "bilinear"
+    ) -> None:
         """Read pictures ahead until the cache is full; bad files are left for the reader who needs them."""
         height, width = size
         space = max(0, self.max_bytes - self.num_bytes) // (3 * height * width)
-        missing = [path for path in dict.fromkeys(paths) if (path, size) not in self._images][:space]
+        missing = [path for path in dict.fromkeys(paths) if (path, size, mode) not in self._images][:space]
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda path: self._try(path, size), missing))
+            list(pool.map(lambda path: self._try(path, size, mode), missing))
 
-    def _try(self, path: str, size: Size) -> None:
+    def _try(self, path: str, size: Size, mode: Resampling) -> None:
         try:
-            self.read(path, size)
+            self.read(path, size, mode)
         except InputError:
             return
 

@@ -14,6 +14,7 @@ from instructions.instruction import Instruction
 from omnireid.columns import column_of
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.collate import RawBatch, Sample, collate
+from omnireid.loading.graph_sampler import GraphSampler
 from omnireid.loading.instruct import GalleryInstruction, own_instruction, train_instructions
 from omnireid.loading.keyed import Purpose, generator
 from omnireid.loading.samplers import PKSampler
@@ -31,8 +32,9 @@ class Source:
     """Training records of one data set under one task.
 
     ``weight`` is the share of the loss, and of the draw where a step holds only some sources. A batch has
-    ``num_identities`` × ``num_instances`` images over all ranks. The last three fields are explained in
-    ``train_instructions`` and matter to ``li`` and ``ctcc`` only.
+    ``num_identities`` × ``num_instances`` images over all ranks; ``sampling`` says whose: of people at random
+    or of people alike (``GraphSampler``). The three fields before it are explained in ``train_instructions``
+    and matter to ``li`` and ``ctcc`` only.
     """
 
     task: TaskSpec
@@ -44,6 +46,7 @@ class Source:
     gallery_instruction: GalleryInstruction = "own"
     neutral_share: float = 0.5
     target_share: float = 0.0
+    sampling: Literal["random", "graph"] = "random"
 
     def __post_init__(self) -> None:
         if not self.records:
@@ -57,6 +60,9 @@ class Source:
         return f"{self.task.name}/{self.dataset}"
 
 
+_SAMPLERS = {"random": PKSampler, "graph": GraphSampler}
+
+
 class Feed:
     """Makes a source's batch of any step, from (seed, step) alone."""
 
@@ -68,7 +74,7 @@ class Feed:
         self._seed, self._stream = seed, stream
         pids = column_of(source.records, "pid")
         try:
-            self.sampler = PKSampler(
+            self.sampler = _SAMPLERS[source.sampling](
                 pids, source.num_identities, source.num_instances, seed=seed, stream=stream
             )
         except InputError as error:
@@ -161,13 +167,15 @@ class Feed:
     ) -> tuple[int, UInt8[np.ndarray, "H W 3"]]:
         """The first readable picture from this row on: of this person, once around, then of the next."""
         preprocessing = self._transform.preprocessing
-        size = preprocessing.image_size if field == "image" else preprocessing.clothes_size
+        is_person = field == "image"
+        size = preprocessing.image_size if is_person else preprocessing.clothes_size
+        mode = preprocessing.resize if is_person else "bilinear"
         for other in self._from(row):
             path = getattr(self.source.records[other], field)
             if path is None:
                 continue
             try:
-                return other, self._cache.read(path, size)
+                return other, self._cache.read(path, size, mode)
             except InputError as error:
                 faults[path] = str(error)
                 self.refuse_too_many(faults)

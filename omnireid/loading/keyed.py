@@ -19,6 +19,7 @@ class Purpose(IntEnum):
     INSTRUCTION = 5
     SENTENCE = 6
     WRONG_INSTRUCTION = 7
+    EXEMPLARS = 8
 
 
 def generator(

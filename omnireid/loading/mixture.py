@@ -16,6 +16,7 @@ from omnireid.loading.batch import Batch
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.collate import RawBatch
 from omnireid.loading.feed import Faults, Feed, Source
+from omnireid.loading.graph_sampler import GraphSampler
 from omnireid.loading.keyed import Purpose, generator
 from omnireid.loading.transforms import AUGMENTATIONS, Augmentation, Preprocessing, TrainTransform
 from omnireid.loading.workers import in_order
@@ -79,6 +80,11 @@ class Mixture:
         """Identities of one source, for its classifier."""
         return self._feeds[self.domains.index(domain)].num_classes
 
+    def graph_samplers(self) -> dict[str, GraphSampler]:
+        """By domain, the samplers that wait for a graph of their pass."""
+        samplers = {feed.source.domain: feed.sampler for feed in self._feeds}
+        return {domain: one for domain, one in samplers.items() if isinstance(one, GraphSampler)}
+
     def step(self, step: int, rank: int = 0, world: int = 1) -> tuple[Batch, ...]:
         """The batches of a step, or one rank's share of them.
 
@@ -122,7 +128,12 @@ class Mixture:
         """Decode pictures ahead, as many as the cache holds."""
         for source in self.sources:
             images = (record.image for record in source.records)
-            self.cache.fill(images, self.preprocessing.image_size, threads=threads)
+            self.cache.fill(
+                images,
+                self.preprocessing.image_size,
+                threads=threads,
+                mode=self.preprocessing.resize,
+            )
             clothes = (record.clothes for record in source.records if record.clothes is not None)
             if source.task.shows_clothes:
                 self.cache.fill(clothes, self.preprocessing.clothes_size, threads=threads)

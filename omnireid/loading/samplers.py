@@ -80,8 +80,7 @@ class PKSampler:
                 f"{self.num_identities} identities cannot be shared by {world} processes; choose a multiple"
             )
         share = self.num_identities // world
-        first = step % self.batches_per_pass * self.num_identities + rank * share
-        identities = self._pass(step // self.batches_per_pass)[first : first + share].tolist()
+        identities = self._identities(step)[rank * share : (rank + 1) * share].tolist()
         rows = [
             self._instances(step, rank * share + place, identity) for place, identity in enumerate(identities)
         ]
@@ -90,6 +89,10 @@ class PKSampler:
     def rows(self, identity: int) -> Int[np.ndarray, " n"]:
         """The images of an identity (its place in ``pids``), in their order."""
         return self._by_identity[self._starts[identity] : self._starts[identity + 1]]
+
+    def _identities(self, step: int) -> Int[np.ndarray, " P"]:
+        first = step % self.batches_per_pass * self.num_identities
+        return self._pass(step // self.batches_per_pass)[first : first + self.num_identities]
 
     def _pass(self, number: int) -> Int[np.ndarray, " N"]:
         if self._permutation[0] != number:

@@ -34,7 +34,8 @@ class _Sweep:
         if self.texts is None:
             pixels = empty_pixels(len(rows), self.preprocessing.image_size)
             for row, out in zip(rows, pixels, strict=True):
-                out[:] = self.cache.read(self.records[row].image, self.preprocessing.image_size)
+                given = self.preprocessing
+                out[:] = self.cache.read(self.records[row].image, given.image_size, given.resize)
         return collate([self._sample(row) for row in rows], pixels, task=self.task, domain=self.domain)
 
     def _sample(self, row: int) -> Sample:
@@ -89,7 +90,8 @@ def eval_batches(
         raise ValueError(f"a batch of {batch_size} rows")
     cache = ImageCache() if cache is None else cache
     if workers and cache.max_bytes and texts is None:
-        cache.fill((record.image for record in records), preprocessing.image_size, threads=workers)
+        images = (record.image for record in records)
+        cache.fill(images, preprocessing.image_size, threads=workers, mode=preprocessing.resize)
     sweep = _Sweep(records, preprocessing, task.name, domain, instructions, texts, batch_size, cache)
     image_bytes = 3 * preprocessing.image_size[0] * preprocessing.image_size[1]
     clothes_bytes = 3 * preprocessing.clothes_size[0] * preprocessing.clothes_size[1]

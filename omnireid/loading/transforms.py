@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ __all__ = [
     "resize",
 ]
 
+Resampling = Literal["bilinear", "bicubic"]
 Image = UInt8[np.ndarray, "_H _W 3"]  # of any size
 
 
@@ -44,6 +46,7 @@ class Preprocessing:
     clothes_size: tuple[int, int] = (128, 128)
     clothes_mean: RGB = (0.48145466, 0.4578275, 0.40821073)
     clothes_std: RGB = (0.26862954, 0.26130258, 0.27577711)
+    resize: Resampling = "bilinear"  # of person pictures
 
     def __post_init__(self) -> None:
         for name, size in (("image_size", self.image_size), ("clothes_size", self.clothes_size)):
@@ -89,13 +92,13 @@ def _flip(images: UInt8[Tensor, "B 3 H W"], flipped: Bool[np.ndarray, " B"]) -> 
     return images
 
 
-def resize(image: Image, size: tuple[int, int]) -> Image:
-    """Bilinear with antialiasing, as Pillow does it (within one level), several times faster."""
+def resize(image: Image, size: tuple[int, int], mode: Resampling = "bilinear") -> Image:
+    """Bilinear or bicubic with antialiasing, as Pillow does it (within one level), several times faster."""
     if image.shape[:2] == size:
         return image
     # A batch of one: only so does torch see that channels lie innermost, which is three times faster.
     pixels = rearrange(_as_tensor(image)[None], "b h w c -> b c h w")
-    resized = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
+    resized = F.interpolate(pixels, size=size, mode=mode, antialias=True)
     return np.ascontiguousarray(rearrange(resized, "1 c h w -> h w c").numpy())
 
 
@@ -132,7 +135,7 @@ class TrainTransform:
         A flip of the result gives what ``apply`` gives. It waits until the pixels are where the model is: of
         interleaved channels it takes five times as long as the rest.
         """
-        image = resize(image, self.preprocessing.image_size)
+        image = resize(image, self.preprocessing.image_size, self.preprocessing.resize)
         if variation.jitter:
             image = _jitter(image, variation.jitter)
         _shift(image, variation.down, -variation.right if variation.flip else variation.right, out)
@@ -140,10 +143,22 @@ class TrainTransform:
             box = variation.erased
             left = out.shape[1] - box.left - box.width if variation.flip else box.left
             rows, columns = slice(box.top, box.top + box.height), slice(left, left + box.width)
-            if variation.fill == self._drawing.mean:  # rows of a canvas copy faster than a colour spreads
+            if variation.noise is not None:
+                out[rows, columns] = self._noise(variation.noise, box)
+            elif variation.fill == self._drawing.mean:  # rows of a canvas copy faster than a colour spreads
                 out[rows, columns] = self._canvas[rows, columns]
             else:
                 out[rows, columns] = variation.fill
+
+    def _noise(self, key: int, box: Box) -> Image:
+        """Normal noise of mean 0 and deviation 1 behind the normalisation, but for what 8 bits cut off."""
+        rng = np.random.Generator(np.random.Philox(key=key))
+        noise = rng.standard_normal((box.height, box.width, 3), dtype=np.float32)
+        mean, std = (
+            np.array(given, dtype=np.float32) for given in (self.preprocessing.mean, self.preprocessing.std)
+        )
+        levels = 255 * (noise * std + mean)
+        return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
     def apply(self, image: Image, variation: Variation, out: Image | None = None) -> Image:
         """The picture, resized and varied; the picture given is left as it was.
@@ -177,7 +192,8 @@ class EvalTransform:
 
     def __call__(self, images: Sequence[Image]) -> Float[Tensor, "B 3 H W"]:
         """An evaluation batch of decoded pictures of any size."""
-        return self.preprocessing.normalise(_resized(images, self.preprocessing.image_size))
+        given = self.preprocessing
+        return given.normalise(_resized(images, given.image_size, given.resize))
 
     def clothes(self, images: Sequence[Image]) -> Float[Tensor, "C 3 h w"]:
         """A batch of decoded clothes pictures of any size, in training as in evaluation."""
@@ -189,10 +205,12 @@ def empty_pixels(count: int, size: tuple[int, int]) -> UInt8[np.ndarray, "B H W 
     return np.empty((count, *size, 3), dtype=np.uint8)
 
 
-def _resized(images: Sequence[Image], size: tuple[int, int]) -> UInt8[Tensor, "B H W 3"]:
+def _resized(
+    images: Sequence[Image], size: tuple[int, int], mode: Resampling = "bilinear"
+) -> UInt8[Tensor, "B H W 3"]:
     pixels = empty_pixels(len(images), size)
     for image, row in zip(images, pixels, strict=True):
-        row[:] = resize(image, size)
+        row[:] = resize(image, size, mode)
     return torch.from_numpy(pixels)
 
 

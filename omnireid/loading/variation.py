@@ -13,6 +13,7 @@ import numpy as np
 from instructions.errors import InputError
 from omnireid.loading.keyed import Purpose, generator, uniforms
 
+OCCLUDED = 0.8  # of the shorter edge, at most, by a square: QAConv's RandomOcclusion
 RGB = tuple[float, float, float]
 Levels = tuple[int, int, int]
 
@@ -26,7 +27,8 @@ class Augmentation:
     erase: float = 0.5
     erase_area: tuple[float, float] = (0.02, 0.2)
     erase_aspect: tuple[float, float] = (0.3, 10 / 3)  # height over width
-    erase_fill: Literal["mean", "colour"] = "mean"
+    erase_shape: Literal["rectangle", "square"] = "rectangle"  # a square has a side of up to OCCLUDED
+    erase_fill: Literal["mean", "colour", "pixel", "white"] = "mean"
     jitter: tuple[float, float, float, float] | None = None  # brightness, contrast, saturation, hue
 
     def __post_init__(self) -> None:
@@ -67,6 +69,7 @@ class Variation:
     erased: Box | None
     fill: Levels
     jitter: tuple[tuple[str, float], ...] = ()  # in order of application
+    noise: int | None = None  # the key of normal noise that fills the rectangle, instead of ``fill``
 
 
 class Drawing:
@@ -90,17 +93,20 @@ class Drawing:
         if rule.erase_fill == "colour":
             red, green, blue = rng.integers(0, 256, size=3).tolist()
             levels = (red, green, blue)
+        elif rule.erase_fill == "white":
+            levels = (255, 255, 255)
         erased = None
         if first[3] < rule.erase:
             boxes = (self._box(*rng.random(4).tolist()) for _ in range(10))
             erased = next((box for box in boxes if box is not None), None)
         jitter = () if rule.jitter is None else _draw_jitter(rng, rule.jitter)
-        return self._variation(first, erased, levels, jitter)
+        noise = int(rng.integers(2**63)) if rule.erase_fill == "pixel" else None
+        return self._variation(first, erased, levels, jitter, noise)
 
     def draw_rows(self, seed: int, *, stream: int, step: int, rows: Sequence[int]) -> list[Variation]:
         """What will happen to a batch: as ``draw`` with each row's own generator, in a fifth of the time."""
         own = partial(generator, seed, Purpose.AUGMENTATION, stream=stream, step=step)
-        if self._rule.erase_fill == "colour" or self._rule.jitter is not None:
+        if self._rule.erase_fill != "mean" or self._rule.jitter is not None:
             return [self.draw(own(row=row)) for row in rows]
         drawn = uniforms(seed, Purpose.AUGMENTATION, stream=stream, step=step, rows=rows, count=8)
         variations = []
@@ -113,7 +119,12 @@ class Drawing:
         return variations
 
     def _variation(
-        self, numbers: list[float], erased: Box | None, fill: Levels, jitter: tuple[tuple[str, float], ...]
+        self,
+        numbers: list[float],
+        erased: Box | None,
+        fill: Levels,
+        jitter: tuple[tuple[str, float], ...],
+        noise: int | None = None,
     ) -> Variation:
         flip, down, right = numbers[:3]
         places = 2 * self._pad + 1
@@ -124,11 +135,18 @@ class Drawing:
             erased=erased,
             fill=fill,
             jitter=jitter,
+            noise=noise,
         )
 
     def _box(self, share: float, elongation: float, top: float, left: float) -> Box | None:
         """The rectangle of four numbers in [0, 1), or None if it does not fit."""
         height, width = self._size
+        if self._rule.erase_shape == "square":
+            side = round(share * OCCLUDED * min(height, width))
+            if not side:
+                return None
+            places = int(top * (height - side + 1)), int(left * (width - side + 1))
+            return Box(*places, side, side)
         smallest, largest = self._rule.erase_area
         low, high = self._elongations
         area = height * width * (smallest + share * (largest - smallest))

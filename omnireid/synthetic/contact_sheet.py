@@ -9,8 +9,8 @@ from io import BytesIO
 from pathlib import Path
 
 from omnireid.files import write_whole
+from omnireid.sheet import Cell, Section, compose
 from omnireid.synthetic.lists import ListLine
-from omnireid.synthetic.sheet import Cell, Section, compose
 
 FILE_NAME = "contact_sheet.jpg"
 # Data sets that get a row each: title, folder, training list.

@@ -105,7 +105,7 @@ def sides(split, task, mode="right", gallery_mode="own"):
 
 def test_the_fakes_are_what_the_benchmark_asks_for():
     assert isinstance(Fake(), Embedder)
-    assert pair_scorer(Fake()) is None
+    assert pair_scorer(Fake(), TASKS["t2i"]) is None
     assert isinstance(FakePairs(), Embedder)
     assert isinstance(FakePairs(), PairScorer)
 

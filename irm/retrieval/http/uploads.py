@@ -12,7 +12,7 @@ from instructions.errors import InputError
 from irm.retrieval import Picture
 from irm.retrieval.http.problems import Problem
 from irm.retrieval.http.settings import Limits
-from omnireid.loading.transforms import Preprocessing, resize
+from omnireid.loading.transforms import Preprocessing, Resampling, resize
 
 # First bytes of what is decoded. Fewer kinds than the library reads: what strangers send reaches no decoder
 # that telephones and browsers do not write for.
@@ -79,7 +79,7 @@ class Decoder:
         Raises:
             Problem: as ``decode_upload``, or there are too many.
         """
-        return await self._all(uploads, what, self.preprocessing.image_size)
+        return await self._all(uploads, what, self.preprocessing.image_size, self.preprocessing.resize)
 
     async def clothes(self, upload: UploadFile | None) -> Picture | None:
         """The picture of clothes, if there is one.
@@ -92,7 +92,11 @@ class Decoder:
         return (await self._all([upload], "clothes picture", self.preprocessing.clothes_size))[0]
 
     async def _all(
-        self, uploads: Sequence[UploadFile], what: str, size: tuple[int, int]
+        self,
+        uploads: Sequence[UploadFile],
+        what: str,
+        size: tuple[int, int],
+        mode: Resampling = "bilinear",
     ) -> tuple[Picture, ...]:
         if len(uploads) > self.limits.pictures:
             raise Problem(422, f"{len(uploads)} files as {what}; at most {self.limits.pictures} are taken")
@@ -104,12 +108,12 @@ class Decoder:
                     413, f"{name} has {upload.size} bytes; at most {self.limits.image_bytes} are taken"
                 )
             loop = asyncio.get_running_loop()
-            pictures.append(await loop.run_in_executor(self._threads, self._read, upload, name, size))
+            pictures.append(await loop.run_in_executor(self._threads, self._read, upload, name, size, mode))
         return tuple(pictures)
 
-    def _read(self, upload: UploadFile, name: str, size: tuple[int, int]) -> Picture:
+    def _read(self, upload: UploadFile, name: str, size: tuple[int, int], mode: Resampling) -> Picture:
         picture = decode_upload(upload.file.read(), what=name, limits=self.limits)
-        return Picture(pixels=resize(picture.pixels, size), name=name)
+        return Picture(pixels=resize(picture.pixels, size, mode), name=name)
 
     def close(self) -> None:
         """Let the threads go."""

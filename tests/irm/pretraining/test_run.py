@@ -10,9 +10,9 @@ import torch
 from rich.console import Console
 
 from instructions.errors import InputError
+from irm.pretraining.encoder import start_tower
 from irm.pretraining.run import JOINT_TRAINING, build_bench, pretrain_run, read_pretrain
 from irm.pretraining.schema import PretrainRun
-from irm.pretraining.encoder import start_tower
 from omnireid.captioning.attach import Caption, relative, write_captions
 from omnireid.captioning.continuations import Continuation, ContinuationCache
 from omnireid.datasets import load_split

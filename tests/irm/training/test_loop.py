@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from irm.training.breakdown import LossBreakdown
 from irm.training.loop import LoopSettings, NonFiniteLossError, train
-from irm.training.objectives import LossBreakdown
 from irm.training.optimizer import build_optimizer, parameter_groups
 from irm.training.signals import StopRequest
 from omnireid.loading.batch import Batch

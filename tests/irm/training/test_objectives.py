@@ -9,11 +9,16 @@ from torch.nn import functional as F
 from irm.build import build_irm
 from irm.config import read_run
 from irm.embedder import encode_batch
-from irm.losses import adaptive_triplet_loss, composition_loss
+from irm.losses import (
+    adaptive_triplet_loss,
+    batch_hard_triplet_loss,
+    composition_loss,
+    score_triplet_loss,
+)
+from irm.training.breakdown import LossBreakdown
 from irm.training.objectives import (
     IdentityObjective,
     ImageTextObjective,
-    LossBreakdown,
     Objectives,
     TripletRule,
 )
@@ -149,6 +154,33 @@ def test_without_adaptation_the_triplet_loss_hears_no_instruction():
     ]
     torch.testing.assert_close(found, torch.stack(terms).mean())
     assert found.item() != pytest.approx(identity(model)(model, batch).terms["adaptive_triplet"].item())
+
+
+def test_the_classic_triplet_hears_no_instruction_and_may_have_a_soft_margin():
+    model, batch = build(), pictures()
+    objective = identity(model)
+    output = model(batch.images, encode_batch(model, batch.instruction))
+    for margin in (0.3, None):
+        objective.triplet = TripletRule(margin=margin, mining="batch_hard")
+        found = objective(model, batch).terms["adaptive_triplet"]
+        expected = batch_hard_triplet_loss(output.edited, LABELS, margin)
+        torch.testing.assert_close(found, expected)
+
+
+def test_a_matchers_loss_joins_only_when_asked_for_and_trains_patches_and_matcher():
+    model, batch = build("model.matcher=8"), pictures()
+    alone = dict.fromkeys(EQ_7, 0.0) | {"score_triplet": 2.0}
+    breakdown = identity(model, weights=alone)(model, batch)
+    output = model(batch.images, encode_batch(model, batch.instruction))
+    places = model.matcher.places(output.patch_tokens)
+    expected = score_triplet_loss(model.matcher(places, places), LABELS, 16.0)
+    assert set(breakdown.terms) == {"score_triplet"}
+    torch.testing.assert_close(breakdown.terms["score_triplet"], expected)
+    breakdown.total.backward()
+    reached = trained(model)
+    for part in ("matcher.neck", "matcher.norm_scores", "editing_transformer.vit.patch_embed"):
+        assert any(name.startswith(part) for name in reached), part
+    assert not any(name.startswith(("fusion", "necks")) for name in reached)
 
 
 def test_weights_multiply_terms_but_terms_are_told_as_they_are():

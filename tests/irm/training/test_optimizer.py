@@ -38,6 +38,17 @@ def test_without_warm_up_the_first_step_has_the_full_rate():
     assert learning_rate(0, lr=1e-3, warmup_from=0.0, warmup_steps=0, steps=10, schedule="cosine") == 1e-3
 
 
+def test_a_cosine_may_end_above_zero():
+    rates = [learning_rate(step, **PAPER, schedule="cosine", lr_end=2e-6) for step in (1000, 12_500, 24_000)]
+    assert rates == pytest.approx([1e-5, 6e-6, 2e-6])
+
+
+def test_steps_fall_to_a_tenth_at_each_milestone():
+    rule = {**PAPER, "schedule": "steps", "milestones": (5000, 9000)}
+    rates = [learning_rate(step, **rule) for step in (500, 4999, 5000, 8999, 9000)]
+    assert rates == pytest.approx([(1e-7 + 1e-5) / 2, 1e-5, 1e-6, 1e-6, 1e-7])
+
+
 class Block(nn.Module):
     def __init__(self):
         super().__init__()
@@ -100,7 +111,7 @@ def test_a_model_with_nothing_to_train_is_refused():
 
 
 def test_each_layer_of_a_vit_base_learns_as_the_formula_says():
-    """Of L = 12 blocks, block i at decay ** (L - i), what comes before them at decay ** (L + 1), the rest at 1."""
+    """Of L = 12 blocks, block i at decay ** (L - i), what comes before at decay ** (L + 1), the rest at 1."""
     decay = 0.75
     with torch.device("meta"):
         model, _ = build_irm(read_run(SHEETS / "base.yaml"))
@@ -134,3 +145,50 @@ def test_each_group_gets_its_share_of_the_rate():
     )
     set_learning_rate(optimizer, 0.5)
     assert sorted(group["lr"] for group in optimizer.param_groups) == [0.5, 0.5, 5.0]
+
+
+def test_biases_may_learn_faster():
+    block = Block()
+    groups = parameter_groups(
+        block.named_parameters(), weight_decay=1e-4, decay="all", lr_multipliers={"linear": 3.0}, bias_lr=2.0
+    )
+    scales = {id(one): group["lr_scale"] for group in groups for one in group["params"]}
+    found = {name: scales[id(one)] for name, one in block.named_parameters() if one.requires_grad}
+    assert found == {
+        "gate": 1.0,
+        "linear.weight": 3.0,
+        "linear.bias": 6.0,
+        "norm.weight": 1.0,
+        "norm.bias": 2.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sgd", 1.0 - 0.1 * (0.5 + 0.2 * 1.0)),  # decay goes through the gradient
+        ("adam", 1.0 - 0.1),  # so it does here, where only the sign is left at the first step
+        ("adamw", 1.0 * (1 - 0.1 * 0.2) - 0.1),  # decay beside the gradient
+    ],
+)
+def test_each_optimizer_takes_its_own_first_step(name, expected):
+    weight = nn.Parameter(torch.ones(1))
+    optimizer = build_optimizer(
+        [{"params": [weight], "weight_decay": 0.2, "lr_scale": 1.0}], lr=0.1, name=name
+    )
+    weight.grad = torch.full((1,), 0.5)
+    optimizer.step()
+    assert weight.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_sgd_remembers_its_momentum():
+    weight = nn.Parameter(torch.zeros(1))
+    group = [{"params": [weight], "weight_decay": 0.0, "lr_scale": 1.0}]
+    optimizer = build_optimizer(group, lr=1.0, name="sgd", momentum=0.5)
+    moves = []
+    for _ in range(2):
+        before = weight.item()
+        weight.grad = torch.ones(1)
+        optimizer.step()
+        moves.append(before - weight.item())
+    assert moves == pytest.approx([1.0, 1.5])

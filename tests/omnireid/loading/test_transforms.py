@@ -9,6 +9,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as torchvision
 
 from instructions.errors import InputError
+from omnireid.loading.cache import ImageCache
 from omnireid.loading.transforms import (
     AUGMENTATIONS,
     Augmentation,
@@ -31,11 +32,25 @@ def chw(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(image.copy()).movedim(-1, 0)
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("size", [(40, 17), (64, 32), (300, 125), (8, 600), (1, 1)])
-def test_resizing_equals_pillow_within_one_level(size):
+def test_resizing_equals_pillow_within_one_level(size, mode):
     image = noise(*size)
-    expected = np.asarray(Image.fromarray(image).resize((32, 64), Image.Resampling.BILINEAR))
-    assert np.abs(resize(image, (64, 32)).astype(int) - expected).max() <= 1
+    expected = np.asarray(Image.fromarray(image).resize((32, 64), Image.Resampling[mode.upper()]))
+    assert np.abs(resize(image, (64, 32), mode).astype(int) - expected).max() <= 1
+
+
+def test_a_models_way_of_resizing_holds_in_training_in_tests_and_in_the_cache(tmp_path):
+    path = str(tmp_path / "person.png")
+    Image.fromarray(noise(40, 17)).save(path)
+    rule, image = Preprocessing(image_size=(64, 32), resize="bicubic"), noise(40, 17)
+    expected = resize(image, (64, 32), "bicubic")
+    shown = TrainTransform(rule, AUGMENTATIONS["none"]).apply(image, Variation(False, 0, 0, None, (0, 0, 0)))
+    np.testing.assert_array_equal(shown, expected)
+    torch.testing.assert_close(EvalTransform(rule)([image]), rule.normalise(torch.from_numpy(expected)[None]))
+    cache = ImageCache(max_bytes=10**6)
+    assert (cache.read(path, (64, 32)) != cache.read(path, (64, 32), "bicubic")).any()
+    np.testing.assert_array_equal(cache.read(path, (64, 32), "bicubic"), expected)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from omnireid.loading.keyed import Purpose, generator
 from omnireid.loading.transforms import AUGMENTATIONS, Preprocessing, TrainTransform
@@ -14,7 +15,13 @@ NARROW = dataclasses.replace(
 )  # some boxes do not fit
 
 
-@pytest.mark.parametrize("rule", [*AUGMENTATIONS.values(), NARROW])
+PIXEL = dataclasses.replace(AUGMENTATIONS["paper"], erase=1.0, erase_fill="pixel")
+SQUARE = dataclasses.replace(
+    AUGMENTATIONS["paper"], erase=1.0, erase_fill="white", erase_shape="square", pad=0
+)
+
+
+@pytest.mark.parametrize("rule", [*AUGMENTATIONS.values(), NARROW, PIXEL, SQUARE])
 def test_a_batch_draws_what_each_row_would_draw_alone(rule):
     transform = TrainTransform(SMALL, rule)
     rows = range(3, 103)
@@ -31,3 +38,29 @@ def test_a_picture_placed_and_flipped_is_the_picture_varied(name):
         transform.place(image, variation, out)
         expected = out[:, ::-1] if variation.flip else out
         np.testing.assert_array_equal(transform.apply(image, variation), expected)
+
+
+def test_pixel_erasing_is_normal_noise_behind_the_normalisation():
+    sizes = Preprocessing(image_size=(256, 128), mean=(0.5, 0.5, 0.5), std=(0.1, 0.1, 0.1))
+    transform = TrainTransform(sizes, dataclasses.replace(PIXEL, pad=0, erase_area=(0.3, 0.33)))
+    (variation,) = transform.draw_rows(3, stream=0, step=0, rows=[0])
+    shown = transform.apply(np.zeros((256, 128, 3), np.uint8), variation)
+    box = variation.erased
+    images = sizes.normalise(torch.from_numpy(shown)[None])
+    noise = images[0, :, box.top : box.top + box.height, box.left : box.left + box.width]
+    assert noise.mean().item() == pytest.approx(0, abs=0.03)
+    assert noise.std().item() == pytest.approx(1, abs=0.03)
+    np.testing.assert_array_equal(shown, transform.apply(np.zeros((256, 128, 3), np.uint8), variation))
+
+
+def test_occlusion_is_a_white_square_no_larger_than_qaconvs():
+    transform = TrainTransform(SMALL, SQUARE)
+    sides = set()
+    for variation in transform.draw_rows(1, stream=0, step=0, rows=range(200)):
+        assert variation.fill == (255, 255, 255)
+        assert variation.erased.height == variation.erased.width
+        sides.add(variation.erased.height)
+    assert sides <= set(range(1, 27))  # 0.8 of 32
+    assert {1, 26} <= sides
+    found = transform.apply(np.zeros((64, 32, 3), np.uint8), variation)
+    assert (found == 255).all(axis=-1).sum() == variation.erased.height**2

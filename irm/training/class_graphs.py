@@ -1,0 +1,79 @@
+"""Who is alike to the model as it is now: the class graphs that graph samplers follow (MLLM, table 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from irm.embedder import IRMEmbedder
+from irm.models import IRM
+from irm.training.ranks import first_says
+from omnireid.extraction import Asked, Settings, embed_side
+from omnireid.loading.feed import Source
+from omnireid.loading.graph_sampler import ClassGraph, GraphSampler, class_graph
+from omnireid.loading.instruct import gallery_instructions
+from omnireid.loading.mixture import Mixture
+from omnireid.matching import score_all
+from omnireid.records import Split
+
+
+class ClassGraphs:
+    """Makes each graph where its pass begins, and keeps it for the checkpoint.
+
+    People are compared by one image each, by the matcher's scores where the model has a matcher and else by
+    cosine, in evaluation mode and without augmentation, as the authors do.
+    """
+
+    def __init__(self, model: IRM, mixture: Mixture) -> None:
+        self._model, self._mixture = model, mixture
+        self._samplers = mixture.graph_samplers()
+
+    def refresh(self, step: int) -> None:
+        """Make the graphs that a step needs and that are not there."""
+        for domain, sampler in self._samplers.items():
+            number = sampler.pass_of(step)
+            if sampler.graph is None or sampler.graph.number != number:
+                source = self._mixture.sources[self._mixture.domains.index(domain)]
+                distances = self._distances(source, sampler, number)
+                graph = class_graph(number, distances.numpy(), sampler.num_identities)
+                neighbours = first_says(torch.from_numpy(np.ascontiguousarray(graph.neighbours)))
+                sampler.follow(ClassGraph(number, neighbours.numpy()))
+
+    def good_until(self, step: int, stop: int) -> int:
+        """The first step after this one, up to ``stop``, that needs a new graph."""
+        ends = ((one.pass_of(step) + 1) * one.batches_per_graph for one in self._samplers.values())
+        return min(stop, *ends)
+
+    def _distances(self, source: Source, sampler: GraphSampler, number: int) -> Float[Tensor, "C C"]:
+        """Of the people's exemplars of a pass to one another."""
+        was_training = self._model.training
+        embedder = IRMEmbedder(self._model)
+        shown = Split(source.dataset, (), (), [source.records[row] for row in sampler.exemplars(number)])
+        settings = Settings(cache=self._mixture.cache)
+        try:
+            asked = Asked("own", gallery_instructions(shown, source.task))
+            people = embed_side(embedder, shown, "gallery", source.task, asked=asked, settings=settings)
+            scorer = embedder.picture_scorer()
+            if scorer is not None and people.states is not None:
+                return -score_all(scorer, people.states, people.states, settings.batch_size)
+            unit = torch.nn.functional.normalize(people.vectors, dim=1)
+            return -unit @ unit.T
+        finally:
+            self._model.train(was_training)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The graphs of the passes that are under way."""
+        return {
+            domain: {"number": graph.number, "neighbours": torch.from_numpy(graph.neighbours)}
+            for domain, sampler in self._samplers.items()
+            if (graph := sampler.graph) is not None
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Follow the graphs that were saved."""
+        for domain, saved in state.items():
+            self._samplers[domain].follow(ClassGraph(saved["number"], saved["neighbours"].numpy()))

@@ -1,0 +1,71 @@
+"""Batches of people who look alike to the model: graph sampling (Liao and Shao, CVPR 2022; MLLM, table 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.samplers import PKSampler
+
+
+@dataclass(frozen=True)
+class ClassGraph:
+    """Who is alike during one pass over the people: row c is person c and then the most alike others."""
+
+    number: int  # of the pass
+    neighbours: Int[np.ndarray, "C P"]
+
+
+def class_graph(number: int, distances: Float[np.ndarray, "C C"], num_identities: int) -> ClassGraph:
+    """The graph of a pass from the distances of its exemplars; among equals the lower number comes first.
+
+    Args:
+        number: of the pass.
+        distances: of every person to every other, smaller is closer; the diagonal is not looked at.
+        num_identities: P, the person itself among them.
+    """
+    apart = np.array(distances, dtype=np.float64)
+    np.fill_diagonal(apart, -np.inf)
+    return ClassGraph(number, np.argsort(apart, axis=1, kind="stable")[:, :num_identities])
+
+
+class GraphSampler(PKSampler):
+    """Each person once a pass is the anchor of a batch, with its P - 1 nearest people, K images each.
+
+    Which batch stands where follows from (seed, step) and the pass's graph. The graph follows from the model
+    as it was when the pass began, so whoever trains makes it there, from ``exemplars``, and keeps it with the
+    checkpoint: afterwards the weights are others.
+
+    The authors take a person's images in turn, shuffled once all were taken; here each batch draws them anew,
+    as ``PKSampler`` does, so that any step can be asked for.
+    """
+
+    graph: ClassGraph | None = None
+
+    @property
+    def batches_per_graph(self) -> int:
+        """Batches of a pass: one a person."""
+        return len(self.pids)
+
+    def pass_of(self, step: int) -> int:
+        """The pass that a step belongs to."""
+        return step // self.batches_per_graph
+
+    def exemplars(self, number: int) -> Int[np.ndarray, " C"]:
+        """One random image of each person, by which a pass tells who is alike."""
+        rng = generator(self._seed, Purpose.EXEMPLARS, stream=self._stream, step=number)
+        places = [rng.integers(len(self.rows(identity))) for identity in range(len(self.pids))]
+        return np.array([self.rows(identity)[place] for identity, place in enumerate(places)])
+
+    def follow(self, graph: ClassGraph) -> None:
+        """Take the batches of a pass from its graph."""
+        assert graph.neighbours.shape == (len(self.pids), self.num_identities)
+        self.graph = graph
+
+    def _identities(self, step: int) -> Int[np.ndarray, " P"]:
+        number, place = divmod(step, self.batches_per_graph)
+        assert self.graph is not None and self.graph.number == number, "no graph was made for this pass"
+        return self.graph.neighbours[self._pass(number)[place]]

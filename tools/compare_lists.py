@@ -1,0 +1,116 @@
+"""Ranked lists of two runs as a picture: `python -m tools.compare_lists RUN_A RUN_B --out FILE.png`."""
+
+import argparse
+import io
+from pathlib import Path
+
+from instructions.errors import InputError
+from tools._program import Parser, run
+
+EXAMPLE = """example:
+  python -m tools.compare_lists runs/reid/baseline runs/reid/ours --data data/omnireid --dataset market1501 \\
+    --names baseline,MLLMReID --queries 6 --top 10 --out case_study.png
+
+Without --rows the queries are those at which the two differ most, whoever wins, one a person; the rule and
+how the two compare over all queries stand in the picture. A run with a matcher searches by it."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = Parser(
+        prog="python -m tools.compare_lists",
+        description="The ranked lists of two runs for the same queries, one below the other, as a picture.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("runs", type=Path, nargs=2, metavar="RUN", help="folders that tools.train wrote: baseline, then ours")
+    add(
+        "--data", type=Path, metavar="DIR", help="the folder that holds the data sets; else the first sheet's"
+    )
+    add("--dataset", default="market1501", metavar="NAME", help="whose test it is (market1501)")
+    add("--task", default="trad", metavar="t", help="trad, cc, vi, ctcc, li or t2i (trad)")
+    add("--variant", metavar="NAME", help="the data set's variant; else its first")
+    add("--protocol", metavar="p", help="of docs/protocols.md; else the data set's own")
+    add("--names", metavar="A,B", help="what to call the two; else their folders' names")
+    add("--queries", type=int, default=6, metavar="N", help="queries to show (6)")
+    add("--rows", metavar="n,...", help="these queries instead, counted from 0 in the split's order")
+    add("--top", type=int, default=10, metavar="K", help="pictures of each list, at most 10 (10)")
+    add("--match", type=int, metavar="K", help="pictures a matcher scores for each query; else all")
+    add("--batch-size", type=int, default=128, metavar="N", help="pictures at a time (128)")
+    add("--workers", type=int, default=0, metavar="N", help="processes that read pictures (0)")
+    add("--out", type=Path, required=True, metavar="FILE", help="the picture, .png or .jpg")
+    return made
+
+
+def main() -> None:
+    """Parse, evaluate both runs, draw, say what was drawn."""
+    asked = parser().parse_args()
+    names = _checked(asked)
+    # Heavy imports wait until --help and mistyped options have had their say.
+    from irm.evaluation import open_run, trained_embedder
+    from omnireid.benchmark import Row, run_row
+    from omnireid.case_study import RULE, Model, case_study, check_queries, most_different, summary
+    from omnireid.datasets import load_split
+    from omnireid.extraction import Settings
+    from omnireid.files import write_whole
+    from omnireid.loading.instruct import query_instructions
+    from omnireid.protocols import suited_protocol
+    from omnireid.tasks import TASKS
+
+    opened = [open_run(folder) for folder in asked.runs]
+    data = asked.data or Path(opened[0].sheet.data)
+    if asked.task not in TASKS:
+        raise InputError(f"there is no task {asked.task!r}; known: {', '.join(TASKS)}")
+    split = load_split(data, asked.dataset, asked.task, variant=asked.variant)
+    protocol = asked.protocol or suited_protocol(asked.task, asked.dataset, asked.variant)
+    row = Row(asked.task, asked.dataset, protocol, asked.variant)
+    settings = Settings(batch_size=asked.batch_size, workers=asked.workers, match=asked.match)
+    first, second = (
+        Model(name, run_row(trained_embedder(one), row, data, settings=settings, num_lists=0).headline)
+        for name, one in zip(names, opened, strict=True)
+    )
+    if asked.rows is None:
+        rows, note = most_different(first.evaluation, second.evaluation, split, asked.queries), RULE
+    else:
+        rows, note = _numbers(asked.rows), "shown: queries that were asked for"
+        check_queries(rows, first.evaluation)
+    instructions = query_instructions(split, TASKS[asked.task], "right")
+    picture = case_study(first, second, split, instructions, rows, top=asked.top, note=note)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG" if asked.out.suffix.lower() == ".png" else "JPEG", quality=92)
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(asked.out, buffer.getvalue())
+    print(summary(first, second))
+    print(note)
+    for query in rows:
+        scores = ", ".join(
+            f"{one.name} AP {100 * one.evaluation.average_precision[query]:.1f}" for one in (first, second)
+        )
+        print(f"  query {query}, person {split.query[query].pid}: {scores}")
+    print(f"the picture is {asked.out}")
+
+
+def _checked(asked: argparse.Namespace) -> list[str]:
+    """The two names, once the options are known to make sense."""
+    if asked.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"--out is {asked.out}; name a .png or .jpg file")
+    for name, largest in (("queries", 100), ("top", 10), ("batch_size", 100_000)):
+        value = getattr(asked, name)
+        if not 1 <= value <= largest:
+            raise InputError(f"--{name.replace('_', '-')} is {value}; it must lie within 1 to {largest}")
+    names = [folder.name for folder in asked.runs] if asked.names is None else asked.names.split(",")
+    if len(names) != 2:
+        raise InputError(f"--names is {asked.names!r}; give two names, e.g. --names baseline,ours")
+    return names
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--rows is {text!r}; give numbers, e.g. --rows 3,17") from None
+
+
+if __name__ == "__main__":
+    run(main)
