@@ -1,4 +1,4 @@
-"""Which weights a run leaves behind: the best by people kept aside, or a moving average; never by the test."""
+"""Which weights a run leaves behind: the best by people kept aside, or an average; never by the test."""
 
 import io
 import json

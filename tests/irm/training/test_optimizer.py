@@ -100,7 +100,7 @@ def test_a_model_with_nothing_to_train_is_refused():
 
 
 def test_each_layer_of_a_vit_base_learns_as_the_formula_says():
-    """Of L = 12 blocks, block i at decay ** (L - i), what comes before them at decay ** (L + 1), the rest at 1."""
+    """Of L = 12 blocks, block i at decay ** (L - i), what comes before at decay ** (L + 1), the rest at 1."""
     decay = 0.75
     with torch.device("meta"):
         model, _ = build_irm(read_run(SHEETS / "base.yaml"))
