@@ -132,17 +132,15 @@ def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
             state.average.n_averaged.copy_(training["num_averaged"])
         if state.graphs is not None:
             state.graphs.load_state_dict(training["graphs"])
-    except pickle.UnpicklingError as error:  # more than tensors and numbers; nothing of it was run
-        raise InputError(f"checkpoint {folder} holds code, or is no checkpoint: {_first(error)}") from None
+    except pickle.UnpicklingError:  # PyTorch's own message recommends to run it
+        raise InputError(
+            f"checkpoint {folder} holds more than tensors and numbers, or is none: nothing of it was loaded "
+            f"or run; start again in another --out"
+        ) from None
     except (RuntimeError, ValueError, KeyError, FileNotFoundError, safetensors.SafetensorError) as error:
         raise InputError(f"checkpoint {folder} belongs to another model: {str(error)[:300]}") from None
     facts: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     return facts
-
-
-def _first(error: Exception) -> str:
-    """The first sentence of a long complaint."""
-    return " ".join(str(error).split())[:200]
 
 
 def _folders(root: Path) -> list[Path]:

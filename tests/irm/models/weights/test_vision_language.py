@@ -262,6 +262,35 @@ def test_a_folder_of_the_hub_is_found_again_without_the_hub(albef, tmp_path, mon
     assert torch.equal(load_backbone(f"lab/albef@{commit}").cls_token, load_backbone(albef).cls_token)
 
 
+def test_blip_comes_from_the_hub_once_at_its_commit_and_then_from_this_disk(
+    blip, tmp_path, vocabulary, monkeypatch
+):
+    """The first time the hub's client is asked for one commit; afterwards it finds that itself, offline."""
+    commit, asked = "fedcba9876543210fedcba9876543210fedcba98", []
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    snapshot = tmp_path / "hub" / "models--Salesforce--blip-itm-base-coco" / "snapshots" / commit
+
+    def download(repository, *, revision, allow_patterns):
+        asked.append((repository, revision, tuple(allow_patterns)))
+        blip.save_pretrained(snapshot)
+        shutil.copytree(vocabulary, snapshot, dirs_exist_ok=True)
+        return str(snapshot)
+
+    source = f"Salesforce/blip-itm-base-coco@{commit}"
+    with monkeypatch.context() as first:
+        first.setattr("irm.models.hub_source.snapshot_download", download)
+        convert_weights("blip", source, tmp_path / "first")
+    ((repository, revision, patterns),) = asked
+    assert (repository, revision) == ("Salesforce/blip-itm-base-coco", commit)
+    assert not {"*", "*.bin"} & set(patterns), "no more than is needed"
+    convert_weights("blip", source, tmp_path / "again")
+    one, other = (
+        InstructionEncoder.from_pretrained(tmp_path / name).state_dict() for name in ("first", "again")
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert read_manifest(tmp_path / "again")["provenance"]["hub"] == source
+
+
 def test_a_hub_source_without_a_commit_or_out_of_reach_is_refused_in_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(ValueError, match="say owner/name@COMMIT"):
