@@ -1,4 +1,4 @@
-"""Which families of multimodal models can train a plain ViT, and why the others cannot (transformers 5.23)."""
+"""Which families of multimodal models can train a plain ViT, and why others cannot (transformers 5.23)."""
 
 from __future__ import annotations
 
