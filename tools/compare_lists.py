@@ -12,7 +12,7 @@ EXAMPLE = """example:
     --names baseline,MLLMReID --queries 6 --top 10 --out case_study.png
 
 Without --rows the queries are those at which the two differ most, whoever wins, one a person; the rule and
-how the two compare over all queries stand in the picture. A run with a matcher (model.matcher) searches by it."""
+how the two compare over all queries stand in the picture. A run with a matcher searches by it."""
 
 
 def parser() -> argparse.ArgumentParser:
