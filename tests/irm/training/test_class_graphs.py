@@ -71,12 +71,21 @@ def trace(out):
     return [(row["step"], row["terms"], row["gradient_norm"]) for row in rows]
 
 
-@pytest.mark.parametrize("stop", [3, PASS], ids=["within a pass", "between passes"])
-def test_a_stopped_run_goes_on_with_its_graph_bit_for_bit(tiny_root, tmp_path, monkeypatch, stop):
-    def go(out, *overrides):
-        run = sheet(tiny_root, *MATCHER, *overrides)
-        return train_run(run, out, resume=True, console=Console(file=io.StringIO()))
+def go(root, out, *overrides):
+    run = sheet(root, *MATCHER, *overrides)
+    return train_run(run, out, resume=True, console=Console(file=io.StringIO()))
 
+
+@pytest.fixture(scope="module")
+def whole(tiny_root, tmp_path_factory):
+    """The trace of a run that was never stopped."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    go(tiny_root, out)
+    return trace(out)
+
+
+@pytest.mark.parametrize("stop", [3, PASS], ids=["within a pass", "between passes"])
+def test_a_stopped_run_goes_on_with_its_graph_bit_for_bit(tiny_root, tmp_path, monkeypatch, whole, stop):
     show = TrainingProgress.show
 
     def show_and_stop(self, report):
@@ -86,8 +95,7 @@ def test_a_stopped_run_goes_on_with_its_graph_bit_for_bit(tiny_root, tmp_path, m
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingProgress, "show", show_and_stop)
-        assert go(tmp_path / "stopped").step == stop
-    go(tmp_path / "stopped", "loader.workers=1")
-    go(tmp_path / "whole")
-    assert len(trace(tmp_path / "whole")) == STEPS
-    assert trace(tmp_path / "stopped") == trace(tmp_path / "whole")
+        assert go(tiny_root, tmp_path).step == stop
+    go(tiny_root, tmp_path, "loader.workers=1")
+    assert len(whole) == STEPS
+    assert trace(tmp_path) == whole
