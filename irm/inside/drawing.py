@@ -32,7 +32,8 @@ def draw(inside: Inside, *, subtitle: str) -> bytes:
 
     style = {"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.labelcolor": QUIET}
     with rc_context({**style, "xtick.color": QUIET, "ytick.color": QUIET}):
-        figure = Figure(figsize=(12.8, 8.6), facecolor=PAPER, layout="constrained")
+        width = 7.2 if inside.listening is None else 12.8  # inches
+        figure = Figure(figsize=(width, 8.6), facecolor=PAPER, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr]
         head, body, film = figure.subfigures(3, 1, height_ratios=(0.9, 4.7, 2.6))
         _heading(head, inside, subtitle)
