@@ -88,7 +88,7 @@ def test_the_snippets_of_the_house_style_run():
             value()  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/data.md", "docs/synthetic.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/data.md", "docs/inside.md", "docs/synthetic.md"])
 def test_python_in_the_documents_compiles(document):
     for block in python_blocks(document):
         compile(block, document, "exec")

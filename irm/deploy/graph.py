@@ -65,10 +65,14 @@ class ToldImagePath(ImagePath):
         told = model.shared.beside(1, sentence)
         self.num_layers = len(told.layers)
         for place, heard in enumerate(told.layers):
-            self.register_buffer(f"keys_{place}", heard.keys.clone())
-            self.register_buffer(f"values_{place}", heard.values)
-        self.register_buffer("tokens", told.tokens.clone())
-        self.register_buffer("mask", told.mask.clone())
+            self._keep(f"keys_{place}", heard.keys)
+            self._keep(f"values_{place}", heard.values)
+        self._keep("tokens", told.tokens)
+        self._keep("mask", told.mask)
+
+    def _keep(self, name: str, constant: Tensor) -> None:
+        """A copy with a memory of its own, in order, as archives want it."""
+        self.register_buffer(name, constant.clone(memory_format=torch.contiguous_format))
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B J"]:  # type: ignore[override]
         """Features."""

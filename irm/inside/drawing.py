@@ -27,13 +27,13 @@ def draw(inside: Inside, *, subtitle: str) -> bytes:
         inside: what was seen.
         subtitle: of which model, for the second line.
     """
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     style = {"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.labelcolor": QUIET}
-    from matplotlib import rc_context
-
     with rc_context({**style, "xtick.color": QUIET, "ytick.color": QUIET}):
-        figure = Figure(figsize=(12.8, 8.6), facecolor=PAPER, layout="constrained")
+        width = 7.2 if inside.listening is None else 12.8  # inches
+        figure = Figure(figsize=(width, 8.6), facecolor=PAPER, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr]
         head, body, film = figure.subfigures(3, 1, height_ratios=(0.9, 4.7, 2.6))
         _heading(head, inside, subtitle)
@@ -51,7 +51,8 @@ def draw(inside: Inside, *, subtitle: str) -> bytes:
 
 def _heading(part: SubFigure, inside: Inside, subtitle: str) -> None:
     part.set_facecolor(PAPER)
-    said = f"“{inside.says}”" if inside.says else "no instruction"
+    is_sentence = inside.says and inside.clothes is None
+    said = f"“{inside.says}”" if is_sentence else inside.says or "no instruction"
     part.text(0.012, 0.62, textwrap.shorten(said, 90), fontsize=19, weight="bold", va="center")
     turned = ""
     if inside.listening is not None:

@@ -70,7 +70,7 @@ def test_a_picture_that_stands_alone_has_no_instruction(search_model, picture):
 def test_the_drawing_is_a_png_that_is_not_blank(search_model, picture, given):
     page = draw(look_inside(search_model, picture, **given), subtitle="tiny")
     pixels = np.asarray(Image.open(io.BytesIO(page)).convert("RGB"))
-    assert pixels.shape[0] > 500 and pixels.shape[1] > 900
+    assert pixels.shape[0] > 500 and pixels.shape[1] > 700
     assert pixels.std() > 10
 
 

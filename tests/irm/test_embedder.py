@@ -1,0 +1,24 @@
+"""Features in bfloat16: near those of float32, handed out in float32, of unit length."""
+
+import pytest
+import torch
+
+from irm.embedder import IRMEmbedder
+from tests.irm.training.test_objectives import build, described, pictures
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = build()
+    for block in made.editing_transformer.vit.blocks:
+        torch.nn.init.constant_(block.attn.gate, 0.5)
+    return made.eval()
+
+
+@pytest.mark.parametrize("batch", [pictures(), described()], ids=["ctcc", "t2i"])
+def test_half_precision_gives_nearly_the_same_unit_vectors(model, batch):
+    exact = IRMEmbedder(model).embed(batch, "gallery")
+    half = IRMEmbedder(model, autocast=torch.bfloat16).embed(batch, "gallery")
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half.norm(dim=-1), torch.ones(4))
+    assert 0 < (half - exact).abs().max() < 0.05
