@@ -2,15 +2,23 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 
+from instructions.banks import BANKS
 from instructions.errors import InputError
+from instructions.instruction import Instruction
 from omnireid.benchmark import BY_PERSON_AND_OUTFIT, Row, run_row
+from omnireid.datasets import load_split
+from omnireid.extraction import Asked, embed_side
 from omnireid.html_report import Curve, html_page
 from omnireid.loading.transforms import Preprocessing
+from omnireid.records import labels_of
+from omnireid.report import sentence_spreads
 from omnireid.summary import HEADLINE_COLUMNS, STEERING_COLUMNS, headline_rows, headlines, steering_rows
-from omnireid.tasks import Asking
+from omnireid.tasks import TASKS, Asking
+from tests import reference
 
 LI = Row("li", "cocas_real2", "instructed")
 TRAD = Row("trad", "market1501", "market")
@@ -95,6 +103,31 @@ def test_both_sides_of_a_test_are_asked_as_the_sheet_says(tiny_root, row, said):
             assert torch.equal(clothes, clothes[:1].expand_as(clothes))
     label = said or "the picture of the lists"
     assert (result.headline.query_asked, result.headline.gallery_asked) == (label, label)
+
+
+def test_the_spread_over_a_bank_is_that_of_twenty_searches(tiny_root):
+    model = Pixels(obedience=0.02)
+    (spread,) = sentence_spreads(run_row(model, TRAD, tiny_root, every_sentence=True).evaluations)
+    split, task = load_split(tiny_root, "market1501", "trad"), TASKS["trad"]
+    seen = []
+    for side, records in (("query", split.query), ("gallery", split.gallery)):
+        nothing = Asked("", [Instruction(sentence="-", source="bank")] * len(records))
+        seen.append(embed_side(model, split, side, task, asked=nothing).vectors[:, :-26].double().numpy())
+    masks = reference.judge("market", labels_of(split.query), labels_of(split.gallery))
+    scores = []
+    for sentence in BANKS["trad"]:
+        letters = [0.02 * sentence.lower().count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"]
+        units = []
+        for side in seen:
+            features = np.concatenate([side, np.tile(np.float32(letters), (len(side), 1))], axis=1)
+            units.append(features / np.linalg.norm(features, axis=1, keepdims=True))
+        scores.append(reference.rank(-units[0] @ units[1].T, *masks))
+    mean_aps, firsts = [score.mean_ap for score in scores], [score.cmc[0] for score in scores]
+    assert len(set(mean_aps)) > 1
+    assert spread.num_sentences == 20
+    assert (spread.mean_ap, spread.mean_ap_std) == pytest.approx((np.mean(mean_aps), np.std(mean_aps)))
+    assert (spread.rank_1, spread.rank_1_std) == pytest.approx((np.mean(firsts), np.std(firsts)))
+    assert (spread.lowest_ap, spread.highest_ap) == pytest.approx((min(mean_aps), max(mean_aps)))
 
 
 def test_ranked_lists_go_from_the_best_query_to_the_worst_and_mark_what_is_right(steered):

@@ -16,9 +16,11 @@ from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.loading.transforms import Preprocessing
 from omnireid.metrics import rank
 from omnireid.protocols import PROTOCOLS
+from omnireid.protocols.draws import everything
 from omnireid.records import Record, Split, labels_of
 from omnireid.report import COLUMNS, Report, machine, percent
 from omnireid.tasks import TASKS
+from omnireid.trial import run_trial
 from tests import reference
 
 NUM_PEOPLE, NUM_CAMERAS, NUM_OUTFITS = 6, 3, 2
@@ -205,6 +207,19 @@ def test_the_shown_lists_are_the_heads_of_the_ranking_without_junk(split):
             (gallery.pids[head] == query.pids[row]) & (gallery.camids[head] == query.camids[row])
         ).any()
     assert result.shown_right[:, 0].mean() == result.rank_1
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_counting_gives_the_bits_of_ranking_one_list_after_the_other(split, name):
+    query, gallery = features(split, Fake(noise=1.5), TASKS["trad"])
+    protocol = replace(PROTOCOLS[name], drawn=everything, thinned=None)
+    # One that thins nothing out is ranked list by list.
+    listed = replace(protocol, thinned=lambda _gallery, keep, _rows, _trial: keep)
+    one, other = (run_trial(query, gallery, rules, 0) for rules in (protocol, listed))
+    for field in ("cmc", "average_precision", "inverse_negative_penalty", "first_match", "num_kept"):
+        np.testing.assert_array_equal(getattr(one.ranking, field), getattr(other.ranking, field))
+    np.testing.assert_array_equal(one.shown, other.shown)
+    np.testing.assert_array_equal(one.shown_right, other.shown_right)
 
 
 def test_a_short_list_is_padded(split):
