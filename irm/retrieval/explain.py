@@ -88,7 +88,7 @@ def _look(
 ) -> _Look:
     seen = _Seen()
     vit = model.embedder.model.editing_transformer
-    with _watching(vit.vit.blocks, seen):
+    with model.lock, _watching(vit.vit.blocks, seen):  # else other people's searches would be watched, too
         vectors = model.embed(
             model.resized([pixels]), VIEWS[plan.space.view], plan.space.space.domain, instructions, [clothes]
         )

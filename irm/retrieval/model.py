@@ -42,7 +42,7 @@ class SearchModel:
         self.embedder, self.fingerprint, self.folder = embedder, fingerprint, folder
         self.tasks = tuple(dict.fromkeys(tasks))
         self.preprocessing = embedder.preprocessing
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # of whoever uses the network, for as long as it is watched
 
     @classmethod
     def load(cls, folder: Path) -> SearchModel:
