@@ -66,6 +66,8 @@ def test_people_who_were_only_sampled_give_nearly_the_same_percent(gallery, monk
     for score in (0.2, 0.3, 0.4, 0.5):
         assert part.percent(score) == pytest.approx(whole.percent(score), abs=15)
 
+
+def test_chance_is_the_share_of_the_gallery_that_scores_as_high(gallery):
     ledger, space, vectors = gallery
     known = measure(ledger, space, len(vectors))
     query = vectors[7] * 3  # of any length

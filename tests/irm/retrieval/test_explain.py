@@ -1,4 +1,4 @@
-"""What the model looked at: the attention that it really paid, beside the score that the search really gave."""
+"""What the model looked at: the attention that it paid, beside the score that the search gave."""
 
 import threading
 
