@@ -16,82 +16,34 @@ import os
 import resource
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from irm.retrieval.ledger import Ledger, SpaceRow
+from benchmarks._galleries import (
+    DIM,
+    DOMAIN,
+    FULL,
+    NUM_PICTURES,
+    SMALL,
+    TOP,
+    brute_force,
+    gathered,
+    questions,
+    random_model,
+    write,
+)
+from instructions import banks
+from irm.retrieval import Filter, Gallery, Picture, Question, SearchModel
 from irm.retrieval.local import LocalStore
-from irm.retrieval.question import Filter
-from irm.retrieval.views import Space
-from omnireid.loading.transforms import Preprocessing
+from irm.retrieval.views import VIEWS
 
-DIM, TOP, EACH, BLOCK = 768, 10, 20, 10_000
 MIB = 2**20
-
-
-def blocks(count: int, spread: float) -> Iterator[np.ndarray]:
-    """Unit vectors, a block at a time; every EACH of them lie around a centre."""
-    for first in range(0, count, BLOCK):
-        generator = torch.Generator().manual_seed(first)
-        size = min(BLOCK, count - first)
-        centres = torch.randn(-(-size // EACH), DIM, generator=generator).repeat_interleave(EACH, 0)[:size]
-        rows = centres + spread * torch.randn(size, DIM, generator=generator)
-        yield torch.nn.functional.normalize(rows, dim=1).numpy()
-
-
-def gathered(count: int, spread: float) -> torch.Tensor:
-    """All of them in memory."""
-    vectors = torch.empty(count, DIM)
-    for number, block in enumerate(blocks(count, spread)):
-        vectors[number * BLOCK : number * BLOCK + len(block)] = torch.from_numpy(block)
-    return vectors
-
-
-def questions(count: int, num_queries: int, spread: float) -> torch.Tensor:
-    """Further images of people of the gallery."""
-    generator = torch.Generator().manual_seed(7)
-    first = next(blocks(min(count, BLOCK), spread))
-    rows = torch.from_numpy(first)[torch.randint(len(first), (num_queries,), generator=generator)]
-    noise = torch.randn(num_queries, DIM, generator=generator) / DIM**0.5
-    return torch.nn.functional.normalize(rows + 0.7 * noise, dim=1)
-
-
-def write(folder: Path, count: int, spread: float) -> tuple[Ledger, SpaceRow]:
-    """A ledger of so many images without pictures."""
-    ledger = Ledger(folder, create=True)
-    space = ledger.add_space(Space("0" * 64, "trad", "trad/x", "", Preprocessing()), DIM)
-    ids = iter(range(1, count + 1))
-    for block in blocks(count, spread):
-        with ledger.writing() as connection:
-            numbers = [next(ids) for _ in block]
-            connection.executemany(
-                "INSERT INTO images (key, path, size, changed, content, pid, modality, captions, width, "
-                "height, added, revision) VALUES (?, '', 0, 0, '', ?, 'rgb', '[]', 1, 1, 0, 1)",
-                [(str(number), number // EACH) for number in numbers],
-            )
-            connection.executemany(
-                f"INSERT INTO {space.table} VALUES (?, ?)",
-                [(number, row.tobytes()) for number, row in zip(numbers, block, strict=True)],
-            )
-    ledger.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return ledger, space
-
-
-def brute_force(queries: torch.Tensor, count: int, spread: float) -> np.ndarray:
-    """Ids of the nearest by float64, a block of the gallery at a time."""
-    best = torch.full((len(queries), 0), 0.0, dtype=torch.float64)
-    ids = torch.zeros((len(queries), 0), dtype=torch.int64)
-    for number, block in enumerate(blocks(count, spread)):
-        scores = queries.double() @ torch.from_numpy(block).double().T
-        value, place = scores.topk(TOP, dim=1)
-        best, ids = torch.cat([best, value], 1), torch.cat([ids, place + number * BLOCK + 1], 1)
-        best, order = best.topk(TOP, dim=1)
-        ids = ids.gather(1, order)
-    return ids.numpy()
 
 
 def resident() -> float:
@@ -102,15 +54,23 @@ def resident() -> float:
     return float("nan")
 
 
-def cpu(run: Callable[[], object], repeats: int) -> list[float]:
-    """CPU seconds of each repetition."""
-    run()
-    taken = []
-    for _ in range(repeats):
-        start = time.process_time()
-        run()
-        taken.append(time.process_time() - start)
-    return taken
+class Peak:
+    """The highest ``resident`` while it is entered, looked at every few milliseconds."""
+
+    def __init__(self) -> None:
+        self.highest, self._over = 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.02):
+            self.highest = max(self.highest, resident())
 
 
 def measure(
@@ -142,14 +102,59 @@ def measure(
     return row
 
 
-def ours(ledger: Ledger, space: SpaceRow) -> Callable[[torch.Tensor], np.ndarray]:
-    store = LocalStore(ledger)
+def ours(gallery: Gallery) -> Callable[[torch.Tensor], np.ndarray]:
+    store, space = LocalStore(gallery.ledger), gallery.ledger.spaces()["trad"]
 
     def search(queries: torch.Tensor) -> np.ndarray:
         found = store.search(space, queries.numpy(), TOP, where=Filter(), now=0.0)
         return np.stack([one.ids for one in found])
 
     return search
+
+
+def noises(repeats: int) -> list[Picture]:
+    """Pictures of nobody, each another."""
+    rng = np.random.default_rng(0)
+    return [Picture(rng.integers(0, 256, (256, 128, 3), dtype=np.uint8), "noise") for _ in range(repeats)]
+
+
+def end_to_end(gallery: Gallery, small: SearchModel, repeats: int) -> dict[str, float]:
+    """CPU milliseconds, medians, of what happens between a picture and the answer that a client reads.
+
+    One picture, task trad, twenty hits: the encoders of both sizes on their own, then ``Gallery.search``
+    whole, with the audit's line; what is not the encoder is the search. Then JSON, and the thumbnails.
+    """
+    taken: dict[str, list[float]] = {}
+
+    def timed(name: str, run: Callable[[], object]) -> object:
+        start = time.process_time()
+        made = run()
+        taken.setdefault(name, []).append(1000 * (time.process_time() - start))
+        return made
+
+    def embed(model: SearchModel, picture: Picture) -> object:
+        beside = [banks.canonical("trad")]
+        return model.embed(model.resized([picture.pixels]), VIEWS["trad"], DOMAIN, beside)
+
+    gallery.warm()
+    for model in (gallery.model, small):
+        embed(model, noises(1)[0])
+    for picture in noises(repeats):
+        question = Question(images=(picture,))
+        timed("encoder ViT-B/16 256x128", partial(embed, gallery.model, picture))
+        timed("encoder demo", partial(embed, small, picture))
+        answer = timed("whole search", partial(gallery.search, question))
+        timed("answer as JSON", lambda found=answer: json.dumps(found.as_dict()))
+        timed("20 thumbnails", lambda found=answer: [thumbnail_of(gallery, hit.image) for hit in found.hits])
+    medians = {name: float(np.median(values)) for name, values in taken.items()}
+    medians["search without encoder"] = medians["whole search"] - medians["encoder ViT-B/16 256x128"]
+    print("  one picture to the answer, CPU ms: " + ", ".join(f"{k} {v:.1f}" for k, v in medians.items()))
+    return medians
+
+
+def thumbnail_of(gallery: Gallery, image: int) -> bytes:
+    """The picture of a hit; only the first have one, so another may stand for it."""
+    return gallery.picture((image - 1) % NUM_PICTURES + 1)
 
 
 def plain_torch(vectors: torch.Tensor) -> Callable[[torch.Tensor], np.ndarray]:
@@ -178,33 +183,37 @@ def run(count: int, num_queries: int, repeats: int, spread: float) -> dict[str, 
     size = count * DIM * 4 / MIB
     folder = Path(tempfile.mkdtemp(prefix="search"))
     try:
-        ledger, space = write(folder, count, spread)
+        gallery = write(folder, random_model(FULL, folder), count, spread)
         disk = sum(path.stat().st_size for path in folder.iterdir()) / MIB
         print(f"{count} x {DIM}: {size:.0f} MiB of float32; the ledger has {disk:.0f} MiB on disk")
-        before, start = resident(), time.perf_counter()
-        search = ours(ledger, space)
-        search(queries[:1])
-        opened, used = time.perf_counter() - start, resident() - before
+        before, peak, start = resident(), Peak(), time.process_time()
+        with peak:
+            search = ours(gallery)
+            search(queries[:1])
+            opened, used = time.process_time() - start, resident() - before
+            told: dict[str, object] = {
+                "memory MiB": used,
+                "disk MiB": disk,
+                "vectors MiB": size,
+                "open s": opened,
+            }
+            told["ours"] = measure("ours", search, queries, truth, repeats)
+        told["peak MiB"] = peak.highest - before
+        highest = (peak.highest - before) / size
         print(
-            f"  ours: {opened:.1f} s until the first answer; {used:.0f} MiB of memory, "
-            f"{used / size:.2f} x the vectors"
+            f"  ours: {opened:.1f} CPU s until the first answer; {used:.0f} MiB of memory, {used / size:.2f} "
+            f"x the vectors, {highest:.2f} x at its highest with {num_queries} queries together"
         )
-        told: dict[str, object] = {
-            "memory MiB": used,
-            "disk MiB": disk,
-            "vectors MiB": size,
-            "open s": opened,
-        }
-        told["ours"] = measure("ours", search, queries, truth, repeats)
-        told["peak ratio"] = (resident() - before) / size
         del search
+        told["end to end"] = end_to_end(gallery, random_model(SMALL, folder), min(repeats, 20))
+        gallery.local.clear()
         vectors = gathered(count, spread)
         told["torch"] = measure("torch float32", plain_torch(vectors), queries, truth, repeats)
         if (faiss := faiss_flat(vectors)) is not None:
             told["faiss"] = measure("faiss flat", faiss, queries, truth, repeats)
         # Once more, so that what the machine did meanwhile shows.
-        told["ours again"] = measure("ours again", ours(ledger, space), queries, truth, repeats)
-        ledger.close()
+        told["ours again"] = measure("ours again", ours(gallery), queries, truth, repeats)
+        gallery.close()
     finally:
         shutil.rmtree(folder)
     return told

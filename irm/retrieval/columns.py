@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -118,7 +118,7 @@ class FactTable:
             while part := rows.fetchmany(READ):
                 yield self._columns(part)
 
-    def _columns(self, rows: list[tuple]) -> Columns:
+    def _columns(self, rows: list[tuple[Any, ...]]) -> Columns:
         columns = tuple(zip(*rows, strict=True)) if rows else ((),) * len(fields(Columns))
         ids, pids, camids, taken, datasets, modalities, expires = columns
         number = {name: self._names.setdefault(name, len(self._names)) for name in set(datasets) - {None}}

@@ -221,12 +221,12 @@ class Gallery:
     def explain(self, question: Question, image: int) -> Explanation:
         """What the model looked at, in the question's first picture and in a gallery image."""
         plan = understand(question, held_views(self.ledger), self.router)
-        row = image_of(self.ledger, image)
         first = question.images[0].pixels if question.images else None
         if first is None and question.like:
             first = self._pixels(question.like[0])
         clothes = None if question.clothes is None else question.clothes.pixels
-        return explain(self.model, plan, question.text, first, clothes, row.record(), self._pixels(image))
+        record, pixels = image_of(self.ledger, image).record(), self._pixels(image)
+        return explain(self.model, plan, question.text, first, clothes, record, pixels)
 
     def picture(self, image: int) -> bytes:
         """The thumbnail of an image, a JPEG."""

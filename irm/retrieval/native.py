@@ -30,13 +30,20 @@ def dot_rows(codes: Int8[Tensor, "N D"], query: Int8[Tensor, " D"]) -> Int32[Ten
     if library is None or not len(codes):
         return torch._int_mm(codes, query[:, None].contiguous())[:, 0]
     assert codes.is_contiguous()
-    shifted = (query.to(torch.int16) + 128).to(torch.uint8).contiguous()
+    wide = query.to(torch.int16).contiguous()
+    shifted = (wide + 128).to(torch.uint8)
     ones = torch.ones_like(shifted)
     products = torch.empty(len(codes), dtype=torch.int32)
-    pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (codes, shifted, ones)]
+    pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (codes, wide, shifted, ones)]
     sizes = [ctypes.c_int64(size) for size in codes.shape]
     library.dot_rows(*pointers, *sizes, ctypes.c_void_p(products.data_ptr()))
     return products
+
+
+@cache
+def multiplies_bytes() -> bool:
+    """Whether this processor multiplies matrices of 8 bits faster than floats; without VNNI it is far slower."""
+    return torch.cpu._is_vnni_supported()
 
 
 @cache

@@ -47,7 +47,7 @@ def model_of(ledger: Ledger, run: str | Path | None, model: SearchModel | None) 
 
 
 def space_of(model: SearchModel, view: View, dataset: str | None) -> Space:
-    """The space of the vectors that a model makes for a view; ``dataset``: whose statistics are preferred."""
+    """The space of the vectors that a model makes for a view, with a data set's statistics if it has them."""
     return Space(
         model=model.fingerprint,
         view=view.name,

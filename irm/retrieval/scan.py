@@ -7,15 +7,17 @@ may be among the nearest is named, and only those are compared in float64 (``sto
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from irm.retrieval.native import dot_rows
+from irm.retrieval.native import dot_rows, multiplies_bytes
 
-TILE = 4096  # gallery rows of one product for many queries: its scores stay in the cache
-MANY = 256  # queries of one product
+TILE = 1024  # gallery rows of one product for many queries: its scores stay in the cache
+MANY = 1024  # queries of one product
 ROUNDING = 2.0**-24
 TINY = 1e-15  # shorter vectors are measured in float64
 
@@ -94,15 +96,12 @@ class Scan:
     def _block(
         self, queries: Float[Tensor, "B D"], k: int, keep: Bool[np.ndarray, " N"] | None
     ) -> list[Int[np.ndarray, " C"]]:
-        codes, scale, slack = quantise(queries)
-        widest = float(self.slack.max()) if len(self) else 0.0
-        reach = slack + widest * (1 + slack) + self._rounding()
+        product, reach = self._product(queries)
         survivors = _Survivors(len(queries), k, reach)
         dropped = None if keep is None else torch.from_numpy(~keep)
-        ratio = scale[:, None]
         for start in range(0, len(self), TILE):
             rows = slice(start, min(start + TILE, len(self)))
-            values = torch._int_mm(codes, self.codes[rows].T).float().mul_(self.scales[rows]).mul_(ratio)
+            values = product(rows)
             if dropped is not None:
                 values.masked_fill_(dropped[rows], -torch.inf)
             survivors.add(values, start)
@@ -112,6 +111,26 @@ class Scan:
             chosen = columns[_within(near, self.slack[columns], k, 1.0, self._rounding())]
             found.append(chosen.numpy())
         return found
+
+    def _product(
+        self, queries: Float[Tensor, "B D"]
+    ) -> tuple[Callable[[slice], Float[Tensor, "B T"]], Float[Tensor, " B"]]:
+        """What multiplies the queries with some rows, and how far its values may be off for each query."""
+        widest = float(self.slack.max()) if len(self) else 0.0
+        if multiplies_bytes():
+            codes, scale, slack = quantise(queries)
+            ratio = scale[:, None]
+
+            def bytes_product(rows: slice) -> Float[Tensor, "B T"]:
+                return torch._int_mm(codes, self.codes[rows].T).float().mul_(self.scales[rows]).mul_(ratio)
+
+            return bytes_product, slack + widest * (1 + slack) + self._rounding()
+        unit = torch.stack([_unit(query) for query in queries])
+
+        def float_product(rows: slice) -> Float[Tensor, "B T"]:
+            return unit @ self.codes[rows].float().mul_(self.scales[rows, None]).T
+
+        return float_product, torch.full((len(queries),), widest + self._rounding())
 
     def _rounding(self) -> float:
         """What float32 may add: a few roundings of products of unit vectors, and D of their sums."""

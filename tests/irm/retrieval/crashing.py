@@ -1,9 +1,14 @@
-"""A program to be killed while it indexes: `crashing.py STORE RUN FOLDER`; a line for each durable batch."""
+"""A program to be killed: `crashing.py WHAT STORE ...` indexes, builds or erases, and says what is durable."""
 
+import os
+import signal
 import sys
 from pathlib import Path
 
-from irm.retrieval import Gallery, items_of_folder
+from irm.retrieval import Gallery, care, items_of_folder
+from irm.retrieval.engines import rebuild
+from irm.retrieval.ledger import Ledger
+from irm.retrieval.local import LocalStore
 
 
 def say(line: str) -> None:
@@ -11,12 +16,46 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-if __name__ == "__main__":
-    store, run, folder = map(Path, sys.argv[1:])
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_at(ledger: Ledger, beginning: str, count: int) -> None:
+    """Die when the statement that begins so is carried out for the count-th time."""
+    left = [count]
+
+    def watch(statement: str) -> None:
+        left[0] -= statement.startswith(beginning)
+        if not left[0]:
+            die()
+
+    ledger.connection.set_trace_callback(watch)
+
+
+def index(store: str, run: str, folder: str, beginning: str = "", count: str = "0") -> None:
     with Gallery.create(store, run, views=["trad", "plain"]) as gallery:
+        if beginning:
+            die_at(gallery.ledger, beginning, int(count))
         gallery.add(
-            items_of_folder(folder),
+            items_of_folder(Path(folder)),
             batch_size=2,
             progress=lambda _what, done, _total: say(f"acknowledged {done}"),
         )
     say("finished")
+
+
+def build(store: str, address: str) -> None:
+    """Die when the first of the views has arrived in the other store."""
+    rebuild(address, Ledger(Path(store)), lambda *_: die())
+
+
+def erase(store: str, image: str) -> None:
+    """Die when the rows are gone and the files are not yet rewritten."""
+    ledger = Ledger(Path(store))
+    die_at(ledger, "VACUUM", 1)
+    what = care.Erasure(ids=[int(image)], who="test", now=0.0, reason="erase")
+    care.erase(ledger, [LocalStore(ledger)], what)
+
+
+if __name__ == "__main__":
+    {"index": index, "build": build, "erase": erase}[sys.argv[1]](*sys.argv[2:])

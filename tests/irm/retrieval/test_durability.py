@@ -1,6 +1,7 @@
 """Killed, shared, full: the store that is opened afterwards holds all that was acknowledged, once."""
 
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 from instructions.errors import InputError
-from irm.retrieval import Gallery, Picture, Question, items_of_folder
+from irm.retrieval import Gallery, Picture, Question, care, items_of_folder
+from irm.retrieval.engines import open_engine, rebuild, verify
 from irm.retrieval.indexing import sole_writer
 from irm.retrieval.ledger import FILE_NAME, Ledger
 from irm.retrieval.schema import MIGRATIONS
@@ -50,26 +52,75 @@ def start(*arguments) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batches", [1, 4])
-def test_a_killed_indexing_keeps_what_it_acknowledged_and_goes_on(
-    tmp_path, tiny_run, pictures, search_model, batches
-):
-    process = start(tmp_path / "store", tiny_run, pictures)
-    acknowledged = 0
-    for line in process.stdout:
-        if line.startswith("acknowledged"):
-            acknowledged = int(line.split()[1])
-            if acknowledged >= 2 * batches:
-                break
-    process.send_signal(signal.SIGKILL)
-    process.stdout.close()
-    process.wait()
+def test_a_killed_indexing_keeps_what_it_acknowledged_and_goes_on(tmp_path, tiny_run, pictures, search_model):
+    process = start("index", tmp_path / "store", tiny_run, pictures)
+    assert next(process.stdout) == "acknowledged 2\n"
     with Gallery.open(tmp_path / "store", model=search_model) as gallery:
+        process.send_signal(signal.SIGSTOP)  # a second process at once is refused, a search is not
+        with pytest.raises(InputError, match="another process is indexing or erasing"):
+            gallery.add(items_of_folder(pictures))
+        assert gallery.search(Question(like=(1,), task="trad", top=1)).hits[0].image == 1
+        process.send_signal(signal.SIGCONT)
+        acknowledged = int(next(process.stdout).split()[1])
+        process.send_signal(signal.SIGKILL)
+        process.stdout.close()
+        process.wait()
         kept = check_whole(gallery.ledger)
         assert acknowledged <= kept <= NUM
         again = gallery.add(items_of_folder(pictures), batch_size=2)
         assert (again.added, again.unchanged) == (NUM - kept, kept)
         assert check_whole(gallery.ledger) == NUM
+
+
+@pytest.mark.slow
+def test_a_write_that_is_killed_did_not_happen(tmp_path, tiny_run, pictures, search_model):
+    # Two images a batch and two views: the eleventh vector is the third batch's, in the midst of its writing.
+    process = start("index", tmp_path / "store", tiny_run, pictures, "INSERT INTO vectors_", 11)
+    told = process.communicate()[0]
+    assert process.returncode == -signal.SIGKILL
+    assert told == "acknowledged 2\nacknowledged 4\n"
+    with Gallery.open(tmp_path / "store", model=search_model) as gallery:
+        assert check_whole(gallery.ledger) == 4
+        assert gallery.add(items_of_folder(pictures), batch_size=8).added == NUM - 4
+        assert check_whole(gallery.ledger) == NUM
+
+
+@pytest.mark.slow
+def test_a_rebuild_that_is_killed_leaves_a_store_that_is_refused_until_it_is_rebuilt(own_gallery, tmp_path):
+    ledger, address = own_gallery.ledger, f"edge:{tmp_path / 'edge'}"
+    rebuild(address, ledger)
+    open_engine(address, ledger).close()
+    assert start("build", ledger.folder, address).wait() == -signal.SIGKILL
+    with pytest.raises(InputError, match="bring it up to date"):
+        open_engine(address, ledger)
+    assert rebuild(address, ledger) == {
+        view: ledger.count(row.table) for view, row in ledger.spaces().items()
+    }
+    engine = open_engine(address, ledger)
+    for view in ledger.spaces():
+        verify(engine, ledger, view)
+    engine.close()
+
+
+@pytest.mark.slow
+def test_an_erasure_that_is_killed_is_finished_by_the_next(own_gallery):
+    ledger = own_gallery.ledger
+    fragments = care._fragments(ledger, [3])
+    own_gallery.close()  # the log goes into the file, where the bytes then lie
+    assert start("erase", ledger.folder, 3).wait() == -signal.SIGKILL
+    assert care.search_files(ledger.folder, fragments)[1] > 0
+    again = Ledger(ledger.folder)
+    assert 3 not in again.images([3])
+    with pytest.raises(InputError, match="nothing to erase"):
+        own_gallery.erase(images=[3])
+    assert care.search_files(ledger.folder, fragments)[1] == 0
+    assert check_whole_images(again)
+    again.close()
+
+
+def check_whole_images(ledger: Ledger) -> bool:
+    """No thumbnail and no vector without its image."""
+    return ledger.connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
 def test_an_interrupted_write_leaves_nothing_of_its_batch(own_gallery, pictures, monkeypatch):
@@ -173,6 +224,23 @@ def test_a_full_disk_is_one_sentence_and_the_store_stays_as_it_was(own_gallery, 
     assert check_whole(own_gallery.ledger) == before["images"]
     connection.execute("PRAGMA max_page_count = 1073741823")
     assert own_gallery.add(items_of_folder(pictures)).added == NUM
+
+
+def test_a_file_that_may_not_grow_is_one_sentence_and_the_store_stays_as_it_was(own_gallery, pictures):
+    """The operating system itself refuses the bytes, as on a full disk."""
+    before = check_whole_counts(own_gallery)
+    log = own_gallery.ledger.file.with_name(f"{FILE_NAME}-wal")
+    own_gallery.search(Question(like=(1,), top=1))  # so that there is a log
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 50_000, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"is full .* the last batch was not kept"):
+            own_gallery.add(items_of_folder(pictures))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert check_whole_counts(own_gallery) == before
+    assert own_gallery.add(items_of_folder(pictures)).added == NUM
+    assert check_whole(own_gallery.ledger) == before["images"] + NUM
 
 
 def test_indexing_again_changes_nothing_and_a_changed_picture_is_embedded_anew(

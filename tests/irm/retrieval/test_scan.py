@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from irm.retrieval import scan as scan_module
 from irm.retrieval.native import compiled, dot_rows
 from irm.retrieval.scan import Scan, quantise
 from irm.retrieval.store import settle
@@ -65,8 +66,10 @@ def test_one_query_finds_what_brute_force_finds(kind, dim):
         assert settle(query.numpy(), rows, vectors[rows].numpy(), 10).ids.tolist() == wanted.tolist()
 
 
+@pytest.mark.parametrize("of_bytes", [True, False])
 @pytest.mark.parametrize("kind", [spread, clustered, spiky, doubled])
-def test_many_queries_find_what_one_by_one_finds(kind):
+def test_many_queries_find_what_one_by_one_finds(kind, of_bytes, monkeypatch):
+    monkeypatch.setattr(scan_module, "multiplies_bytes", lambda: of_bytes)
     generator = torch.Generator().manual_seed(1)
     vectors, queries = kind(9500, 64, generator), kind(150, 64, generator)
     scan = filled(vectors)
@@ -135,6 +138,35 @@ def test_an_empty_scan_finds_nothing():
     scan = Scan(8)
     assert len(scan.candidates(torch.ones(8), 5)) == 0
     assert [len(rows) for rows in scan.candidates_of_many(torch.ones(3, 8), 5)] == [0, 0, 0]
+
+
+def test_without_a_compiler_the_same_rows_are_named(monkeypatch):
+    generator = torch.Generator().manual_seed(6)
+    scan, queries = filled(spread(3000, 40, generator)), spread(6, 40, generator)
+    expected = [scan.candidates(query, 10).tolist() for query in queries]
+    compiled.cache_clear()
+    monkeypatch.setenv("PATH", "/nowhere")
+    try:
+        assert compiled() is None
+        assert [scan.candidates(query, 10).tolist() for query in queries] == expected
+    finally:
+        compiled.cache_clear()
+
+
+@pytest.mark.parametrize("cause", ["INSTRUCT_REID_NATIVE", "a home that cannot be written"])
+def test_the_compiled_product_is_done_without_where_it_cannot_be_had(cause, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    if cause == "INSTRUCT_REID_NATIVE":
+        monkeypatch.setenv(cause, "0")
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    compiled.cache_clear()
+    try:
+        assert compiled() is None
+        codes = torch.arange(-60, 60, dtype=torch.int8).reshape(12, 10)
+        assert torch.equal(dot_rows(codes, codes[3]).long(), codes.long() @ codes[3].long())
+    finally:
+        compiled.cache_clear()
 
 
 @pytest.mark.parametrize("dim", [1, 16, 63, 768])

@@ -208,6 +208,19 @@ def test_a_store_that_is_behind_is_refused_until_it_is_rebuilt(tmp_path, written
     ledger.close()
 
 
+def test_a_store_that_missed_a_write_is_refused_though_its_count_is_right(tmp_path, written):
+    shutil.copytree(written.folder, tmp_path / "ledger")
+    ledger, address = Ledger(tmp_path / "ledger"), f"edge:{tmp_path / 'edge'}"
+    rebuild(address, ledger)
+    space = ledger.spaces()["trad"]
+    LocalStore(ledger).upsert(space, Rows([ledger.images([5])[5]], np.eye(DIM, dtype=np.float32)[:1]))
+    with pytest.raises(InputError, match="stands at an older state of the gallery"):
+        open_engine(address, ledger)
+    rebuild(address, ledger)
+    open_engine(address, ledger).close()
+    ledger.close()
+
+
 def test_deleted_vectors_leave_no_bytes_in_the_files_of_the_engine(tmp_path, written):
     shutil.copytree(written.folder, tmp_path / "ledger")
     ledger, folder = Ledger(tmp_path / "ledger"), tmp_path / "edge"
