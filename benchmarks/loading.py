@@ -1,6 +1,7 @@
-"""Images per CPU-second of our training pipeline and of the field's usual one, in turns in one process.
+"""Images per CPU-second of our training pipeline and of the field's usual one, and what one GPU asks for.
 
 python -m benchmarks.loading --images 256 --repeats 5
+python -m benchmarks.loading --tflops 400          a GPU of your own: its measured bf16 matrix product
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ import torch
 from PIL import Image
 from torchvision import transforms as torchvision
 
+from instructions.errors import InputError
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.image import read_image
-from omnireid.loading.transforms import Preprocessing, TrainTransform, empty_pixels
+from omnireid.loading.room import Room
+from omnireid.loading.transforms import Preprocessing, TrainTransform, empty_pixels, resize
 
 SIZES = {"Market-1501": (128, 64), "MSMT17": (300, 125)}  # height, width of the pictures on disk
 BATCH = 128
 BASELINE = "Pillow + torchvision v1"
+FROM_JPEG, FROM_CACHE = "ours, 8-bit for the device to flip and normalise", "ours, 8-bit from the cache"
+H200 = 790.0  # TFLOP/s of a dense bf16 matrix product, measured on one
+SHARES = (1.0, 0.6, 0.5)  # of that rate: the bound, and what a good step reaches
 
 
 def write_pictures(folder: Path, height: int, width: int, count: int) -> list[str]:
@@ -42,7 +48,7 @@ def write_pictures(folder: Path, height: int, width: int, count: int) -> list[st
 
 def pipelines(paths: list[str]) -> dict[str, Callable[[], object]]:
     preprocessing = Preprocessing()
-    transform, cache = TrainTransform(preprocessing), ImageCache(2**31)
+    transform, cache, room = TrainTransform(preprocessing), ImageCache(2**31), Room()
     usual = torchvision.Compose(
         [
             torchvision.Resize(preprocessing.image_size),
@@ -54,29 +60,38 @@ def pipelines(paths: list[str]) -> dict[str, Callable[[], object]]:
             torchvision.RandomErasing(scale=(0.02, 0.2), ratio=(0.3, 10 / 3)),
         ]
     )
+    decoded = {path: resize(read_image(path), preprocessing.image_size) for path in paths}
     batches = [paths[first : first + BATCH] for first in range(0, len(paths), BATCH)]
 
     def theirs() -> None:
         for batch in batches:
             torch.stack([usual(Image.open(path).convert("RGB")) for path in batch])
 
-    def vary(read: Callable[[str], np.ndarray], *, normalise: bool = False) -> None:
+    def copy() -> None:
+        for batch in batches:
+            for kept, row in zip(batch, empty_pixels(len(batch), preprocessing.image_size), strict=True):
+                row[:] = decoded[kept]
+
+    def vary(kept: ImageCache, *, normalise: bool = False) -> None:
         for step, batch in enumerate(batches):
             pixels = empty_pixels(len(batch), preprocessing.image_size)
             drawn = transform.draw_rows(0, stream=0, step=step, rows=range(len(batch)))
-            for path, variation, row in zip(batch, drawn, pixels, strict=True):
-                transform.place(read(path), variation, row)
+            images = kept.read_each(batch, preprocessing.image_size)
+            for image, variation, row in zip(images, drawn, pixels, strict=True):
+                assert not isinstance(image, InputError)
+                transform.place(image, variation, row)
             if normalise:
                 flipped = np.array([variation.flip for variation in drawn])
-                preprocessing.normalise(torch.from_numpy(pixels), flipped)
+                preprocessing.normalise(torch.from_numpy(pixels), flipped, room)
 
     return {
         "Pillow decodes only": lambda: [np.asarray(Image.open(path)) for path in paths],
         "read_image only": lambda: [read_image(path) for path in paths],
         BASELINE: theirs,
-        "ours, float32": lambda: vary(read_image, normalise=True),
-        "ours, 8-bit for the device to flip and normalise": lambda: vary(read_image),
-        "ours, 8-bit from the cache": lambda: vary(lambda path: cache.read(path, preprocessing.image_size)),
+        "ours, float32": lambda: vary(ImageCache(), normalise=True),
+        FROM_JPEG: lambda: vary(ImageCache()),
+        FROM_CACHE: lambda: vary(cache),
+        "limit of a cache: each picture copied once": copy,
     }
 
 
@@ -92,12 +107,49 @@ def measure(cases: dict[str, Callable[[], object]], count: int, repeats: int) ->
     return {name: count / statistics.median(taken) for name, taken in seconds.items()}
 
 
+def gflop_per_image() -> dict[str, float]:
+    """What IRM computes for one picture: ViT-B/16 at 256 x 128, edited by a cached sentence of eight words.
+
+    Two operations for a multiplication with its addition. The gate and two blocks of fusion over all tokens
+    are counted; training costs three forward passes, but nobody asks for the gradient of pixels or words.
+    """
+    width, depth, patches, words = 768, 12, 128, 8
+    tokens = patches + 1
+
+    def blocks(count: int, length: int) -> float:
+        return count * (24 * length * width**2 + 4 * length**2 * width)
+
+    embedded = 2 * patches * 3 * 16**2 * width
+    words_projected, attended = depth * 4 * words * width**2, depth * 4 * tokens * words * width
+    fused = blocks(2, tokens + words)
+    edited = blocks(depth, tokens) + attended
+    return {
+        "training": (2 * embedded + 3 * (edited + fused) + 2 * words_projected) / 1e9,
+        "inference": (embedded + edited + fused + words_projected) / 1e9,
+    }
+
+
+def print_need(rates: dict[str, dict[str, float]], tflops: float) -> None:
+    """The rate at which one GPU takes pictures, and how many cores like this one keep up with it."""
+    shares = "".join(f"{f'at {share:.0%}':>10}" for share in SHARES)
+    print(f"\none GPU of {tflops:g} TFLOP/s, IRM on ViT-B/16, 256 x 128, cached sentences{shares}")
+    for use, gflop in gflop_per_image().items():
+        needs = [1000 * tflops * share / gflop for share in SHARES]
+        columns = "".join(f"{need:10,.0f}" for need in needs)
+        print(f"{f'{use}: {gflop:.1f} GFLOP/image, images/s':<74}{columns}")
+        for name, measured in rates.items():
+            for case, source in ((FROM_JPEG, "JPEGs"), (FROM_CACHE, "the decoded cache")):
+                columns = "".join(f"{need / measured[case]:10.1f}" for need in needs)
+                print(f"{f'    cores that feed it from {source} like {name}':<74}{columns}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, default=256, help="pictures of each size")
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds; the median counts")
+    parser.add_argument("--tflops", type=float, default=H200, help="of one GPU (%(default)s: an H200, bf16)")
     parser.add_argument("--json", type=Path, help="also write the rates to this file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -111,6 +163,7 @@ def main() -> None:
             for case, rate in rates[name].items():
                 ratio = rate / rates[name][BASELINE]
                 print(f"{case:50}{rate:9.0f} images per CPU-second{ratio:7.2f} × {BASELINE}")
+    print_need(rates, arguments.tflops)
     if arguments.json:
         arguments.json.write_text(json.dumps(rates, indent=1) + "\n")
 

@@ -3,87 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, pairwise, repeat
+from itertools import islice, repeat
 from typing import overload
 
 import numpy as np
-from jaxtyping import Int, Shaped, UInt8
+from jaxtyping import Bool, Int, Shaped, UInt8
 
+from omnireid import texts
 from omnireid.records import MODALITIES, UNKNOWN, Modality, Record
+from omnireid.texts import Texts, TextsBuilder, bounds_of
 
 _TYPES = (np.int64, np.int32, np.int64, np.uint8, np.int32)  # pid, camid, clothes id, modality, captions
-CHUNK = 1 << 16  # records that wait as Python objects before they become columns
-
-
-class Texts:
-    """Many short strings in one block of bytes; each is decoded when it is asked for."""
-
-    __slots__ = ("_block", "_bounds")
-
-    def __init__(self, block: bytearray, bounds: Int[np.ndarray, " N+1"]) -> None:
-        self._block, self._bounds = block, bounds
-
-    def __len__(self) -> int:
-        return len(self._bounds) - 1
-
-    @property
-    def num_bytes(self) -> int:
-        """The length of all texts together."""
-        return len(self._block)
-
-    def __getitem__(self, row: int) -> str:
-        return self._block[self._bounds[row] : self._bounds[row + 1]].decode("utf-8", "surrogateescape")
-
-    def __iter__(self) -> Iterator[str]:
-        for first in range(0, len(self), CHUNK):
-            bounds = self._bounds[first : first + CHUNK + 1].tolist()
-            piece = self._block[bounds[0] : bounds[-1]]
-            if piece.isascii():  # then letters are bytes, and the whole piece is decoded at once
-                letters, start = piece.decode("ascii"), bounds[0]
-                for begin, end in pairwise(bounds):
-                    yield letters[begin - start : end - start]
-            else:
-                yield from (self[row] for row in range(first, first + len(bounds) - 1))
-
-
-def _bounds(lengths: Sequence[Int[np.ndarray, " n"]]) -> Int[np.ndarray, " N+1"]:
-    """Where each of many pieces of these lengths begins, and where the last one ends."""
-    return np.cumsum(np.concatenate([np.zeros(1, dtype=np.int32), *lengths]), dtype=np.int64)
-
-
-class _TextColumn:
-    """Texts in the making."""
-
-    def __init__(self) -> None:
-        self.waiting: list[str] = []
-        self._block = bytearray()
-        self._lengths: list[Int[np.ndarray, " n"]] = []
-
-    def flush(self) -> None:
-        encoded = [text.encode("utf-8", "surrogateescape") for text in self.waiting]
-        self._lengths.append(np.fromiter(map(len, encoded), dtype=np.int32, count=len(encoded)))
-        self._block += b"".join(encoded)
-        self.waiting.clear()
-
-    def finish(self) -> Texts:
-        bounds = _bounds(self._lengths)
-        small = len(self._block) < 2**32  # half the memory of the bounds
-        block, self._block, self._lengths = self._block, bytearray(), []
-        return Texts(block, bounds.astype(np.uint32) if small else bounds)
 
 
 class RecordsBuilder:
     """Takes records one by one and makes columns of them."""
 
-    def __init__(self, prefix: str = "") -> None:
+    def __init__(self, prefix: str = "", book: Texts | None = None) -> None:
         """Begin.
 
         Args:
             prefix: what (nearly) all image paths begin with, ending in a slash; it is stored once.
+            book: texts that captions may be rows of, so that what is there once is not stored twice.
         """
         assert not prefix or prefix.endswith("/")
         self.prefix = prefix
-        self._images, self._clothes, self._captions = _TextColumn(), _TextColumn(), _TextColumn()
+        self._images, self._clothes, self._captions = TextsBuilder(), TextsBuilder(), TextsBuilder()
+        self._book = book
+        self._said: list[int] = []  # rows of the book
+        self._said_before: list[Int[np.ndarray, " n"]] = []
         self._rows: list[tuple[int, int, int, int, int]] = []  # as in _TYPES
         self._columns: list[tuple[Int[np.ndarray, " n"], ...]] = []
 
@@ -94,15 +42,22 @@ class RecordsBuilder:
         camid: int,
         clothes_id: int = UNKNOWN,
         modality: Modality = "rgb",
-        captions: Sequence[str] = (),
+        captions: Sequence[str] | range = (),
         clothes: str | None = None,
     ) -> None:
-        """Add one record; the arguments are its fields."""
-        self._images.waiting.append(self._shortened(image))
-        self._clothes.waiting.append("" if clothes is None else self._shortened(clothes))
-        self._captions.waiting.extend(captions)
+        """Add one record; the arguments are its fields, ``captions`` also as a range of rows of the book."""
+        self._images.append(self._shortened(image))
+        self._clothes.append("" if clothes is None else self._shortened(clothes))
+        if isinstance(captions, range):
+            self._said.extend(captions)
+        elif self._book is not None and captions:  # beside the book: numbered from its end on
+            first = len(self._book) + len(self._captions)
+            self._said.extend(range(first, first + len(captions)))
+            self._captions.extend(captions)
+        else:
+            self._captions.extend(captions)
         self._rows.append((pid, camid, clothes_id, 0 if modality == "rgb" else 1, len(captions)))
-        if len(self._rows) == CHUNK:
+        if len(self._rows) == texts.CHUNK:
             self._flush()
 
     def _shortened(self, path: str) -> str:
@@ -115,9 +70,9 @@ class RecordsBuilder:
     def _flush(self) -> None:
         table = np.array(self._rows, dtype=np.int64).reshape(-1, len(_TYPES))
         self._columns.append(tuple(table[:, place].astype(kind) for place, kind in enumerate(_TYPES)))
+        self._said_before.append(np.array(self._said, dtype=np.int32))
         self._rows.clear()
-        for texts in (self._images, self._clothes, self._captions):
-            texts.flush()
+        self._said.clear()
 
     def finish(self) -> Records:
         """All records so far; the builder is empty afterwards."""
@@ -125,11 +80,14 @@ class RecordsBuilder:
         pids, camids, clothes_ids, modalities = (
             np.concatenate([columns[place] for columns in self._columns]) for place in range(4)
         )
-        bounds = _bounds([columns[-1] for columns in self._columns])
+        bounds = bounds_of([columns[-1] for columns in self._columns])
         self._columns = []
         images, captions, clothes = (
-            texts.finish() for texts in (self._images, self._captions, self._clothes)
+            builder.finish() for builder in (self._images, self._captions, self._clothes)
         )
+        if self._book is not None:
+            captions = self._book.followed_by(captions).take(np.concatenate(self._said_before))
+            self._said_before = []
         return Records(
             self.prefix, images, pids, camids, clothes_ids, modalities, captions, bounds,
             clothes if clothes.num_bytes else None,
@@ -207,8 +165,10 @@ class Records(Sequence[Record]):
         captions, images = iter(self._captions), self.images()
         clothes = repeat(None) if self._clothes is None else map(self._whole_or_none, self._clothes)
         columns = (self.pids, self.camids, self.clothes_ids, self.modalities, self.num_captions)
-        for start in range(0, len(self), CHUNK):  # so that the numbers are not all Python objects at once
-            rows = zip(*(column[start : start + CHUNK].tolist() for column in columns), strict=True)
+        for start in range(
+            0, len(self), texts.CHUNK
+        ):  # so that the numbers are not all Python objects at once
+            rows = zip(*(column[start : start + texts.CHUNK].tolist() for column in columns), strict=True)
             for pid, camid, clothes_id, modality, count in rows:
                 said = tuple(islice(captions, count)) if count else ()
                 yield Record(next(images), pid, camid, clothes_id, MODALITIES[modality], said, next(clothes))
@@ -220,6 +180,37 @@ class Records(Sequence[Record]):
     def clothes(self) -> Iterator[str]:
         """The paths of the clothes pictures there are, without making records."""
         return iter(()) if self._clothes is None else map(self._whole, filter(None, self._clothes))
+
+    def take(self, rows: Int[np.ndarray, " n"]) -> Records:
+        """These records in this order; texts are not copied."""
+        return self._taken(rows, rows, np.arange(len(rows)))
+
+    def merged(self) -> Records:
+        """One record an image, as where it first appears, with the captions of all its records."""
+        first: dict[str, int] = {}
+        groups = np.empty(len(self), dtype=np.int64)
+        for row, image in enumerate(self._images):
+            groups[row] = first.setdefault(image, len(first))
+        if len(first) == len(self):
+            return self
+        firsts = np.unique(groups, return_index=True)[1]
+        order = np.argsort(groups, kind="stable")
+        return self._taken(firsts, order, groups[order])
+
+    def _taken(
+        self, rows: Int[np.ndarray, " n"], said: Int[np.ndarray, " m"], groups: Int[np.ndarray, " m"]
+    ) -> Records:
+        """These rows; what the rows ``said`` say is said by the group that each of them is in (rising)."""
+        counts = self.num_captions[said]
+        begins = np.repeat(self._caption_bounds[:-1][said], counts)
+        within = np.arange(len(begins)) - np.repeat(np.cumsum(counts) - counts, counts)
+        totals = np.zeros(len(rows), dtype=np.int64)
+        np.add.at(totals, groups, counts)
+        return Records(
+            self._prefix, self._images.take(rows), self.pids[rows], self.camids[rows],
+            self.clothes_ids[rows], self.modalities[rows], self._captions.take(begins + within),
+            bounds_of([totals]), None if self._clothes is None else self._clothes.take(rows),
+        )  # fmt: skip
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or isinstance(other, str | bytes):
@@ -256,3 +247,11 @@ def clothes_of(records: Sequence[Record]) -> Iterator[str]:
     if isinstance(records, Records):
         return records.clothes()
     return (record.clothes for record in records if record.clothes is not None)
+
+
+def selected(records: Sequence[Record], chosen: Bool[np.ndarray, " N"]) -> Sequence[Record]:
+    """Some of the records, in their order; columns stay columns."""
+    rows = np.flatnonzero(chosen)
+    if isinstance(records, Records):
+        return records.take(rows)
+    return tuple(records[row] for row in rows.tolist())

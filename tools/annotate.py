@@ -128,8 +128,12 @@ def _attributes(asked: argparse.Namespace, now: str, console: Console) -> Iterat
     with _bar(console, "attributes") as show:
         num_new, num_unreadable = propose(work, _proposer(asked), now=now, progress=show)
     yield f"the model looked at {num_new} more pictures"
-    if num_unreadable:
-        yield f"{num_unreadable} pictures could not be read; python -m tools.check_data names them"
+    yield from _unreadable(num_unreadable)
+
+
+def _unreadable(count: int) -> Iterator[str]:
+    if count:
+        yield f"{count} pictures could not be read; python -m tools.check_data names them"
 
 
 def _proposer(asked: argparse.Namespace) -> "AttributeProposer":
@@ -180,8 +184,9 @@ def _crops(asked: argparse.Namespace, now: str, console: Console) -> Iterator[st
     work = _open(asked)
     human_parser: HumanParser = BandParser() if asked.model is None else ClothParser(asked.model)
     with _bar(console, "crops") as show:
-        num_new, num_empty = crop_clothes(work, human_parser, now=now, progress=show)
+        num_new, num_empty, num_unreadable = crop_clothes(work, human_parser, now=now, progress=show)
     yield f"{num_new} more pictures were parsed by {human_parser.name}; {num_empty} show no upper clothes"
+    yield from _unreadable(num_unreadable)
 
 
 def _templates(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
@@ -206,8 +211,11 @@ def _review(asked: argparse.Namespace, now: str, console: Console) -> Iterator[s
         raise InputError(f"--per-page is {asked.per_page}; give a number above zero")
     work = _open(asked)
     with _bar(console, "review") as show:
-        pages = write_review(work, everything=asked.all, per_page=asked.per_page, progress=show)
+        pages, num_unreadable = write_review(
+            work, everything=asked.all, per_page=asked.per_page, progress=show
+        )
     yield f"{len(pages)} pages to review, the first is {pages[0]}"
+    yield from _unreadable(num_unreadable)
 
 
 def _decide(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -88,7 +89,7 @@ def import_table(work: Work, path: Path, *, now: str) -> int:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a table: {error}") from None
-    rows = list(csv.reader(text.splitlines()))
+    rows = list(csv.reader(io.StringIO(text, newline="")))
     if not rows or "image" not in rows[0]:
         raise InputError(f"{path} has no column 'image'; its first line should name the columns")
     for name in rows[0]:
@@ -98,7 +99,7 @@ def import_table(work: Work, path: Path, *, now: str) -> int:
     by = By("table", path.name, hashlib.sha256(text.encode()).hexdigest()[:16], time=now)
     known = {picture.image for picture in work.pictures()}
     entries = [
-        _entry(path, number, dict(zip(rows[0], row, strict=False)), known, by)
+        _entry(path, number, rows[0], row, known, by)
         for number, row in enumerate(rows[1:], start=2)
         if any(cell.strip() for cell in row)
     ]
@@ -110,7 +111,12 @@ def import_table(work: Work, path: Path, *, now: str) -> int:
     return len(entries)
 
 
-def _entry(path: Path, number: int, row: dict[str, str], known: set[str], by: By) -> Entry:
+def _entry(
+    path: Path, number: int, names: Sequence[str], cells: Sequence[str], known: set[str], by: By
+) -> Entry:
+    if len(cells) > len(names):
+        raise InputError(f"{path}: row {number} has {len(cells)} cells for {len(names)} columns")
+    row = dict(zip(names, cells, strict=False))
     image = row.pop("image", "").strip()
     if image not in known:
         raise InputError(

@@ -82,25 +82,29 @@ def upper_box(parsed: Parsed) -> Box | None:
 
 def crop_clothes(
     work: Work, parser: HumanParser, *, now: str, progress: Progress | None = None
-) -> tuple[int, int]:
-    """Crop every picture that this parser has not seen; how many, and how many show no upper clothes."""
+) -> tuple[int, int, int]:
+    """Crop every picture that this parser has not seen.
+
+    Returns:
+        How many are new, how many of them show no upper clothes, and how many could not be read.
+    """
     by = By("rule" if isinstance(parser, BandParser) else "model", parser.name, parser.version, time=now)
     journal = work.journal("crops")
     done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
     pictures = [picture.image for picture in work.pictures() if picture.image not in done]
-    num_empty = 0
+    num_empty = num_unreadable = 0
     for number, image in enumerate(pictures, start=1):
         try:
             pixels = read_image(work.path(image))
         except InputError:
-            num_empty += 1
-            continue
-        box = upper_box(parser.parse(pixels))
-        num_empty += box is None
-        journal.add(Entry(image, {"box": box}, by))
+            num_unreadable += 1
+        else:
+            box = upper_box(parser.parse(pixels))
+            num_empty += box is None
+            journal.add(Entry(image, {"box": box}, by))
         if progress is not None:
             progress(number, len(pictures))
-    return len(pictures), num_empty
+    return len(pictures) - num_unreadable, num_empty, num_unreadable
 
 
 def standing_boxes(work: Work) -> dict[str, Box]:

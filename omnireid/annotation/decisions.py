@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from omnireid.annotation.templates import proposed_templates
 from omnireid.annotation.work import Work
 
 FORMAT = "instruct-reid decisions"
+NONE_PROPOSED: tuple[Path, tuple[str, ...]] = (Path(), ())
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,7 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> tuple[int, int]:
     for decision in decisions:
         if decision.image not in known:
             raise InputError(f"{path}: {decision.image!r} is not in the list of pictures")
-        names = proposed.get(decision.image, (Path(), ()))[1]
-        if decision.template and decision.template not in names:
+        if decision.template and decision.template not in proposed.get(decision.image, NONE_PROPOSED)[1]:
             raise InputError(f"{path}: {decision.template!r} was not proposed for {decision.image}")
     journal = work.journal("decisions")
     done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
@@ -83,15 +84,15 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> tuple[int, int]:
             work.journal("attributes").add(Entry(decision.image, {"words": words.to_dict()}, by))
         if decision.sentence is not None:
             num_lacking += _add_sentence(work.journal("sentences"), decision, words, by)
-        value = {"crop": decision.crop, "template": decision.template}
+        # With the folder: another shop may be searched later, and its names mean other pictures.
+        shop = str(proposed[decision.image][0]) if decision.template else None
+        value = {"crop": decision.crop, "template": decision.template, "shop": shop}
         journal.add(Entry(decision.image, value, by))
     return len(decisions), num_lacking
 
 
 def fingerprint_of(path: Path) -> str:
     """Tells one file of decisions from another."""
-    import hashlib
-
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 

@@ -16,7 +16,6 @@ from instructions.errors import InputError
 from omnireid.annotation.crops import cut, standing_boxes
 from omnireid.annotation.journal import By, Entry
 from omnireid.annotation.sentences import standing_sentences
-from omnireid.annotation.templates import proposed_templates
 from omnireid.annotation.work import Picture, Work
 from omnireid.datasets.list_table import LISTS
 from omnireid.files import write_whole
@@ -146,19 +145,20 @@ def _clothes(
 ) -> dict[str, _Clothes]:
     """The clothes picture that instructs each picture; pictures without any are left out."""
     boxes, crops = standing_boxes(work), work.journal("crops").latest()
-    proposed = proposed_templates(work)
-    keys = _unique_names(work)
+    own, names = _Names(), _Names()
+    crop_names = {image: own.of(image, f"{Path(key).stem}.jpg") for image, key in _unique_names(work).items()}
     found: dict[str, _Clothes] = {}
     for number, picture in enumerate(pictures):
         image = picture.image
         entry = decided.get(image)
         offers = []
         if entry is not None and entry.value["template"]:
-            template = proposed[image][0] / entry.value["template"]
+            template = Path(entry.value["shop"], entry.value["template"])
             name = "_".join(entry.value["template"].replace("/", "_").split())
-            offers.append(("templates", _Clothes(f"{TEMPLATES}/{name}", template, None, entry.by)))
+            path = f"{TEMPLATES}/{names.of(str(template), name)}"
+            offers.append(("templates", _Clothes(path, template, None, entry.by)))
         if image in boxes and (entry is None or entry.value["crop"] is not False):
-            path = f"{CROPS}/{Path(keys[image]).stem}.jpg"
+            path = f"{CROPS}/{crop_names[image]}"
             by = crops[image].by if entry is None else entry.by
             offers.append(("crops", _Clothes(path, work.path(image), boxes[image], by)))
         if instruct != "both":
@@ -239,9 +239,31 @@ def _unique_names(work: Work) -> dict[str, str]:
     for image in images:
         name = image.rpartition("/")[2]
         times[name] = times.get(name, 0) + 1
+    names = _Names()
     return {
-        image: image.rpartition("/")[2]
-        if times[image.rpartition("/")[2]] == 1
-        else image.strip("/").replace("/", "_")
+        image: names.of(
+            image,
+            image.rpartition("/")[2]
+            if times[image.rpartition("/")[2]] == 1
+            else image.strip("/").replace("/", "_"),
+        )
         for image in images
     }
+
+
+class _Names:
+    """File names for pictures, of which no two that differ get the same."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, str] = {}
+        self._owner: dict[str, str] = {}
+
+    def of(self, picture: str, wish: str) -> str:
+        """The name wished for, or with a number where another picture has it."""
+        if picture not in self._given:
+            name, number = Path(wish), 1
+            while (found := wish if number == 1 else f"{name.stem}-{number}{name.suffix}") in self._owner:
+                number += 1
+            self._given[picture] = found
+            self._owner[found] = picture
+        return self._given[picture]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import io
 import json
@@ -33,8 +34,11 @@ PICTURE, CROP, TEMPLATE = (112, 224), (112, 112), (72, 72)  # width, height on t
 
 def write_review(
     work: Work, *, everything: bool = False, per_page: int = PER_PAGE, progress: Progress | None = None
-) -> list[Path]:
-    """Write the pages, each a file of its own with pictures and script inside; their paths.
+) -> tuple[list[Path], int]:
+    """Write the pages, each a file of its own with pictures and script inside.
+
+    Returns:
+        Their paths, and how many pictures are on none because they could not be read.
 
     Args:
         work: What to review.
@@ -43,7 +47,7 @@ def write_review(
         progress: Told after every picture.
 
     Raises:
-        InputError: Nothing is left to review, or a picture cannot be read.
+        InputError: Nothing is left to review, or a shop's picture cannot be read.
     """
     decided = set(work.journal("decisions").latest())
     images = [picture.image for picture in work.pictures() if everything or picture.image not in decided]
@@ -53,14 +57,19 @@ def write_review(
     folder.mkdir(exist_ok=True)
     cards = _Cards(work)
     pages = []
-    num_pages = -(-len(images) // per_page)
+    num_pages, num_unreadable = -(-len(images) // per_page), 0
     for number in range(num_pages):
         part = images[number * per_page : (number + 1) * per_page]
         rows = []
-        for image in part:
-            rows.append(cards.card(image))
+        for place, image in enumerate(part, start=1):
+            try:
+                pixels = read_image(work.path(image))
+            except InputError:
+                num_unreadable += 1
+            else:
+                rows.append(cards.card(image, pixels))
             if progress is not None:
-                progress(number * per_page + len(rows), len(images))
+                progress(number * per_page + place, len(images))
         path = folder / f"page-{number + 1:04d}.html"
         page = _page(f"{work.dataset}, page {number + 1} of {num_pages}", rows, cards.taken())
         write_whole(path, page.encode())
@@ -68,7 +77,7 @@ def write_review(
     for stale in sorted(folder.glob("page-*.html")):
         if stale not in pages:
             stale.unlink()
-    return pages
+    return pages, num_unreadable
 
 
 class _Cards:
@@ -83,16 +92,16 @@ class _Cards:
         self._shop: dict[str, str] = {}  # template pictures of the page, each once
         self._made: dict[str, str] = {}
 
-    def card(self, image: str) -> dict[str, Any]:
-        pixels = read_image(self.work.path(image))
+    def card(self, image: str, pixels: UInt8[np.ndarray, "H W 3"]) -> dict[str, Any]:
         words, sources = self.attributes.get(image, (AttributeSet({}), ()))
         sentence = self.sentences.get(image)
         box = self.boxes.get(image)
         shop, names = self.templates.get(image, (Path(), ()))
-        for name in names:
-            if name not in self._made:
-                self._made[name] = _data(read_image(shop / name), TEMPLATE)
-            self._shop[name] = self._made[name]
+        for name in names:  # two shops may have pictures of one name
+            path = str(shop / name)
+            if path not in self._made:
+                self._made[path] = _data(read_image(path), TEMPLATE)
+            self._shop[path] = self._made[path]
         return {
             "image": image,
             "picture": _data(pixels, PICTURE),
@@ -104,6 +113,7 @@ class _Cards:
             "missing": sentence.value["missing"] if sentence else [],
             "sentence_by": f"{sentence.by.name} ({sentence.by.kind})" if sentence else "",
             "templates": list(names),
+            "shop": f"{shop}/",
         }
 
     def taken(self) -> dict[str, str]:
@@ -113,13 +123,15 @@ class _Cards:
 
 
 def _page(title: str, cards: Sequence[dict[str, Any]], shop: dict[str, str]) -> str:
-    content = {
+    content: dict[str, Any] = {
         "format": FORMAT,
         "title": title,
         "attributes": {name: list(words) for name, words in ATTRIBUTES.items()},
         "cards": cards,
         "shop": shop,
     }
+    # What a browser kept of an older sheet must not hide what this one says anew.
+    content["digest"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     text = resources.files("omnireid.annotation").joinpath("review.html").read_text(encoding="utf-8")
     # "</" would end the script element that holds the data.
     data = json.dumps(content, ensure_ascii=False).replace("</", "<\\/")

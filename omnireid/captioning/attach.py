@@ -193,7 +193,7 @@ def read_captions(path: Path) -> dict[str, Caption]:
             f"there is no caption file {path}; write it with python -m tools.write_continuations"
         )
     found = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):  # text has more kinds of breaks
         try:
             fields = json.loads(line)
             caption = Caption(**{**fields, "captions": tuple(fields["captions"])})

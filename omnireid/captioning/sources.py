@@ -12,10 +12,9 @@ from omnireid.datasets.captions import captions_of, entry_field, iter_entries
 
 @dataclass(frozen=True)
 class CaptionSource:
-    """One described data set.
+    """One described data set: where it lies, and which ReID sets its pictures were taken from.
 
-    ``names`` are file-name prefixes (folders below ``imgs``) by the ReID set they came from, where names
-    survived; pictures whose names did not survive are told by their pixels.
+    Where the pictures kept their names, ``match`` is by name; elsewhere they are told by their pixels.
     """
 
     name: str

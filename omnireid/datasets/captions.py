@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+import numpy as np
+from jaxtyping import Int
 
 from instructions.errors import InputError
 from omnireid.records import Record
+from omnireid.texts import Texts, TextsBuilder, bounds_of
 
 CHUNK = 1 << 22  # characters read at a time
 LONGEST_ENTRY = 1 << 26  # one entry longer than this is a broken file, not an entry
+_BLANKS = re.compile(r"[ \t\r\n,]*")
 
 
 def tidy(caption: str) -> str:
@@ -23,50 +30,118 @@ def tidy(caption: str) -> str:
     return " ".join(caption.split())
 
 
+class _JsonReader:
+    """Values of a JSON file one after another; a file of gigabytes is never held whole."""
+
+    def __init__(self, path: Path, file: TextIO) -> None:
+        self._path, self._file = path, file
+        self._buffer, self._place = "", 0
+        self._decode = json.JSONDecoder().raw_decode
+
+    def character(self) -> str:
+        """The next character that is neither blank nor a comma, not taken; empty at the end of the file."""
+        while True:
+            self._place = _BLANKS.match(self._buffer, self._place).end()  # type: ignore[union-attr]
+            if self._place < len(self._buffer):
+                return self._buffer[self._place]
+            self._buffer, self._place = self._more(), 0
+            if not self._buffer:
+                return ""
+
+    def _more(self) -> str:
+        try:
+            return self._file.read(CHUNK)
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self._path} is not UTF-8 text: {error}") from None
+
+    def skip(self) -> None:
+        """Take that character."""
+        self._place += 1
+
+    def value(self, number: int) -> Any:
+        """The value that begins here; ``number`` is for the error.
+
+        Raises:
+            InputError: if there is none.
+        """
+        while True:
+            try:
+                value, self._place = self._decode(self._buffer, self._place)
+            except json.JSONDecodeError:
+                more = self._more() if len(self._buffer) - self._place < LONGEST_ENTRY else ""
+                if not more:
+                    raise InputError(
+                        f"{self._path}: entry {number} is not valid JSON, or the file ends too early"
+                    ) from None
+                self._buffer, self._place = self._buffer[self._place :] + more, 0
+            else:
+                return value
+
+
 def iter_entries(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON array, one after another; a file of gigabytes is never held whole.
+    """The objects of a JSON array, one after another.
 
     Raises:
         InputError: if the file is not an array of objects.
     """
-    decoder = json.JSONDecoder()
     with path.open(encoding="utf-8-sig") as file:
-        buffer = file.read(CHUNK).lstrip()
-        if not buffer.startswith("["):
+        reader = _JsonReader(path, file)
+        if reader.character() != "[":
             raise InputError(f"{path} is not a JSON array of annotations")
-        position, number = 1, 0
-        while True:
-            while position < len(buffer) and buffer[position] in " \t\r\n,":
-                position += 1
-            if buffer[position : position + 1] == "]":
-                return
-            try:
-                entry, end = decoder.raw_decode(buffer, position)
-            except ValueError:
-                more = file.read(CHUNK) if len(buffer) - position < LONGEST_ENTRY else ""
-                if not more:
-                    raise InputError(
-                        f"{path}: entry {number} is not valid JSON, or the file ends too early"
-                    ) from None
-                buffer, position = buffer[position:] + more, 0
-                continue
+        reader.skip()
+        number = 0
+        while reader.character() != "]":
+            entry = reader.value(number)
             if not isinstance(entry, dict):
                 raise InputError(f"{path}: entry {number} is not an object with captions and file_path")
             yield entry
-            position, number = end, number + 1
+            number += 1
 
 
-def read_caption_book(path: Path) -> dict[str, tuple[str, ...]]:
-    """The flat dictionary key → caption (or list of captions) of the OmniReID lists."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is not a dictionary from key to caption")
-    for key, value in content.items():  # in place: there may be ten million
-        content[key] = captions_of(value, path, key)
-    return content
+@dataclass(frozen=True)
+class CaptionBook:
+    """Captions by key: the texts once, and of each key which of them are its own."""
+
+    texts: Texts
+    places: Mapping[str, int]
+    bounds: Int[np.ndarray, " N+1"]  # entry n has the texts bounds[n]..bounds[n+1]-1
+
+    def rows(self, key: str) -> range | None:
+        """Which texts a key stands for; None if the book does not have it."""
+        place = self.places.get(key)
+        return None if place is None else range(int(self.bounds[place]), int(self.bounds[place + 1]))
+
+    def captions(self, key: str) -> tuple[str, ...]:
+        """The captions of a key, none if the book does not have it."""
+        return tuple(self.texts[row] for row in self.rows(key) or ())
+
+
+NO_BOOK = CaptionBook(TextsBuilder().finish(), {}, np.zeros(1, dtype=np.int64))
+
+
+def read_caption_book(path: Path) -> CaptionBook:
+    """The flat dictionary key → caption (or list of captions) of the OmniReID lists.
+
+    Raises:
+        InputError: if the file is not such a dictionary.
+    """
+    texts, places, counts = TextsBuilder(), dict[str, int](), array("i")
+    with path.open(encoding="utf-8-sig") as file:
+        reader = _JsonReader(path, file)
+        if reader.character() != "{":
+            raise InputError(f"{path} is not a dictionary from key to caption")
+        reader.skip()
+        while reader.character() != "}":
+            key = reader.value(len(counts))
+            if not isinstance(key, str) or reader.character() != ":":
+                raise InputError(f"{path} is not valid JSON: entry {len(counts)} is no key with a caption")
+            reader.skip()
+            reader.character()
+            captions = captions_of(reader.value(len(counts)), path, key)
+            texts.extend(captions)
+            places[key] = len(counts)  # the last one counts, as everywhere in JSON
+            counts.append(len(captions))
+    return CaptionBook(texts.finish(), places, bounds_of([np.frombuffer(counts, dtype=np.int32)]))
 
 
 def captions_of(value: object, path: Path, entry: str | int) -> tuple[str, ...]:

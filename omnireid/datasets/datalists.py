@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from instructions.errors import InputError, near_miss
 from omnireid.columns import Records, RecordsBuilder
-from omnireid.datasets.captions import query_per_caption, read_caption_book
+from omnireid.datasets.captions import NO_BOOK, CaptionBook, query_per_caption, read_caption_book
 from omnireid.datasets.card import PARTS, Part
 from omnireid.datasets.list_table import LISTS, FoundLists, ListNames, expected_lists, find_lists
 from omnireid.datasets.scan import is_image_name
-from omnireid.records import MODALITIES, UNKNOWN, Record, Split
+from omnireid.records import MODALITIES, UNKNOWN, Split
 from omnireid.tasks import TASKS, TaskSpec
 
 CAMID: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}  # where a line has no fifth column
@@ -65,7 +65,7 @@ class ListReader:
     found: FoundLists
     task: TaskSpec
     names: ListNames
-    book: dict[str, tuple[str, ...]]
+    book: CaptionBook
     keep_clothes_image: bool
     prefix: str  # of every relative path
     outfits: dict[tuple[bool, str, str], int] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class ListReader:
         Raises:
             InputError: if the list is empty or a line cannot be understood.
         """
-        builder = RecordsBuilder(self.prefix)
+        builder = RecordsBuilder(self.prefix, self.book.texts)
         classes: dict[str, int] = {}
         num_lines = 0
         for line in read_lines(path):
@@ -127,7 +127,7 @@ class ListReader:
         # strings, not Path: lists have millions of lines; absolute paths stay, as in the released code
         return written if written.startswith("/") else f"{self.prefix}{written}"
 
-    def _captions(self, part: Part, path: Path, line: Line) -> tuple[str, ...]:
+    def _captions(self, part: Part, path: Path, line: Line) -> tuple[str, ...] | range:
         if self.task.query == "text":
             if (
                 part == "gallery"
@@ -135,14 +135,10 @@ class ListReader:
                 return ()
         elif self.task.instruction != "caption" or line.instruction == NO_INSTRUCTION:
             return ()
-        captions = self.book.get(line.instruction, ())
-        if captions:
-            return captions
-        if (
-            "_" in line.instruction
-            and not is_image_name(line.instruction)
-            and line.instruction not in self.book
-        ):
+        rows = self.book.rows(line.instruction)
+        if rows:
+            return rows
+        if rows is None and "_" in line.instruction and not is_image_name(line.instruction):
             return (line.instruction.replace("_", " "),)
         book = self.found.captions or f"any caption file ({', '.join(self.names.captions)})"
         raise InputError(f"{path}:{line.number}: no caption for the key {line.instruction!r} in {book}")
@@ -153,19 +149,6 @@ def _integer(text: str, what: str, path: Path, line: Line) -> int:
         return int(text)
     except ValueError:
         raise InputError(f"{path}:{line.number}: the {what} should be an integer, is {text!r}") from None
-
-
-def merge_captions(records: Sequence[Record]) -> Records:
-    """One record an image, with all its captions: the lists give a line a caption."""
-    captions: dict[str, list[str]] = {}
-    first: dict[str, Record] = {}
-    for record in records:
-        captions.setdefault(record.image, []).extend(record.captions)
-        first.setdefault(record.image, record)
-    return Records.of(
-        record if len(said) == len(record.captions) else replace(record, captions=tuple(said))
-        for record, said in zip(first.values(), captions.values(), strict=True)
-    )
 
 
 def exchanged(records: dict[Part, Records], want_infrared: bool) -> bool:
@@ -226,7 +209,7 @@ def read_datalists(
         raise InputError(f"{partner}; expected {expected_lists(data_root, names, chosen)}")
     spec = TASKS[task]
     needs_book = spec.instruction == "caption" or spec.query == "text"
-    book = read_caption_book(found.captions) if needs_book and found.captions else {}
+    book = read_caption_book(found.captions) if needs_book and found.captions else NO_BOOK
     reader = ListReader(found, spec, names, book, keep_clothes_image, f"{found.root}/")
     return _read_found(reader, dataset, chosen)
 
@@ -244,9 +227,9 @@ def _read_found(reader: ListReader, dataset: str, variant: str) -> Split:
         notes.append("query and gallery list exchanged: they are written for the other direction")
         records["query"] = reader.records("query", paths["gallery"], notes)
         records["gallery"] = reader.records("gallery", paths["query"], notes)
-    sides: list[Sequence[Record]] = [records.get(part, ()) for part in PARTS]
-    train, query, gallery = sides
-    if reader.task.query == "text":
-        train, gallery = merge_captions(train), merge_captions(gallery)
-        query = query_per_caption(query)
-    return Split(dataset, train, query, gallery, tuple(notes))
+    if reader.task.query != "text":
+        train, query, gallery = (records.get(part, ()) for part in PARTS)
+        return Split(dataset, train, query, gallery, tuple(notes))
+    # One record an image, with all its captions: the lists give a line a caption.
+    train, gallery = (records[part].merged() if part in records else () for part in ("train", "gallery"))
+    return Split(dataset, train, query_per_caption(records.get("query", ())), gallery, tuple(notes))

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from omnireid.columns import column_of, selected
 from omnireid.leakage.fingerprints import Fingerprints, find_copies
 from omnireid.leakage.hash_cache import Progress, fingerprints_of
 from omnireid.leakage.names import TestPeople
@@ -56,9 +59,10 @@ def drop_test_people(
         leaked = {leak.pid: leak for leak in reversed(list(index.leaks(source)))}
         # Looking costs more than reading names, so it is told only who is still in.
         leaked |= {leak.pid: leak for leak in reversed(list(looks.leaks(source, leaked)))}
-        staying = (
-            [record for record in source.records if record.pid not in leaked] if leaked else source.records
-        )
+        staying = source.records
+        if leaked:
+            pids = column_of(source.records, "pid")
+            staying = selected(source.records, ~np.isin(pids, np.array(sorted(leaked), dtype=np.int64)))
         leaks += sorted(leaked.values(), key=lambda leak: leak.pid)
         num_records += len(source.records)
         num_dropped += len(source.records) - len(staying)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from instructions.instruction import Instruction
 from omnireid.loading.batch import Batch, InstructionBatch
+from omnireid.loading.room import Room
 from omnireid.loading.transforms import Preprocessing
 from omnireid.records import UNKNOWN, Record
 
@@ -44,13 +45,19 @@ class RawBatch:
     numbers: Int[np.ndarray, "5 B"]  # pids, labels, camids, indices, outfits
     flipped: Bool[np.ndarray, " B"] | None = None  # pictures still to be mirrored; None: none is
 
-    def normalised(self, preprocessing: Preprocessing, device: torch.device | str | None = None) -> Batch:
+    def normalised(
+        self,
+        preprocessing: Preprocessing,
+        device: torch.device | str | None = None,
+        room: Room | None = None,
+    ) -> Batch:
         """The batch with its pictures as the model wants them, made on ``device`` or where they lie."""
         images, clothes = None, None
         if self.pixels is not None:
-            images = preprocessing.normalise(self.pixels.to(device, non_blocking=True), self.flipped)
+            images = preprocessing.normalise(self.pixels.to(device, non_blocking=True), self.flipped, room)
         if self.clothes_pixels is not None:
-            clothes = preprocessing.normalise_clothes(self.clothes_pixels.to(device, non_blocking=True))
+            moved = self.clothes_pixels.to(device, non_blocking=True)
+            clothes = preprocessing.normalise_clothes(moved, room)
         pids, labels, camids, indices, worn = torch.from_numpy(self.numbers).unbind()
         return Batch(
             task=self.task,

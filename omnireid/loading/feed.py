@@ -102,17 +102,20 @@ class Feed:
     def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[RawBatch, Faults]:
         """A rank's share of the batch of a step, and the unreadable pictures that were met on the way."""
         source, faults = self.source, Faults()
-        drawn = self.sampler.batch(step, rank, world)
+        drawn = self.sampler.batch(step, rank, world).tolist()
         # A row draws by its place in the whole batch, so that ranks together make what one process makes.
         places = range(rank * len(drawn), (rank + 1) * len(drawn))
-        pixels = empty_pixels(len(drawn), self._transform.preprocessing.image_size)
+        given = self._transform.preprocessing
+        pixels = empty_pixels(len(drawn), given.image_size)
         variations = self._transform.draw_rows(self._seed, stream=self._stream, step=step, rows=places)
-        rows = []
-        for drawn_row, variation, out in zip(drawn.tolist(), variations, pixels, strict=True):
-            row, image = self._readable(drawn_row, "image", faults)
+        rows, records = list(drawn), [source.records[row] for row in drawn]
+        paths = [record.image for record in records]
+        images = self._cache.read_each(paths, given.image_size, given.resize)
+        for place, (image, variation, out) in enumerate(zip(images, variations, pixels, strict=True)):
+            if isinstance(image, InputError):
+                rows[place], image = self._readable(drawn[place], "image", faults)
+                records[place] = source.records[rows[place]]
             self._transform.place(image, variation, out)
-            rows.append(row)
-        records = [source.records[row] for row in rows]
         rngs = [self._generator(Purpose.INSTRUCTION, step, place) for place in places]
         instructions = train_instructions(
             records,

@@ -18,6 +18,7 @@ from omnireid.loading.collate import RawBatch
 from omnireid.loading.feed import Faults, Feed, Source
 from omnireid.loading.graph_sampler import GraphSampler
 from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.room import Room
 from omnireid.loading.transforms import AUGMENTATIONS, Augmentation, Preprocessing, TrainTransform
 from omnireid.loading.workers import in_order
 
@@ -184,6 +185,7 @@ def mixture_loader(
         piece_bytes=mixture.step_bytes(world),
         pin=device is not None and torch.device(device).type == "cuda",
     )
+    room = Room()
     with closing(made):  # at once, if too many pictures are bad: collected later, workers linger for seconds
         for step in made:
-            yield tuple(raw.normalised(mixture.preprocessing, device) for raw in mixture.checked(step))
+            yield tuple(raw.normalised(mixture.preprocessing, device, room) for raw in mixture.checked(step))

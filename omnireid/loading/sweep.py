@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from instructions.errors import InputError
 from instructions.instruction import Instruction
 from omnireid.loading.batch import Batch
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.collate import RawBatch, Sample, collate
+from omnireid.loading.room import Room
 from omnireid.loading.transforms import Preprocessing, empty_pixels
 from omnireid.loading.workers import in_order
 from omnireid.records import Record
@@ -33,9 +35,13 @@ class _Sweep:
         pixels = None
         if self.texts is None:
             pixels = empty_pixels(len(rows), self.preprocessing.image_size)
-            for row, out in zip(rows, pixels, strict=True):
-                given = self.preprocessing
-                out[:] = self.cache.read(self.records[row].image, given.image_size, given.resize)
+            paths = [self.records[row].image for row in rows]
+            given = self.preprocessing
+            images = self.cache.read_each(paths, given.image_size, given.resize)
+            for image, out in zip(images, pixels, strict=True):
+                if isinstance(image, InputError):
+                    raise image
+                out[:] = image
         return collate([self._sample(row) for row in rows], pixels, task=self.task, domain=self.domain)
 
     def _sample(self, row: int) -> Sample:
@@ -101,6 +107,7 @@ def eval_batches(
         workers=workers,
         piece_bytes=batch_size * (image_bytes + clothes_bytes),
     )
+    room = Room()
     with closing(raws):
         for raw in raws:
-            yield raw.normalised(preprocessing)
+            yield raw.normalised(preprocessing, room=room)

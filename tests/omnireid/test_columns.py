@@ -1,14 +1,15 @@
 """Records by column are the records, in less room."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnireid import columns
-from omnireid.columns import Records, clothes_of, column_of, images_of
+from omnireid import texts
+from omnireid.columns import Records, RecordsBuilder, clothes_of, column_of, images_of, selected
 from omnireid.records import Record, Split, labels_of
 
 TEXT = st.text(min_size=1, max_size=6)
@@ -33,7 +34,7 @@ RECORDS = st.lists(
 @given(records=RECORDS, chunk=st.integers(1, 4), prefix=st.sampled_from(["", "/data/", "/data/a/"]))
 def test_columns_give_every_record_back_whatever_the_prefix_and_the_chunks(records, chunk, prefix):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(columns, "CHUNK", chunk)
+        patch.setattr(texts, "CHUNK", chunk)
         stored = Records.of(records, prefix)
         assert list(stored) == records == [stored[row] for row in range(len(stored))]
     assert stored == tuple(records) and tuple(records) == stored
@@ -41,6 +42,43 @@ def test_columns_give_every_record_back_whatever_the_prefix_and_the_chunks(recor
     assert list(clothes_of(stored)) == list(clothes_of(records))
     for name in ("pid", "camid", "clothes_id", "modality", "num_captions"):
         np.testing.assert_array_equal(column_of(stored, name), column_of(records, name))
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=RECORDS, chunk=st.integers(1, 4), data=st.data())
+def test_some_records_in_any_order_are_those_records(records, chunk, data):
+    rows = data.draw(st.lists(st.integers(0, len(records) - 1), max_size=9) if records else st.just([]))
+    again = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=9) if rows else st.just([]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(texts, "CHUNK", chunk)
+        taken = Records.of(records, "/data/").take(np.array(rows, dtype=np.int64))
+        assert list(taken) == [records[row] for row in rows]
+        assert list(taken.take(np.array(again, dtype=np.int64))) == [records[rows[row]] for row in again]
+        chosen = np.array([record.pid % 2 == 0 for record in records], dtype=bool)
+        for kept in (records, Records.of(records)):
+            assert list(selected(kept, chosen)) == [record for record in records if record.pid % 2 == 0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=RECORDS, places=st.lists(st.integers(0, 2), min_size=7, max_size=7))
+def test_records_of_one_image_are_merged_with_all_their_captions(records, places):
+    records = [replace(record, image="xyz"[place]) for record, place in zip(records, places, strict=False)]
+    expected = {}
+    for record in records:
+        said = expected[record.image].captions if record.image in expected else ()
+        expected.setdefault(record.image, record)
+        expected[record.image] = replace(expected[record.image], captions=said + record.captions)
+    assert list(Records.of(records).merged()) == list(expected.values())
+
+
+def test_captions_may_be_rows_of_a_book_or_stand_beside_it():
+    book = Records.of((Record("", 0, 0, captions=("one", "two", "three")),))._captions
+    for beside in ((), ("four", "five")):
+        builder = RecordsBuilder("", book)
+        builder.append("a", 1, 0, captions=range(1, 3))
+        builder.append("b", 1, 0, captions=beside)
+        builder.append("c", 1, 0, captions=range(2))
+        assert [record.captions for record in builder.finish()] == [("two", "three"), beside, ("one", "two")]
 
 
 A, B, C = (

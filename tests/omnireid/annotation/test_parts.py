@@ -9,10 +9,11 @@ from PIL import Image
 from instructions.attributes import ATTRIBUTES, AttributeSet
 from instructions.errors import InputError
 from omnireid.annotation.attributes import Proposal, import_table, propose
-from omnireid.annotation.crops import Parsed, upper_box
+from omnireid.annotation.crops import BandParser, Parsed, crop_clothes, upper_box
+from omnireid.annotation.export import export
 from omnireid.annotation.journal import By, Entry, Journal
 from omnireid.annotation.templates import ColorDescriber
-from omnireid.annotation.work import Picture, Work
+from omnireid.annotation.work import Picture, Work, pictures_of_list
 from omnireid.annotation.zero_shot import PROMPT, ZeroShotProposer
 
 NOW = "2026-01-02T03:04:05+0000"
@@ -47,6 +48,7 @@ def test_a_table_may_speak_of_some_attributes_and_some_pictures(work, tmp_path):
         ("picture,age\n", "no column 'image'"),
         ("image,coat_colour\n", "did you mean 'coat_color'"),
         ("image,coat_color\na.png,red coat\nc.png,red coat\n", "t.csv:3: 'c.png' is not in the list"),
+        ("image,coat_color\na.png,red coat\nb.png,blue coat,male\n", "row 3 has 3 cells for 2 columns"),
         ("image,coat_color\na.png,red coat\nb.png,pink coat\n", "t.csv:3: unknown word 'pink coat'"),
     ],
 )
@@ -54,6 +56,21 @@ def test_a_wrong_table_is_refused_whole(work, tmp_path, text, complaint):
     with pytest.raises(InputError, match=complaint):
         import_table(work, table(tmp_path, text), now=NOW)
     assert work.attributes() == {}
+
+
+def test_pictures_of_one_name_get_crops_of_their_own(tmp_path):
+    images = ["a/x.png", "b/x.png", "a_x.png", "y.png", "y.jpg"]
+    (tmp_path / "list.txt").write_text("".join(f"{image} - 1 1 0\n" for image in images))
+    for level, image in enumerate(images):
+        (tmp_path / image).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (20, 40), (40 * level,) * 3).save(tmp_path / image)
+    pictures = pictures_of_list(tmp_path / "list.txt")
+    work = Work.start(tmp_path / "work", tmp_path, "cocas_real1", "train", pictures)
+    crop_clothes(work, BandParser(), now=NOW)
+    export(work, tmp_path, instruct="crops", reviewed_only=False)
+    lines = (tmp_path / "datalist/train_ctcc.txt").read_text().splitlines()
+    levels = [np.asarray(Image.open(tmp_path / line.split()[1])).mean() for line in lines]
+    np.testing.assert_allclose(levels, [0, 40, 80, 120, 160], atol=2)
 
 
 class Sees:

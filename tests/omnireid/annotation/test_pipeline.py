@@ -2,9 +2,11 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from instructions.attributes import AttributeSet
 from instructions.errors import InputError
@@ -128,7 +130,7 @@ def test_an_interrupted_step_goes_on_where_it_was(work, table, tmp_path):
     assert write_sentences(work, TemplateWriter(), **WRITER) == (0, 0)
     assert import_table(work, table, now=NOW) == 0
     assert crop_clothes(work, BandParser(), now=NOW)[0] == whole[0]
-    assert crop_clothes(work, BandParser(), now=NOW) == (0, 0)
+    assert crop_clothes(work, BandParser(), now=NOW) == (0, 0, 0)
     reopened = Work.open(work.folder)
     assert reopened == work
 
@@ -183,29 +185,70 @@ def test_lists_in_another_folder_name_the_pictures_where_they_lie(proposed, root
 
 
 def test_the_sheet_holds_everything_and_asks_nothing_of_the_network(proposed, tmp_path):
-    pages = write_review(proposed, per_page=15)
+    pages, num_unreadable = write_review(proposed, per_page=15)
+    assert num_unreadable == 0
     assert [page.name for page in pages] == ["page-0001.html", "page-0002.html", "page-0003.html"]
     text = pages[0].read_text()
-    assert "@@" not in text.replace("@@", "", 0) and not re.search(r"(src|href)=.?https?:", text)
+    assert "@@" not in text and not re.search(r"(src|href)=.?https?:", text)
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1].replace("<\\/", "</"))
     image = proposed.pictures()[0].image
     card = data["cards"][0]
     assert (card["image"], len(data["cards"]), len(card["templates"])) == (image, 15, 8)
     assert card["words"] == proposed.attributes()[image][0].to_dict()
-    assert set(card["templates"]) <= set(data["shop"])
+    assert {card["shop"] + name for name in card["templates"]} <= set(data["shop"])
     assert card["picture"].startswith("data:image/jpeg;base64,")
     decide(proposed, tmp_path, [accepted(picture.image) for picture in proposed.pictures()[:30]])
-    assert len(write_review(proposed, per_page=15)) == 1
+    assert len(write_review(proposed, per_page=15)[0]) == 1
     assert len(list(pages[0].parent.iterdir())) == 1
     decide(proposed, tmp_path, [rejected(p.image) for p in proposed.pictures()], name="all.json")
     with pytest.raises(InputError, match="--all"):
         write_review(proposed)
 
 
+def test_a_sheet_that_says_something_new_is_another_sheet_to_the_browser(proposed, tmp_path):
+    def digest():
+        text = write_review(proposed, everything=True)[0][0].read_text()
+        return re.search(r'"digest": "(\w+)"', text)[1]
+
+    before = digest()
+    assert digest() == before
+    decide(proposed, tmp_path, [accepted(proposed.pictures()[0].image, sentence="A woman in red.")])
+    assert digest() != before
+
+
+def test_a_picture_that_cannot_be_read_holds_nothing_up(work, table, root):
+    broken = work.path(work.pictures()[0].image)
+    broken.write_text("no picture")
+    import_table(work, table, now=NOW)
+    assert crop_clothes(work, BandParser(), now=NOW) == (len(work.pictures()) - 1, 0, 1)
+    propose_templates(work, root / "COCAS/templates", ColorDescriber(), now=NOW, count=1)
+    pages, num_unreadable = write_review(work, per_page=500)
+    assert num_unreadable == 1
+    assert work.pictures()[0].image not in pages[0].read_text()
+    assert work.pictures()[1].image in pages[0].read_text()
+
+
+def test_a_picked_template_stays_the_one_that_was_seen_when_another_shop_is_searched(
+    proposed, root, tmp_path
+):
+    images = [picture.image for picture in proposed.pictures()[:2]]
+    name = proposed_templates(proposed)[images[0]][1][0]
+    decide(proposed, tmp_path, [accepted(images[0], template=name)])
+    other = tmp_path / "other"
+    other.mkdir()
+    Image.new("RGB", (40, 40), "red").save(other / name)  # of the same name
+    propose_templates(proposed, other, ColorDescriber(), now=NOW, count=8)
+    decide(proposed, tmp_path, [accepted(images[1], template=name)], name="later.json")
+    export(proposed, root, instruct="templates")
+    first, second = load_split(tmp_path, "cocas_real1", "ctcc").train
+    assert Path(first.clothes).read_bytes() == (root / "COCAS/templates" / name).read_bytes()
+    assert Path(second.clothes).read_bytes() == (other / name).read_bytes()
+
+
 def test_what_is_written_on_the_sheet_cannot_end_its_script(proposed, tmp_path):
     image = proposed.pictures()[0].image
     decide(proposed, tmp_path, [accepted(image, sentence="</script><b>@@TITLE@@")])
-    text = write_review(proposed, everything=True)[0].read_text()
+    text = write_review(proposed, everything=True)[0][0].read_text()
     assert "</script><b>" not in text and text.count("</script>") == 2
     assert "@@TITLE@@" in text
 

@@ -38,11 +38,50 @@ def test_what_is_not_an_array_of_objects_is_refused(tmp_path, text):
 
 def test_a_caption_book_takes_a_caption_or_a_list(tmp_path):
     path = tmp_path / "book.json"
-    path.write_text(json.dumps({"a": "A man.\n", "b": ["One.", "", " Two."]}))
-    assert read_caption_book(path) == {"a": ("A man.",), "b": ("One.", "Two.")}
+    path.write_text(json.dumps({"a": "A man.\n", "b": ["One.", "", " Two."], "c": []}))
+    book = read_caption_book(path)
+    assert [book.captions(key) for key in "abcd"] == [("A man.",), ("One.", "Two."), (), ()]
+    assert book.rows("c") == range(3, 3)
+    assert book.rows("d") is None
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"a": 3}', '{"a": [3]}'])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    content=st.dictionaries(
+        st.text(max_size=4),
+        st.lists(st.text(min_size=1, max_size=5).filter(lambda text: text == captions.tidy(text) != "")),
+        max_size=5,
+    ),
+    chunk=st.integers(1, 9),
+    indent=st.sampled_from([None, 1]),
+)
+def test_a_caption_book_read_in_pieces_is_the_book(tmp_path, monkeypatch, content, chunk, indent):
+    monkeypatch.setattr(captions, "CHUNK", chunk)
+    path = tmp_path / "book.json"
+    path.write_text(json.dumps(content, indent=indent), encoding="utf-8")
+    book = read_caption_book(path)
+    assert {key: list(book.captions(key)) for key in book.places} == content
+
+
+def test_of_a_key_that_is_there_twice_the_last_counts(tmp_path):
+    path = tmp_path / "book.json"
+    path.write_text('{"a": "One.", "b": "Two.", "a": "Three."}')
+    assert read_caption_book(path).captions("a") == ("Three.",)
+
+
+@pytest.mark.parametrize("read", [read_caption_book, lambda path: list(iter_entries(path))])
+def test_captions_that_are_no_text_are_refused(tmp_path, read):
+    path = tmp_path / "latin.json"
+    path.write_bytes(b'{"a": "caf\xe9"}')
+    with pytest.raises(InputError, match=r"latin\.json is not UTF-8"):
+        read(path)
+
+
+@pytest.mark.parametrize("text", ["[]", "", "{", '{"a": 3}', '{"a": [3]}', '{"a" "b"}', '{1: "b"}', '{"a":'])
 def test_what_is_not_a_caption_book_is_refused(tmp_path, text):
     path = tmp_path / "book.json"
     path.write_text(text)

@@ -59,3 +59,21 @@ def test_a_copy_for_another_process_starts_empty(crowd):
     cache.read(crowd[0].image, SIZE)
     copied = pickle.loads(pickle.dumps(cache))
     assert (len(cache), len(copied), copied.max_bytes, copied.num_bytes) == (1, 0, BYTES, 0)
+
+
+@pytest.mark.parametrize("large", [0, module.LARGE])
+def test_reading_many_gives_what_reading_one_by_one_gives(crowd, tmp_path, monkeypatch, large):
+    monkeypatch.setattr(module, "GROUP", 3)
+    monkeypatch.setattr(module, "LARGE", large)
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no picture")
+    paths = [record.image for record in crowd[:7]]
+    paths.insert(4, str(bad))
+    cache = ImageCache(2 * BYTES)
+    for _ in range(2):  # from the files, then some from memory
+        read = list(cache.read_each(paths, SIZE))
+        assert isinstance(read.pop(4), InputError)
+        for image, record in zip(read, crowd, strict=False):
+            np.testing.assert_array_equal(image, resize(read_image(record.image), SIZE))
+    assert len(read) == 7
+    assert len(cache) == 2

@@ -142,3 +142,14 @@ def test_no_augmentation_is_the_evaluation_transform():
 def test_impossible_settings_are_refused(make, complaint):
     with pytest.raises(InputError, match=complaint):
         make()
+
+
+@pytest.mark.parametrize(
+    ("down", "right"), [(0, 0), (3, -4), (-5, 2), (64, 0), (0, -32), (70, 40), (-63, 31)]
+)
+def test_a_shift_of_any_size_equals_padding_and_cropping(down, right):
+    image = noise(64, 32)
+    variation = Variation(flip=False, down=down, right=right, erased=None, fill=(0, 0, 0))
+    padded = np.pad(image, ((80, 80), (80, 80), (0, 0)))
+    expected = padded[80 - down : 144 - down, 80 - right : 112 - right]
+    np.testing.assert_array_equal(TrainTransform(SMALL).apply(image, variation), expected)

@@ -1,0 +1,31 @@
+"""Memory that comes back by itself, and never while somebody still looks at it."""
+
+from omnireid.loading.room import Room
+
+
+def test_memory_comes_back_when_the_last_tensor_on_it_is_gone():
+    room = Room()
+    first = room.take((2, 3))
+    address = first.data_ptr()
+    view = first[1:]
+    del first
+    assert room.take((2, 3)).data_ptr() != address, "a view still looks at it"
+    del view
+    assert address in {room.take((2, 3)).data_ptr() for _ in range(2)}
+
+
+def test_what_is_held_is_never_written_again():
+    room = Room()
+    held = [room.take((5,)).fill_(number) for number in range(4)]
+    array = room.take((5,)).fill_(9).numpy()  # numpy keeps the memory too
+    for _ in range(8):
+        room.take((5,)).fill_(-1)
+    assert [tensor[0].item() for tensor in held] == [0, 1, 2, 3]
+    assert (array == 9).all()
+
+
+def test_no_more_is_kept_than_was_in_use_at_once():
+    room = Room()
+    for size in (1, 10, 100, 50, 2, 100):
+        assert room.take((size, 4)).shape == (size, 4)
+    assert room.num_bytes == 4 * 400
