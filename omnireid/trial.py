@@ -56,8 +56,16 @@ def run_trial(
     if re_scorer is not None or protocol.thinned is not None:
         lists = _one_by_one(*sides, protocol, trial, metric=metric, re_scorer=re_scorer)
     else:
-        (asking, asked), labels = (side.vectors for side in sides), (side.labels for side in sides)
-        lists = ranked_lists(asking, asked, *labels, protocol, head=NUM_SHOWN, metric=metric)
+        asking, asked = sides
+        lists = ranked_lists(
+            asking.vectors,
+            asked.vectors,
+            asking.labels,
+            asked.labels,
+            protocol,
+            head=NUM_SHOWN,
+            metric=metric,
+        )
     shown = np.full((len(query), NUM_SHOWN), -1, dtype=np.int64)
     shown[query_rows] = np.where(lists.head >= 0, gallery_rows[lists.head], -1)
     shown_right = np.zeros(shown.shape, dtype=bool)

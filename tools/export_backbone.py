@@ -98,7 +98,8 @@ def _judge(sheet: "PretrainRun", tower: Any, size: tuple[int, int], data: Path) 
     from omnireid.benchmark import Row
 
     with as_input_errors():
-        start = start_tower(sheet).eval()
+        start = start_tower(sheet)
+        start.eval()
         for each in sheet.evaluation:
             row = Row(**each.model_dump())
             before, after = (100 * held_out(one, size, row, data) for one in (start, tower))

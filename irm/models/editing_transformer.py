@@ -85,7 +85,7 @@ class EditingTransformer(nn.Module):
         tokens = vit.norm_pre(vit.patch_drop(tokens))
         for place, block in enumerate(vit.blocks):
             assert isinstance(block, Block)
-            told = instruction
+            told: InstructionTokens | Heard | None = instruction
             if isinstance(instruction, SharedInstruction):
                 told = instruction.layers[place] if self.editing else None
             if self.checkpointing and self.training:

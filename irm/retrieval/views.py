@@ -134,7 +134,7 @@ class Space:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Space:
         """The inverse of ``as_dict``."""
-        given = {
+        given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in values["preprocessing"].items()
         }
