@@ -103,9 +103,10 @@ class Tally:
         place = np.empty_like(order)
         place[order] = (order < len(doubtful)).cumsum()
         self.closer[unsure] += place[len(doubtful) :] - doubtful.searchsorted(low[unsure])
+        ends = np.append(low, 0)  # -1 is no target: nothing stands before it
         for watched, seen in zip(self._watched, self._seen, strict=True):
             target = watched[packed.rows_of(keys)]
-            before = (target >= 0) & (np.arange(len(keys)) < low[target])
+            before = np.arange(len(keys)) < ends[target]
             asked = target[doubtful]
             is_closer = distances < targets.distances[asked]
             is_closer |= (distances == targets.distances[asked]) & (columns < targets.columns[asked])

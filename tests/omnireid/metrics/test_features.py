@@ -252,10 +252,11 @@ def test_the_heads_of_ranked_lists_are_those_of_a_stable_sort_without_junk(metri
             assert lists.right[row].nonzero()[0].tolist() == relevant[row, nearest].nonzero()[0].tolist()
 
 
-def test_a_query_without_an_answer_has_a_ranked_list_too():
+@pytest.mark.parametrize("name", ["market", "llcm"])
+def test_a_query_without_an_answer_has_a_ranked_list_too(name):
     query_features, gallery_features, query, gallery = world(3)
     query.pids[:] = 99
-    lists = ranked_lists(query_features, gallery_features, query, gallery, MARKET, head=5)
+    lists = ranked_lists(query_features, gallery_features, query, gallery, PROTOCOLS[name], head=5)
     assert lists.ranking.num_valid_queries == 0
     assert (lists.head >= 0).all()
 
