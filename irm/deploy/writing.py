@@ -174,6 +174,7 @@ def _write_onnx(graph: Graph, file: Path) -> None:
 
 def _compare(graph: Graph, file: Path, form: Format) -> Gap:
     """The file as somebody else would load it, on batches of other sizes than it was exported with."""
+    answer: Callable[..., Tensor]
     answer = _with_onnxruntime(file) if form == "onnx" else torch.export.load(file).module()
     gap, cosine = 0.0, 1.0
     for count in BATCHES:

@@ -45,7 +45,7 @@ def watching(transformer: EditingTransformer) -> Iterator[list[LayerView]]:
         assert isinstance(tokens, Tensor)
         seen.append(_view(module, tokens[:1], given[1] if len(given) > 1 else None))
 
-    attentions = [block.get_submodule("attn") for block in transformer.vit.blocks]
+    attentions = [block.get_submodule("attn") for block in transformer.vit.blocks.children()]
     handles = [attention.register_forward_pre_hook(watch) for attention in attentions]
     try:
         with torch.no_grad():

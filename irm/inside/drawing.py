@@ -29,20 +29,13 @@ def draw(inside: Inside, *, subtitle: str) -> bytes:
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    style: dict[str, Any] = {
-        "font.family": "DejaVu Sans",
-        "font.size": 9,
-        "text.color": INK,
-        "axes.labelcolor": QUIET,
-    }
-    style |= {"xtick.color": QUIET, "ytick.color": QUIET}
-    with rc_context(style):
+    style = {"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.labelcolor": QUIET}
+    with rc_context({**style, "xtick.color": QUIET, "ytick.color": QUIET}):
         width = 7.2 if inside.listening is None else 12.8  # inches
-        figure = Figure(
-            figsize=(width, 8.6), facecolor=PAPER, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
-        )
+        figure = Figure(figsize=(width, 8.6), facecolor=PAPER, layout="constrained")
+        layout: Any = figure.get_layout_engine()
+        layout.set(w_pad=0.08, h_pad=0.08)
         parts: Any = figure.subfigures(3, 1, height_ratios=(0.9, 4.7, 2.6))
         head, body, film = parts
         _heading(head, inside, subtitle)
@@ -160,7 +153,8 @@ def _gates(axes: Axes, listening: Listening) -> None:
         said = f"{gates[0]:+.3f}" if np.ptp(gates) == 0 else f"{gates.min():+.2f} … {gates.max():+.2f}"
         axes.text(loud.shape[1] - 0.3, layer, said, va="center", fontsize=8, color=INK)
     _bare(axes)
-    bar = axes.figure.colorbar(image, ax=axes, pad=0.16, fraction=0.04)
+    figure: Any = axes.figure
+    bar: Any = figure.colorbar(image, ax=axes, pad=0.16, fraction=0.04)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=0)
 
