@@ -42,7 +42,7 @@ def dot_rows(codes: Int8[Tensor, "N D"], query: Int8[Tensor, " D"]) -> Int32[Ten
 
 @cache
 def multiplies_bytes() -> bool:
-    """Whether this processor multiplies matrices of 8 bits faster than floats; without VNNI far slower."""
+    """Whether this processor multiplies matrices of bytes fast; without VNNI floats are far faster."""
     return torch.cpu._is_vnni_supported()
 
 

@@ -1,4 +1,4 @@
-"""A program to be killed: `crashing.py WHAT STORE ...` indexes, builds or erases, saying what is durable."""
+"""A program to be killed: `crashing.py WHAT STORE ...` indexes, builds or erases; says what is durable."""
 
 import os
 import signal
