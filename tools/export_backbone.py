@@ -99,7 +99,7 @@ def _judge(sheet: "PretrainRun", tower: Any, size: tuple[int, int], data: Path) 
 
     with as_input_errors():
         start = start_tower(sheet)
-        start.eval()
+        start.train(False)
         for each in sheet.evaluation:
             row = Row(**each.model_dump())
             before, after = (100 * held_out(one, size, row, data) for one in (start, tower))

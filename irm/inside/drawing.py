@@ -30,7 +30,7 @@ def draw(inside: Inside, *, subtitle: str) -> bytes:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    style = {"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.labelcolor": QUIET}
+    style: Any = {"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.labelcolor": QUIET}
     with rc_context({**style, "xtick.color": QUIET, "ytick.color": QUIET}):
         width = 7.2 if inside.listening is None else 12.8  # inches
         figure = Figure(figsize=(width, 8.6), facecolor=PAPER, layout="constrained")
