@@ -8,7 +8,6 @@ import torch
 
 from irm.models import gated_attention
 from irm.retrieval import Picture, Question
-from irm.retrieval.explain import _rolled_out
 
 TEXT = "a man in a red coat"
 
@@ -36,18 +35,6 @@ def heat_of(first, second):
              for one in (first, second)]  # fmt: skip
     told = [sum(mixed[1][0][i] * mixed[0][i][j] for i in range(count)) for j in range(1, count)]
     return (np.array(told) - min(told)) / (max(told) - min(told))
-
-
-def test_a_rollout_is_the_sum_over_all_ways_from_a_patch_to_the_class_token():
-    maps = torch.rand(3, 3, 3, generator=torch.Generator().manual_seed(0)).softmax(dim=-1)
-    mixed = (maps + torch.eye(3)) / 2
-    ways = [
-        sum(float(mixed[2][0, i] * mixed[1][i, j] * mixed[0][j, patch]) for i in range(3) for j in range(3))
-        for patch in (1, 2)
-    ]
-    found = _rolled_out(list(maps), 1, 2, 1)
-    assert found[:, 0].argmax() == np.argmax(ways)
-    assert sorted(found[:, 0]) == pytest.approx([0, 1])
 
 
 def test_both_pictures_show_the_attention_that_was_paid(gallery, tiny_items, attention):
