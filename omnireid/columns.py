@@ -187,12 +187,13 @@ class Records(Sequence[Record]):
 
     def merged(self) -> Records:
         """One record an image, as where it first appears, with the captions of all its records."""
+        hashes = np.fromiter(map(hash, self._images), dtype=np.int64, count=len(self))
+        if len(np.unique(hashes)) == len(self):  # then all differ, without a dictionary of millions of paths
+            return self
         first: dict[str, int] = {}
         groups = np.empty(len(self), dtype=np.int64)
         for row, image in enumerate(self._images):
             groups[row] = first.setdefault(image, len(first))
-        if len(first) == len(self):
-            return self
         firsts = np.unique(groups, return_index=True)[1]
         order = np.argsort(groups, kind="stable")
         return self._taken(firsts, order, groups[order])

@@ -81,7 +81,8 @@ class Texts:
             return self
         builder = TextsBuilder()
         for texts in (self, others):
-            builder.extend(texts)
+            for text in texts:
+                builder.append(text)
         return builder.finish()
 
 
@@ -105,8 +106,9 @@ class TextsBuilder:
 
     def extend(self, texts: Iterable[str]) -> None:
         """Add many."""
-        for text in texts:
-            self.append(text)
+        self._waiting.extend(texts)
+        if len(self._waiting) >= CHUNK:
+            self._flush()
 
     def _flush(self) -> None:
         encoded = [text.encode("utf-8", "surrogateescape") for text in self._waiting]

@@ -211,10 +211,18 @@ def read_datalists(
     needs_book = spec.instruction == "caption" or spec.query == "text"
     book = read_caption_book(found.captions) if needs_book and found.captions else NO_BOOK
     reader = ListReader(found, spec, names, book, keep_clothes_image, f"{found.root}/")
-    return _read_found(reader, dataset, chosen)
+    records, notes = _read_found(reader, chosen)
+    del reader, book  # a million keys of a book take as much room as their records
+    if spec.query != "text":
+        train, query, gallery = (records.get(part, ()) for part in PARTS)
+        return Split(dataset, train, query, gallery, tuple(notes))
+    # One record an image, with all its captions: the lists give a line a caption.
+    train, gallery = (records[part].merged() if part in records else () for part in ("train", "gallery"))
+    return Split(dataset, train, query_per_caption(records.get("query", ())), gallery, tuple(notes))
 
 
-def _read_found(reader: ListReader, dataset: str, variant: str) -> Split:
+def _read_found(reader: ListReader, variant: str) -> tuple[dict[Part, Records], list[str]]:
+    """The records of each part, and what a reader of the split should know."""
     paths, names = reader.found.paths(), reader.names
     lists = ", ".join(str(path) for path in paths.values())
     notes = [f"read from lists: {lists}" + (f" ({variant})" if variant else "")]
@@ -227,9 +235,4 @@ def _read_found(reader: ListReader, dataset: str, variant: str) -> Split:
         notes.append("query and gallery list exchanged: they are written for the other direction")
         records["query"] = reader.records("query", paths["gallery"], notes)
         records["gallery"] = reader.records("gallery", paths["query"], notes)
-    if reader.task.query != "text":
-        train, query, gallery = (records.get(part, ()) for part in PARTS)
-        return Split(dataset, train, query, gallery, tuple(notes))
-    # One record an image, with all its captions: the lists give a line a caption.
-    train, gallery = (records[part].merged() if part in records else () for part in ("train", "gallery"))
-    return Split(dataset, train, query_per_caption(records.get("query", ())), gallery, tuple(notes))
+    return records, notes
