@@ -208,6 +208,29 @@ def test_a_store_that_is_behind_is_refused_until_it_is_rebuilt(tmp_path, written
     ledger.close()
 
 
+def test_filters_follow_what_was_written_erased_and_told_otherwise(tmp_path, written):
+    shutil.copytree(written.folder, tmp_path / "ledger")
+    ledger, where = Ledger(tmp_path / "ledger"), Filter(camids=(1,), datasets=("b", "new"))
+    store, space = LocalStore(ledger), ledger.spaces()["trad"]
+
+    def count(searched):
+        return searched.count(space, where=where, now=NOW)
+
+    before = count(store)
+    passing = [one.id for one in ledger.images(range(1, NUM + 1)).values() if passes(one, where)]
+    assert before == len(passing) > 20
+    store.delete(passing[:3])
+    other = next(one.id for one in ledger.images(range(1, NUM + 1)).values() if one.camid == 2)
+    with ledger.writing() as connection:
+        connection.execute(
+            "UPDATE images SET camid = 1, dataset = 'new', expires = NULL, revision = "
+            "(SELECT value FROM facts WHERE name = 'revision') WHERE id = ?",
+            (other,),
+        )
+    assert count(store) == count(LocalStore(ledger)) == before - 3 + 1
+    ledger.close()
+
+
 def test_a_store_that_missed_a_write_is_refused_though_its_count_is_right(tmp_path, written):
     shutil.copytree(written.folder, tmp_path / "ledger")
     ledger, address = Ledger(tmp_path / "ledger"), f"edge:{tmp_path / 'edge'}"

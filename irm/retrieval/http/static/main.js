@@ -74,7 +74,8 @@ const actions = {
   searchFrom(hit) {
     query.pictures.splice(0, Infinity, { image: hit.image });
     query.negatives.length = 0;
-    if (askedColumns()[0].task === "t2i") restore({ ...remember(), task: "", text: "" });
+    // A description is not an instruction; clothes that were hidden meanwhile would surprise.
+    if (askedColumns()[0].task === "t2i") restore({ ...remember(), task: "", text: "", clothes: [] });
     drawStrips();
     search();
   },
