@@ -55,6 +55,30 @@ def write_projector(
     most = (MAX_SPRITE // THUMBNAIL) ** 2
     if thumbnails and len(records) > most:
         raise InputError(f"{len(records)} thumbnails are too many for the projector, which shows {most}")
+    vectors, rows = _embedded(embedder, split, task, progress)
+    pictures = _thumbnails(records) if thumbnails else None
+    folder.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(place: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(place)) as writer:
+            writer.add_embedding(
+                vectors,
+                metadata=rows,
+                metadata_header=list(COLUMNS),
+                label_img=pictures,
+                tag=f"{task}_{split.name}",
+            )
+
+    replace_folder(folder, write)
+    return len(rows)
+
+
+def _embedded(
+    embedder: Embedder, split: Split, task: str, progress: Progress | None
+) -> tuple[torch.Tensor, list[list[str]]]:
+    """Features and facts of queries, then gallery."""
     spec = TASKS[task]
     asked = {"query": query_instructions(split, spec), "gallery": gallery_instructions(split, spec)}
     vectors, rows = [], []
@@ -65,23 +89,7 @@ def write_projector(
         vectors.append(found.vectors)
         says = [""] * len(shown) if told is None else [one.sentence or "a picture of clothes" for one in told]
         rows += [_row(record, task, side, said) for record, said in zip(shown, says, strict=True)]
-    pictures = _thumbnails(records) if thumbnails else None
-    folder.parent.mkdir(parents=True, exist_ok=True)
-
-    def write(place: Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        with SummaryWriter(str(place)) as writer:
-            writer.add_embedding(
-                torch.cat(vectors),
-                metadata=rows,
-                metadata_header=list(COLUMNS),
-                label_img=pictures,
-                tag=f"{task}_{split.name}",
-            )
-
-    replace_folder(folder, write)
-    return len(rows)
+    return torch.cat(vectors), rows
 
 
 def some_of_the_test(root: Path, dataset: str, task: str, *, variant: str | None, limit: int) -> Split:
