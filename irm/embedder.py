@@ -96,7 +96,7 @@ class IRMEmbedder:
                 model.project_text(text.pooled).float().cpu(), text.match_states.cpu(), text.mask.cpu()
             )
         output = self.alone(batch.images)
-        tokens = model.match_tokens(output)
+        tokens = output.match_tokens
         mask: Bool[Tensor, "B M"] = torch.ones(tokens.shape[:2], dtype=torch.bool)
         return PairStates(model.project_image(output.edited).float().cpu(), tokens.cpu(), mask)
 

@@ -133,15 +133,11 @@ class IRM(
         Raises:
             ValueError: when there is none, or it does not fit.
         """
-        reading = self.reading
-        self.attach_tokenizer(
-            SentenceTokenizer.load(
-                folder,
-                max_tokens=reading.max_tokens,
-                albef=reading.albef,
-                pad_to_max=reading.pad_to_max,
-            )
+        how = self.reading
+        found = SentenceTokenizer.load(
+            folder, max_tokens=how.max_tokens, albef=how.albef, pad_to_max=how.pad_to_max
         )
+        self.attach_tokenizer(found)
 
     def load_backbone(self, vit: VisionTransformer, *, fusion: bool = True) -> None:
         """Start from a plain backbone's weights; gates stay shut.
@@ -215,13 +211,8 @@ class IRM(
         """Unit vectors in the space that images and texts share (eq. 8)."""
         return F.normalize(self.text_projection(pooled), dim=-1)
 
-    @staticmethod
-    def match_tokens(output: IRMOutput) -> Float[Tensor, "B M D"]:
-        """What the match head sees of an image: class token and patches, no registers."""
-        return torch.cat([output.edited[:, None], output.patch_tokens], dim=1)
-
     def match(self, text: InstructionTokens, image_tokens: Float[Tensor, "B M D"]) -> Float[Tensor, "B 2"]:
-        """Logits of (does not match, matches) for text i and image i, the image as ``match_tokens`` (eq. 8).
+        """Logits of (does not match, matches) for text i, image i (as ``IRMOutput.match_tokens``).
 
         Raises:
             ValueError: when the model was built without a match head.
@@ -237,11 +228,8 @@ class IRM(
 
     def joined(self, necked: Necked) -> Float[Tensor, "B J"]:
         """What a search compares: F, F_out or both."""
-        features = {
-            "edited": [necked.edited],
-            "fused": [*necked.fused.unbind(dim=1)],
-            "both": [necked.edited, *necked.fused.unbind(dim=1)],
-        }
+        fused = necked.fused.unbind(dim=1)
+        features = {"edited": (necked.edited,), "fused": fused, "both": (necked.edited, *fused)}
         joined = torch.cat(features[self.retrieval.feature], dim=-1)
         return F.normalize(joined, dim=-1) if self.retrieval.normalise else joined
 

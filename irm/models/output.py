@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,6 +17,11 @@ class IRMOutput:
     fused: Float[Tensor, "B S D"]  # F_out: one vector a stream of the fusion
     instruction: Float[Tensor, "B E"] | None  # the vectors that eq. 6 compares
     patch_tokens: Float[Tensor, "B P D"]
+
+    @property
+    def match_tokens(self) -> Float[Tensor, "B M D"]:
+        """What the match head sees of an image: class token and patches, no registers."""
+        return torch.cat([self.edited[:, None], self.patch_tokens], dim=1)
 
 
 @dataclass(frozen=True)

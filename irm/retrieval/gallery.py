@@ -17,7 +17,6 @@ from irm.retrieval import audit, care
 from irm.retrieval.answer import Answer, Explanation, Route
 from irm.retrieval.audit import AuditEntry
 from irm.retrieval.calibration import Calibrations
-from irm.retrieval.care import Receipt
 from irm.retrieval.engines import note_in_step, open_engine
 from irm.retrieval.explain import explain
 from irm.retrieval.facts import Facets, Info, facets_of, info_of
@@ -255,7 +254,7 @@ class Gallery:
         keys: Sequence[str] = (),
         who: str = "local",
         now: float | None = None,
-    ) -> Receipt:
+    ) -> care.Receipt:
         """Remove people or images from every view, thumbnail and kept question, and prove it.
 
         Raises:
@@ -268,7 +267,7 @@ class Gallery:
                 raise InputError(f"nothing to erase: no image of {self.ledger.folder} is meant")
             return self._erase(ids, who, _clock(now), "erase")
 
-    def expire(self, *, who: str = "local", now: float | None = None) -> Receipt | None:
+    def expire(self, *, who: str = "local", now: float | None = None) -> care.Receipt | None:
         """Erase the images whose time has run out; None where there is none."""
         moment = _clock(now)
         with sole_writer(self.ledger.folder):
@@ -281,7 +280,7 @@ class Gallery:
         """The newest lines of the trail, newest first."""
         return audit.entries(self.ledger, last)
 
-    def _erase(self, ids: Sequence[int], who: str, now: float, reason: str) -> Receipt:
+    def _erase(self, ids: Sequence[int], who: str, now: float, reason: str) -> care.Receipt:
         stores = [self.local] if self.store is self.local else [self.store, self.local]
         what = care.Erasure(ids=ids, who=who, now=now, reason=reason)
         return care.erase(self.ledger, stores, what, self._followed)

@@ -229,7 +229,7 @@ class ImageTextObjective(nn.Module):
             similarity = text_vectors @ image_vectors.T / model.temperature
             # The loop seeds the default generator for each step, so the draw is the step's own.
             pairs = own_pairs(match_pairs(similarity, labels, torch.default_generator))
-            logits = self._match(model, text, model.match_tokens(output), pairs)
+            logits = self._match(model, text, output.match_tokens, pairs)
             terms["matching"] = matching_loss(logits, pairs.matches)
         return weigh(terms, self.weights)
 
@@ -240,7 +240,7 @@ class ImageTextObjective(nn.Module):
         assert batch.texts is not None
         if self.training:
             lessons.follow(model)
-        terms, images = {}, own_rows(model.match_tokens(described.picture))
+        terms, images = {}, own_rows(described.picture.match_tokens)
         if self.weights["contrastive"]:
             terms["contrastive"] = lessons.contrastive(
                 model,

@@ -191,9 +191,7 @@ def read_datalists(
     names = LISTS.get((dataset, task))
     if names is None:
         offered = ", ".join(f"{known} for {its_task}" for known, its_task in LISTS)
-        raise InputError(
-            f"there are no OmniReID lists of {dataset!r} for task {task!r}; there are: {offered}"
-        )
+        raise InputError(f"no OmniReID lists of {dataset!r} for task {task!r}; there are: {offered}")
     chosen = names.variant(variant)
     if chosen is None:
         close = near_miss(str(variant), names.test)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -99,13 +100,12 @@ def eval_batches(
         images = (record.image for record in records)
         cache.fill(images, preprocessing.image_size, threads=workers, mode=preprocessing.resize)
     sweep = _Sweep(records, preprocessing, task.name, domain, instructions, texts, batch_size, cache)
-    image_bytes = 3 * preprocessing.image_size[0] * preprocessing.image_size[1]
-    clothes_bytes = 3 * preprocessing.clothes_size[0] * preprocessing.clothes_size[1]
+    row_bytes = 3 * (math.prod(preprocessing.image_size) + math.prod(preprocessing.clothes_size))
     raws = in_order(
         sweep.batch,
         range(-(-len(records) // batch_size)),
         workers=workers,
-        piece_bytes=batch_size * (image_bytes + clothes_bytes),
+        piece_bytes=batch_size * row_bytes,
     )
     room = Room()
     with closing(raws):

@@ -161,7 +161,7 @@ def test_text_and_image_meet_in_one_space_and_in_the_match_head(tiny_irm):
     assert model.embed_text(SENTENCES).shape == model.embed_image(images).shape == (3, 256)
     torch.testing.assert_close(model.embed_text(SENTENCES).norm(dim=1), torch.ones(3))
     output = model(images)
-    tokens = model.match_tokens(output)
+    tokens = output.match_tokens
     assert tokens.shape == (3, 1 + 8, 32) and torch.equal(tokens[:, 0], output.edited)
     assert model.match(model.encode_sentences(SENTENCES), tokens).shape == (3, 2)
     with pytest.raises(ValueError, match="no match head"):
@@ -181,7 +181,7 @@ def test_every_part_that_takes_part_in_training_takes_a_gradient(tiny_irm):
     model, (images, clothes) = tiny_irm(instruction={"freeze_images": False}).train(), draw_images()
     instruction = model.encode(SENTENCES[:1], torch.tensor([1]), clothes[:2], torch.tensor([2, 0]))
     output = model(images, instruction)
-    matched = model.match(model.encode_sentences(SENTENCES), model.match_tokens(output))
+    matched = model.match(model.encode_sentences(SENTENCES), output.match_tokens)
     projected = (
         model.project_image(output.edited) * model.project_text(instruction.pooled) / model.temperature
     )

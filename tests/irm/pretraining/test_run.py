@@ -87,8 +87,8 @@ def test_chunks_give_the_gradients_of_all_losses_over_the_whole_batch(tiny_root,
         bench = build_bench(sheet(tiny_root, words, f"chunk={chunk}"), CPU)
         (batch,) = next(iter(bench.batches(0, 1)))
         torch.manual_seed(0)
-        torch.autograd.backward(bench.objective(bench.model.train(), batch).total)
-        parts = (*bench.model.named_parameters(), *bench.objective.named_parameters())
+        torch.autograd.backward(bench.objectives(bench.model.train(), batch).total)
+        parts = (*bench.model.named_parameters(), *bench.objectives.named_parameters())
         found.append({name: p.grad for name, p in parts if p.grad is not None})
     assert found[0].keys() == found[1].keys() and len(found[0]) > 50
     for name, gradient in found[1].items():

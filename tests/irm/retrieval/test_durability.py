@@ -51,6 +51,11 @@ def start(*arguments) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
+def ended(*arguments) -> int:
+    with start(*arguments) as process:
+        return process.wait()
+
+
 @pytest.mark.slow
 def test_a_killed_indexing_keeps_what_it_acknowledged_and_goes_on(tmp_path, tiny_run, pictures, search_model):
     process = start("index", tmp_path / "store", tiny_run, pictures)
@@ -90,7 +95,7 @@ def test_a_rebuild_that_is_killed_leaves_a_store_that_is_refused_until_it_is_reb
     ledger, address = own_gallery.ledger, f"edge:{tmp_path / 'edge'}"
     rebuild(address, ledger)
     open_engine(address, ledger).close()
-    assert start("build", ledger.folder, address).wait() == -signal.SIGKILL
+    assert ended("build", ledger.folder, address) == -signal.SIGKILL
     with pytest.raises(InputError, match="bring it up to date"):
         open_engine(address, ledger)
     assert rebuild(address, ledger) == {
@@ -107,7 +112,7 @@ def test_an_erasure_that_is_killed_is_finished_by_the_next(own_gallery):
     ledger = own_gallery.ledger
     fragments = care._fragments(ledger, [3])
     own_gallery.close()  # the log goes into the file, where the bytes then lie
-    assert start("erase", ledger.folder, 3).wait() == -signal.SIGKILL
+    assert ended("erase", ledger.folder, 3) == -signal.SIGKILL
     assert care.search_files(ledger.folder, fragments)[1] > 0
     again = Ledger(ledger.folder)
     assert 3 not in again.images([3])
@@ -240,7 +245,8 @@ def test_a_file_that_may_not_grow_is_one_sentence_and_the_store_stays_as_it_was(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert check_whole_counts(own_gallery) == before
     assert own_gallery.add(items_of_folder(pictures)).added == NUM
-    assert check_whole(own_gallery.ledger) == before["images"] + NUM
+    after = check_whole_counts(own_gallery)
+    assert after["images"] == after["pictures"] == before["images"] + NUM
 
 
 def test_indexing_again_changes_nothing_and_a_changed_picture_is_embedded_anew(

@@ -220,7 +220,7 @@ def test_a_released_irm_gives_the_authors_features_projections_and_match_logits(
     close(text[:, ::4], expected["t2i"]["text_every_4th"])
     close(text @ image.T, expected["t2i"]["similarity"])
     with torch.no_grad():
-        tokens = model.match_tokens(model(pictures))
+        tokens = model(pictures).match_tokens
         sentences = model.encode_sentences(expected["texts"])
         rows = torch.arange(3).repeat_interleave(4)
         logits = model.match(sentences.take(rows), tokens.repeat(3, 1, 1))
