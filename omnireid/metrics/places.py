@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -74,15 +74,6 @@ def gather(rows: Iterable[Places], num_kept: Int[np.ndarray, " B"]) -> BlockPlac
         raw_ranks=np.concatenate([nothing, *(row.raw_ranks for row in rows)]),
         first=np.array([row.first for row in rows], dtype=np.int64),
         num_kept=num_kept.astype(np.int64),
-    )
-
-
-def join(blocks: Sequence[BlockPlaces]) -> BlockPlaces:
-    """Blocks one after the other."""
-    nothing = np.zeros(0, dtype=np.int64)
-    names = (field.name for field in fields(BlockPlaces))
-    return BlockPlaces(
-        **{name: np.concatenate([nothing, *(getattr(block, name) for block in blocks)]) for name in names}
     )
 
 

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from instructions.errors import InputError
 from omnireid.metrics.averages import Compat, average_precisions, check_compat, mean
-from omnireid.metrics.places import BlockPlaces, Distances, Given, gather, join, place
+from omnireid.metrics.places import BlockPlaces, Distances, Given, gather, place
 
 Array = np.ndarray | Tensor
 CELLS = 1 << 21  # distances looked at together: bounds the memory of a block
+# Fields of a Ranking that hold a number for each query.
+BY_QUERY = "average_precision", "inverse_negative_penalty", "first_match", "num_relevant", "num_kept"
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,7 @@ class Ranking:
 
     def take(self, queries: Int[np.ndarray, " Q"]) -> Ranking:
         """The same with all of its queries in another order."""
-        names = "average_precision", "inverse_negative_penalty", "first_match", "num_relevant", "num_kept"
-        return replace(self, **{name: getattr(self, name)[queries] for name in names})
+        return replace(self, **{name: getattr(self, name)[queries] for name in BY_QUERY})
 
 
 class RankingBuilder:
@@ -65,7 +66,7 @@ class RankingBuilder:
         self._identities = None if identities is None else np.asarray(identities)
         self._compat: Compat | None = compat
         self._num_queries = 0
-        self._blocks: list[BlockPlaces] = []
+        self._scored: list[dict[str, np.ndarray]] = []
 
     def add(
         self, distances: Distances, relevant: Bool[np.ndarray, "B G"], keep: Bool[np.ndarray, "B G"]
@@ -83,34 +84,42 @@ class RankingBuilder:
         self.add_places(gather(rows, keep.sum(axis=1)))
 
     def add_places(self, block: BlockPlaces) -> None:
-        """Take a block of queries whose right answers are ranked already."""
-        self._blocks.append(block)
-        self._num_queries += len(block.counts)
+        """Take a block of queries whose right answers are ranked already; only what they scored is kept."""
+        counts, has_answer = block.counts, block.counts > 0
+        found = counts
+        if self._ap_topk is not None:
+            owners = np.repeat(np.arange(len(counts)), counts)
+            found = np.bincount(owners[block.raw_ranks <= self._ap_topk], minlength=len(counts))
+        penalty = np.full(len(counts), np.nan)
+        penalty[has_answer] = counts[has_answer] / block.ranks[counts.cumsum()[has_answer] - 1]
+        self._scored.append(
+            {
+                "average_precision": average_precisions(
+                    block.ranks, counts, found, block.num_kept, compat=self._compat
+                ),
+                "inverse_negative_penalty": penalty,
+                "first_match": np.where(found > 0, block.first, 0),
+                "num_relevant": counts,
+                "num_kept": block.num_kept,
+            }
+        )
+        self._num_queries += len(counts)
 
     def ranking(self) -> Ranking:
         """The Ranking of every query added so far."""
-        block = join(self._blocks)
-        counts, has_answer = block.counts, block.counts > 0
-        owners = np.repeat(np.arange(len(counts)), counts)
-        found = counts
-        if self._ap_topk is not None:
-            found = np.bincount(owners[block.raw_ranks <= self._ap_topk], minlength=len(counts))
-        precision = average_precisions(block.ranks, counts, found, block.num_kept, compat=self._compat)
-        penalty = np.full(len(counts), np.nan)
-        penalty[has_answer] = counts[has_answer] / block.ranks[counts.cumsum()[has_answer] - 1]
-        first = np.where(found > 0, block.first, 0)
+        nothing = np.zeros(0, dtype=np.int64)
+        by_query = {
+            name: np.concatenate([nothing, *(scored[name] for scored in self._scored)]) for name in BY_QUERY
+        }
+        first = by_query["first_match"]
         matched = np.bincount(first[first <= self._max_rank], minlength=self._max_rank + 1)[1:]
-        num_valid = int(has_answer.sum())
+        num_valid = int((by_query["num_relevant"] > 0).sum())
         cmc = matched.cumsum() / num_valid if num_valid else np.full(self._max_rank, np.nan)
         return Ranking(
             cmc=cmc if self._compat is None else cmc.astype(np.float32),
-            mean_ap=mean(precision, compat=self._compat),
-            mean_inp=mean(penalty),
-            average_precision=precision,
-            inverse_negative_penalty=penalty,
-            first_match=first,
-            num_relevant=counts,
-            num_kept=block.num_kept,
+            mean_ap=mean(by_query["average_precision"], compat=self._compat),
+            mean_inp=mean(by_query["inverse_negative_penalty"]),
+            **by_query,
         )
 
 
