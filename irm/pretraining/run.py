@@ -27,9 +27,8 @@ from irm.pretraining.build import (
 )
 from irm.pretraining.objective import JointObjective, Words
 from irm.pretraining.schema import PretrainRun
-from irm.training.bench import Bench
+from irm.training.bench import Bench, optimizer_of
 from irm.training.checkpoint import TrainingState
-from irm.training.optimizer import build_optimizer, parameter_groups
 from irm.training.seeding import seed_all
 from irm.training.session import Kind, Summary, carry_out
 from omnireid.loading.mixture import Mixture
@@ -76,22 +75,7 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
     objective = build_objective(run, vlm, mixture, words)
     vlm.to(device)
     objective.to(device)
-    plan = run.optimizer
-    groups = parameter_groups(
-        trained_parameters(vlm, objective),
-        weight_decay=plan.weight_decay,
-        decay=plan.decay,
-        lr_multipliers=plan.lr_multipliers,
-        bias_lr=plan.bias_lr,
-    )
-    optimizer = build_optimizer(
-        groups,
-        lr=plan.lr,
-        fused=plan.fused,
-        name=plan.name,
-        momentum=plan.momentum,
-        nesterov=plan.nesterov,
-    )
+    optimizer = optimizer_of(run.optimizer, trained_parameters(vlm, objective))
     return JointBench(
         model=vlm,
         objectives=objective,

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
+from irm.schema import OptimizerSheet
 from irm.training.checkpoint import TrainingState
+from irm.training.optimizer import build_optimizer, parameter_groups
 from irm.training.ranks import this_rank
 from omnireid.loading.batch import Batch
 from omnireid.loading.mixture import Mixture, mixture_loader
 from omnireid.records import Record
+
+
+def optimizer_of(plan: OptimizerSheet, parameters: Iterable[tuple[str, nn.Parameter]]) -> Optimizer:
+    """The optimizer that a sheet asks for, over named parameters."""
+    groups = parameter_groups(
+        parameters,
+        weight_decay=plan.weight_decay,
+        decay=plan.decay,
+        lr_multipliers=plan.lr_multipliers,
+        layer_decay=plan.layer_decay,
+        bias_lr=plan.bias_lr,
+    )
+    return build_optimizer(
+        groups,
+        lr=plan.lr,
+        fused=plan.fused,
+        name=plan.name,
+        momentum=plan.momentum,
+        nesterov=plan.nesterov,
+    )
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,11 @@ from irm.models import IRM
 from irm.models.hub_source import CONVERTED, local_folder
 from irm.models.match_weights import has_word_head, load_word_head
 from irm.schema import IRMRun
-from irm.training.bench import Bench
+from irm.training.bench import Bench, optimizer_of
 from irm.training.checkpoint import TrainingState
 from irm.training.class_graphs import ClassGraphs
 from irm.training.lessons import LessonRule, Lessons
 from irm.training.objectives import IdentityObjective, ImageTextObjective, Objectives, TripletRule
-from irm.training.optimizer import build_optimizer, parameter_groups
 from irm.training.seeding import seed_all
 from irm.training.validation import validate
 from omnireid.loading.batch import Batch
@@ -88,26 +87,10 @@ def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
     objectives = build_objectives(run, model, mixture)
     model.to(device)
     objectives.to(device)
-    plan = run.optimizer
-    groups = parameter_groups(
-        named_parameters(model=model, objectives=objectives),
-        weight_decay=plan.weight_decay,
-        decay=plan.decay,
-        lr_multipliers=plan.lr_multipliers,
-        layer_decay=plan.layer_decay,
-        bias_lr=plan.bias_lr,
-    )
-    optimizer = build_optimizer(
-        groups,
-        lr=plan.lr,
-        fused=plan.fused,
-        name=plan.name,
-        momentum=plan.momentum,
-        nesterov=plan.nesterov,
-    )
+    optimizer = optimizer_of(run.optimizer, named_parameters(model=model, objectives=objectives))
     average = None
-    if plan.average is not None:
-        rule = get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
+    if run.optimizer.average is not None:
+        rule = get_ema_multi_avg_fn(run.optimizer.average)  # type: ignore[no-untyped-call]
         average = AveragedModel(model, multi_avg_fn=rule, use_buffers=True)
     graphs = ClassGraphs(model, mixture) if mixture.graph_samplers() else None
     state = TrainingState(model, objectives, optimizer, average, graphs)
