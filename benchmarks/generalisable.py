@@ -1,6 +1,6 @@
 """Batches at random against batches of people alike, one vector against a matcher, on sets nobody trained on.
 
-    python -m benchmarks.generalisable --out /tmp/generalisable
+    python -m benchmarks.generalisable --out runs/generalisable
 
 Draws three data sets of people that nobody is, trains a small ViT (configs/mllm/reid_demo.yaml) on one of
 them in several ways, and judges it on all three: the shape of MLLM's table 4, small. Percent, a row a way.
