@@ -3,6 +3,8 @@ VENV   ?= .venv
 PYTHON ?= python3
 RUN     = $(VENV)/bin/python
 DEMO   ?= runs/demo
+# A process a core, each with one thread: two threads in each would wait for one another.
+TESTS   = OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format lint types fast clean
@@ -17,10 +19,10 @@ demo: $(VENV)/.runtime  ## train one IRM on six tasks of synthetic people, evalu
 	  --json $(DEMO)/report.json --html $(DEMO)/report.html
 
 test: $(VENV)/.dev  ## the whole default test suite
-	$(RUN) -m pytest
+	$(TESTS)
 
 fast: $(VENV)/.dev  ## the tests without whole programs
-	$(RUN) -m pytest -m "not slow"
+	$(TESTS) -m "not slow"
 
 check: lint types test  ## format, lint, types, tests (what CI runs)
 
