@@ -12,7 +12,7 @@ from instructions.errors import InputError
 from irm.models.irm import IRM
 from irm.models.output import IRMOutput
 from irm.models.qaconv import QAConv
-from irm.models.tokens import InstructionTokens
+from irm.models.tokens import InstructionTokens, class_token
 from omnireid.interfaces import PairStates, Side
 from omnireid.loading.batch import Batch, InstructionBatch
 from omnireid.loading.transforms import Preprocessing
@@ -81,7 +81,9 @@ class IRMEmbedder:
             if batch.images is None:
                 assert batch.texts is not None
                 return model.embed_text(batch.texts).float().cpu()
-            return model.project_image(self.alone(batch.images).edited).float().cpu()
+            with self._precision():
+                tokens = model.editing_transformer(batch.images.to(model.device, non_blocking=True))
+            return model.project_image(class_token(tokens).float()).cpu()
         output = self.instructed(batch)
         return model.retrieval_features(output, view=self.view(batch.domain)).float().cpu()
 

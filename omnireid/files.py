@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from instructions.errors import InputError
+
 
 def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Write beside, then rename; a run that is killed leaves no half file under ``path``.
@@ -25,6 +27,18 @@ def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
     part.replace(path)
+
+
+def check_new_folder(folder: Path) -> None:
+    """Refuse a place where a folder is to be written but something is already.
+
+    Raises:
+        InputError: It is a file, or a folder that is not empty.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a new folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty; name a new folder, or delete that one")
 
 
 def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:

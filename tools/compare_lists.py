@@ -2,6 +2,7 @@
 
 import argparse
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from instructions.errors import InputError
@@ -47,7 +48,9 @@ def main() -> None:
     """Parse, evaluate both runs, draw, say what was drawn."""
     asked = parser().parse_args()
     names = _checked(asked)
+    chosen = None if asked.rows is None else _numbers(asked.rows)
     # Heavy imports wait until --help and mistyped options have had their say.
+    from irm.build import asking_of
     from irm.evaluation import open_run, trained_embedder
     from omnireid.benchmark import Row, run_row
     from omnireid.case_study import RULE, Model, case_study, check_queries, most_different, summary
@@ -65,15 +68,16 @@ def main() -> None:
     split = load_split(data, asked.dataset, asked.task, variant=asked.variant)
     protocol = asked.protocol or suited_protocol(asked.task, asked.dataset, asked.variant)
     row = Row(asked.task, asked.dataset, protocol, asked.variant)
+    searched = [replace(row, asking=asking_of(one.sheet)) for one in opened]  # each as its own sheet asks
     settings = Settings(batch_size=asked.batch_size, workers=asked.workers, match=asked.match)
     first, second = (
-        Model(name, run_row(trained_embedder(one), row, data, settings=settings, num_lists=0).headline)
-        for name, one in zip(names, opened, strict=True)
+        Model(name, run_row(trained_embedder(one), its, data, settings=settings, num_lists=0).headline)
+        for name, one, its in zip(names, opened, searched, strict=True)
     )
-    if asked.rows is None:
+    if chosen is None:
         rows, note = most_different(first.evaluation, second.evaluation, split, asked.queries), RULE
     else:
-        rows, note = _numbers(asked.rows), "shown: queries that were asked for"
+        rows, note = chosen, "shown: queries that were asked for"
         check_queries(rows, first.evaluation)
     instructions = query_instructions(split, TASKS[asked.task], "right")
     picture = case_study(first, second, split, instructions, rows, top=asked.top, note=note)

@@ -20,6 +20,7 @@ from irm.deploy.graph import ImagePath, PlainImagePath, ToldImagePath, instructi
 from irm.models import IRM
 from irm.models.manifest import sha256_of
 from irm.models.staging import staged_folder
+from omnireid.files import check_new_folder
 from omnireid.tasks import TASKS
 
 Format = Literal["onnx", "pt2"]
@@ -27,7 +28,7 @@ TOLERANCE = 1e-4  # of a feature of unit length; float32 kernels of two engines 
 BATCHES = (1, 2, 5)  # sizes that are compared; exported at 2
 DESCRIPTION, TABLE = "export.json", "instructions.npz"
 MAX_ONE_FILE = 2**31 - 2**24  # bytes of weights that an ONNX file can hold itself
-PICTURES = "RGB; resized to height x width, bilinear with antialiasing; divided by 255; minus mean; over std"
+PICTURES = "RGB; resized to height x width, {} with antialiasing; divided by 255; minus mean; over std"
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,7 @@ def export(model: IRM, wanted: Wanted, folder: Path, facts: Mapping[str, Any]) -
         InputError: the view is unknown, a library is missing, there is something in the folder, or the file's
             features are not the model's.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty; name a new folder, or delete that one")
+    check_new_folder(folder)
     graph = _graph(model, wanted)
     with staged_folder(folder) as stage:
         file = stage / f"model.{wanted.format}"
@@ -219,7 +219,7 @@ def _description(
             "width": width,
             "mean": model.image_spec.mean,
             "std": model.image_spec.std,
-            "preparation": PICTURES,
+            "preparation": PICTURES.format(model.retrieval.resize),
         },
         "inputs": [
             {"name": name, "shape": shapes[name], "dtype": str(given[name].dtype).removeprefix("torch.")}

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from instructions.errors import InputError
 from omnireid.datasets import load_split
 from omnireid.extraction import Asked, Progress, embed_side
-from omnireid.files import replace_folder
+from omnireid.files import check_new_folder, replace_folder
 from omnireid.interfaces import Embedder, Side
 from omnireid.loading.image import read_image
 from omnireid.loading.instruct import gallery_instructions, query_instructions
@@ -49,8 +49,7 @@ def write_projector(
     Raises:
         InputError: there is something in the folder, a picture cannot be read, or there are too many.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty; name a new folder, or delete that one")
+    check_new_folder(folder)
     records = (*split.query, *split.gallery)
     most = (MAX_SPRITE // THUMBNAIL) ** 2
     if thumbnails and len(records) > most:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from irm.models.instruction_encoder import InstructionEncoder
+from irm.models.latest import versions_of
 from irm.models.sentence_cache import SentenceCache
 from irm.models.tokenizer import SentenceTokenizer
 from irm.models.tokens import InstructionTokens
@@ -80,4 +81,4 @@ class SentenceReader:
 
     def _weights(self) -> tuple[tuple[int, int], ...]:
         """Where the text encoder's weights lie and how often each was written to."""
-        return tuple((tensor.data_ptr(), tensor._version) for tensor in self.encoder.text.parameters())
+        return versions_of(self.encoder.text.parameters())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from irm.models.latest import Latest
 from irm.models.tokens import InstructionTokens
 
 Encode = Callable[[Sequence[str]], InstructionTokens]
@@ -28,9 +28,7 @@ class SentenceCache:
         Args:
             capacity: sentences kept; the one unused for longest goes first.
         """
-        self.capacity = capacity
-        self._kept: OrderedDict[str, InstructionTokens] = OrderedDict()
-        self._weights: Hashable = None
+        self._kept: Latest[InstructionTokens] = Latest(capacity)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -43,8 +41,13 @@ class SentenceCache:
             encode: called with one unknown sentence at a time; must not need gradients.
             weights: which weights encode; when they change, what is kept is forgotten.
         """
-        self._forget_unless(weights)
-        found = {sentence: self._one(sentence, encode) for sentence in dict.fromkeys(sentences)}
+        self._kept.forget_unless(weights)
+
+        @torch.no_grad()
+        def alone(sentence: str) -> InstructionTokens:
+            return encode([sentence])
+
+        found = {sentence: self._kept.get(sentence, alone) for sentence in dict.fromkeys(sentences)}
         rows = [found[sentence] for sentence in sentences]
         return InstructionTokens(
             tokens=pad_sequence([row.tokens[0] for row in rows], batch_first=True),
@@ -68,11 +71,11 @@ class SentenceCache:
             ValueError: when there are more than the cache keeps.
         """
         ordered = sorted(set(sentences), key=lambda sentence: (len(sentence), sentence))
-        if len(ordered) > self.capacity:
+        if len(ordered) > self._kept.capacity:
             raise ValueError(
-                f"{len(ordered)} sentences are more than the cache keeps, {self.capacity}; enlarge it"
+                f"{len(ordered)} sentences are more than the cache keeps, {self._kept.capacity}; enlarge it"
             )
-        self._forget_unless(weights)
+        self._kept.forget_unless(weights)
         for start in range(0, len(ordered), batch_size):
             batch = ordered[start : start + batch_size]
             with torch.no_grad():
@@ -80,7 +83,7 @@ class SentenceCache:
             for row, sentence in enumerate(batch):
                 real = features.mask[row]
                 # Copies: a slice would keep the whole padded batch in memory.
-                self._keep(
+                self._kept.keep(
                     sentence,
                     InstructionTokens(
                         tokens=features.tokens[row, real][None].clone(),
@@ -89,26 +92,6 @@ class SentenceCache:
                         words=None if features.words is None else features.words[row, real][None].clone(),
                     ),
                 )
-
-    def _forget_unless(self, weights: Hashable) -> None:
-        if weights != self._weights:
-            self._kept.clear()
-            self._weights = weights
-
-    def _keep(self, sentence: str, features: InstructionTokens) -> None:
-        self._kept[sentence] = features
-        self._kept.move_to_end(sentence)
-        if len(self._kept) > self.capacity:
-            self._kept.popitem(last=False)
-
-    def _one(self, sentence: str, encode: Encode) -> InstructionTokens:
-        if sentence in self._kept:
-            self._kept.move_to_end(sentence)
-            return self._kept[sentence]
-        with torch.no_grad():
-            features = encode([sentence])
-        self._keep(sentence, features)
-        return features
 
 
 def _stacked(words: Sequence[Tensor | None]) -> Tensor | None:

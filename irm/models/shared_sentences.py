@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from irm.models.editing_transformer import EditingTransformer
+from irm.models.latest import Latest, versions_of
 from irm.models.tokens import InstructionTokens, SharedInstruction
 
 CAPACITY = 64  # sentences; of a ViT-B some 0.6 MB each
@@ -30,21 +30,12 @@ class SharedSentences:
             transformer: whose layers hear it.
         """
         self._read, self._encoder, self._transformer = read, encoder, transformer
-        self._kept: OrderedDict[str, SharedInstruction] = OrderedDict()
-        self._weights: Hashable = None
+        self._kept: Latest[SharedInstruction] = Latest(CAPACITY)
 
     def beside(self, count: int, sentence: str) -> SharedInstruction:
         """The sentence beside ``count`` pictures; takes no gradient."""
-        weights = self._versions()
-        if weights != self._weights:
-            self.forget()
-            self._weights = weights
-        if sentence not in self._kept:
-            self._kept[sentence] = self._hear(sentence)
-        self._kept.move_to_end(sentence)
-        if len(self._kept) > CAPACITY:
-            self._kept.popitem(last=False)
-        one = self._kept[sentence]
+        self._kept.forget_unless(versions_of((*self._encoder.parameters(), *self._transformer.parameters())))
+        one = self._kept.get(sentence, self._hear)
         return SharedInstruction(
             one.tokens.expand(count, -1, -1),
             one.mask.expand(count, -1),
@@ -54,7 +45,7 @@ class SharedSentences:
 
     def forget(self) -> None:
         """Keep nothing."""
-        self._kept.clear()
+        self._kept.forget()
 
     @torch.no_grad()
     def _hear(self, sentence: str) -> SharedInstruction:
@@ -63,8 +54,3 @@ class SharedSentences:
             one = self._read([sentence])
             layers = self._transformer.hear(one)
         return SharedInstruction(one.tokens, one.mask, one.pooled, layers=layers)
-
-    def _versions(self) -> tuple[tuple[int, int], ...]:
-        """Where every weight lies that has a say, and how often each was written to."""
-        weights = (*self._encoder.parameters(), *self._transformer.parameters())
-        return tuple((weight.data_ptr(), weight._version) for weight in weights)
