@@ -253,10 +253,8 @@ def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
 
 
 def _split(run: IRMRun, row: RowSheet) -> Split:
-    has_pictures = asking_of(run).task(row.task).instruction == "picture"
-    return load_split(
-        run.data, row.dataset, row.task, row.variant, row.source, keep_clothes_image=has_pictures
-    )
+    keep = asking_of(run).shows_lists_picture(row.task)
+    return load_split(run.data, row.dataset, row.task, row.variant, row.source, keep_clothes_image=keep)
 
 
 def asking_of(run: IRMRun) -> Asking:

@@ -49,10 +49,8 @@ class Row:
         Raises:
             InputError: as ``load_split``.
         """
-        has_pictures = self.asking.task(self.task).instruction == "picture"
-        return load_split(
-            data, self.dataset, self.task, self.variant, self.source, keep_clothes_image=has_pictures
-        )
+        keep = self.asking.shows_lists_picture(self.task)
+        return load_split(data, self.dataset, self.task, self.variant, self.source, keep_clothes_image=keep)
 
 
 @dataclass(frozen=True)

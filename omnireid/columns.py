@@ -165,9 +165,8 @@ class Records(Sequence[Record]):
         captions, images = iter(self._captions), self.images()
         clothes = repeat(None) if self._clothes is None else map(self._whole_or_none, self._clothes)
         columns = (self.pids, self.camids, self.clothes_ids, self.modalities, self.num_captions)
-        for start in range(
-            0, len(self), texts.CHUNK
-        ):  # so that the numbers are not all Python objects at once
+        # In pieces, so that the numbers are not all Python objects at once.
+        for start in range(0, len(self), texts.CHUNK):
             rows = zip(*(column[start : start + texts.CHUNK].tolist() for column in columns), strict=True)
             for pid, camid, clothes_id, modality, count in rows:
                 said = tuple(islice(captions, count)) if count else ()

@@ -64,5 +64,9 @@ class Asking:
             return replace(spec, sentence=RELEASED[spec.bank])
         return spec
 
+    def shows_lists_picture(self, name: str) -> bool:
+        """Whether a task is asked by the picture of the lists, which its records must then keep."""
+        return self.task(name).instruction == "picture"
+
 
 AS_THE_PAPER = Asking()

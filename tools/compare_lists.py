@@ -54,7 +54,6 @@ def main() -> None:
     from irm.evaluation import open_run, trained_embedder
     from omnireid.benchmark import Row, run_row
     from omnireid.case_study import RULE, Model, case_study, check_queries, most_different, summary
-    from omnireid.datasets import load_split
     from omnireid.extraction import Settings
     from omnireid.files import write_whole
     from omnireid.loading.instruct import query_instructions
@@ -65,10 +64,10 @@ def main() -> None:
     data = asked.data or Path(opened[0].sheet.data)
     if asked.task not in TASKS:
         raise InputError(f"there is no task {asked.task!r}; known: {', '.join(TASKS)}")
-    split = load_split(data, asked.dataset, asked.task, variant=asked.variant)
     protocol = asked.protocol or suited_protocol(asked.task, asked.dataset, asked.variant)
     row = Row(asked.task, asked.dataset, protocol, asked.variant)
     searched = [replace(row, asking=asking_of(one.sheet)) for one in opened]  # each as its own sheet asks
+    split = searched[0].split(data)
     settings = Settings(batch_size=asked.batch_size, workers=asked.workers, match=asked.match)
     first, second = (
         Model(name, run_row(trained_embedder(one), its, data, settings=settings, num_lists=0).headline)
@@ -79,7 +78,7 @@ def main() -> None:
     else:
         rows, note = chosen, "shown: queries that were asked for"
         check_queries(rows, first.evaluation)
-    instructions = query_instructions(split, TASKS[asked.task], "right")
+    instructions = query_instructions(split, searched[0].asking.task(asked.task), "right")
     picture = case_study(first, second, split, instructions, rows, top=asked.top, note=note)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG" if asked.out.suffix.lower() == ".png" else "JPEG", quality=92)

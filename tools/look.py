@@ -86,9 +86,10 @@ def _project(asked: argparse.Namespace) -> None:
         raise InputError("--dataset is missing; say whose test to embed, e.g. --dataset market1501")
     if asked.limit < 1:
         raise InputError(f"--limit is {asked.limit}; give a number above zero")
+    from irm.build import asking_of
     from irm.evaluation import open_run, trained_embedder
     from irm.inside.projector import some_of_the_test, write_projector
-    from omnireid.datasets import dataset_named
+    from omnireid.datasets import dataset_named, load_split
     from omnireid.tasks import TASKS
 
     opened = open_run(asked.run)
@@ -98,9 +99,18 @@ def _project(asked: argparse.Namespace) -> None:
     if task not in TASKS:
         raise InputError(f"there is no task {task!r}; known: {', '.join(TASKS)}")
     root = asked.data or Path(opened.sheet.data)
-    split = some_of_the_test(root, asked.dataset, task, variant=asked.variant, limit=asked.limit)
+    asking = asking_of(opened.sheet)
+    split = load_split(
+        root, asked.dataset, task, asked.variant, keep_clothes_image=asking.shows_lists_picture(task)
+    )
     embedder = trained_embedder(opened)
-    count = write_projector(asked.projector, embedder, split, task, thumbnails=not asked.no_thumbnails)
+    count = write_projector(
+        asked.projector,
+        embedder,
+        some_of_the_test(split, asked.limit),
+        asking.task(task),
+        thumbnails=not asked.no_thumbnails,
+    )
     holds = "no pictures" if asked.no_thumbnails else "pictures of people"
     print(f"{asked.projector}: {count} points and {holds}; look at them with")
     print(f"  tensorboard --logdir {asked.projector}")

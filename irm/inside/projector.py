@@ -12,7 +12,6 @@ from einops import rearrange
 from jaxtyping import UInt8
 
 from instructions.errors import InputError
-from omnireid.datasets import load_split
 from omnireid.extraction import Asked, Progress, embed_side
 from omnireid.files import check_new_folder, replace_folder
 from omnireid.interfaces import Embedder, Side
@@ -20,7 +19,7 @@ from omnireid.loading.image import read_image
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.loading.transforms import resize
 from omnireid.records import Record, Split
-from omnireid.tasks import TASKS
+from omnireid.tasks import TaskSpec
 
 THUMBNAIL = 64  # pixels each way; the projector takes square ones
 MAX_SPRITE = 8192  # pixels each way, the projector's
@@ -31,7 +30,7 @@ def write_projector(
     folder: Path,
     embedder: Embedder,
     split: Split,
-    task: str,
+    task: TaskSpec,
     *,
     thumbnails: bool = True,
     progress: Progress | None = None,
@@ -42,7 +41,7 @@ def write_projector(
         folder: new or empty.
         embedder: whose features.
         split: whose queries and gallery.
-        task: as which they are embedded, each with its own instruction.
+        task: as which they are embedded, each with its own instruction, as the model's sheet asks it.
         thumbnails: also small pictures of the people.
         progress: told of every batch.
 
@@ -67,7 +66,7 @@ def write_projector(
                 metadata=rows,
                 metadata_header=list(COLUMNS),
                 label_img=pictures,
-                tag=f"{task}_{split.name}",
+                tag=f"{task.name}_{split.name}",
             )
 
     replace_folder(folder, write)
@@ -75,25 +74,23 @@ def write_projector(
 
 
 def _embedded(
-    embedder: Embedder, split: Split, task: str, progress: Progress | None
+    embedder: Embedder, split: Split, task: TaskSpec, progress: Progress | None
 ) -> tuple[torch.Tensor, list[list[str]]]:
     """Features and facts of queries, then gallery."""
-    spec = TASKS[task]
-    asked = {"query": query_instructions(split, spec), "gallery": gallery_instructions(split, spec)}
+    asked = {"query": query_instructions(split, task), "gallery": gallery_instructions(split, task)}
     vectors, rows = [], []
     sides: tuple[tuple[Side, Sequence[Record]], ...] = (("query", split.query), ("gallery", split.gallery))
     for side, shown in sides:
         told = asked[side]
-        found = embed_side(embedder, split, side, spec, asked=Asked(side, told), progress=progress)
+        found = embed_side(embedder, split, side, task, asked=Asked(side, told), progress=progress)
         vectors.append(found.vectors)
         says = [""] * len(shown) if told is None else [one.sentence or "a picture of clothes" for one in told]
-        rows += [_row(record, task, side, said) for record, said in zip(shown, says, strict=True)]
+        rows += [_row(record, task.name, side, said) for record, said in zip(shown, says, strict=True)]
     return torch.cat(vectors), rows
 
 
-def some_of_the_test(root: Path, dataset: str, task: str, *, variant: str | None, limit: int) -> Split:
-    """A data set's test, of each side every so-manieth picture where there are more than ``limit``."""
-    split = load_split(root, dataset, task, variant=variant)
+def some_of_the_test(split: Split, limit: int) -> Split:
+    """A test, of each side every so-manieth picture where there are more than ``limit``."""
 
     def some(records: Sequence[Record]) -> tuple[Record, ...]:
         if len(records) <= limit:

@@ -40,9 +40,8 @@ class Kind(Generic[R]):
 
     build: Callable[[R, torch.device], Bench]
     read: Callable[[Path], R]
-    free: tuple[
-        str, ...
-    ]  # what may change between a run and its resumption: nothing of it touches the losses
+    # What may change between a run and its resumption: nothing of it touches the losses.
+    free: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,11 @@ def _clothes(
         entry = decided.get(image)
         offers = []
         if entry is not None and entry.value["template"]:
+            if entry.value.get("shop") is None:  # written by an older version
+                raise InputError(
+                    f"the decision on {image} does not say which shop its template is from; give the file of "
+                    f"decisions to tools.annotate decide once more, in a new work folder"
+                )
             template = Path(entry.value["shop"], entry.value["template"])
             name = "_".join(entry.value["template"].replace("/", "_").split())
             path = f"{TEMPLATES}/{names.of(str(template), name)}"

@@ -37,9 +37,8 @@ class Room:
             if fitting:
                 block = self._blocks.pop(min(fitting, key=self._size))[0]
             else:
-                if (
-                    free
-                ):  # one that is too small gives its place, so that never more are kept than were in use
+                # One that is too small gives its place, so that never more are kept than were in use.
+                if free:
                     self._blocks.pop(min(free, key=self._size))
                 block = np.empty(size, dtype=np.float32)
             view = block[:size]  # the tensor holds this very object, so its end is the end of the use

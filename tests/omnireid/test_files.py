@@ -2,7 +2,8 @@
 
 import pytest
 
-from omnireid.files import replace_folder
+from instructions.errors import InputError
+from omnireid.files import check_new_folder, replace_folder
 
 
 def test_a_folder_is_replaced_only_once_the_new_one_is_whole(tmp_path):
@@ -26,3 +27,13 @@ def test_a_folder_is_replaced_only_once_the_new_one_is_whole(tmp_path):
     replace_folder(folder, finishes)
     assert [path.name for path in folder.iterdir()] == ["new"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_new_folder_is_neither_a_file_nor_full(tmp_path):
+    check_new_folder(tmp_path / "new")
+    check_new_folder(tmp_path)
+    (tmp_path / "file").write_text("here")
+    with pytest.raises(InputError, match="is a file; name a new folder"):
+        check_new_folder(tmp_path / "file")
+    with pytest.raises(InputError, match="is not empty"):
+        check_new_folder(tmp_path)

@@ -63,6 +63,7 @@ def test_pt2_takes_an_instructions_tokens_from_the_table(model, images, tmp_path
     served = torch.export.load(tmp_path / "served/model.pt2").module()
     torch.testing.assert_close(served(images, tokens, mask), model.embed(images, [SENTENCE] * 3, view=VIEW))
     assert set(told["files"]) == {"model.pt2", "instructions.npz"}
+    assert f" {model.retrieval.resize} " in told["pictures"]["preparation"]
 
 
 def test_pictures_for_descriptions_are_exported_alone(model, images, tmp_path):

@@ -14,6 +14,7 @@ from irm.inside.looking import look_inside
 from irm.inside.projector import COLUMNS, some_of_the_test, write_projector
 from omnireid.datasets import load_split
 from omnireid.loading.image import read_image
+from omnireid.tasks import TASKS
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +76,9 @@ def test_the_drawing_is_a_png_that_is_not_blank(search_model, picture, given):
 
 
 def test_the_projector_has_a_point_a_line_and_a_thumbnail_for_each_picture(search_model, tiny_root, tmp_path):
-    split = some_of_the_test(tiny_root, "cocas_real2", "li", variant=None, limit=5)
+    split = some_of_the_test(load_split(tiny_root, "cocas_real2", "li"), 5)
     assert (len(split.query), len(split.gallery)) == (5, 5)
-    assert write_projector(tmp_path / "seen", search_model.embedder, split, "li") == 10
+    assert write_projector(tmp_path / "seen", search_model.embedder, split, TASKS["li"]) == 10
     (told,) = (tmp_path / "seen").rglob("metadata.tsv")
     header, *rows = [line.split("\t") for line in told.read_text().splitlines()]
     assert header == list(COLUMNS)
@@ -96,8 +97,8 @@ def test_the_projector_has_a_point_a_line_and_a_thumbnail_for_each_picture(searc
 
 
 def test_a_projector_without_thumbnails_holds_no_pictures(search_model, tiny_root, tmp_path):
-    split = some_of_the_test(tiny_root, "market1501", "trad", variant=None, limit=3)
-    write_projector(tmp_path / "seen", search_model.embedder, split, "trad", thumbnails=False)
+    split = some_of_the_test(load_split(tiny_root, "market1501", "trad"), 3)
+    write_projector(tmp_path / "seen", search_model.embedder, split, TASKS["trad"], thumbnails=False)
     assert list((tmp_path / "seen").rglob("*.png")) == []
     with pytest.raises(InputError, match="is not empty"):
-        write_projector(tmp_path / "seen", search_model.embedder, split, "trad")
+        write_projector(tmp_path / "seen", search_model.embedder, split, TASKS["trad"])

@@ -16,6 +16,7 @@ from omnireid.annotation.attributes import import_table
 from omnireid.annotation.crops import BandParser, crop_clothes
 from omnireid.annotation.decisions import FORMAT, apply_decisions
 from omnireid.annotation.export import export
+from omnireid.annotation.journal import By, Entry
 from omnireid.annotation.review import write_review
 from omnireid.annotation.sentences import standing_sentences, write_sentences
 from omnireid.annotation.templates import ColorDescriber, propose_templates, proposed_templates
@@ -243,6 +244,14 @@ def test_a_picked_template_stays_the_one_that_was_seen_when_another_shop_is_sear
     first, second = load_split(tmp_path, "cocas_real1", "ctcc").train
     assert Path(first.clothes).read_bytes() == (root / "COCAS/templates" / name).read_bytes()
     assert Path(second.clothes).read_bytes() == (other / name).read_bytes()
+
+
+def test_a_decision_of_an_older_version_without_its_shop_is_one_sentence(proposed, root):
+    picture = proposed.pictures()[0].image
+    value = {"crop": True, "template": proposed_templates(proposed)[picture][1][0]}
+    proposed.journal("decisions").add(Entry(picture, value, By("person", "somebody", "1", time=NOW)))
+    with pytest.raises(InputError, match="does not say which shop its template is from"):
+        export(proposed, root, instruct="templates")
 
 
 def test_what_is_written_on_the_sheet_cannot_end_its_script(proposed, tmp_path):
