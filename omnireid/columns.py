@@ -61,11 +61,9 @@ class RecordsBuilder:
             self._flush()
 
     def _shortened(self, path: str) -> str:
-        if not self.prefix:
-            return path
-        if path.startswith(self.prefix):
-            return path[len(self.prefix) :]
-        return f"\0{path}"  # stands elsewhere; no path begins with a zero byte
+        short = path[len(self.prefix) :] if path.startswith(self.prefix) else ""
+        # A zero byte before a path says that it is whole; nothing at all is no path.
+        return f"\0{path}" if not short or short.startswith("\0") else short
 
     def _flush(self) -> None:
         table = np.array(self._rows, dtype=np.int64).reshape(-1, len(_TYPES))

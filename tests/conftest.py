@@ -12,6 +12,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that what passed here passes there; others: --hypothesis-profile=default.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 LOCAL = {"localhost", "127.0.0.1", "::1"}
 

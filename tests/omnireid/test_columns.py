@@ -59,6 +59,13 @@ def test_some_records_in_any_order_are_those_records(records, chunk, data):
             assert list(selected(kept, chosen)) == [record for record in records if record.pid % 2 == 0]
 
 
+@pytest.mark.parametrize("prefix", ["", "/data/"])
+@pytest.mark.parametrize("path", ["\0", "\0a", "/data/\0a", "/data/", "/data/a"])
+def test_odd_paths_come_back(prefix, path):
+    record = Record(path, 0, 0, clothes=path)
+    assert list(Records.of([record], prefix)) == [record]
+
+
 @settings(max_examples=60, deadline=None)
 @given(records=RECORDS, places=st.lists(st.integers(0, 2), min_size=7, max_size=7))
 def test_records_of_one_image_are_merged_with_all_their_captions(records, places):
