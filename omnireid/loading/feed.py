@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Int, UInt8
 
 from instructions.errors import InputError
@@ -17,8 +18,9 @@ from omnireid.loading.collate import RawBatch, Sample, collate
 from omnireid.loading.graph_sampler import GraphSampler
 from omnireid.loading.instruct import GalleryInstruction, own_instruction, train_instructions
 from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.room import Room
 from omnireid.loading.samplers import PKSampler
-from omnireid.loading.transforms import TrainTransform, empty_pixels
+from omnireid.loading.transforms import TrainTransform
 from omnireid.records import Record
 from omnireid.tasks import TaskSpec
 
@@ -70,7 +72,7 @@ class Feed:
         self, source: Source, transform: TrainTransform, cache: ImageCache, *, seed: int, stream: int
     ) -> None:
         self.source = source
-        self._transform, self._cache = transform, cache
+        self._transform, self._cache, self._room = transform, cache, Room()
         self._seed, self._stream = seed, stream
         pids = column_of(source.records, "pid")
         try:
@@ -106,7 +108,7 @@ class Feed:
         # A row draws by its place in the whole batch, so that ranks together make what one process makes.
         places = range(rank * len(drawn), (rank + 1) * len(drawn))
         given = self._transform.preprocessing
-        pixels = empty_pixels(len(drawn), given.image_size)
+        pixels = self._room.take((len(drawn), *given.image_size, 3), torch.uint8).numpy()
         variations = self._transform.draw_rows(self._seed, stream=self._stream, step=step, rows=places)
         rows, records = list(drawn), [source.records[row] for row in drawn]
         paths = [record.image for record in records]

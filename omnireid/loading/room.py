@@ -8,7 +8,7 @@ import weakref
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 
@@ -20,17 +20,20 @@ class Room:
     """
 
     def __init__(self) -> None:
-        self._blocks: list[tuple[Float[np.ndarray, " n"], weakref.ref[np.ndarray]]] = []
+        self._blocks: list[tuple[UInt8[np.ndarray, " n"], weakref.ref[np.ndarray]]] = []
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[Room], tuple[()]]:
+        return Room, ()  # a spawned process has memory of its own
 
     @property
     def num_bytes(self) -> int:
         """How much is kept, in use or not."""
         return sum(block.nbytes for block, _ in self._blocks)
 
-    def take(self, shape: tuple[int, ...]) -> Float[Tensor, ...]:
-        """An uninitialised float32 tensor of this shape."""
-        size = math.prod(shape)
+    def take(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Shaped[Tensor, ...]:
+        """An uninitialised tensor of this shape."""
+        size = math.prod(shape) * dtype.itemsize
         with self._lock:
             free = [place for place, (_, user) in enumerate(self._blocks) if user() is None]
             fitting = [place for place in free if self._size(place) >= size]
@@ -40,10 +43,10 @@ class Room:
                 # One that is too small gives its place, so that never more are kept than were in use.
                 if free:
                     self._blocks.pop(min(free, key=self._size))
-                block = np.empty(size, dtype=np.float32)
+                block = np.empty(size, dtype=np.uint8)
             view = block[:size]  # the tensor holds this very object, so its end is the end of the use
             self._blocks.append((block, weakref.ref(view)))
-            return torch.from_numpy(view).reshape(shape)
+            return torch.from_numpy(view).view(dtype).reshape(shape)
 
     def _size(self, place: int) -> int:
         return self._blocks[place][0].size

@@ -1,5 +1,9 @@
 """Memory that comes back by itself, and never while somebody still looks at it."""
 
+import pickle
+
+import torch
+
 from omnireid.loading.room import Room
 
 
@@ -29,3 +33,13 @@ def test_no_more_is_kept_than_was_in_use_at_once():
     for size in (1, 10, 100, 50, 2, 100):
         assert room.take((size, 4)).shape == (size, 4)
     assert room.num_bytes == 4 * 400
+
+
+def test_memory_serves_any_type_and_a_spawned_process_has_its_own():
+    room = Room()
+    levels = room.take((2, 4), torch.uint8)
+    assert (levels.dtype, levels.shape) == (torch.uint8, (2, 4))
+    address = levels.data_ptr()
+    del levels
+    assert room.take((2,)).data_ptr() == address and room.num_bytes == 8
+    assert pickle.loads(pickle.dumps(room)).num_bytes == 0
