@@ -13,7 +13,9 @@ from irm.retrieval.columns import FactTable
 from irm.retrieval.ledger import PARAMETERS, Ledger, SpaceRow
 from irm.retrieval.question import Filter
 from irm.retrieval.scan import Scan
-from irm.retrieval.store import Found, Rows, Vectors, digest_of, digest_text, settle
+from irm.retrieval.store import Found, Rows, Vectors, digest_of, digest_text, settle_each
+
+SETTLED = 128  # queries whose candidates are read together
 
 
 class LocalStore:
@@ -73,10 +75,12 @@ class LocalStore:
             rows = [scan.candidates(asked[0], top, keep)]
         else:
             rows = scan.candidates_of_many(asked, top, keep)
-        found = []
-        for query, part in zip(asked.numpy(), rows, strict=True):
+        found: list[Found] = []
+        for first in range(0, len(rows), SETTLED):
+            candidates = [scan.ids[part] for part in rows[first : first + SETTLED]]
             # An image erased since the scan began is not found any more, and drops out.
-            found.append(settle(query, *self.ledger.vectors(space, scan.ids[part].tolist()), top))
+            ids, vectors = self.ledger.vectors(space, np.concatenate(candidates).tolist())
+            found += settle_each(asked.numpy()[first : first + SETTLED], candidates, ids, vectors, top)
         return found
 
     def count(self, space: SpaceRow, *, where: Filter, now: float) -> int:

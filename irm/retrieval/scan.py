@@ -20,6 +20,7 @@ TILE = 1024  # gallery rows of one product for many queries: its scores stay in 
 MANY = 1024  # queries of one product
 ROUNDING = 2.0**-24
 TINY = 1e-15  # shorter vectors are measured in float64
+_LOWEST = torch.finfo(torch.float32).min
 
 
 class Scan:
@@ -72,7 +73,7 @@ class Scan:
             keep: False at rows that do not count; None counts all.
         """
         codes, scale, slack = quantise(query[None])
-        unit = _unit(query)
+        unit = _unit(query[None])[0]
         values = dot_rows(self.codes, codes[0]).float().mul_(self.scales).mul_(scale[0])
         if keep is not None:
             values[torch.from_numpy(~keep)] = -torch.inf
@@ -96,7 +97,8 @@ class Scan:
     def _block(
         self, queries: Float[Tensor, "B D"], k: int, keep: Bool[np.ndarray, " N"] | None
     ) -> list[Int[np.ndarray, " C"]]:
-        product, reach = self._product(queries)
+        unit = _unit(queries)
+        product, reach = self._product(queries, unit)
         survivors = _Survivors(len(queries), k, reach)
         dropped = None if keep is None else torch.from_numpy(~keep)
         for start in range(0, len(self), TILE):
@@ -105,15 +107,19 @@ class Scan:
             if dropped is not None:
                 values.masked_fill_(dropped[rows], -torch.inf)
             survivors.add(values, start)
-        found = []
-        for row, columns in enumerate(survivors.columns()):
-            near = (self.codes[columns].float() @ _unit(queries[row])) * self.scales[columns]
-            chosen = columns[_within(near, self.slack[columns], k, 1.0, self._rounding())]
-            found.append(chosen.numpy())
-        return found
+        row, column = survivors.pairs()
+        # Once more, now with the queries in full precision: only the rows' own slack is left.
+        near = torch.empty(len(row))
+        for part in torch.split(torch.arange(len(row)), TILE):
+            codes = self.codes[column[part]].float()
+            near[part] = torch.linalg.vecdot(codes, unit[row[part]]).mul_(self.scales[column[part]])
+        stays = _within_each(near, self.slack[column], row, k, self._rounding())
+        row, column = row[stays], column[stays]
+        sizes = torch.bincount(row, minlength=len(queries)).tolist()
+        return [part.sort().values.numpy() for part in torch.split(column, sizes)]
 
     def _product(
-        self, queries: Float[Tensor, "B D"]
+        self, queries: Float[Tensor, "B D"], unit: Float[Tensor, "B D"]
     ) -> tuple[Callable[[slice], Float[Tensor, "B T"]], Float[Tensor, " B"]]:
         """What multiplies the queries with some rows, and how far its values may be off for each query."""
         widest = float(self.slack.max()) if len(self) else 0.0
@@ -125,7 +131,6 @@ class Scan:
                 return torch._int_mm(codes, self.codes[rows].T).float().mul_(self.scales[rows]).mul_(ratio)
 
             return bytes_product, slack + widest * (1 + slack) + self._rounding()
-        unit = torch.stack([_unit(query) for query in queries])
 
         def float_product(rows: slice) -> Float[Tensor, "B T"]:
             return unit @ self.codes[rows].float().mul_(self.scales[rows, None]).T
@@ -167,21 +172,24 @@ class _Survivors:
 
     def __init__(self, count: int, k: int, reach: Float[Tensor, " B"]) -> None:
         self.k, self.reach = k, reach
-        self.bar = torch.full((count, 1), -torch.inf)
+        self.bar = torch.full((count,), _LOWEST)
         self.rows: list[Tensor] = []
         self.cols: list[Tensor] = []
         self.values: list[Tensor] = []
         self.seen, self.due = 0, TILE
 
     def add(self, values: Float[Tensor, "B T"], start: int) -> None:
-        """The next columns."""
+        """The next columns; a value of minus infinity does not count."""
         if not self.seen and self.k <= values.shape[1]:
-            self.bar = values.topk(self.k, dim=1).values[:, -1:] - 2 * self.reach[:, None]
-        passing = ((values >= self.bar) & (values > -torch.inf)).nonzero()
-        row, column = passing.unbind(1)
-        self.rows.append(row)
+            kth = values.topk(self.k, dim=1).values[:, -1]
+            self.bar = (kth - 2 * self.reach).clamp_(min=_LOWEST)
+        # Soon most queries meet none near enough in a tile, and a maximum is seven times as fast as a mask.
+        some = (values.amax(dim=1) >= self.bar).nonzero()[:, 0]
+        contenders = values[some]
+        place, column = (contenders >= self.bar[some, None]).nonzero().unbind(1)
+        self.rows.append(some[place])
         self.cols.append(column + start)
-        self.values.append(values[row, column])
+        self.values.append(contenders[place, column])
         self.seen += values.shape[1]
         if self.seen >= self.due:
             self._raise_bar()
@@ -197,18 +205,16 @@ class _Survivors:
         enough = counts >= self.k
         # Both the k-th value and a contender may be off by the reach, each its own way.
         kth = value[(starts + self.k - 1)[enough]]
-        self.bar[enough, 0] = kth - 2 * self.reach[enough]
-        stays = value >= self.bar[row, 0]
+        self.bar[enough] = kth - 2 * self.reach[enough]
+        stays = value >= self.bar[row]
         self.rows, self.cols, self.values = [row[stays]], [column[stays]], [value[stays]]
 
-    def columns(self) -> list[Int[Tensor, " C"]]:
-        """Each query's, ascending."""
+    def pairs(self) -> tuple[Int[Tensor, " C"], Int[Tensor, " C"]]:
+        """Queries and rows that may belong together: by query, the highest value first."""
         if not self.rows:
-            return [torch.empty(0, dtype=torch.int64) for _ in self.bar]
+            return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
         self._raise_bar()
-        row, column = self.rows[0], self.cols[0]
-        sizes = torch.bincount(row, minlength=len(self.bar)).tolist()
-        return [part.sort().values for part in torch.split(column, sizes)]
+        return self.rows[0], self.cols[0]
 
 
 def quantise(
@@ -229,9 +235,9 @@ def quantise(
     return codes.to(torch.int8), safe[:, 0], slack
 
 
-def _unit(vector: Float[Tensor, " D"]) -> Float[Tensor, " D"]:
-    length = vector.double().norm()
-    return (vector.double() / torch.where(length > 0, length, 1.0)).float()
+def _unit(vectors: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+    lengths = vectors.double().norm(dim=1, keepdim=True)
+    return (vectors.double() / torch.where(lengths > 0, lengths, 1.0)).float()
 
 
 def _within(
@@ -247,3 +253,15 @@ def _within(
     best = values.topk(k).indices
     certain = float((values[best] - factor * slack[best]).min()) - bound
     return (torch.add(values, slack, alpha=factor) >= certain - bound).nonzero()[:, 0]
+
+
+def _within_each(
+    values: Float[Tensor, " N"], slack: Float[Tensor, " N"], query: Int[Tensor, " N"], k: int, bound: float
+) -> Bool[Tensor, " N"]:
+    """``_within`` for the values of many queries, which stand together, about the highest first."""
+    counts = torch.bincount(query)
+    place = torch.arange(len(query)) - (counts.cumsum(0) - counts)[query]
+    certain = torch.full((len(counts),), torch.inf)
+    first = place < k
+    certain.scatter_reduce_(0, query[first], (values - slack)[first], "amin")
+    return (values + slack >= certain[query] - 2 * bound) | (counts <= k)[query]

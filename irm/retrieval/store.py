@@ -98,12 +98,37 @@ def settle(
         vectors: Of the candidates.
         top: How many are wanted.
     """
+    return settle_each(query[None], [ids], ids, vectors, top)[0]
+
+
+def settle_each(
+    queries: Float[np.ndarray, "Q D"],
+    candidates: Sequence[Int[np.ndarray, " C"]],
+    ids: Int[np.ndarray, " M"],
+    vectors: Float[np.ndarray, "M D"],
+    top: int,
+) -> list[Found]:
+    """``settle`` for many queries, each with candidates of its own.
+
+    Args:
+        queries: Any norm.
+        candidates: Of each query, ascending; an id without a vector is no candidate.
+        ids: Of the vectors, ascending.
+        vectors: Of all candidates.
+        top: How many are wanted of each.
+    """
     if not len(ids):
-        return Found(ids, np.empty(0))
-    sides = torch.from_numpy(np.array(query, dtype=np.float32))[None], torch.from_numpy(np.array(vectors))
-    exact = Comparison(*sides, metric="cosine").exact(slice(0, 1), slice(0, len(ids)))[0]
-    order = exact.argsort(kind="stable")[:top]
-    return Found(ids[order], -exact[order])
+        return [Found(ids, np.empty(0)) for _ in candidates]
+    sides = torch.from_numpy(np.array(queries, dtype=np.float32)), torch.from_numpy(np.array(vectors))
+    comparison = Comparison(*sides, metric="cosine")
+    settled = []
+    for row, asked in enumerate(candidates):
+        columns = np.searchsorted(ids[:-1], asked)
+        columns = columns[ids[columns] == asked]
+        exact = comparison.exact_pairs(np.full(len(columns), row), columns)
+        order = exact.argsort(kind="stable")[:top]
+        settled.append(Found(ids[columns][order], -exact[order]))
+    return settled
 
 
 def enough(scores: Float[np.ndarray, " M"], top: int) -> bool:
