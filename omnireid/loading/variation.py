@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -49,8 +49,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 }
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle in pixels."""
 
     top: int
@@ -59,8 +58,7 @@ class Box:
     width: int
 
 
-@dataclass(frozen=True)
-class Variation:
+class Variation(NamedTuple):
     """One draw: what happens to one picture, so that a test can do the same with torchvision."""
 
     flip: bool
