@@ -30,6 +30,7 @@ from omnireid.evaluation import Evaluation
 from omnireid.extraction import Settings
 from omnireid.report import Report
 from omnireid.summary import QUERY_MODES, headlines
+from omnireid.tasks import TASKS
 
 # What a variant changes of the sheet; "single" also takes one task of the mixture at a time (table 2's STL).
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -73,11 +74,19 @@ def jobs(
                 yield Job(variant, seed, sheet, folder)
                 continue
             for task in dict.fromkeys(row.task for row in sheet.mixture):
-                parts = {
-                    "mixture": tuple(row for row in sheet.mixture if row.task == task),
-                    "evaluation": tuple(row for row in sheet.evaluation if row.task == task),
-                }
-                yield Job(variant, seed, sheet.model_copy(update=parts), folder / task)
+                yield Job(variant, seed, of_task(sheet, task), folder / task)
+
+
+def of_task(sheet: IRMRun, task: str) -> IRMRun:
+    """The sheet with one task of its mixture."""
+    parts: dict[str, object] = {
+        "mixture": tuple(row for row in sheet.mixture if row.task == task),
+        "evaluation": tuple(row for row in sheet.evaluation if row.task == task),
+    }
+    if TASKS[task].objective == "image_text":  # which has no classifier that could learn at a rate of its own
+        rates = {name: rate for name, rate in sheet.optimizer.lr_multipliers.items() if name != "objectives"}
+        parts["optimizer"] = sheet.optimizer.model_copy(update={"lr_multipliers": rates})
+    return sheet.model_copy(update=parts)
 
 
 def finish(job: Job, settings: Settings, console: Console) -> Report:

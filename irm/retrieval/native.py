@@ -1,4 +1,4 @@
-"""Products of one 8-bit query with many rows: a dozen lines of C where there is a compiler, else torch.
+"""Products of queries with rows of 8-bit codes: a few lines of C where there is a compiler, else torch.
 
 Both give the same integers. The C is compiled once for each machine and kept in the user's cache;
 ``INSTRUCT_REID_NATIVE=0`` does without.
@@ -13,14 +13,18 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Int8, Int32
+from jaxtyping import Float, Int8, Int32, Integer
 from torch import Tensor
 
-SOURCE = Path(__file__).with_name("dot_rows.c")
+SOURCE = Path(__file__).with_name("dots.c")
+EIGHT = 8  # rows that ``dot_tile`` takes at a time
 FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
 
 
@@ -38,6 +42,48 @@ def dot_rows(codes: Int8[Tensor, "N D"], query: Int8[Tensor, " D"]) -> Int32[Ten
     sizes = [ctypes.c_int64(size) for size in codes.shape]
     library.dot_rows(*pointers, *sizes, ctypes.c_void_p(products.data_ptr()))
     return products
+
+
+class Coded(NamedTuple):
+    """Vectors as integers times a scale each."""
+
+    codes: Integer[Tensor, "N D"]
+    scales: Float[Tensor, " N"]
+
+
+def dot_tile(queries: Coded, rows: Coded, pool: ThreadPoolExecutor) -> Float[np.ndarray, "Q N"]:
+    """Products of many queries with every row; only where there is a ``compiled`` library.
+
+    Nothing here is left to torch's threads: once woken, they go on turning where ours shall work.
+
+    Args:
+        queries: of 16 bits, within ``largest_factor(D)``.
+        rows: of 8 bits; at least one.
+        pool: whose threads share the rows.
+    """
+    library = compiled()
+    assert library is not None
+    count, dim = rows.codes.shape
+    whole = -(-count // EIGHT) * EIGHT
+    wide, scales = np.zeros((whole, dim), np.int16), np.zeros(whole, np.float32)
+    wide[:count], scales[:count] = rows.codes.numpy(), rows.scales.numpy()
+    asked, weights = (np.ascontiguousarray(tensor.numpy()) for tensor in queries)
+    values = np.empty((len(asked), whole), np.float32)
+    sides = [side.ctypes.data_as(ctypes.c_void_p) for side in (asked, weights, wide, scales)]
+    sizes = [ctypes.c_int64(size) for size in (len(asked), whole, dim)]
+
+    def part(first: int) -> None:
+        ends = ctypes.c_int64(first), ctypes.c_int64(min(first + step, whole))
+        library.dot_tile(*sides, *sizes, *ends, values.ctypes.data_as(ctypes.c_void_p))
+
+    step = -(-whole // EIGHT // torch.get_num_threads()) * EIGHT
+    list(pool.map(part, range(0, whole, step)))
+    return values[:, :count]
+
+
+def largest_factor(dim: int) -> int:
+    """What a query's codes may reach, so that a sum of their products with 8-bit codes fits 32 bits."""
+    return min(2**15 - 1, (2**31 - 1) // (127 * dim))
 
 
 @cache
@@ -59,7 +105,7 @@ def compiled() -> ctypes.CDLL | None:
 
 
 def _build(compiler: str, folder: Path) -> Path:
-    place = folder / f"dot_rows-{_machine()}.so"
+    place = folder / f"dots-{_machine()}.so"
     if not place.is_file():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:

@@ -1,11 +1,13 @@
 """The 8-bit scan names every image that float64 brute force finds, whatever the vectors are like."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 
 from irm.retrieval import scan as scan_module
-from irm.retrieval.native import compiled, dot_rows
+from irm.retrieval.native import Coded, compiled, dot_rows, dot_tile, largest_factor
 from irm.retrieval.scan import Scan, quantise
 from irm.retrieval.store import settle
 
@@ -66,10 +68,14 @@ def test_one_query_finds_what_brute_force_finds(kind, dim):
         assert settle(query.numpy(), rows, vectors[rows].numpy(), 10).ids.tolist() == wanted.tolist()
 
 
-@pytest.mark.parametrize("of_bytes", [True, False])
+@pytest.mark.parametrize("way", ["bytes", "16 bits", "floats"])
 @pytest.mark.parametrize("kind", [spread, clustered, spiky, doubled])
-def test_many_queries_find_what_one_by_one_finds(kind, of_bytes, monkeypatch):
-    monkeypatch.setattr(scan_module, "multiplies_bytes", lambda: of_bytes)
+def test_many_queries_find_what_one_by_one_finds(kind, way, monkeypatch):
+    if way == "16 bits" and compiled() is None:
+        pytest.skip("no C compiler here")
+    monkeypatch.setattr(scan_module, "multiplies_bytes", lambda: way == "bytes")
+    if way == "floats":
+        monkeypatch.setattr(scan_module, "compiled", lambda: None)
     generator = torch.Generator().manual_seed(1)
     vectors, queries = kind(9500, 64, generator), kind(150, 64, generator)
     scan = filled(vectors)
@@ -177,3 +183,21 @@ def test_the_compiled_product_gives_the_integers_of_torch(dim):
     codes = torch.randint(-127, 128, (50, dim), dtype=torch.int8, generator=generator)
     query = torch.randint(-127, 128, (dim,), dtype=torch.int8, generator=generator)
     assert torch.equal(dot_rows(codes, query).long(), codes.long() @ query.long())
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("count", "dim"), [(1, 1), (8, 16), (21, 768), (50, 4096)])
+def test_a_compiled_tile_gives_the_products_of_torch_up_to_the_largest(count, dim, threads, monkeypatch):
+    if compiled() is None:
+        pytest.skip("no C compiler here")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    largest = largest_factor(dim)
+    generator = torch.Generator().manual_seed(dim)
+    codes = torch.randint(-127, 128, (count, dim), dtype=torch.int8, generator=generator)
+    queries = torch.randint(-largest, largest + 1, (5, dim), dtype=torch.int16, generator=generator)
+    codes[0], queries[0], queries[1] = 127, largest, -largest
+    scales, weights = torch.rand(count, generator=generator), torch.rand(5, generator=generator)
+    with ThreadPoolExecutor(threads) as pool:
+        values = dot_tile(Coded(queries, weights), Coded(codes, scales), pool)
+    expected = (queries.long() @ codes.long().T).float() * scales * weights[:, None]
+    assert torch.equal(torch.from_numpy(values), expected)
