@@ -51,34 +51,49 @@ class Coded(NamedTuple):
     scales: Float[Tensor, " N"]
 
 
-def dot_tile(queries: Coded, rows: Coded, pool: ThreadPoolExecutor) -> Float[np.ndarray, "Q N"]:
-    """Products of many queries with every row; only where there is a ``compiled`` library.
+class Tiles:
+    """Multiplies many queries with some rows at a time; only where there is a ``compiled`` library.
 
-    Nothing here is left to torch's threads: once woken, they go on turning where ours shall work.
-
-    Args:
-        queries: of 16 bits, within ``largest_factor(D)``.
-        rows: of 8 bits; at least one.
-        pool: whose threads share the rows.
+    Nothing here is left to torch's threads: once woken, they go on turning where ours shall work. All memory
+    is used again, so that it is mapped once.
     """
-    library = compiled()
-    assert library is not None
-    count, dim = rows.codes.shape
-    whole = -(-count // EIGHT) * EIGHT
-    wide, scales = np.zeros((whole, dim), np.int16), np.zeros(whole, np.float32)
-    wide[:count], scales[:count] = rows.codes.numpy(), rows.scales.numpy()
-    asked, weights = (np.ascontiguousarray(tensor.numpy()) for tensor in queries)
-    values = np.empty((len(asked), whole), np.float32)
-    sides = [side.ctypes.data_as(ctypes.c_void_p) for side in (asked, weights, wide, scales)]
-    sizes = [ctypes.c_int64(size) for size in (len(asked), whole, dim)]
 
-    def part(first: int) -> None:
-        ends = ctypes.c_int64(first), ctypes.c_int64(min(first + step, whole))
-        library.dot_tile(*sides, *sizes, *ends, values.ctypes.data_as(ctypes.c_void_p))
+    def __init__(self, queries: Coded, width: int, pool: ThreadPoolExecutor) -> None:
+        """Prepare.
 
-    step = -(-whole // EIGHT // torch.get_num_threads()) * EIGHT
-    list(pool.map(part, range(0, whole, step)))
-    return values[:, :count]
+        Args:
+            queries: of 16 bits, within ``largest_factor(D)``.
+            width: how many rows there will be at most.
+            pool: whose threads share the rows.
+        """
+        count, dim = queries.codes.shape
+        width = -(-width // EIGHT) * EIGHT
+        self._queries = [np.ascontiguousarray(tensor.numpy()) for tensor in queries]
+        self._rows, self._scales = np.zeros((width, dim), np.int16), np.zeros(width, np.float32)
+        self._values = np.empty(count * width, np.float32)
+        self._pool = pool
+
+    def multiply(self, rows: Coded) -> Float[np.ndarray, "Q N"]:
+        """Products with every row, good until the next call."""
+        library = compiled()
+        assert library is not None
+        (asked, dim), count = self._queries[0].shape, len(rows.codes)
+        whole = -(-count // EIGHT) * EIGHT
+        self._rows[:count], self._scales[:count] = rows.codes.numpy(), rows.scales.numpy()
+        sides = [_address(array) for array in (*self._queries, self._rows, self._scales)]
+        sizes = [ctypes.c_int64(size) for size in (asked, whole, dim)]
+
+        def part(first: int) -> None:
+            ends = ctypes.c_int64(first), ctypes.c_int64(min(first + step, whole))
+            library.dot_tile(*sides, *sizes, *ends, _address(self._values))
+
+        step = -(-whole // EIGHT // torch.get_num_threads()) * EIGHT
+        list(self._pool.map(part, range(0, whole, step)))
+        return self._values[: asked * whole].reshape(asked, whole)[:, :count]
+
+
+def _address(array: np.ndarray) -> ctypes.c_void_p:
+    return array.ctypes.data_as(ctypes.c_void_p)
 
 
 def largest_factor(dim: int) -> int:

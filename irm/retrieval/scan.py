@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from irm.retrieval.native import Coded, compiled, dot_rows, dot_tile, largest_factor, multiplies_bytes
+from irm.retrieval.native import Coded, Tiles, compiled, dot_rows, largest_factor, multiplies_bytes
 
 TILE = 1024  # gallery rows of one product for many queries: its scores stay in the cache
 MANY = 1024  # queries of one product
@@ -134,14 +134,16 @@ class Scan:
 
             return float_product, torch.full((len(queries),), widest + self._rounding())
         codes, scales, slack = quantise(queries, 127 if multiplies_bytes() else largest_factor(self.dim))
+        reach = slack + widest * (1 + slack) + self._rounding()
+        if not multiplies_bytes():
+            tiles = Tiles(Coded(codes, scales), TILE, pool)
+            return lambda rows: tiles.multiply(Coded(self.codes[rows], self.scales[rows])), reach
 
-        def product(rows: slice) -> Float[np.ndarray, "B T"]:
-            if not multiplies_bytes():
-                return dot_tile(Coded(codes, scales), Coded(self.codes[rows], self.scales[rows]), pool)
+        def bytes_product(rows: slice) -> Float[np.ndarray, "B T"]:
             products = torch._int_mm(codes, self.codes[rows].T)
             return products.float().mul_(self.scales[rows]).mul_(scales[:, None]).numpy()
 
-        return product, slack + widest * (1 + slack) + self._rounding()
+        return bytes_product, reach
 
     def _rounding(self) -> float:
         """What float32 may add: a few roundings of products of unit vectors, and D of their sums."""

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from irm.retrieval import scan as scan_module
-from irm.retrieval.native import Coded, compiled, dot_rows, dot_tile, largest_factor
+from irm.retrieval.native import Coded, Tiles, compiled, dot_rows, largest_factor
 from irm.retrieval.scan import Scan, quantise
 from irm.retrieval.store import settle
 
@@ -198,6 +198,8 @@ def test_a_compiled_tile_gives_the_products_of_torch_up_to_the_largest(count, di
     codes[0], queries[0], queries[1] = 127, largest, -largest
     scales, weights = torch.rand(count, generator=generator), torch.rand(5, generator=generator)
     with ThreadPoolExecutor(threads) as pool:
-        values = dot_tile(Coded(queries, weights), Coded(codes, scales), pool)
-    expected = (queries.long() @ codes.long().T).float() * scales * weights[:, None]
-    assert torch.equal(torch.from_numpy(values), expected)
+        tiles = Tiles(Coded(queries, weights), count, pool)
+        for part in (slice(None), slice(0, count // 2 + 1), slice(None)):  # memory is used again
+            values = tiles.multiply(Coded(codes[part], scales[part]))
+            expected = (queries.long() @ codes[part].long().T).float() * scales[part] * weights[:, None]
+            assert torch.equal(torch.from_numpy(values), expected)
