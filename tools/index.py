@@ -71,13 +71,21 @@ def action_parser(action: str) -> argparse.ArgumentParser:
     made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
     if action in ("erase", "export"):
         made.add_argument(
-            "--image", type=int, action="append", default=[], metavar="N", help="image by number"
+            "--image", type=int, action="extend", nargs="+", default=[], metavar="N", help="image by number"
         )
     if action == "erase":
         made.add_argument(
-            "--pid", type=int, action="append", default=[], metavar="N", help="person; may repeat"
+            "--pid",
+            type=int,
+            action="extend",
+            nargs="+",
+            default=[],
+            metavar="N",
+            help="person; several at once too",
         )
-        made.add_argument("--key", action="append", default=[], metavar="NAME", help="image by its key")
+        made.add_argument(
+            "--key", action="extend", nargs="+", default=[], metavar="NAME", help="image by its key"
+        )
     if action == "export":
         made.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
     if action == "info":

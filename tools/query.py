@@ -21,7 +21,7 @@ EXAMPLE = """examples:
   python -m tools.query --store galleries/photos --image me.jpg --text "in a red coat"
   python -m tools.query --store galleries/photos --image me.jpg --clothes coat.jpg
   python -m tools.query --store galleries/photos --text "a man with a yellow backpack"
-  python -m tools.query --store galleries/photos --image a.jpg --image b.jpg --not c.jpg --camera 2,3 \\
+  python -m tools.query --store galleries/photos --image a.jpg b.jpg --not c.jpg --camera 2,3 \\
     --since 2026-01-01 --first 20 --json
 
 A text beside a picture is understood by its nearest known instruction; the answer says how, --task or --view
@@ -40,16 +40,39 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--run", type=Path, metavar="RUN", help="where the model is, if it moved")
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
     made.add_argument(
-        "--image", action="append", default=[], metavar="F", help="of the person; several are averaged"
+        "--image",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="F",
+        help="of the person; several at once are averaged",
     )
     made.add_argument(
-        "--like", type=int, action="append", default=[], metavar="N", help="gallery image of the person"
+        "--like",
+        type=int,
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="gallery image of the person",
     )
     made.add_argument(
-        "--not", dest="negatives", action="append", default=[], metavar="F", help="of somebody else"
+        "--not",
+        dest="negatives",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="F",
+        help="of somebody else",
     )
     made.add_argument(
-        "--unlike", type=int, action="append", default=[], metavar="N", help="gallery image of another"
+        "--unlike",
+        type=int,
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="gallery image of another",
     )
     made.add_argument("--text", metavar="T", help="instruction beside a picture; alone, the description")
     made.add_argument("--clothes", type=Path, metavar="F", help="picture of the clothes that are looked for")
