@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from instructions.banks import RELEASED
+from instructions.banks import CANONICAL, RELEASED
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,11 @@ class TaskSpec:
     bank: str | None
     objective: Literal["identity", "image_text"]
     sentence: str | None = None  # said instead of one of the bank's
+
+    @property
+    def canonical(self) -> str | None:
+        """The sentence beside an image where one stands for the bank; None where no bank is asked."""
+        return None if self.bank is None else self.sentence or CANONICAL[self.bank]
 
     @property
     def shows_clothes(self) -> bool:

@@ -10,14 +10,13 @@ import torch
 from einops import reduce
 from jaxtyping import Float, UInt8
 
-from instructions import banks
 from instructions.errors import InputError
 from instructions.instruction import NEUTRAL, Instruction
 from irm.inside.attention import LayerView, by_word, on_grid, rolled_out, stretched, watching
 from irm.models import GatedAttention
 from irm.retrieval.model import SearchModel
-from irm.retrieval.views import VIEWS
-from omnireid.tasks import TASKS
+from irm.retrieval.views import VIEWS, sentence_of
+from omnireid.tasks import TASKS, Asking
 
 Pixels = UInt8[np.ndarray, "_H _W 3"]
 
@@ -78,7 +77,7 @@ def look_inside(
         raise InputError(f"there is no task {task!r}; known: {', '.join(TASKS)}")
     view = next(view for view in VIEWS.values() if view.task == task)
     domain = model.domain(view)
-    instruction = _instruction(task, text, clothes)
+    instruction = _instruction(task, text, clothes, model.asking)
     pixels = model.resized([picture])
     transformer = model.embedder.model.editing_transformer
     given = None if instruction is None else [instruction]
@@ -110,7 +109,7 @@ def _task(model: SearchModel, text: str | None, clothes: Pixels | None) -> str:
     return next((task for task in model.tasks if TASKS[task].bank is not None), model.tasks[0])
 
 
-def _instruction(task: str, text: str | None, clothes: Pixels | None) -> Instruction | None:
+def _instruction(task: str, text: str | None, clothes: Pixels | None, asking: Asking) -> Instruction | None:
     """What stands beside the picture; a neutral sentence where nothing was given.
 
     Raises:
@@ -126,8 +125,8 @@ def _instruction(task: str, text: str | None, clothes: Pixels | None) -> Instruc
         return Instruction(clothes="clothes", source="user")
     if text is not None:
         return Instruction(sentence=text, source="user")
-    bank = TASKS[task].bank
-    return NEUTRAL if bank is None else banks.canonical(bank)
+    said = sentence_of(task, asking)
+    return NEUTRAL if said is None else Instruction(sentence=said, source="bank")
 
 
 def _alone(model: SearchModel, pixels: UInt8[np.ndarray, "1 H W 3"], domain: str) -> Float[np.ndarray, " D"]:

@@ -36,7 +36,7 @@ def explain(
     asked = None
     if query is not None:
         asked = _look(model, plan, [plan.instruction] if plan.instruction else None, query, clothes)
-    beside = view.instructions([record]) if view.suits(record) else None
+    beside = view.instructions([record], model.asking) if view.suits(record) else None
     hit = _look(model, plan, beside, image, None)
     vit = model.embedder.model.editing_transformer
     gates = tuple(

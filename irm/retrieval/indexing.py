@@ -237,7 +237,7 @@ class Indexer:
             rows = [row for row, record in enumerate(records) if view.suits(record)]
             if not rows:
                 continue
-            instructions = view.instructions([records[row] for row in rows])
+            instructions = view.instructions([records[row] for row in rows], self.model.asking)
             space = self.spaces(view)
             vectors = self.model.embed(pixels[rows], view, space.domain, instructions)
             known = self.ledger.spaces().get(view.name) or self.ledger.add_space(space, vectors.shape[1])

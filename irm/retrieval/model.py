@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 
 from instructions.errors import InputError
 from instructions.instruction import Instruction
-from irm.build import choose_device
+from irm.build import asking_of, choose_device
 from irm.embedder import IRMEmbedder
 from irm.evaluation import open_run
 from irm.models import IRM
@@ -23,6 +23,7 @@ from omnireid.loading.collate import Sample, collate
 from omnireid.loading.image import read_image
 from omnireid.loading.transforms import resize
 from omnireid.records import Record
+from omnireid.tasks import AS_THE_PAPER, Asking
 
 NOBODY = Record(image="", pid=-1, camid=-2)
 
@@ -30,7 +31,14 @@ NOBODY = Record(image="", pid=-1, camid=-2)
 class SearchModel:
     """An embedder with its fingerprint; one forward pass at a time, whoever asks."""
 
-    def __init__(self, embedder: IRMEmbedder, fingerprint: str, folder: Path, tasks: Sequence[str]) -> None:
+    def __init__(
+        self,
+        embedder: IRMEmbedder,
+        fingerprint: str,
+        folder: Path,
+        tasks: Sequence[str],
+        asking: Asking = AS_THE_PAPER,
+    ) -> None:
         """Wrap an embedder.
 
         Args:
@@ -38,9 +46,10 @@ class SearchModel:
             fingerprint: sha256 of its weights.
             folder: Where it came from: a run, or a model on its own.
             tasks: What it was trained for.
+            asking: How its sheet asks the tasks of sentences; a model on its own does not tell.
         """
         self.embedder, self.fingerprint, self.folder = embedder, fingerprint, folder
-        self.tasks = tuple(dict.fromkeys(tasks))
+        self.tasks, self.asking = tuple(dict.fromkeys(tasks)), asking
         self.preprocessing = embedder.preprocessing
         self.lock = threading.RLock()  # held by whoever watches a pass, too
 
@@ -52,10 +61,10 @@ class SearchModel:
             InputError: it is neither, or damaged.
         """
         if (folder / "model.safetensors").is_file():
-            model_folder, tasks, device = folder, [], "auto"
+            model_folder, tasks, device, asking = folder, [], "auto", AS_THE_PAPER
         else:
             run = open_run(folder)
-            model_folder, device = run.model_folder, run.sheet.device
+            model_folder, device, asking = run.model_folder, run.sheet.device, asking_of(run.sheet)
             tasks = [row.task for row in run.sheet.mixture]
         try:
             # The hub's loader prints a line, which would stand before a program's JSON.
@@ -68,7 +77,7 @@ class SearchModel:
             tasks += ["t2i"] if model.match_head is not None else []
         with (model_folder / "model.safetensors").open("rb") as file:
             fingerprint = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(IRMEmbedder(model.to(choose_device(device))), fingerprint, folder, tasks)
+        return cls(IRMEmbedder(model.to(choose_device(device))), fingerprint, folder, tasks, asking)
 
     @property
     def can_match(self) -> bool:

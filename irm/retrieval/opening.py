@@ -52,7 +52,7 @@ def space_of(model: SearchModel, view: View, dataset: str | None) -> Space:
         model=model.fingerprint,
         view=view.name,
         domain=model.domain(view, dataset),
-        beside=view.says(),
+        beside=view.says(model.asking),
         preprocessing=model.preprocessing,
     )
 

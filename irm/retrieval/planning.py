@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from instructions import banks
 from instructions.errors import InputError
 from instructions.instruction import NEUTRAL, Instruction
 from irm.retrieval.answer import Route
 from irm.retrieval.ledger import Ledger, SpaceRow
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
-from irm.retrieval.views import PREFERRED, VIEWS, known_view
-from omnireid.tasks import TASKS
+from irm.retrieval.views import PREFERRED, VIEWS, known_view, sentence_of
+from omnireid.tasks import TASKS, Asking
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def understand(question: Question, held: Mapping[str, Held], router: Router) -> 
     else:
         task = question.task or ("ctcc" if question.clothes is not None else _default_task(held))
         view = _preferred(task, held)
-    instruction = _instruction(question, task, view)
+    instruction = _instruction(question, task, view, router.model.asking)
     says = instruction.sentence or "clothes picture"
     return Plan(task, held[view].row, instruction, says, route)
 
@@ -113,14 +112,14 @@ def _preferred(task: str, held: Mapping[str, Held]) -> str:
     )
 
 
-def _instruction(question: Question, task: str, view: str) -> Instruction:
+def _instruction(question: Question, task: str, view: str, asking: Asking) -> Instruction:
     if question.clothes is not None:
         return Instruction(clothes=question.clothes.name, source="user")
     if question.text is not None:
         return Instruction(sentence=question.text, source="user")
-    bank = TASKS[task].bank
-    if bank is not None:
-        return banks.canonical(bank)
+    said = sentence_of(task, asking)
+    if said is not None:
+        return Instruction(sentence=said, source="bank")
     if question.task is None:
         return NEUTRAL
     missing = {"caption": "a text that describes the wanted picture", "clothes": "a picture of clothes"}

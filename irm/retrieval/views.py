@@ -8,13 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from instructions import banks
 from instructions.errors import InputError, near_miss
 from instructions.instruction import NEUTRAL, Instruction
 from omnireid.loading.instruct import own_instruction
 from omnireid.loading.transforms import Preprocessing
 from omnireid.records import Record
-from omnireid.tasks import TASKS
+from omnireid.tasks import TASKS, Asking
 
 Beside = Literal["bank", "neutral", "own", "nothing"]
 
@@ -28,8 +27,12 @@ class View:
     task: str
     beside: Beside
 
-    def instructions(self, records: Sequence[Record]) -> list[Instruction] | None:
+    def instructions(self, records: Sequence[Record], asking: Asking) -> list[Instruction] | None:
         """What stands beside each image; None where nothing does.
+
+        Args:
+            records: the images.
+            asking: how the model's sheet asks.
 
         Raises:
             InputError: an image has no caption or clothes picture of its own.
@@ -41,8 +44,7 @@ class View:
             return [own_instruction(record, task) for record in records]
         if self.beside == "neutral":
             return [NEUTRAL] * len(records)
-        assert task.bank is not None
-        return [banks.canonical(task.bank)] * len(records)
+        return [Instruction(sentence=self.says(asking), source="bank")] * len(records)
 
     def suits(self, record: Record) -> bool:
         """Whether an image brings what the view needs of it."""
@@ -52,16 +54,19 @@ class View:
             bool(record.captions) if TASKS[self.task].instruction == "caption" else record.clothes is not None
         )
 
-    def says(self) -> str:
+    def says(self, asking: Asking) -> str:
         """What stands beside the images, in words."""
         if self.beside == "bank":
-            bank = TASKS[self.task].bank
-            assert bank is not None
-            return banks.CANONICAL[bank]
+            return sentence_of(self.task, asking) or ""
         own = {"caption": "own caption", "clothes": "own clothes picture"}
         return {"neutral": NEUTRAL.sentence or "", "nothing": ""}.get(self.beside) or own.get(
             TASKS[self.task].instruction, ""
         )
+
+
+def sentence_of(task: str, asking: Asking) -> str | None:
+    """What a task says where nobody does; the paper's sentence where the sheet shows a picture instead."""
+    return asking.task(task).canonical or TASKS[task].canonical
 
 
 VIEWS: dict[str, View] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -174,8 +173,7 @@ def _same_for_all(count: int, task: TaskSpec, mode: str | int) -> list[Instructi
             raise InputError(f"task {task.name} has no instructions, so it knows no mode {mode!r}")
         return None
     if mode == "canonical":
-        said = banks.canonical(task.bank)
-        return [said if task.sentence is None else replace(said, sentence=task.sentence)] * count
+        return [Instruction(sentence=task.canonical, source="bank")] * count
     sentences = banks.BANKS[task.bank]
     if isinstance(mode, int) and 0 <= mode < len(sentences):
         return [Instruction(sentence=sentences[mode], source="bank")] * count

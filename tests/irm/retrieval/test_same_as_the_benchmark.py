@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from irm.retrieval import Gallery, Picture, Question, items_of_records
+from irm.retrieval import Gallery, Picture, Question, SearchModel, items_of_records
 from omnireid.benchmark import Row, run_row
 from omnireid.datasets import load_split
 from omnireid.extraction import Settings
@@ -11,15 +11,16 @@ from omnireid.loading.instruct import query_instructions
 from omnireid.metrics import rank
 from omnireid.protocols import PROTOCOLS
 from omnireid.records import labels_of
-from omnireid.tasks import TASKS
+from omnireid.tasks import AS_THE_PAPER, Asking
 
 ROWS = [
-    ("trad", "market1501", "market"),
-    ("cc", "ltcc", "clothes_general"),
-    ("vi", "llcm", "instructed"),
-    ("ctcc", "cocas_real2", "instructed"),
-    ("li", "cocas_real2", "instructed"),
-    ("t2i", "cuhk_pedes", "text_to_image"),
+    ("trad", "market1501", "market", AS_THE_PAPER),
+    ("cc", "ltcc", "clothes_general", AS_THE_PAPER),
+    ("vi", "llcm", "instructed", AS_THE_PAPER),
+    ("vi", "llcm", "instructed", Asking(sentences="constant")),
+    ("ctcc", "cocas_real2", "instructed", AS_THE_PAPER),
+    ("li", "cocas_real2", "instructed", AS_THE_PAPER),
+    ("t2i", "cuhk_pedes", "text_to_image", AS_THE_PAPER),
 ]
 RE_SCORED = 5
 
@@ -36,9 +37,14 @@ def question_of(record, instruction, task, top):
     )
 
 
-@pytest.mark.parametrize(("name", "dataset", "protocol"), ROWS)
-def test_every_ranked_list_is_the_benchmarks(tmp_path, tiny_root, search_model, name, dataset, protocol):
-    task, split = TASKS[name], load_split(tiny_root, dataset, name)
+@pytest.mark.parametrize(("name", "dataset", "protocol", "asking"), ROWS)
+def test_every_ranked_list_is_the_benchmarks(
+    tmp_path, tiny_root, search_model, name, dataset, protocol, asking
+):
+    task, split = asking.task(name), load_split(tiny_root, dataset, name)
+    search_model = SearchModel(
+        search_model.embedder, search_model.fingerprint, search_model.folder, search_model.tasks, asking
+    )
     gallery_size = len(split.gallery)
     view = {"li": "caption", "ctcc": "clothes", "t2i": "plain"}.get(name, name)
     with Gallery.create(tmp_path / "store", search_model, dataset=dataset, views=[view]) as gallery:
@@ -54,7 +60,10 @@ def test_every_ranked_list_is_the_benchmarks(tmp_path, tiny_root, search_model, 
     assert {answer.view for answer in answers} == {view}
     assert [hit.image for hit in alone.hits] == [hit.image for hit in answers[0].hits]
     evaluation = run_row(
-        search_model.embedder, Row(name, dataset, protocol), tiny_root, settings=Settings(re_score=RE_SCORED)
+        search_model.embedder,
+        Row(name, dataset, protocol, asking=asking),
+        tiny_root,
+        settings=Settings(re_score=RE_SCORED),
     ).headline
     # Images are numbered from 1 in the order of the split.
     orders = np.array([[hit.image - 1 for hit in answer.hits] for answer in answers])
