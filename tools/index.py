@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,23 +70,12 @@ def action_parser(action: str) -> argparse.ArgumentParser:
     made.add_argument("--run", type=Path, metavar="RUN", help="where the model is, if it moved")
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
     made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
+    several = partial(made.add_argument, action="extend", nargs="+", default=[])
     if action in ("erase", "export"):
-        made.add_argument(
-            "--image", type=int, action="extend", nargs="+", default=[], metavar="N", help="image by number"
-        )
+        several("--image", type=int, metavar="N", help="image by number")
     if action == "erase":
-        made.add_argument(
-            "--pid",
-            type=int,
-            action="extend",
-            nargs="+",
-            default=[],
-            metavar="N",
-            help="person; several at once too",
-        )
-        made.add_argument(
-            "--key", action="extend", nargs="+", default=[], metavar="NAME", help="image by its key"
-        )
+        several("--pid", type=int, metavar="N", help="person")
+        several("--key", metavar="NAME", help="image by its key")
     if action == "export":
         made.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
     if action == "info":

@@ -3,6 +3,7 @@
 import argparse
 import json
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,41 +40,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--store", type=Path, required=True, metavar="DIR", help="folder that tools.index made")
     made.add_argument("--run", type=Path, metavar="RUN", help="where the model is, if it moved")
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
-    made.add_argument(
-        "--image",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="F",
-        help="of the person; several at once are averaged",
-    )
-    made.add_argument(
-        "--like",
-        type=int,
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="gallery image of the person",
-    )
-    made.add_argument(
-        "--not",
-        dest="negatives",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="F",
-        help="of somebody else",
-    )
-    made.add_argument(
-        "--unlike",
-        type=int,
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="gallery image of another",
-    )
+    several = partial(made.add_argument, action="extend", nargs="+", default=[])
+    several("--image", metavar="F", help="of the person; several at once are averaged")
+    several("--like", type=int, metavar="N", help="gallery image of the person")
+    several("--not", dest="negatives", metavar="F", help="of somebody else")
+    several("--unlike", type=int, metavar="N", help="gallery image of another")
     made.add_argument("--text", metavar="T", help="instruction beside a picture; alone, the description")
     made.add_argument("--clothes", type=Path, metavar="F", help="picture of the clothes that are looked for")
     made.add_argument("--task", metavar="t", help="trad, cc, vi, ctcc, li or t2i")
