@@ -23,7 +23,7 @@ from instructions.errors import InputError
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.image import read_image
 from omnireid.loading.room import Room
-from omnireid.loading.transforms import Preprocessing, TrainTransform, resize
+from omnireid.loading.transforms import Preprocessing, TrainTransform, empty_pixels, resize
 
 SIZES = {"Market-1501": (128, 64), "MSMT17": (300, 125)}  # height, width of the pictures on disk
 BATCH = 128
@@ -70,13 +70,13 @@ def pipelines(paths: list[str]) -> dict[str, Callable[[], object]]:
 
     def copy() -> None:
         for batch in batches:
-            pixels = room.take((len(batch), *preprocessing.image_size, 3), torch.uint8).numpy()
+            pixels = empty_pixels(len(batch), preprocessing.image_size, room)
             for kept, row in zip(batch, pixels, strict=True):
                 row[:] = decoded[kept]
 
     def vary(kept: ImageCache, *, normalise: bool = False) -> None:
         for step, batch in enumerate(batches):
-            pixels = room.take((len(batch), *preprocessing.image_size, 3), torch.uint8).numpy()
+            pixels = empty_pixels(len(batch), preprocessing.image_size, room)
             drawn = transform.draw_rows(0, stream=0, step=step, rows=range(len(batch)))
             images = kept.read_each(batch, preprocessing.image_size)
             for image, variation, row in zip(images, drawn, pixels, strict=True):

@@ -136,7 +136,7 @@ class Scan:
         codes, scales, slack = quantise(queries, 127 if multiplies_bytes() else largest_factor(self.dim))
         reach = slack + widest * (1 + slack) + self._rounding()
         if not multiplies_bytes():
-            tiles = Tiles(Coded(codes, scales), TILE, pool)
+            tiles = Tiles(Coded(codes, scales), min(TILE, len(self)), pool)
             return lambda rows: tiles.multiply(Coded(self.codes[rows], self.scales[rows])), reach
 
         def bytes_product(rows: slice) -> Float[np.ndarray, "B T"]:

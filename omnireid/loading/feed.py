@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from jaxtyping import Int, UInt8
 
 from instructions.errors import InputError
@@ -20,7 +19,7 @@ from omnireid.loading.instruct import GalleryInstruction, own_instruction, train
 from omnireid.loading.keyed import Purpose, generator
 from omnireid.loading.room import Room
 from omnireid.loading.samplers import PKSampler
-from omnireid.loading.transforms import TrainTransform
+from omnireid.loading.transforms import TrainTransform, empty_pixels
 from omnireid.records import Record
 from omnireid.tasks import TaskSpec
 
@@ -108,7 +107,7 @@ class Feed:
         # A row draws by its place in the whole batch, so that ranks together make what one process makes.
         places = range(rank * len(drawn), (rank + 1) * len(drawn))
         given = self._transform.preprocessing
-        pixels = self._room.take((len(drawn), *given.image_size, 3), torch.uint8).numpy()
+        pixels = empty_pixels(len(drawn), given.image_size, self._room)
         variations = self._transform.draw_rows(self._seed, stream=self._stream, step=step, rows=places)
         rows, records = list(drawn), [source.records[row] for row in drawn]
         paths = [record.image for record in records]

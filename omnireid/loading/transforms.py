@@ -233,9 +233,10 @@ class EvalTransform:
         return self.preprocessing.normalise_clothes(_resized(images, self.preprocessing.clothes_size))
 
 
-def empty_pixels(count: int, size: tuple[int, int]) -> UInt8[np.ndarray, "B H W 3"]:
-    """Room for the pictures of a batch; writing each where it belongs spares a copy of all."""
-    return np.empty((count, *size, 3), dtype=np.uint8)
+def empty_pixels(count: int, size: tuple[int, int], room: Room | None = None) -> UInt8[np.ndarray, "B H W 3"]:
+    """Memory for the pictures of a batch, fresh or of a room; writing each into it spares a copy of all."""
+    shape = (count, *size, 3)
+    return np.empty(shape, dtype=np.uint8) if room is None else room.take(shape, torch.uint8).numpy()
 
 
 def _resized(

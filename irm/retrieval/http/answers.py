@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from instructions import BANKS, CANONICAL
+from instructions import BANKS
 from irm.retrieval import Answer, Explanation, Facets, Info
 from irm.retrieval.http.settings import ServerSettings
 from omnireid.tasks import TASKS
@@ -163,7 +163,7 @@ def index_body(info: Info, facets: Facets, settings: ServerSettings) -> IndexBod
                 title=task.title,
                 query=task.query,
                 instruction=task.instruction,
-                canonical=CANONICAL[task.bank] if task.bank else None,
+                canonical=task.canonical,
                 bank=list(BANKS[task.bank]) if task.bank else [],
             )
             for task in TASKS.values()
