@@ -12,7 +12,7 @@ OURS = ("instructions", "omnireid", "irm", "tools")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "instructions": (),
     "omnireid": ("instructions",),
-    "omnireid.metrics": ("instructions.errors",),
+    "omnireid.metrics": ("instructions.errors", "omnireid.native"),
     "irm": ("irm", "omnireid", "instructions"),
     "irm.losses": (),
     "irm.models": (),

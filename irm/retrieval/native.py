@@ -1,18 +1,11 @@
 """Products of queries with rows of 8-bit codes: a few lines of C where there is a compiler, else torch.
 
-Both give the same integers. The C is compiled once for each machine and kept in the user's cache;
-``INSTRUCT_REID_NATIVE=0`` does without.
+Both give the same integers.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -23,15 +16,16 @@ import torch
 from jaxtyping import Float, Int8, Int32, Integer
 from torch import Tensor
 
+from omnireid.native import address, aligned, compiled
+
 SOURCE = Path(__file__).with_name("dots.c")
 EIGHT = 8  # rows that ``dot_tile`` takes at a time
-FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
 
 
 def dot_rows(codes: Int8[Tensor, "N D"], query: Int8[Tensor, " D"]) -> Int32[Tensor, " N"]:
     """Exact products of a query with every row."""
-    library = compiled()
-    if library is None or not len(codes):
+    made = library()
+    if made is None or not len(codes):
         return torch._int_mm(codes, query[:, None].contiguous())[:, 0]
     assert codes.is_contiguous()
     wide = query.to(torch.int16).contiguous()
@@ -40,7 +34,7 @@ def dot_rows(codes: Int8[Tensor, "N D"], query: Int8[Tensor, " D"]) -> Int32[Ten
     products = torch.empty(len(codes), dtype=torch.int32)
     pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (codes, wide, shifted, ones)]
     sizes = [ctypes.c_int64(size) for size in codes.shape]
-    library.dot_rows(*pointers, *sizes, ctypes.c_void_p(products.data_ptr()))
+    made.dot_rows(*pointers, *sizes, ctypes.c_void_p(products.data_ptr()))
     return products
 
 
@@ -52,7 +46,7 @@ class Coded(NamedTuple):
 
 
 class Tiles:
-    """Multiplies many queries with some rows at a time; only where there is a ``compiled`` library.
+    """Multiplies many queries with some rows at a time; only where there is a ``library``.
 
     Nothing here is left to torch's threads: once woken, they go on turning where ours shall work. All memory
     is used again, so that it is mapped once.
@@ -68,32 +62,29 @@ class Tiles:
         """
         count, dim = queries.codes.shape
         width = -(-width // EIGHT) * EIGHT
-        self._queries = [np.ascontiguousarray(tensor.numpy()) for tensor in queries]
-        self._rows, self._scales = np.zeros((width, dim), np.int16), np.zeros(width, np.float32)
+        self._queries = aligned((count, dim), np.int16), queries.scales.numpy()
+        self._queries[0][:] = queries.codes.numpy()
+        self._rows, self._scales = aligned((width, dim), np.int16), np.zeros(width, np.float32)
         self._values = np.empty(count * width, np.float32)
         self._pool = pool
 
     def multiply(self, rows: Coded) -> Float[np.ndarray, "Q N"]:
         """Products with every row, good until the next call."""
-        library = compiled()
-        assert library is not None
+        made = library()
+        assert made is not None
         (asked, dim), count = self._queries[0].shape, len(rows.codes)
         whole = -(-count // EIGHT) * EIGHT
         self._rows[:count], self._scales[:count] = rows.codes.numpy(), rows.scales.numpy()
-        sides = [_address(array) for array in (*self._queries, self._rows, self._scales)]
+        sides = [address(array) for array in (*self._queries, self._rows, self._scales)]
         sizes = [ctypes.c_int64(size) for size in (asked, whole, dim)]
 
         def part(first: int) -> None:
             ends = ctypes.c_int64(first), ctypes.c_int64(min(first + step, whole))
-            library.dot_tile(*sides, *sizes, *ends, _address(self._values))
+            made.dot_tile(*sides, *sizes, *ends, address(self._values))
 
         step = -(-whole // EIGHT // torch.get_num_threads()) * EIGHT
         list(self._pool.map(part, range(0, whole, step)))
         return self._values[: asked * whole].reshape(asked, whole)[:, :count]
-
-
-def _address(array: np.ndarray) -> ctypes.c_void_p:
-    return array.ctypes.data_as(ctypes.c_void_p)
 
 
 def largest_factor(dim: int) -> int:
@@ -107,40 +98,6 @@ def multiplies_bytes() -> bool:
     return torch.cpu._is_vnni_supported()
 
 
-@cache
-def compiled() -> ctypes.CDLL | None:
-    """The compiled library; None where there is no compiler, or nowhere to put it."""
-    compiler = shutil.which("cc")
-    if compiler is None or os.environ.get("INSTRUCT_REID_NATIVE") == "0":
-        return None
-    try:
-        return ctypes.CDLL(str(_build(compiler, _folder())))
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _build(compiler: str, folder: Path) -> Path:
-    place = folder / f"dots-{_machine()}.so"
-    if not place.is_file():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            made = Path(scratch, "made.so")
-            command = [compiler, *FLAGS, "-o", str(made), str(SOURCE)]
-            subprocess.run(command, check=True, capture_output=True, timeout=60)
-            made.replace(place)
-    return place
-
-
-def _folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "instruct-reid"
-
-
-def _machine() -> str:
-    """Source, flags and kind of processor: a home directory may be shared by several kinds."""
-    whole = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode() + platform.machine().encode())
-    processor = Path("/proc/cpuinfo")
-    if processor.is_file():
-        lines = processor.read_text(errors="replace").splitlines()
-        names = ("model name", "flags", "Features")
-        whole.update("\n".join(sorted({line for line in lines if line.startswith(names)})).encode())
-    return whole.hexdigest()[:16]
+def library() -> ctypes.CDLL | None:
+    """The compiled lines of C; None where they cannot be had."""
+    return compiled(SOURCE)

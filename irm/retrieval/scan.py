@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from irm.retrieval.native import Coded, Tiles, compiled, dot_rows, largest_factor, multiplies_bytes
+from irm.retrieval.native import Coded, Tiles, dot_rows, largest_factor, library, multiplies_bytes
 
 TILE = 1024  # gallery rows of one product for many queries: its scores stay in the cache
 MANY = 1024  # queries of one product
@@ -127,7 +127,7 @@ class Scan:
         (in 0.6 of the time of floats), else by floats.
         """
         widest = float(self.slack.max()) if len(self) else 0.0
-        if not multiplies_bytes() and compiled() is None:
+        if not multiplies_bytes() and library() is None:
 
             def float_product(rows: slice) -> Float[np.ndarray, "B T"]:
                 return (unit @ self.codes[rows].float().mul_(self.scales[rows, None]).T).numpy()

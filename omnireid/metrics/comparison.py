@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -11,12 +12,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from instructions.errors import InputError
+from omnireid.metrics.coded import Coding, is_plain, library, pair_products
 from omnireid.metrics.distances import check_finite, shaped
 from omnireid.metrics.ranking import Array, row_blocks
 
 Metric = Literal["cosine", "euclidean"]
 Rows = slice | Int[np.ndarray, " n"]
 CELLS = 1 << 17  # float64 numbers looked at together
+KEY_ROUNDING = 2.0**-22  # of a product, which lies within [-2.1, 2.1], to float32
+NEARLY = 2.0**-36  # beyond the roundings of float64, D of them and those of a score beside a query's number
 UNIT_LENGTH = 2.0**-20  # how far lengths may be from 1 for features to be taken as they are
 
 
@@ -94,6 +98,17 @@ class Comparison:
             distances /= self.query_lengths[rows] * self.gallery_lengths[columns]
         return distances
 
+    def nearly_exact_pairs(
+        self, rows: Int[np.ndarray, " n"], columns: Int[np.ndarray, " n"]
+    ) -> Float[np.ndarray, " n"] | None:
+        """Distances of pairs whose scores are off by less than ``NEARLY``; None where that is no faster."""
+        if self.coding is None or not is_plain(self.query) or not is_plain(self.gallery):
+            return None
+        products = pair_products(self.query, self.gallery, rows, columns)
+        if self.cosine:
+            return -products / (self.query_lengths[rows] * self.gallery_lengths[columns])
+        return self.query_lengths[rows] ** 2 + self.gallery_lengths[columns] ** 2 - 2 * products
+
     def _between(
         self, query: Float[np.ndarray, "q D"], gallery: Float[np.ndarray, "g D"]
     ) -> Float[np.ndarray, "q g"]:
@@ -154,6 +169,23 @@ class Comparison:
             return np.full(len(rows), unit)
         longest = self._scale * self.gallery_lengths.max()
         return unit * longest * (self._scale * self.query_lengths[rows] + longest)
+
+    def key_slack(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Bound on the errors of a query's products in a tile (``tiles``)."""
+        return self.slack(rows) + KEY_ROUNDING + (0.0 if self.coding is None else self.coding.slack)
+
+    @cached_property
+    def coding(self) -> Coding | None:
+        """How the features become codes, where products of codes are to be had."""
+        if self.dtype != torch.float32 or self.gallery.device.type != "cpu" or library() is None:
+            return None
+        dim = self.gallery.shape[1]
+
+        def sides() -> Iterator[Float[Tensor, "n D"]]:
+            for features, take in ((self.query, self.query_rows), (self.gallery, self.gallery_rows)):
+                yield from map(take, row_blocks(len(features), dim, max(1, CELLS // dim)))
+
+        return Coding(sides, dim)
 
     def _scaled(self, side: Tensor, rows: Rows, factors: float | np.ndarray) -> Tensor:
         taken = _taken(side, rows)

@@ -11,7 +11,7 @@ from omnireid.metrics import keys as packed
 from omnireid.metrics.comparison import Comparison
 from omnireid.metrics.heads import Heads
 from omnireid.metrics.ranges import covered
-from omnireid.metrics.targets import Targets
+from omnireid.metrics.targets import Targets, settled
 from omnireid.metrics.tiles import BLOCK, WIDTH, Tile
 
 HELD = BLOCK * WIDTH  # products that are held, at least those of a tile
@@ -60,23 +60,23 @@ class Tally:
         self._farthest, self._limits = farthest, self._reach(farthest)
         self._seen: list[list[np.ndarray]] = [[] for _ in watched]
 
-    def add(self, tile: Tile, queries: slice, first: int) -> None:
+    def add(self, tile: Tile, queries: slice, first: int, own: Int[np.ndarray, " n"]) -> None:
         """Take the strangers of a tile.
 
         Args:
-            tile: Products, those of own pairs infinite.
-            queries: Rows of the tile, as queries of the targets.
+            tile: Products of the queries of the targets.
+            queries: The block of them.
             first: Place in the class of the tile's first gallery image.
+            own: Cells of the tile that hold own pairs.
         """
         if first + WIDTH - self._origin > packed.MAX_PLACES:
             self.fold()
             self._origin = first
-        cells = tile.close(self._limits[queries])
-        if self._num_keys + len(cells.rows) > len(self._keys):
+        keys = tile.near(queries, self._limits[queries], own, first - self._origin)
+        if self._num_keys + len(keys) > len(self._keys):
             self.fold()
-        fresh = slice(self._num_keys, self._num_keys + len(cells.rows))
-        places = cells.columns + (first - self._origin)
-        self._keys[fresh] = packed.pack(cells.rows + queries.start, cells.values, places)
+        fresh = slice(self._num_keys, self._num_keys + len(keys))
+        self._keys[fresh] = keys
         self._num_keys = fresh.stop
 
     def fold(self) -> None:
@@ -90,7 +90,7 @@ class Tally:
         unsure = (low < high).nonzero()[0]
         doubtful = covered(low[unsure], high[unsure])
         rows, columns = packed.rows_of(keys[doubtful]), self._columns(keys[doubtful])
-        distances = self._comparison.exact_pairs(targets.rows[rows], columns)
+        distances = settled(self._comparison, targets, rows, columns)
         # Of targets and doubtful strangers in one order, those before a target; the surely closer ones among
         # them are counted already.
         order = np.lexsort(
@@ -125,10 +125,9 @@ class Tally:
         """Who stands before what is watched: query times the number of people plus number of the person."""
         return [np.unique(np.concatenate([np.zeros(0, np.int64), *codes])) for codes in self._seen]
 
-    def _reach(self, farthest: Float[np.ndarray, " q"]) -> Float[np.ndarray, "q 1"]:
+    def _reach(self, farthest: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:
         """How far to look: up to the farthest target, and as far as the heads go."""
-        limits = farthest if self.heads is None else np.maximum(farthest, self.heads.limits)
-        return limits[:, None]
+        return farthest if self.heads is None else np.maximum(farthest, self.heads.limits)
 
     def _columns(self, keys: UInt64[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         return self._members[self._origin + packed.places_of(keys)]

@@ -10,7 +10,6 @@ from jaxtyping import Float, Int, UInt64
 from omnireid.metrics import keys as packed
 from omnireid.metrics.comparison import Comparison
 from omnireid.metrics.ranges import covered
-from omnireid.metrics.targets import KEY_ROUNDING
 
 FARTHEST = np.finfo(np.float32).max  # below infinity, which blank cells hold
 
@@ -20,7 +19,7 @@ class Heads:
 
     def __init__(self, comparison: Comparison, rows: Int[np.ndarray, " q"], count: int) -> None:
         self._comparison, self._rows = comparison, rows
-        self._slack = comparison.slack(rows) + KEY_ROUNDING
+        self._slack = comparison.key_slack(rows)
         self.columns = np.full((len(rows), count), -1)
         self.distances = np.full((len(rows), count), np.inf)
         self.limits = np.full(len(rows), FARTHEST)  # products above cannot be among the nearest

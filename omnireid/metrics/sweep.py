@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Int
 
+from omnireid.metrics.coded import CodedTile
 from omnireid.metrics.comparison import Comparison
 from omnireid.metrics.counting import Tally
 from omnireid.metrics.identities import OwnPairs
@@ -28,8 +29,7 @@ def count_strangers(
     head: int = 0,
 ) -> list[Tally]:
     """Count the strangers closer than each target, in each class of gallery images."""
-    tile = make_tile(comparison)
-    query = comparison.query_rows(targets.rows)
+    tile = make_tile(comparison, targets.rows)
     blocks = list(row_blocks(len(targets.rows), 1, BLOCK))
     tallies = []
     for members in classes:
@@ -43,22 +43,23 @@ def count_strangers(
             # Ascending, so that a whole stretch of the gallery need not be copied.
             whole = columns[-1] - columns[0] + 1 == len(columns)
             gallery = comparison.gallery_rows(slice(columns[0], columns[-1] + 1) if whole else columns)
-            addends = comparison.addends(columns)
+            tile.turn(gallery, comparison.addends(columns))
             for number, rows in enumerate(blocks):
-                tile.multiply(query[rows], gallery, addends, blanks.cells(number, part))
-                tally.add(tile, rows, part.start)
+                tally.add(tile, rows, part.start, blanks.cells(number, part))
             if head and part.start == 0:
                 tally.fold()
         tally.close()
     return tallies
 
 
-def make_tile(comparison: Comparison) -> Tile:
-    """A tile where the features are."""
-    device = comparison.query.device
-    if device.type == "cpu":
-        return HostTile(comparison.dtype)
-    return DeviceTile(comparison.dtype, device)
+def make_tile(comparison: Comparison, queries: Int[np.ndarray, " q"]) -> Tile:
+    """A tile of some queries, where the features are."""
+    query = comparison.query_rows(queries)
+    if query.device.type != "cpu":
+        return DeviceTile(query)
+    if comparison.coding is not None:
+        return CodedTile(query, comparison.coding, block=BLOCK, width=WIDTH)
+    return HostTile(query)
 
 
 def _parts(num: int, first: int) -> Iterator[slice]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from omnireid.metrics.comparison import Comparison
+from omnireid.metrics.comparison import NEARLY, Comparison
 from omnireid.metrics.identities import OwnPairs
 
-KEY_ROUNDING = 2.0**-22  # of a product, which lies within [-2.1, 2.1], to float32
+SPACING = 8.0  # of queries on one scale
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def find_targets(own: OwnPairs, comparison: Comparison, rows: Int[np.ndarray, " 
     owners = hardest.argsort()[owners]
     order = owners.argsort(kind="stable")
     owners, pairs, scores = owners[order], pairs[order], scores[order]
-    slack = comparison.slack(own.rows[pairs]) + KEY_ROUNDING
+    slack = comparison.key_slack(own.rows[pairs])
     return Targets(
         rows=rows[hardest],
         starts=owners.searchsorted(np.arange(len(rows) + 1)),
@@ -64,3 +64,23 @@ def first_right(targets: Targets, right: Bool[np.ndarray, " n"]) -> Int[np.ndarr
     nearest = np.full(len(targets.rows), -1)
     nearest[owners] = found[first]
     return nearest
+
+
+def settled(
+    comparison: Comparison, targets: Targets, owners: Int[np.ndarray, " n"], columns: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """Distances of some strangers that stand where the exact ones do among their queries' targets."""
+    rows = targets.rows[owners]
+    distances = comparison.nearly_exact_pairs(rows, columns)
+    if distances is None:
+        return comparison.exact_pairs(rows, columns)
+    # One ascending list of all queries: a score lies within [-2, 2].
+    scale = SPACING * targets.owners + comparison.scores(targets.rows[targets.owners], targets.distances)
+    places = SPACING * owners + comparison.scores(rows, distances)
+    above = scale.searchsorted(places)
+    gaps = np.minimum(
+        abs(scale[np.minimum(above, len(scale) - 1)] - places), abs(scale[np.maximum(above - 1, 0)] - places)
+    )
+    vague = (gaps < NEARLY).nonzero()[0]
+    distances[vague] = comparison.exact_pairs(rows[vague], columns[vague])
+    return distances

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt64
 from torch import Tensor
+
+from omnireid.metrics.keys import pack
 
 BLOCK, WIDTH = 512, 1024  # queries and gallery images of a tile, which then stays in a processor's cache
 STRIPE = (
@@ -15,95 +17,88 @@ STRIPE = (
 )
 
 
-class Cells(NamedTuple):
-    """Some cells of a tile."""
-
-    rows: Int[np.ndarray, " n"]
-    columns: Int[np.ndarray, " n"]
-    values: Float[np.ndarray, " n"]
-
-
 class Tile(Protocol):
-    """Products of a block of queries with some gallery images."""
+    """Products of a block of its queries with some gallery images."""
 
-    def multiply(
-        self,
-        query: Float[Tensor, "q D"],
-        gallery: Float[Tensor, "g D"],
-        addends: Float[Tensor, " g"] | None,
-        blank: Int[np.ndarray, " n"],
-    ) -> None:
-        """Compute the next tile; cells to be left blank are infinitely far."""
+    def turn(self, gallery: Float[Tensor, "g D"], addends: Float[Tensor, " g"] | None) -> None:
+        """Take the next gallery images."""
         ...
 
-    def close(self, limits: Float[np.ndarray, "q 1"]) -> Cells:
-        """Cells up to their row's limit, row by row."""
+    def near(
+        self, rows: slice, limits: Float[np.ndarray, " q"], blank: Int[np.ndarray, " n"], first: int
+    ) -> UInt64[np.ndarray, " n"]:
+        """Cells that do not exceed their query's limit, packed (``keys``); good until the next call.
+
+        Args:
+            rows: The block of queries.
+            limits: Of the block.
+            blank: Cells, by number in the tile, that are left out.
+            first: Place of the first gallery image.
+        """
         ...
 
 
 class HostTile:
-    """A tile in main memory."""
+    """A tile in main memory; its buffer is used again."""
 
-    def __init__(self, dtype: torch.dtype) -> None:
-        self._buffer = torch.empty(BLOCK * WIDTH, dtype=dtype)
+    def __init__(self, query: Float[Tensor, "q D"]) -> None:
+        self._query = query
+        self._buffer = torch.empty(BLOCK * WIDTH, dtype=query.dtype)
         self._flat = self._buffer.numpy()
-        self._values = self._flat.reshape(BLOCK, WIDTH)
         self._mask = np.empty(STRIPE * WIDTH, dtype=bool)
 
-    def multiply(
-        self,
-        query: Float[Tensor, "q D"],
-        gallery: Float[Tensor, "g D"],
-        addends: Float[Tensor, " g"] | None,
-        blank: Int[np.ndarray, " n"],
-    ) -> None:
-        """As ``Tile`` says; the buffer is used again."""
-        shape = len(query), len(gallery)
-        tile = self._buffer[: shape[0] * shape[1]].view(shape)
-        if addends is None:
-            torch.mm(query, gallery.T, out=tile)
-        else:
-            torch.addmm(addends, query, gallery.T, out=tile)
-        self._values = self._flat[: tile.numel()].reshape(shape)
-        self._flat[blank] = np.inf
-
-    def close(self, limits: Float[np.ndarray, "q 1"]) -> Cells:
+    def turn(self, gallery: Float[Tensor, "g D"], addends: Float[Tensor, " g"] | None) -> None:
         """As ``Tile`` says."""
-        height, width = self._values.shape
+        self._gallery, self._addends = gallery, addends
+
+    def near(
+        self, rows: slice, limits: Float[np.ndarray, " q"], blank: Int[np.ndarray, " n"], first: int
+    ) -> UInt64[np.ndarray, " n"]:
+        """As ``Tile`` says."""
+        query = self._query[rows]
+        height, width = len(query), len(self._gallery)
+        tile = self._buffer[: height * width].view(height, width)
+        if self._addends is None:
+            torch.mm(query, self._gallery.T, out=tile)
+        else:
+            torch.addmm(self._addends, query, self._gallery.T, out=tile)
+        self._flat[blank] = np.inf
         found = []
         for start in range(0, height, STRIPE):
-            values = self._values[start : start + STRIPE]
+            values = self._flat[start * width : (start + STRIPE) * width][: (height - start) * width]
             mask = self._mask[: values.size]
-            np.less_equal(values, limits[start : start + STRIPE], out=mask.reshape(values.shape))
+            shape = values.size // width, width
+            np.less_equal(
+                values.reshape(shape), limits[start : start + STRIPE, None], out=mask.reshape(shape)
+            )
             found.append(np.flatnonzero(mask) + start * width)
         cells = np.concatenate(found)
-        rows = cells // width
-        return Cells(rows, cells - rows * width, self._flat[cells])
+        owners = cells // width
+        return pack(owners + rows.start, self._flat[cells], cells - owners * width + first)
 
 
 class DeviceTile:
     """A tile on a GPU; cells come to the host."""
 
-    def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
-        self._values = torch.empty(0, WIDTH, dtype=dtype, device=device)
+    def __init__(self, query: Float[Tensor, "q D"]) -> None:
+        self._query = query
 
-    def multiply(
-        self,
-        query: Float[Tensor, "q D"],
-        gallery: Float[Tensor, "g D"],
-        addends: Float[Tensor, " g"] | None,
-        blank: Int[np.ndarray, " n"],
-    ) -> None:
+    def turn(self, gallery: Float[Tensor, "g D"], addends: Float[Tensor, " g"] | None) -> None:
         """As ``Tile`` says."""
-        self._values = query @ gallery.T if addends is None else torch.addmm(addends, query, gallery.T)
-        self._values.view(-1)[self._here(blank)] = torch.inf
+        self._gallery, self._addends = gallery, addends
 
-    def close(self, limits: Float[np.ndarray, "q 1"]) -> Cells:
+    def near(
+        self, rows: slice, limits: Float[np.ndarray, " q"], blank: Int[np.ndarray, " n"], first: int
+    ) -> UInt64[np.ndarray, " n"]:
         """As ``Tile`` says."""
-        cells = (self._values <= self._here(limits)).view(-1).nonzero()[:, 0]
-        values = self._values.view(-1)[cells].cpu().numpy()
-        rows, columns = np.divmod(cells.cpu().numpy(), self._values.shape[1])
-        return Cells(rows, columns, values)
+        query, gallery = self._query[rows], self._gallery
+        tile = query @ gallery.T if self._addends is None else torch.addmm(self._addends, query, gallery.T)
+        flat = tile.view(-1)
+        flat[self._here(blank)] = torch.inf
+        cells = (tile <= self._here(limits)[:, None]).view(-1).nonzero()[:, 0]
+        values = flat[cells].cpu().numpy()
+        owners, columns = np.divmod(cells.cpu().numpy(), len(gallery))
+        return pack(owners + rows.start, values, columns + first)
 
     def _here(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self._values.device)
+        return torch.from_numpy(array).to(self._query.device)

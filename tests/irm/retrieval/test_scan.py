@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from irm.retrieval import native
 from irm.retrieval import scan as scan_module
-from irm.retrieval.native import Coded, Tiles, compiled, dot_rows, largest_factor
+from irm.retrieval.native import Coded, Tiles, dot_rows, largest_factor, library
 from irm.retrieval.scan import Scan, quantise
 from irm.retrieval.store import settle
 
@@ -71,11 +72,11 @@ def test_one_query_finds_what_brute_force_finds(kind, dim):
 @pytest.mark.parametrize("way", ["bytes", "16 bits", "floats"])
 @pytest.mark.parametrize("kind", [spread, clustered, spiky, doubled])
 def test_many_queries_find_what_one_by_one_finds(kind, way, monkeypatch):
-    if way == "16 bits" and compiled() is None:
+    if way == "16 bits" and library() is None:
         pytest.skip("no C compiler here")
     monkeypatch.setattr(scan_module, "multiplies_bytes", lambda: way == "bytes")
     if way == "floats":
-        monkeypatch.setattr(scan_module, "compiled", lambda: None)
+        monkeypatch.setattr(scan_module, "library", lambda: None)
     generator = torch.Generator().manual_seed(1)
     vectors, queries = kind(9500, 64, generator), kind(150, 64, generator)
     scan = filled(vectors)
@@ -150,34 +151,20 @@ def test_without_a_compiler_the_same_rows_are_named(monkeypatch):
     generator = torch.Generator().manual_seed(6)
     scan, queries = filled(spread(3000, 40, generator)), spread(6, 40, generator)
     expected = [scan.candidates(query, 10).tolist() for query in queries]
-    compiled.cache_clear()
-    monkeypatch.setenv("PATH", "/nowhere")
-    try:
-        assert compiled() is None
-        assert [scan.candidates(query, 10).tolist() for query in queries] == expected
-    finally:
-        compiled.cache_clear()
+    for module in (native, scan_module):
+        monkeypatch.setattr(module, "library", lambda: None)
+    assert [scan.candidates(query, 10).tolist() for query in queries] == expected
 
 
-@pytest.mark.parametrize("cause", ["INSTRUCT_REID_NATIVE", "a home that cannot be written"])
-def test_the_compiled_product_is_done_without_where_it_cannot_be_had(cause, monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("no folder")
-    if cause == "INSTRUCT_REID_NATIVE":
-        monkeypatch.setenv(cause, "0")
-    else:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    compiled.cache_clear()
-    try:
-        assert compiled() is None
-        codes = torch.arange(-60, 60, dtype=torch.int8).reshape(12, 10)
-        assert torch.equal(dot_rows(codes, codes[3]).long(), codes.long() @ codes[3].long())
-    finally:
-        compiled.cache_clear()
+def test_without_a_compiler_products_are_the_same(monkeypatch):
+    monkeypatch.setattr(native, "library", lambda: None)
+    codes = torch.arange(-60, 60, dtype=torch.int8).reshape(12, 10)
+    assert torch.equal(dot_rows(codes, codes[3]).long(), codes.long() @ codes[3].long())
 
 
 @pytest.mark.parametrize("dim", [1, 16, 63, 768])
 def test_the_compiled_product_gives_the_integers_of_torch(dim):
-    if compiled() is None:
+    if library() is None:
         pytest.skip("no C compiler here")
     generator = torch.Generator().manual_seed(dim)
     codes = torch.randint(-127, 128, (50, dim), dtype=torch.int8, generator=generator)
@@ -188,7 +175,7 @@ def test_the_compiled_product_gives_the_integers_of_torch(dim):
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("count", "dim"), [(1, 1), (8, 16), (21, 768), (50, 4096)])
 def test_a_compiled_tile_gives_the_products_of_torch_up_to_the_largest(count, dim, threads, monkeypatch):
-    if compiled() is None:
+    if library() is None:
         pytest.skip("no C compiler here")
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     largest = largest_factor(dim)

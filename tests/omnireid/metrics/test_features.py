@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from instructions.errors import InputError
 from omnireid.metrics import (
     Ranking,
+    comparison,
     counting,
     identities,
     keys,
@@ -276,7 +277,7 @@ def test_a_device_ranks_in_the_bits_of_main_memory(metric, monkeypatch):
         sides = world(seed, 23, 151, copies=seed % 2 == 1)
         with monkeypatch.context() as patched:
             small_tiles(patched)
-            patched.setattr(sweep, "make_tile", lambda made: tiles.DeviceTile(made.dtype, made.query.device))
+            patched.setattr(sweep, "make_tile", lambda made, rows: tiles.DeviceTile(made.query_rows(rows)))
             together = rank_protocols(*sides, list(PROTOCOLS.values()), metric=metric)
             lists = ranked_lists(*sides, MARKET, head=6, metric=metric)
         for protocol, ranking in zip(PROTOCOLS.values(), together, strict=True):
@@ -327,17 +328,31 @@ def test_the_number_of_threads_changes_no_bit(num_threads):
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("width", [16, 40])
+def test_without_a_compiler_the_bits_are_the_same(metric, width, monkeypatch):
+    for seed in range(4):
+        sides = world(seed, 23, 151, width, copies=seed % 2 == 1)
+        with monkeypatch.context() as patched:
+            small_tiles(patched)
+            expected = ranked_lists(*sides, MARKET, head=6, metric=metric)
+            patched.setattr(comparison, "library", lambda: None)
+            lists = ranked_lists(*sides, MARKET, head=6, metric=metric)
+        assert_identical(lists.ranking, expected.ranking)
+        np.testing.assert_array_equal(lists.head, expected.head)
+
+
 def test_a_device_tile_answers_as_one_in_main_memory_does():
     rng = np.random.default_rng(0)
     query, gallery = (torch.from_numpy(rng.standard_normal((num, 9))).float() for num in (64, 101))
-    limits = rng.standard_normal((64, 1)).astype(np.float32)
-    blank = np.array([3, 102, 6400])
-    host, device = tiles.HostTile(torch.float32), tiles.DeviceTile(torch.float32, torch.device("cpu"))
+    limits = rng.standard_normal(40).astype(np.float32)
+    blank = np.array([3, 102, 3900])
+    host, device = tiles.HostTile(query), tiles.DeviceTile(query)
     for addends in (None, torch.ones(101)):
         for tile in (host, device):
-            tile.multiply(query, gallery, addends, blank)
-        for found, expected in zip(device.close(limits), host.close(limits), strict=True):
-            np.testing.assert_array_equal(found, expected)
+            tile.turn(gallery, addends)
+        found, expected = (tile.near(slice(24, 64), limits, blank, 7) for tile in (device, host))
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.gpu
