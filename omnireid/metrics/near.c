@@ -1,8 +1,5 @@
 /* Which rows come near which queries: exact products of 16-bit codes, compared with a limit for each query. */
 #include <stdint.h>
-#ifdef __AVX2__
-#include <immintrin.h>
-#endif
 
 enum {
     ROWS = 8,     /* multiplied with a query at a time: they stay in the first cache while the queries pass */
@@ -45,45 +42,6 @@ static uint64_t pack(uint64_t query, float value, uint64_t place) {
     return query << (VALUE_BITS + PLACE_BITS) | (uint64_t)order << PLACE_BITS | place;
 }
 
-#if defined(__AVX2__) && !defined(__AVX512VNNI__) && !defined(__AVXVNNI__)
-/* Without an instruction that also adds up, compilers load every row for every query: two queries share them here.
-   Beyond -O2 gcc spills what it has loaded. */
-__attribute__((optimize("O2")))
-static void multiply(const int16_t *queries, const int16_t *rows, int64_t count, int64_t dim, float factor,
-                     const float *addends, float *values) {
-    for (int64_t query = 0; query < count; query += 2)
-        for (int row = 0; row < ROWS; row += 4) {
-            const int16_t *first = queries + query * dim, *second = query + 1 < count ? first + dim : first;
-            const int16_t *right = rows + row * dim;
-            __m256i sums[8] = {0};
-            int64_t place = 0;
-            for (; place + 16 <= dim; place += 16) {
-                __m256i one = _mm256_loadu_si256((const __m256i *)(first + place));
-                __m256i other = _mm256_loadu_si256((const __m256i *)(second + place));
-#pragma GCC unroll 4
-                for (int near = 0; near < 4; near++) {
-                    __m256i codes = _mm256_loadu_si256((const __m256i *)(right + near * dim + place));
-                    __asm__("" : "+x"(codes)); /* loaded once */
-                    sums[near] = _mm256_add_epi32(sums[near], _mm256_madd_epi16(one, codes));
-                    sums[4 + near] = _mm256_add_epi32(sums[4 + near], _mm256_madd_epi16(other, codes));
-                }
-            }
-            __m256i left = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
-            __m256i last = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[4], sums[5]), _mm256_hadd_epi32(sums[6], sums[7]));
-            int32_t whole[8];
-            _mm256_storeu_si256((__m256i *)whole, _mm256_add_epi32(_mm256_permute2x128_si256(left, last, 0x20),
-                                                                   _mm256_permute2x128_si256(left, last, 0x31)));
-            for (; place < dim; place++)
-                for (int near = 0; near < 4; near++) {
-                    whole[near] += (int32_t)first[place] * (int32_t)right[near * dim + place];
-                    whole[4 + near] += (int32_t)second[place] * (int32_t)right[near * dim + place];
-                }
-            for (int cell = 0; cell < 8; cell++)
-                values[(query + cell / 4) * ROWS + row + cell % 4] =
-                    (float)whole[cell] * factor + addends[row + cell % 4];
-        }
-}
-#else
 /* Products of some queries with a group of rows. */
 static void multiply(const int16_t *queries, const int16_t *rows, int64_t count, int64_t dim, float factor,
                      const float *addends, float *values) {
@@ -97,7 +55,6 @@ static void multiply(const int16_t *queries, const int16_t *rows, int64_t count,
             values[query * ROWS + one] = (float)sums[one] * factor + addends[one];
     }
 }
-#endif
 
 /* Keys of the cells, of rows from first to stop, that do not exceed their query's limit and are not blank; how many.
 
