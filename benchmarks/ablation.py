@@ -31,7 +31,7 @@ from omnireid.extraction import Settings
 from omnireid.report import Report
 from omnireid.summary import QUERY_MODES, headlines
 from omnireid.tasks import TASKS
-from tools._program import run
+from tools import _program
 
 # What a variant changes of the sheet; "single" also takes one task of the mixture at a time (table 2's STL).
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -173,4 +173,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    _program.run(main)

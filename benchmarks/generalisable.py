@@ -22,6 +22,7 @@ from irm.training.run import train_run
 from omnireid.files import write_whole
 from omnireid.synthetic.presets import PRESETS, Counts
 from omnireid.synthetic.write import write_omnireid
+from tools import _program
 
 SHEET = Path(__file__).parents[1] / "configs" / "mllm" / "reid_demo.yaml"
 # As many people on either side as the demo's Market-1501 has, so that a tenth of a point is not one person.
@@ -118,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _program.run(main)

@@ -23,6 +23,7 @@ from omnireid.loading.feed import Source
 from omnireid.loading.mixture import Mixture
 from omnireid.loading.transforms import Preprocessing
 from omnireid.tasks import TASKS
+from tools import _program
 
 MILLION = 1_000_000
 # Training and test records and training people of table 9; SYNTH-PEDES with its published counts.
@@ -191,4 +192,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _program.run(main)

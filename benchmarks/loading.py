@@ -24,6 +24,7 @@ from omnireid.loading.cache import ImageCache
 from omnireid.loading.image import read_image
 from omnireid.loading.room import Room
 from omnireid.loading.transforms import Preprocessing, TrainTransform, empty_pixels, resize
+from tools import _program
 
 SIZES = {"Market-1501": (128, 64), "MSMT17": (300, 125)}  # height, width of the pictures on disk
 BATCH = 128
@@ -175,4 +176,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _program.run(main)

@@ -33,6 +33,7 @@ from irm.training.run import loop_settings
 from irm.training.seeding import repeatable, seed_all
 from omnireid.benchmark import run_row
 from omnireid.loading.batch import Batch
+from tools import _program
 
 CPU = torch.device("cpu")
 # What of the joint stage an arm removes; the control has neither language model nor words.
@@ -137,4 +138,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _program.run(main)

@@ -28,6 +28,7 @@ from benchmarks.measuring import Cost, measure
 from benchmarks.worlds import SIZES, Side, draw_world
 from omnireid.metrics import Ranking, rank, rank_features, rank_protocols
 from omnireid.protocols import PROTOCOLS
+from tools import _program
 
 TILE = 512, 1024
 MARKET = PROTOCOLS["market"]
@@ -203,4 +204,4 @@ def show(
 
 
 if __name__ == "__main__":
-    main()
+    _program.run(main)

@@ -27,6 +27,7 @@ from benchmarks.measuring import Cost, measure
 from benchmarks.worlds import SIZES, Side, draw_world
 from omnireid.metrics import Given, RankingBuilder, re_rank, re_rank_blocks
 from omnireid.protocols import PROTOCOLS
+from tools import _program
 
 TILE = 1024
 MARKET = PROTOCOLS["market"]
@@ -158,4 +159,4 @@ def show(console: Console, costs: dict[str, Cost], num_query: int, num_gallery: 
 
 
 if __name__ == "__main__":
-    main()
+    _program.run(main)

@@ -43,6 +43,7 @@ from instructions import banks
 from irm.retrieval import Filter, Gallery, Picture, Question, SearchModel
 from irm.retrieval.local import LocalStore
 from irm.retrieval.views import VIEWS
+from tools import _program
 
 T = TypeVar("T")
 MIB = 2**20
@@ -246,4 +247,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _program.run(main)

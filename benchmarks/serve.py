@@ -24,6 +24,8 @@ from pathlib import Path
 
 import httpx2
 
+from tools import _program
+
 TASKS = ("trad", "cc", "vi")
 WORDS = ("a man in a red coat", "ignore clothes", "a woman with a blue dress", "find them in infrared")
 PATIENCE = 120.0  # seconds that a client waits for an answer
@@ -167,4 +169,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _program.run(main)

@@ -29,6 +29,7 @@ from irm.models.tokens import SharedInstruction
 from irm.training.breakdown import weigh
 from irm.training.objectives import IdentityObjective, TripletRule
 from irm.training.optimizer import build_optimizer
+from tools import _program
 
 DOMAIN, NUM_CLASSES, NUM_INSTANCES = "trad/market1501", 751, 4
 PADDED, SHORT = 70, 8  # tokens: as the released code pads, as the banks' sentences have
@@ -345,4 +346,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _program.run(main)
