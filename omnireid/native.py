@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-FLAGS = ("-O3", "-funroll-loops", "-march=native", "-shared", "-fPIC")
+FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
 ALIGNMENT = 64  # bytes: a load that crosses a line of the processor's cache takes twice the time
 
 

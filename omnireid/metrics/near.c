@@ -43,16 +43,14 @@ static uint64_t pack(uint64_t query, float value, uint64_t place) {
 }
 
 /* Products of some queries with a group of rows. */
-static void multiply(const int16_t *queries, const int16_t *rows, int64_t count, int64_t dim, float factor,
-                     const float *addends, float *values) {
+static void multiply(const int16_t *queries, const int16_t *rows, int64_t count, int64_t dim, int32_t *products) {
     for (int64_t query = 0; query < count; query++) {
         const int16_t *left = queries + query * dim;
         int32_t sums[ROWS] = {0};
         for (int64_t place = 0; place < dim; place++)
             for (int one = 0; one < ROWS; one++)
                 sums[one] += (int32_t)left[place] * (int32_t)rows[one * dim + place];
-        for (int one = 0; one < ROWS; one++)
-            values[query * ROWS + one] = (float)sums[one] * factor + addends[one];
+        for (int one = 0; one < ROWS; one++) products[query * ROWS + one] = sums[one];
     }
 }
 
@@ -64,12 +62,18 @@ int64_t near(const int16_t *queries, const int16_t *rows, int64_t num_queries, i
              int64_t first, int64_t stop, float factor, const float *addends, const float *limits,
              const uint8_t *blank, uint64_t first_query, uint64_t first_place, uint64_t *keys) {
     float values[QUERIES * ROWS];
+    int32_t products[QUERIES * ROWS];
     int32_t cells[QUERIES * ROWS];
     int64_t found = 0;
     for (int64_t start = 0; start < num_queries; start += QUERIES) {
         int64_t count = num_queries - start < QUERIES ? num_queries - start : QUERIES;
         for (int64_t row = first; row < stop; row += ROWS) {
-            multiply(queries + start * dim, rows + row * dim, count, dim, factor, addends + row, values);
+            multiply(queries + start * dim, rows + row * dim, count, dim, products);
+            for (int64_t query = 0; query < count; query++)
+                for (int one = 0; one < ROWS; one++) {
+                    int64_t cell = query * ROWS + one;
+                    values[cell] = (float)products[cell] * factor + addends[row + one];
+                }
             int32_t num_near = 0;
             for (int32_t cell = 0; cell < count * ROWS; cell++) {
                 cells[num_near] = cell;
