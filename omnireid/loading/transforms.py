@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from instructions.errors import InputError
+from omnireid.loading.pixels import normalise
 from omnireid.loading.room import Room
 from omnireid.loading.variation import AUGMENTATIONS, RGB, Augmentation, Box, Drawing, Variation
 
@@ -70,54 +71,13 @@ class Preprocessing:
             flipped: which are to be mirrored.
             room: where the result lies if that is the CPU's memory; fresh memory by default.
         """
-        return _normalise(pixels, self.mean, self.std, flipped, room)
+        return normalise(pixels, self.mean, self.std, flipped, room)
 
     def normalise_clothes(
         self, pixels: UInt8[Tensor, "C h w 3"], room: Room | None = None
     ) -> Float[Tensor, "C 3 h w"]:
         """Clothes pictures as the instruction encoder wants them; runs on the pixels' device."""
-        return _normalise(pixels, self.clothes_mean, self.clothes_std, None, room)
-
-
-def _normalise(
-    pixels: UInt8[Tensor, "B H W 3"],
-    mean: RGB,
-    std: RGB,
-    flipped: Bool[np.ndarray, " B"] | None,
-    room: Room | None,
-) -> Float[Tensor, "B 3 H W"]:
-    scale = torch.tensor([[[1 / (255 * deviation)]] for deviation in std], device=pixels.device)
-    shift = torch.tensor(
-        [[[-m / deviation]] for m, deviation in zip(mean, std, strict=True)], device=pixels.device
-    )
-    if pixels.device.type == "cpu":
-        return _normalise_on_cpu(pixels, scale, shift, flipped, Room() if room is None else room)
-    # Levels change their order while they are small, and change in place once they are large.
-    images = rearrange(pixels, "b h w c -> b c h w").contiguous()
-    if flipped is not None:
-        chosen = torch.from_numpy(flipped).to(images.device, non_blocking=True)
-        images = torch.where(rearrange(chosen, "b -> b 1 1 1"), images.flip(-1), images)
-    return images.float().mul_(scale).add_(shift)
-
-
-def _normalise_on_cpu(
-    pixels: UInt8[Tensor, "B H W 3"],
-    scale: Float[Tensor, "3 1 1"],
-    shift: Float[Tensor, "3 1 1"],
-    flipped: Bool[np.ndarray, " B"] | None,
-    room: Room,
-) -> Float[Tensor, "B 3 H W"]:
-    """Picture by picture, so that each step finds what the last one left in the processor's cache."""
-    count, height, width, _ = pixels.shape
-    images = room.take((count, 3, height, width))
-    planes = np.empty((3, height, width), dtype=np.uint8)
-    levels = torch.from_numpy(planes)
-    for row, image in enumerate(pixels.numpy()):
-        for channel, plane in enumerate(planes):  # numpy separates channels in half of torch's time
-            np.copyto(plane, image[:, :, channel])
-        mirrored = flipped is not None and flipped[row]
-        images[row].copy_(levels.flip(-1) if mirrored else levels).mul_(scale).add_(shift)
-    return images
+        return normalise(pixels, self.clothes_mean, self.clothes_std, room=room)
 
 
 def resize(image: Image, size: tuple[int, int], mode: Resampling = "bilinear") -> Image:

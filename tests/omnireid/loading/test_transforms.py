@@ -9,6 +9,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as torchvision
 
 from instructions.errors import InputError
+from omnireid.loading import pixels as pixels_module
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.transforms import (
     AUGMENTATIONS,
@@ -89,6 +90,20 @@ def test_flipped_rows_are_mirrored_when_normalised():
     mirrored[1:] = pixels[1:].flip(2)
     flipped = np.array([False, True, True])
     torch.testing.assert_close(SMALL.normalise(pixels, flipped), SMALL.normalise(mirrored), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (64, 32), (3, 511), (2, 512), (2, 1300)])
+@pytest.mark.parametrize("flip", [None, [False] * 3, [True, False, True]])
+def test_compiled_and_not_pixels_become_the_same_numbers(size, flip, monkeypatch):
+    if pixels_module.library() is None:
+        pytest.skip("no C compiler here")
+    pixels = torch.from_numpy(np.stack([noise(*size, seed) for seed in range(3)]))
+    flipped = None if flip is None else np.array(flip)
+    compiled = SMALL.normalise(pixels, flipped)
+    turned = SMALL.normalise(pixels.flip(0), None if flip is None else flipped[::-1])
+    monkeypatch.setattr(pixels_module, "library", lambda: None)
+    assert torch.equal(compiled, SMALL.normalise(pixels, flipped))
+    assert torch.equal(turned.flip(0), compiled)
 
 
 def test_draws_keep_to_their_ranges_and_rates():

@@ -1,0 +1,89 @@
+"""8-bit pictures become the numbers a network sees: on a GPU, in C where there is a compiler, or by torch."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from omnireid.loading.room import Room
+from omnireid.loading.variation import RGB
+from omnireid.native import address, compiled
+
+SOURCE = Path(__file__).with_name("pixels.c")
+
+
+def normalise(
+    pixels: UInt8[Tensor, "B H W 3"],
+    mean: RGB,
+    std: RGB,
+    flipped: Bool[np.ndarray, " B"] | None = None,
+    room: Room | None = None,
+) -> Float[Tensor, "B 3 H W"]:
+    """Channels in planes, less their mean, over their deviation; the same numbers whoever computes them.
+
+    Args:
+        pixels: the pictures, on any device.
+        mean: of a channel, between 0 and 1.
+        std: deviation of a channel.
+        flipped: which pictures are to be mirrored; None: none is.
+        room: where the result lies if that is the CPU's memory; fresh memory by default.
+    """
+    scale = torch.tensor([1 / (255 * deviation) for deviation in std])
+    shift = torch.tensor([-m / deviation for m, deviation in zip(mean, std, strict=True)])
+    flipped = np.zeros(len(pixels), dtype=bool) if flipped is None else flipped
+    if pixels.device.type != "cpu":
+        return _on_device(pixels, scale.to(pixels.device), shift.to(pixels.device), flipped)
+    count, height, width, _ = pixels.shape
+    images = (Room() if room is None else room).take((count, 3, height, width))
+    made = library()
+    if made is None:
+        _by_torch(pixels, scale, shift, flipped, images)
+    else:
+        whole = pixels.contiguous().numpy()
+        sizes = [ctypes.c_int64(size) for size in (count, height, width)]
+        rest = (scale.numpy(), shift.numpy(), np.ascontiguousarray(flipped), images.numpy())
+        made.normalise(address(whole), *sizes, *map(address, rest))
+    return images
+
+
+def library() -> ctypes.CDLL | None:
+    """The compiled lines of C; None where they cannot be had."""
+    return compiled(SOURCE)
+
+
+def _on_device(
+    pixels: UInt8[Tensor, "B H W 3"],
+    scale: Float[Tensor, 3],
+    shift: Float[Tensor, 3],
+    flipped: Bool[np.ndarray, " B"],
+) -> Float[Tensor, "B 3 H W"]:
+    # Levels change their order while they are small, and change in place once they are large.
+    images = rearrange(pixels, "b h w c -> b c h w").contiguous()
+    if flipped.any():
+        chosen = torch.from_numpy(flipped).to(images.device, non_blocking=True)
+        images = torch.where(rearrange(chosen, "b -> b 1 1 1"), images.flip(-1), images)
+    return images.float().mul_(scale[:, None, None]).add_(shift[:, None, None])
+
+
+def _by_torch(
+    pixels: UInt8[Tensor, "B H W 3"],
+    scale: Float[Tensor, 3],
+    shift: Float[Tensor, 3],
+    flipped: Bool[np.ndarray, " B"],
+    images: Float[Tensor, "B 3 H W"],
+) -> None:
+    """Picture by picture, so that each step finds what the last one left in the processor's cache."""
+    planes = np.empty((3, *pixels.shape[1:3]), dtype=np.uint8)
+    levels = torch.from_numpy(planes)
+    for image, mirrored, out in zip(pixels.numpy(), flipped, images, strict=True):
+        for channel, plane in enumerate(planes):  # numpy separates channels in half of torch's time
+            np.copyto(plane, image[:, :, channel])
+        out.copy_(levels.flip(-1) if mirrored else levels).mul_(scale[:, None, None]).add_(
+            shift[:, None, None]
+        )
