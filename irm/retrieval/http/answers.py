@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from instructions import BANKS
 from irm.retrieval import Answer, Explanation, Facets, Info
 from irm.retrieval.http.settings import ServerSettings
-from omnireid.tasks import TASKS
+from irm.retrieval.views import sentence_of
+from omnireid.tasks import TASKS, Asking
 
 
 class RouteBody(BaseModel):
@@ -147,8 +148,8 @@ def explanation_body(explanation: Explanation) -> ExplanationBody:
     )
 
 
-def index_body(info: Info, facets: Facets, settings: ServerSettings) -> IndexBody:
-    """What the page needs to draw itself; neither folders nor file names."""
+def index_body(info: Info, facets: Facets, asking: Asking, settings: ServerSettings) -> IndexBody:
+    """What the page needs to draw itself; neither folders nor file names. A task says what its run says."""
     limits = settings.limits
     return IndexBody(
         images=info.images,
@@ -163,7 +164,7 @@ def index_body(info: Info, facets: Facets, settings: ServerSettings) -> IndexBod
                 title=task.title,
                 query=task.query,
                 instruction=task.instruction,
-                canonical=task.canonical,
+                canonical=sentence_of(task.name, asking),
                 bank=list(BANKS[task.bank]) if task.bank else [],
             )
             for task in TASKS.values()

@@ -66,7 +66,7 @@ async def index(request: Request) -> IndexBody:
     service = service_of(request)
     info = await run_in_threadpool(service.gallery.info)
     facets = await run_in_threadpool(service.gallery.facets)
-    return index_body(info, facets, service.settings)
+    return index_body(info, facets, service.gallery.model.asking, service.settings)
 
 
 @api.post("/search")

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from irm.retrieval import Filter, Picture, Question
+from omnireid.tasks import AS_THE_PAPER, Asking
 
 
 def test_an_answer_is_the_engines(gallery, ask, encode):
@@ -95,6 +96,14 @@ def test_thumbnails_come_by_number(client, gallery):
     assert reply.headers["cache-control"] == "no-store"
     assert reply.content == gallery.picture(1)
     assert Image.open(io.BytesIO(reply.content)).format == "JPEG"
+
+
+@pytest.mark.parametrize("asking", [AS_THE_PAPER, Asking(sentences="constant")])
+def test_the_page_offers_the_sentence_that_the_search_says(client, gallery, asking, monkeypatch):
+    monkeypatch.setattr(gallery.model, "asking", asking)
+    told = {task["name"]: task["canonical"] for task in client.get("/v1/index").json()["tasks"]}
+    assert told["vi"] == asking.task("vi").canonical
+    assert told["t2i"] is None
 
 
 def test_the_index_says_what_can_be_asked_and_no_folder(client, gallery):
