@@ -19,6 +19,8 @@ from irm.build import (
 from irm.config import read_run
 from irm.embedder import preprocessing_of
 from irm.models import build_backbone, save_backbone
+from irm.training.workshop import training_sentences
+from omnireid.datasets import load_split
 
 TINY = Path(__file__).parents[2] / "configs" / "irm" / "tiny.yaml"
 MARKET = "mixture=[{task: trad, dataset: market1501}]"
@@ -172,3 +174,46 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
     assert choose_device("auto") == torch.device("cpu")
     with pytest.raises(InputError, match="no GPU"):
         choose_device("cuda")
+
+
+def test_who_is_in_the_test_of_a_set_trained_on_is_dropped_though_nothing_is_evaluated(tiny_root):
+    pedes, market = "{task: t2i, dataset: cuhk_pedes}", "{task: trad, dataset: market1501}"
+    alone, both = (
+        mixture_of(f"data={tiny_root}", f"mixture=[{rows}]", "evaluation=[]")[0]
+        for rows in (pedes, f"{pedes}, {market}")
+    )
+    assert len(both.sources[0].records) < len(alone.sources[0].records)
+
+
+def test_the_whole_gallery_is_in_the_test_too(tiny_root, monkeypatch):
+    asked = []
+
+    def drop(people, tests, **_):
+        asked.extend(tests)
+        raise InterruptedError
+
+    monkeypatch.setattr("irm.build.drop_test_people", drop)
+    run = read_run(TINY, [f"data={tiny_root}", MARKET, "evaluation=[]"])
+    with pytest.raises(InterruptedError):
+        build_mixture(run, preprocessing_of(build_irm(run)[0]))
+    split = load_split(tiny_root, "market1501", "trad")
+    assert [set(test.records) for test in asked] == [{*split.query, *split.gallery}]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nobody_of_a_test_is_kept_aside_to_choose_a_model_by(tiny_root, seed):
+    rows = "mixture=[{task: t2i, dataset: cuhk_pedes}]"
+    market = "evaluation=[{task: trad, dataset: market1501, protocol: market}]"
+    sheet = (f"data={tiny_root}", rows, market, f"seed={seed}")
+    whole, _ = mixture_of(*sheet)
+    parted, _ = mixture_of(*sheet, "validation.share=0.5")
+    (aside,) = parted.aside
+    chosen = {record.image for record in (*aside.split.query, *aside.split.gallery)}
+    assert chosen <= {record.image for record in whole.sources[0].records}
+
+
+def test_the_sentences_of_a_training_come_in_an_order_of_their_own(tiny_root):
+    rows = "mixture=[{task: trad, dataset: market1501}, {task: li, dataset: cocas_real1}]"
+    mixture, _ = mixture_of(f"data={tiny_root}", rows, "evaluation=[]")
+    sentences = training_sentences(mixture)
+    assert len(sentences) > 20 and sentences == sorted(set(sentences))

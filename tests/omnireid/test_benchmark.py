@@ -167,3 +167,13 @@ def test_the_page_is_one_file_with_everything_inside(steered):
 def test_a_data_set_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(InputError):
         run_row(Pixels(), TRAD, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "variant"), [("msmt17", "train_val"), ("msmt17", "v2_train"), ("cuhk03", "labeled")]
+)
+def test_a_row_names_the_variant_it_was_judged_on(dataset, variant, tiny_root, monkeypatch):
+    people = load_split(tiny_root, "market1501", "trad")
+    monkeypatch.setattr("omnireid.benchmark.load_split", lambda *_, **__: people)
+    result = run_row(Pixels(), Row("trad", dataset, "market", variant), tiny_root)
+    assert {scored.dataset for scored in result.evaluations} == {f"{dataset} {variant}"}

@@ -19,8 +19,9 @@ from omnireid.protocols import PROTOCOLS
 from omnireid.protocols.draws import everything
 from omnireid.records import Record, Split, labels_of
 from omnireid.report import COLUMNS, Report, machine, percent
+from omnireid.summary import headline_rows
 from omnireid.tasks import TASKS
-from omnireid.trial import run_trial
+from omnireid.trial import Trial, query_means, run_trial
 from tests import reference
 
 NUM_PEOPLE, NUM_CAMERAS, NUM_OUTFITS = 6, 3, 2
@@ -420,3 +421,20 @@ def test_the_neutral_instruction_is_an_instruction_like_others(split):
     result = embed_side(Fake(), split, "query", task, asked=asked)
     assert result.asked == "none"
     assert len(result) == 12
+
+
+def test_two_protocols_on_one_data_set_are_two_lines_with_two_names(split):
+    scored = [replace(one, query_asked="a sentence for all") for one in report_of(split).evaluations]
+    rows = headline_rows(scored)
+    assert [row[2] for row in rows] == [PROTOCOLS[name].title for name in ("llcm", "irm_released")]
+
+
+def test_a_query_counts_in_the_draws_in_which_it_has_an_answer_and_in_no_other():
+    distmat, everything_kept = np.arange(6.0).reshape(3, 2), np.ones((3, 2), dtype=bool)
+    draws = [[[1, 0], [0, 0], [0, 0]], [[0, 1], [0, 1], [0, 0]]]
+    shown, trials = np.zeros((3, 0), dtype=np.int64), []
+    for draw in draws:
+        ranking = rank(distmat, np.array(draw, dtype=bool), everything_kept)
+        trials.append(Trial(ranking, np.arange(3), 2, shown, shown.astype(bool)))
+    found = query_means(3, trials, lambda ranking: ranking.average_precision)
+    np.testing.assert_array_equal(found, [0.75, 0.5, np.nan])  # once right first, once second; never

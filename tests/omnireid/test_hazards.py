@@ -1,26 +1,32 @@
 """The fourteen hazards that silently change a number in this field: a test fails if one comes back."""
 
 import ast
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import average_precision_score
 
 from omnireid.datasets import DATASETS, load_split
+from omnireid.extraction import Features
 from omnireid.leakage import People, drop_test_people
 from omnireid.loading.aside import keep_aside
 from omnireid.loading.feed import Source
-from omnireid.metrics import Given, rank
-from omnireid.protocols import PROTOCOLS
+from omnireid.metrics import Given, rank, rank_features
+from omnireid.protocols import PROTOCOLS, suited_protocol
+from omnireid.protocols.draws import everything
 from omnireid.re_scoring import ReScorer
-from omnireid.records import labels_of
+from omnireid.records import Labels, labels_of
 from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.presets import PRESETS
 from omnireid.synthetic.world import World
 from omnireid.tasks import TASKS
+from omnireid.trial import run_trial
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +35,17 @@ ROOT = Path(__file__).parents[2]
 def root(tmp_path_factory):
     """The drawn trees on paper: text files as they are, pictures as empty files."""
     out = tmp_path_factory.mktemp("hazards")
-    for name in ("market1501", "msmt17", "cuhk03", "prcc", "ltcc", "llcm", "cuhk_pedes", "icfg_pedes"):
+    for name in (
+        "market1501",
+        "msmt17",
+        "cuhk03",
+        "prcc",
+        "ltcc",
+        "vc_clothes",
+        "llcm",
+        "cuhk_pedes",
+        "icfg_pedes",
+    ):
         plan = LAYOUTS[name](World(PRESETS["tiny"], 0))
         contents = {file.path: b"" for picture in plan.pictures for file in picture.files} | plan.texts
         for path, content in contents.items():
@@ -212,3 +228,118 @@ def test_h14_what_chooses_a_model_are_training_people_and_never_the_test(root):
     assert not {r.pid for r in chosen_by} & {r.pid for r in still.records}
     for name in ("cuhk_pedes", "rstpreid"):  # where the owners set people aside, they can be searched
         assert DATASETS[name].card.default_variant == "test" and "val" in DATASETS[name].card.variants
+
+
+@pytest.mark.parametrize("name", ["market", "prcc_multi_shot", "llcm", "text_to_image", "irm_released"])
+def test_h1_no_way_of_ranking_cuts_what_its_protocol_does_not(name):
+    """Right answers stand first and 600th of 700, far enough apart to see a cut at 500."""
+    pids = np.where(np.isin(np.arange(1, 701), [1, 600]), 1, 2)
+    angles = torch.linspace(0, 1.5, 700)
+    vectors = torch.tensor([[1.0, 0.0]]), torch.stack([angles.cos(), angles.sin()], dim=1)
+    labels = Labels(np.array([1]), np.array([0])), Labels(pids, np.ones(700, dtype=np.int64))
+    query, gallery = (
+        Features(TASKS["trad"], "nobody", "", *side, None, 0.0) for side in zip(vectors, labels, strict=True)
+    )
+    whole = replace(PROTOCOLS[name], drawn=everything, thinned=None)
+    listed = replace(whole, thinned=lambda _gallery, keep, _rows, _trial: keep)
+    expected = 1.0 if name == "irm_released" else (1 / 1 + 2 / 600) / 2
+    for protocol in (whole, listed):  # counted in one pass, and ranked list by list
+        assert run_trial(query, gallery, protocol, 0).ranking.mean_ap == pytest.approx(expected)
+    assert rank_features(*vectors, *labels, whole).mean_ap == pytest.approx(expected)
+
+
+def test_h2_the_default_of_llcm_asks_every_picture_both_ways(root):
+    for variant in (None, *DATASETS["llcm"].card.variants):
+        name = suited_protocol("vi", "llcm", variant)
+        assert name == "llcm"  # and never what the official script computes
+        split = load_split(root, "llcm", "vi", variant)
+        query, gallery = (labels_of([*side, *side]) for side in (split.query, split.gallery))
+        asked, searched = PROTOCOLS[name].draw(query, gallery, 0)
+        assert len(asked) == len(query) and len(searched) < len(gallery)
+
+
+def test_h8_the_note_says_which_boxes(root):
+    for boxes in ("detected", "labeled"):
+        note = DATASETS["cuhk03"].read(root, boxes).notes[0]
+        assert note.endswith((f": {boxes}", f"taken as {boxes}"))
+
+
+def test_h10_the_tail_is_ordered_by_distance_and_ties_by_index():
+    values = np.random.default_rng(0).permutation(300)[None] / -300.0  # in no order of their index
+    nearest = np.argsort(values[0], kind="stable")
+
+    class Rows:
+        """States that know which images they are of."""
+
+        def __init__(self, rows=None):
+            self.rows = rows
+
+        def take(self, rows):
+            return Rows(rows)
+
+    class OddFirst:
+        """Knows two scores only: images of equal score stay in the order of their distances."""
+
+        def score_pairs(self, _, images):
+            return images.rows.float() % 2
+
+    again = ReScorer(OddFirst(), Rows(), Rows(), top=128, batch_size=64)
+    order = np.argsort(again.apply(Given(values), np.arange(1), np.arange(300)).values[0], kind="stable")
+    head = nearest[:128]
+    assert order.tolist() == [*head[head % 2 == 1], *head[head % 2 == 0], *nearest[128:]]
+
+
+_ORDER = """
+from omnireid.datasets import load_split
+from omnireid.loading.aside import keep_aside
+from omnireid.loading.feed import Source
+from omnireid.tasks import TASKS
+for name, task in (("ltcc", "cc"), ("vc_clothes", "cc"), ("llcm", "vi"), ("own/shop", "trad")):
+    split = load_split({root!r}, name, task, source="raw")
+    print([(r.image, r.pid, r.camid, r.clothes_id) for r in (*split.train, *split.query, *split.gallery)])
+people = load_split({root!r}, "market1501", "trad").train
+print(keep_aside([Source(TASKS["trad"], "market1501", people)], 0.3, seed=0))
+"""
+
+
+def test_h13_outfits_own_tables_and_people_kept_aside_hang_on_no_hash_seed(root):
+    rows = [f"train,{n}.jpg,person {n},camera {n},outfit {n}\n" for n in range(12)]
+    (root / "own").mkdir(exist_ok=True)
+    (root / "own/shop.csv").write_text("split,image,pid,camera,clothes_id\n" + "".join(rows))
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", _ORDER.format(root=str(root))],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(seen) == 1
+
+
+class _Backwards:
+    """What a directory read gives where the file system keeps no order."""
+
+    def __init__(self, entries):
+        self.entries = entries
+
+    def __enter__(self):
+        return iter(self.entries)
+
+    def __exit__(self, *_):
+        return None
+
+
+def test_h13_readers_ask_no_order_of_the_file_system(root, monkeypatch):
+    names = ("market1501", "cuhk03", "prcc", "ltcc", "vc_clothes", "llcm")
+    expected = [DATASETS[name].read(root) for name in names]
+    plain = os.scandir
+
+    def backwards(folder="."):
+        with plain(folder) as entries:
+            return _Backwards(sorted(entries, key=lambda entry: entry.name, reverse=True))
+
+    monkeypatch.setattr("omnireid.datasets.scan.os.scandir", backwards)
+    assert [DATASETS[name].read(root) for name in names] == expected

@@ -21,6 +21,7 @@ from omnireid.leakage import (
 )
 from omnireid.leakage.fingerprints import MAX_BITS, MAX_COLOR, SIDE
 from omnireid.leakage.people import COLUMNS
+from omnireid.leakage.sieve import SHARED
 from omnireid.records import Record
 
 TEST_IMAGE = "/data/market/Market-1501/bounding_box_test/0004_c2s1_022375_01.jpg"
@@ -260,3 +261,13 @@ def test_the_report_has_a_table_and_every_dropped_person_in_json():
     ]
     assert all(len(row) == len(COLUMNS) for row in report.rows())
     assert [leak["pid"] for leak in json.loads(report.to_json())["leaks"]] == [7, 9]
+
+
+def test_every_pair_of_data_sets_known_to_share_pictures_is_looked_at():
+    text, owners = ("cuhk_pedes", "icfg_pedes", "rstpreid"), {"cuhk_pedes": ("market1501", "cuhk03")}
+    pairs = {frozenset((one, other)) for one in text for other in owners.get(one, ("msmt17",))}
+    assert pairs | {frozenset(("rstpreid", "icfg_pedes"))} == SHARED
+    assert {name: {row.dataset for row in rows} for name, rows in BORROWED.items()} == {
+        "cuhk_pedes": {"market1501", "cuhk03"},
+        "icfg_pedes": {"msmt17"},
+    }

@@ -99,3 +99,20 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(monkeypatch, capsys, market, 
     error = capsys.readouterr().err
     assert complaint in error
     assert error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_the_variant_stands_beside_the_data_set_and_the_suited_protocol_judges(
+    monkeypatch, tmp_path, tiny_root
+):
+    people = load_split(tiny_root, "llcm", "vi", "ir_to_vis")
+    rng = np.random.default_rng(0)
+    sides = {"query": people.query, "gallery": people.gallery}
+    np.savez(
+        tmp_path / "F.npz", **{name: rng.standard_normal((len(side), 8)) for name, side in sides.items()}
+    )
+    options = ("--data", tiny_root, "--dataset", "llcm", "--task", "vi", "--variant", "ir_to_vis")
+    assert (
+        program(monkeypatch, "--features", tmp_path / "F.npz", *options, "--json", tmp_path / "r.json") == 0
+    )
+    (scored,) = json.loads((tmp_path / "r.json").read_text())["evaluations"]
+    assert (scored["dataset"], scored["protocol"]) == ("llcm ir_to_vis", "llcm")

@@ -1,6 +1,7 @@
 """CUHK03-NP: three redistributions of the same pictures, two kinds of boxes."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,3 +104,21 @@ def test_a_name_that_is_not_of_the_set_is_named(extracted):
     path.write_text(path.read_text().replace("1_001_1_01.png", "holiday.png"))
     with pytest.raises(InputError, match=r"holiday\.png"):
         CUHK03.read(extracted)
+
+
+@pytest.mark.parametrize("write", [write_mat, write_json])
+def test_extracted_boxes_are_split_by_the_file_of_their_own_kind_and_said(extracted, write):
+    write(extracted)
+    assert CUHK03.read(extracted).notes[0].endswith(": detected")
+    (extracted / "images_labeled").mkdir()
+    with pytest.raises(
+        InputError, match=r"images_labeled needs a split file .*_labeled\.mat or .*_labeled\.json"
+    ):
+        CUHK03.read(extracted, "labeled")  # the file of the detected boxes is another's
+    file = next(path for path in extracted.iterdir() if path.is_file())
+    file.rename(extracted / file.name.replace("detected", "labeled"))
+    split = CUHK03.read(extracted, "labeled")
+    assert {Path(r.image).parent.name for r in (*split.train, *split.query, *split.gallery)} == {
+        "images_labeled"
+    }
+    assert split.notes[0].endswith(": labeled")
