@@ -86,3 +86,10 @@ def test_too_few_identities_all_take_part_and_it_is_said_once(caplog):
 def test_what_cannot_be_drawn_is_refused(pids, p, world, complaint):
     with pytest.raises(InputError, match=complaint):
         PKSampler(pids, p, 4).batch(0, 0, world)
+
+
+def test_the_images_of_a_person_keep_their_order():
+    pids = np.random.default_rng(0).integers(0, 5, 4000)  # so many that a sort which may move equals does
+    sampler = PKSampler(pids)
+    for identity, pid in enumerate(sampler.pids):
+        assert sampler.rows(identity).tolist() == np.flatnonzero(pids == pid).tolist()
