@@ -7,7 +7,7 @@ DEMO   ?= runs/demo
 TESTS   = OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types fast clean
+.PHONY: help demo test check format lint types fast gpu clean
 
 help:            ## print the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,6 +23,11 @@ test: $(VENV)/.dev  ## the whole default test suite
 
 fast: $(VENV)/.dev  ## the tests without whole programs
 	$(TESTS) -m "not slow"
+
+gpu: $(VENV)/.dev  ## on a CUDA device: its tests, then the training step at full size beside its limits
+	$(RUN) -m pytest -m gpu
+	$(RUN) -m benchmarks.train_step
+	$(RUN) -m benchmarks.train_step --compile
 
 check: lint types test  ## format, lint, types, tests (what CI runs)
 

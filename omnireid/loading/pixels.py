@@ -38,7 +38,7 @@ def normalise(
     shift = torch.tensor([-m / deviation for m, deviation in zip(mean, std, strict=True)])
     flipped = np.zeros(len(pixels), dtype=bool) if flipped is None else flipped
     if pixels.device.type != "cpu":
-        return _on_device(pixels, scale.to(pixels.device), shift.to(pixels.device), flipped)
+        return _on_device(pixels, scale, shift, flipped)
     count, height, width, _ = pixels.shape
     images = (Room() if room is None else room).take((count, 3, height, width))
     made = library()
@@ -68,7 +68,8 @@ def _on_device(
     if flipped.any():
         chosen = torch.from_numpy(flipped).to(images.device, non_blocking=True)
         images = torch.where(rearrange(chosen, "b -> b 1 1 1"), images.flip(-1), images)
-    return images.float().mul_(scale[:, None, None]).add_(shift[:, None, None])
+    scale, shift = (one[:, None, None].to(images.device, non_blocking=True) for one in (scale, shift))
+    return images.float().mul_(scale).add_(shift)
 
 
 def _by_torch(

@@ -106,6 +106,14 @@ def test_compiled_and_not_pixels_become_the_same_numbers(size, flip, monkeypatch
     assert torch.equal(turned.flip(0), compiled)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_makes_the_same_numbers_of_pixels():
+    pixels = torch.from_numpy(np.stack([noise(64, 32, seed) for seed in range(3)]))
+    for flipped in (None, np.array([True, False, True])):
+        assert torch.equal(SMALL.normalise(pixels.cuda(), flipped).cpu(), SMALL.normalise(pixels, flipped))
+
+
 def test_draws_keep_to_their_ranges_and_rates():
     transform = TrainTransform(Preprocessing(), AUGMENTATIONS["released"])
     rng = np.random.default_rng(0)

@@ -357,7 +357,17 @@ def test_a_device_tile_answers_as_one_in_main_memory_does():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_gives_the_same_bits():
-    sides = world(17, 100, 3000, 64)
-    moved = [features.cuda() for features in sides[:2]]
-    assert_identical(rank_features(*moved, *sides[2:], MARKET), rank_features(*sides, MARKET))
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_gpu_gives_the_same_bits(metric, dtype):
+    query, gallery, *labels = world(17, 100, 3000, 64)
+    here = query.to(dtype), gallery.to(dtype)
+    there = [features.cuda() for features in here]
+    for found, expected in zip(
+        rank_protocols(*there, *labels, list(PROTOCOLS.values()), metric=metric),
+        rank_protocols(*here, *labels, list(PROTOCOLS.values()), metric=metric),
+        strict=True,
+    ):
+        assert_identical(found, expected)
+    lists = [ranked_lists(*side, *labels, MARKET, head=9, metric=metric) for side in (here, there)]
+    np.testing.assert_array_equal(lists[0].head, lists[1].head)
