@@ -25,6 +25,7 @@ fast: $(VENV)/.dev  ## the tests without whole programs
 	$(TESTS) -m "not slow"
 
 gpu: $(VENV)/.dev  ## on a CUDA device: its tests, then the training step at full size beside its limits
+	@$(RUN) -c "import torch, sys; torch.cuda.is_available() or sys.exit('error: torch sees no CUDA device here; make check runs everywhere')"
 	$(RUN) -m pytest -m gpu
 	$(RUN) -m benchmarks.train_step
 	$(RUN) -m benchmarks.train_step --compile

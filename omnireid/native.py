@@ -42,6 +42,16 @@ def aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
+def shares(count: int, group: int, num: int) -> list[tuple[int, int]]:
+    """Where the rows of each of some threads begin and end: whole groups, but for the last.
+
+    >>> shares(21, 8, 2)
+    [(0, 16), (16, 21)]
+    """
+    step = -(-count // (group * num)) * group
+    return [(first, min(first + step, count)) for first in range(0, count, step)]
+
+
 def address(array: np.ndarray) -> ctypes.c_void_p:
     """Where an array begins, for the library; it must be contiguous, and kept until the call is over."""
     assert array.flags.c_contiguous

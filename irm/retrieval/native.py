@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int8, Int32, Integer
 from torch import Tensor
 
-from omnireid.native import address, aligned, compiled
+from omnireid.native import address, aligned, compiled, shares
 
 SOURCE = Path(__file__).with_name("dots.c")
 EIGHT = 8  # rows that ``dot_tile`` takes at a time
@@ -78,12 +78,11 @@ class Tiles:
         sides = [address(array) for array in (*self._queries, self._rows, self._scales)]
         sizes = [ctypes.c_int64(size) for size in (asked, whole, dim)]
 
-        def part(first: int) -> None:
-            ends = ctypes.c_int64(first), ctypes.c_int64(min(first + step, whole))
+        def part(share: tuple[int, int]) -> None:
+            ends = [ctypes.c_int64(end) for end in share]
             made.dot_tile(*sides, *sizes, *ends, address(self._values))
 
-        step = -(-whole // EIGHT // torch.get_num_threads()) * EIGHT
-        list(self._pool.map(part, range(0, whole, step)))
+        list(self._pool.map(part, shares(whole, EIGHT, torch.get_num_threads())))
         return self._values[: asked * whole].reshape(asked, whole)[:, :count]
 
 

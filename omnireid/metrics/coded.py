@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int, Int16, UInt64
 from torch import Tensor
 
-from omnireid.native import address, aligned, compiled
+from omnireid.native import address, aligned, compiled, shares
 
 SOURCE = Path(__file__).with_name("near.c")
 ROWS = 8  # of the gallery that are multiplied at a time
@@ -96,14 +96,13 @@ class CodedTile:
         places = ctypes.c_uint64(rows.start), ctypes.c_uint64(first)
         self._blank[blank] = True
 
-        def part(start: int) -> UInt64[np.ndarray, " n"]:
-            ends = ctypes.c_int64(start), ctypes.c_int64(min(start + step, self._width))
-            keys = self._keys[start * count :]
+        def part(share: tuple[int, int]) -> UInt64[np.ndarray, " n"]:
+            ends = [ctypes.c_int64(end) for end in share]
+            keys = self._keys[share[0] * count :]
             return keys[: made.near(*sides, *sizes, *ends, factor, *rest, *places, address(keys))]
 
-        step = -(-self._width // ROWS // self._threads) * ROWS
-        starts = range(0, self._width, step)
-        found = list(map(part, starts) if self._threads == 1 else self._pool.map(part, starts))
+        parts = shares(self._width, ROWS, self._threads)
+        found = list(map(part, parts) if self._threads == 1 else self._pool.map(part, parts))
         self._blank[blank] = False
         return found[0] if len(found) == 1 else np.concatenate(found)
 

@@ -8,12 +8,11 @@ enum {
     VALUE_BITS = 32, /* as in keys.py */
 };
 
-/* Rounded to the nearest, halves away from zero. */
+/* To the nearest, halves away from zero. */
+static inline int32_t rounded(float value) { return (int32_t)(value + (value < 0 ? -0.5f : 0.5f)); }
+
 void code_rows(const float *features, int64_t count, float scale, int16_t *codes) {
-    for (int64_t place = 0; place < count; place++) {
-        float value = features[place] * scale;
-        codes[place] = (int16_t)(int32_t)(value + (value < 0 ? -0.5f : 0.5f));
-    }
+    for (int64_t place = 0; place < count; place++) codes[place] = (int16_t)rounded(features[place] * scale);
 }
 
 /* The longest of what the codes of some rows leave out, in steps. */
@@ -25,7 +24,7 @@ double left_out(const float *features, int64_t count, int64_t dim, float scale) 
         for (int64_t place = 0; place < dim; place += ROWS)
             for (int one = 0; one < ROWS && place + one < dim; one++) {
                 float value = from[place + one] * scale;
-                float out = value - (float)(int32_t)(value + (value < 0 ? -0.5f : 0.5f));
+                float out = value - (float)rounded(value);
                 sums[one] += out * out;
             }
         double sum = 0;

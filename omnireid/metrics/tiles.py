@@ -63,14 +63,11 @@ class HostTile:
         else:
             torch.addmm(self._addends, query, self._gallery.T, out=tile)
         self._flat[blank] = np.inf
-        found = []
+        products, found = tile.numpy(), []
         for start in range(0, height, STRIPE):
-            values = self._flat[start * width : (start + STRIPE) * width][: (height - start) * width]
+            values = products[start : start + STRIPE]
             mask = self._mask[: values.size]
-            shape = values.size // width, width
-            np.less_equal(
-                values.reshape(shape), limits[start : start + STRIPE, None], out=mask.reshape(shape)
-            )
+            np.less_equal(values, limits[start : start + STRIPE, None], out=mask.reshape(values.shape))
             found.append(np.flatnonzero(mask) + start * width)
         cells = np.concatenate(found)
         owners = cells // width
