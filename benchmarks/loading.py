@@ -22,8 +22,9 @@ from torchvision import transforms as torchvision
 from instructions.errors import InputError
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.image import read_image
+from omnireid.loading.resizing import resize
 from omnireid.loading.room import Room
-from omnireid.loading.transforms import Preprocessing, TrainTransform, empty_pixels, resize
+from omnireid.loading.transforms import Preprocessing, TrainTransform, empty_pixels
 from tools import _program
 
 SIZES = {"Market-1501": (128, 64), "MSMT17": (300, 125)}  # height, width of the pictures on disk

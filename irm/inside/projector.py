@@ -17,7 +17,7 @@ from omnireid.files import check_new_folder, replace_folder
 from omnireid.interfaces import Embedder, Side
 from omnireid.loading.image import read_image
 from omnireid.loading.instruct import gallery_instructions, query_instructions
-from omnireid.loading.transforms import resize
+from omnireid.loading.resizing import resize
 from omnireid.records import Record, Split
 from omnireid.tasks import TaskSpec
 

@@ -21,7 +21,7 @@ from irm.models import IRM
 from irm.retrieval.views import View
 from omnireid.loading.collate import Sample, collate
 from omnireid.loading.image import read_image
-from omnireid.loading.transforms import resize
+from omnireid.loading.resizing import resize
 from omnireid.records import Record
 from omnireid.tasks import AS_THE_PAPER, Asking
 

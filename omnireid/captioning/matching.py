@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 
 from omnireid.loading.image import read_image
-from omnireid.loading.transforms import resize
+from omnireid.loading.resizing import resize
 
 Progress = Callable[[int, int], None]  # pictures read, of how many
 THUMBNAIL = (24, 12)  # height, width at which pictures are compared

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from instructions.errors import InputError
 from omnireid.loading.image import read_image
-from omnireid.loading.transforms import Resampling, resize
+from omnireid.loading.resizing import Resampling, resize
 
 Size = tuple[int, int]
 Image = UInt8[np.ndarray, "_H _W 3"]

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from instructions.errors import InputError
 from omnireid.loading.pixels import normalise
+from omnireid.loading.resizing import Image, Resampling, resize
 from omnireid.loading.room import Room
 from omnireid.loading.variation import AUGMENTATIONS, RGB, Augmentation, Box, Drawing, Variation
 
@@ -27,11 +26,7 @@ __all__ = [
     "TrainTransform",
     "Variation",
     "empty_pixels",
-    "resize",
 ]
-
-Resampling = Literal["bilinear", "bicubic"]
-Image = UInt8[np.ndarray, "_H _W 3"]  # of any size
 
 
 @dataclass(frozen=True)
@@ -78,17 +73,6 @@ class Preprocessing:
     ) -> Float[Tensor, "C 3 h w"]:
         """Clothes pictures as the instruction encoder wants them; runs on the pixels' device."""
         return normalise(pixels, self.clothes_mean, self.clothes_std, room=room)
-
-
-def resize(image: Image, size: tuple[int, int], mode: Resampling = "bilinear") -> Image:
-    """Bilinear or bicubic with antialiasing, as Pillow does it (within one level), several times faster."""
-    if image.shape[:2] == size:
-        return image
-    # A batch of one: only so does torch see that channels lie innermost, which is three times faster. numpy
-    # moves the axes: for one picture at a time, torch takes a tenth of the resizing's time for it.
-    pixels = torch.from_numpy(_writeable(image).reshape(1, *image.shape).transpose(0, 3, 1, 2))
-    resized = F.interpolate(pixels, size=size, mode=mode, antialias=True)
-    return np.ascontiguousarray(resized.numpy()[0].transpose(1, 2, 0))
 
 
 def _as_tensor(image: Image) -> UInt8[Tensor, "H W 3"]:

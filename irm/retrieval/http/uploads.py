@@ -12,7 +12,8 @@ from instructions.errors import InputError
 from irm.retrieval import Picture
 from irm.retrieval.http.problems import Problem
 from irm.retrieval.http.settings import Limits
-from omnireid.loading.transforms import Preprocessing, Resampling, resize
+from omnireid.loading.resizing import Resampling, resize
+from omnireid.loading.transforms import Preprocessing
 
 # First bytes of what is decoded. Fewer kinds than the library reads: what strangers send reaches no decoder
 # that telephones and browsers do not write for.

@@ -9,7 +9,7 @@ from instructions.errors import InputError
 from omnireid.loading import cache as module
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.image import read_image
-from omnireid.loading.transforms import resize
+from omnireid.loading.resizing import resize
 
 SIZE = (32, 16)
 BYTES = 32 * 16 * 3

@@ -11,6 +11,7 @@ from torchvision.transforms.v2 import functional as torchvision
 from instructions.errors import InputError
 from omnireid.loading import pixels as pixels_module
 from omnireid.loading.cache import ImageCache
+from omnireid.loading.resizing import resize
 from omnireid.loading.transforms import (
     AUGMENTATIONS,
     Augmentation,
@@ -19,7 +20,6 @@ from omnireid.loading.transforms import (
     Preprocessing,
     TrainTransform,
     Variation,
-    resize,
 )
 
 SMALL = Preprocessing(image_size=(64, 32), clothes_size=(16, 16))
@@ -31,14 +31,6 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 def chw(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(image.copy()).movedim(-1, 0)
-
-
-@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
-@pytest.mark.parametrize("size", [(40, 17), (64, 32), (300, 125), (8, 600), (1, 1)])
-def test_resizing_equals_pillow_within_one_level(size, mode):
-    image = noise(*size)
-    expected = np.asarray(Image.fromarray(image).resize((32, 64), Image.Resampling[mode.upper()]))
-    assert np.abs(resize(image, (64, 32), mode).astype(int) - expected).max() <= 1
 
 
 def test_a_models_way_of_resizing_holds_in_training_in_tests_and_in_the_cache(tmp_path):
