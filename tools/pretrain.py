@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from instructions.errors import InputError
 from tools._program import Parser, run
 from tools._training import asked_out, asked_sheet, say_end, sheet_parser
 
@@ -16,10 +17,13 @@ EXAMPLE = """examples:
   python -m tools.pretrain configs/mllm/tiny.yaml --data data/tiny --out runs/mllm --resume
   python -m tools.export_backbone runs/mllm --out runs/mllm-backbone
   torchrun --nproc-per-node 8 -m tools.pretrain configs/mllm/base.yaml --out runs/mllm
+  torchrun --nproc-per-node 8 -m tools.pretrain configs/mllm/base.yaml shard=true --out runs/mllm
+  python -m tools.pretrain configs/mllm/base.yaml tune.llm=full shard=true --plan --processes 8
 
 RUN gets config.yaml (the resolved sheet), metrics.jsonl, tensorboard/, checkpoints/ and, at the end, model/.
-Several processes share each batch and train as one would; each holds the whole model. Ctrl-C or SIGTERM ends
-the step, saves and leaves; the same command with --resume goes on as if it had never stopped."""
+Several processes share each batch and train as one would; each holds the whole model, or with shard=true its
+part of every layer (FSDP). Ctrl-C or SIGTERM ends the step, saves and leaves; the same command with --resume
+goes on as if it had never stopped."""
 
 TEXT_TOKENS = 70  # of the two common instructions with an answer each, for the memory plan
 
@@ -35,6 +39,9 @@ def parser() -> Parser:
     made.add_argument(
         "--plan", action="store_true", help="print what trains and the memory of a step, from shapes alone"
     )
+    made.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="with --plan: of each of N processes"
+    )
     return made
 
 
@@ -47,16 +54,18 @@ def main() -> None:
     sheet = asked_sheet(arguments, read_pretrain)
     if sheet is None:
         return
+    if arguments.processes < 1:
+        raise InputError(f"--processes is {arguments.processes}; one at least must train")
     if arguments.plan:
-        _print_plan(sheet)
+        _print_plan(sheet, arguments.processes)
         return
     out = asked_out(arguments)
     summary = pretrain_run(sheet, out, resume=arguments.resume, console=Console())
     say_end(summary, "the tower", then=f"python -m tools.export_backbone {out} --out FOLDER")
 
 
-def _print_plan(sheet: "PretrainRun") -> None:
-    """The model of a sheet on no device: what trains, and what a step takes."""
+def _print_plan(sheet: "PretrainRun", processes: int) -> None:
+    """The model of a sheet on no device: what trains, and what a step takes of each process."""
     import torch
 
     from irm.mllm import plan_memory
@@ -66,19 +75,20 @@ def _print_plan(sheet: "PretrainRun") -> None:
     on_paper = sheet.model_copy(update={"model": sheet.model.model_copy(update={"random": True})})
     with torch.device("meta"):
         vlm = build_vlm(on_paper, [], frozen_dtype=torch.bfloat16)
-    batch = sheet.batch.num_identities * sheet.batch.num_instances
+    batch = -(-sheet.batch.num_identities * sheet.batch.num_instances // processes)
     plan = plan_memory(
         vlm,
         batch=batch,
         text_tokens=TEXT_TOKENS,
         checkpointing=sheet.activation_checkpointing,
         chunk=sheet.chunk,
+        sharers=processes if sheet.shard else 1,
     )
     height, width = vlm.image_size
     for line in sizes(vlm):
         print(line)
     print(
-        f"a step: {batch} pictures of {height}x{width}, "
+        f"a step{' of each process' if processes > 1 else ''}: {batch} pictures of {height}x{width}, "
         f"{vlm.num_image_tokens} image and {TEXT_TOKENS} text tokens each"
     )
     for sentence in plan.sentences():

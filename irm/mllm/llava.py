@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from irm.mllm.parts import Parts, add_image_token
 
 Pool = Literal["mean", "last", "max", "class"]
 FeatureLayer = int | tuple[int, ...]
+TOWER = "model.vision_tower."  # where parameters of the tower begin in a LLaVA of transformers
 
 
 class LinearProjector(nn.Module):
@@ -115,6 +116,12 @@ class VLM(nn.Module):
         return self.llava.model.language_model
 
     @property
+    def layers(self) -> Iterator[nn.Module]:
+        """Where nearly all of its parameters are: the tower's layers and the language model's."""
+        language: Any = self.language_model
+        yield from (*self.tower.encoder.layers, *language.layers)
+
+    @property
     def embed_dim(self) -> int:
         """Width E of the latent features."""
         words: Any = self.llava.config.text_config
@@ -182,18 +189,31 @@ class VLM(nn.Module):
                 f"for a {size[0]}x{size[1]} picture"
             )
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Write what was trained: ``tower/`` for transformers, ``adapter.safetensors``, the tokenizer."""
+    def leaving(self) -> dict[str, Tensor]:
+        """What ``save_pretrained`` writes: the tower, and what else was trained."""
+        return {
+            name: tensor.detach()
+            for name, tensor in self.llava.named_parameters()
+            if tensor.requires_grad or name.startswith(TOWER)
+        }
+
+    def save_pretrained(self, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Write ``tower/`` for transformers, ``adapter.safetensors``, the tokenizer.
+
+        Args:
+            folder: a new one.
+            weights: as ``leaving`` names them, where this process has but a part of each.
+        """
         from safetensors.torch import save_file
 
-        folder.mkdir(parents=True)
-        self.tower.save_pretrained(folder / "tower")
-        trained = {
-            name: parameter.detach().cpu().contiguous()
-            for name, parameter in self.llava.named_parameters()
-            if parameter.requires_grad and ".vision_tower." not in name
+        weights = self.leaving() if weights is None else weights
+        tower = {name.removeprefix(TOWER): each for name, each in weights.items() if name.startswith(TOWER)}
+        others = {
+            name: each.cpu().contiguous() for name, each in weights.items() if not name.startswith(TOWER)
         }
-        save_file(trained, folder / "adapter.safetensors")
+        folder.mkdir(parents=True)
+        self.tower.save_pretrained(folder / "tower", state_dict=tower)
+        save_file(others, folder / "adapter.safetensors")
         self.tokenizer.save_pretrained(folder / "tokenizer")
 
 

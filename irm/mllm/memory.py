@@ -62,7 +62,7 @@ class Stack:
 
 
 def plan_memory(
-    vlm: VLM, *, batch: int, text_tokens: int, checkpointing: bool, chunk: int | None = None
+    vlm: VLM, *, batch: int, text_tokens: int, checkpointing: bool, chunk: int | None = None, sharers: int = 1
 ) -> MemoryPlan:
     """What a step of ``batch`` pictures needs under bfloat16 autocast and AdamW.
 
@@ -72,6 +72,7 @@ def plan_memory(
         text_tokens: prompt and answers of one picture.
         checkpointing: whether layers are computed again.
         chunk: rows at a time, where the batch is cut (GradCache).
+        sharers: processes that each keep a part of every layer (FSDP); the one layer in use is not counted.
     """
     parameters = list(vlm.parameters())
     trained = sum(each.numel() for each in parameters if each.requires_grad)
@@ -84,9 +85,9 @@ def plan_memory(
         kept += at_once * stack.tokens * whole
     vocabulary = vlm.llava.lm_head.weight.shape[0]
     rows = {
-        "weights": sum(each.numel() * each.itemsize for each in parameters),
-        "gradients": trained * FULL,
-        "AdamW's two moments": 2 * trained * FULL,
+        "weights": sum(each.numel() * each.itemsize for each in parameters) // sharers,
+        "gradients": trained * FULL // sharers,
+        "AdamW's two moments": 2 * trained * FULL // sharers,
         "half-precision copies of weights": _largest_copies(vlm),
         "activations": kept,
         "logits of the answers": at_once * text_tokens // 2 * vocabulary * (HALF + 2 * FULL),

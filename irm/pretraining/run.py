@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,8 +30,10 @@ from irm.pretraining.objective import JointObjective, Words
 from irm.pretraining.schema import PretrainRun
 from irm.training.bench import Bench, optimizer_of
 from irm.training.checkpoint import TrainingState
+from irm.training.ranks import this_rank
 from irm.training.seeding import seed_all
 from irm.training.session import Kind, Summary, carry_out
+from irm.training.sharding import kept, shard, whole
 from omnireid.loading.mixture import Mixture
 from omnireid.loading.transforms import Preprocessing
 
@@ -49,9 +52,9 @@ class JointBench(Bench):
         """Nobody is kept aside: the tower is judged after its ReID training."""
         return {}
 
-    def save(self, folder: Path) -> None:
-        """Write the trained tower, the other trained weights and the tokenizer."""
-        self.model.save_pretrained(folder)
+    def result(self) -> Callable[[Path], object]:
+        """The trained tower, the other trained weights and the tokenizer."""
+        return partial(self.model.save_pretrained, weights=whole(self.model.leaving()))
 
 
 def read_pretrain(path: Path, overrides: Sequence[str] = ()) -> PretrainRun:
@@ -73,6 +76,10 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
     vlm = build_vlm(run, corpus_of(words), frozen_dtype=torch.bfloat16 if is_half else torch.float32)
     mixture, notes = build_pictures(run, preprocessing_of(vlm))
     objective = build_objective(run, vlm, mixture, words)
+    sharing: tuple[str, ...] = ()
+    if run.shard and this_rank().world > 1:
+        shard(vlm, vlm.layers, device)
+        sharing = (kept(vlm.parameters()),)
     vlm.to(device)
     objective.to(device)
     optimizer = optimizer_of(run.optimizer, trained_parameters(vlm, objective))
@@ -83,7 +90,7 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
         mixture=mixture,
         weights=shares(image_sheet(run)),
         fingerprint=_fingerprint(mixture, words, Path(run.data)),
-        notes=(*notes, *word_notes, *map(str, sizes(vlm)), _reading(run, vlm)),
+        notes=(*notes, *word_notes, *map(str, sizes(vlm)), _reading(run, vlm), *sharing),
         device=device,
         workers=run.loader.workers,
         validate_every=None,
@@ -93,7 +100,7 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
 JOINT_TRAINING = Kind(
     build=build_bench,
     read=read_pretrain,
-    free=("data", "loader", "logging", "evaluation", "activation_checkpointing", "chunk"),
+    free=("data", "loader", "logging", "evaluation", "activation_checkpointing", "chunk", "shard"),
 )
 
 

@@ -117,6 +117,9 @@ class PretrainRun(RunSheet):
     )
     augmentation: AugmentationSheet = AugmentationSheet()
     activation_checkpointing: bool = Field(default=False, description="less memory for time")
+    shard: bool = Field(
+        default=False, description="under torchrun a process keeps its part of each layer (FSDP); same losses"
+    )
     evaluation: tuple[EvaluationSheet, ...] = ()
 
     @model_validator(mode="after")

@@ -15,12 +15,13 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from instructions.errors import InputError
 from irm.training.class_graphs import ClassGraphs
+from irm.training.sharding import is_sharded, parts_of, parts_of_optimizer, whole
 
 MANIFEST = "manifest.json"
 _FOLDER = re.compile(r"^step-(\d+)$")
@@ -40,6 +41,29 @@ class TrainingState:
     average: AveragedModel | None = None
     graphs: ClassGraphs | None = None  # who is alike, as long as a pass over the people lasts
 
+    def contents(self) -> Contents:
+        """What a checkpoint holds; all ranks must ask together, as each may have but a part of it."""
+        training: dict[str, Any] = {
+            "objectives": self.objectives.state_dict(),
+            "optimizer": whole(self.optimizer.state_dict()),
+        }
+        if self.average is not None:
+            training["num_averaged"] = self.average.n_averaged
+        if self.graphs is not None:
+            training["graphs"] = self.graphs.state_dict()
+        is_parted = any(map(is_sharded, self.model.parameters()))
+        model = whole(self.model.state_dict()) if is_parted else self.model
+        return Contents(model, None if self.average is None else self.average.module, training)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the files of a checkpoint are made of."""
+
+    model: nn.Module | dict[str, Tensor]  # weights by name where the ranks had parts of them
+    average: nn.Module | None
+    training: dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Found:
@@ -50,14 +74,14 @@ class Found:
 
 
 def save_checkpoint(
-    root: Path, step: int, state: TrainingState, *, sheet: str, facts: dict[str, Any], keep: int
+    root: Path, step: int, contents: Contents, *, sheet: str, facts: dict[str, Any], keep: int
 ) -> Path:
     """Write `root/step-<n>` and then delete all but the newest `keep`.
 
     Args:
         root: folder of the checkpoints.
         step: number of finished steps.
-        state: what to save.
+        contents: of a training state.
         sheet: the resolved run sheet, as YAML.
         facts: anything else to find again on resuming, as JSON data.
         keep: at least 2, so that a damaged newest one costs little.
@@ -67,7 +91,7 @@ def save_checkpoint(
         shutil.rmtree(leftover)
     folder = root / f".tmp-step-{step:08d}"
     try:
-        _write(folder, state, sheet, json.dumps({"step": step, **facts}, indent=1))
+        _write(folder, contents, sheet, json.dumps({"step": step, **facts}, indent=1))
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:  # a full disk comes as any of them
         shutil.rmtree(folder, ignore_errors=True)
         raise InputError(
@@ -83,20 +107,15 @@ def save_checkpoint(
     return final
 
 
-def _write(folder: Path, state: TrainingState, sheet: str, facts: str) -> None:
+def _write(folder: Path, contents: Contents, sheet: str, facts: str) -> None:
     """All files of a checkpoint, the manifest last, and down to the disk."""
     folder.mkdir()
-    safetensors.torch.save_model(state.model, str(folder / "model.safetensors"))
-    training: dict[str, Any] = {
-        "objectives": state.objectives.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-    }
-    if state.average is not None:
-        safetensors.torch.save_model(state.average.module, str(folder / "average.safetensors"))
-        training["num_averaged"] = state.average.n_averaged
-    if state.graphs is not None:
-        training["graphs"] = state.graphs.state_dict()
-    torch.save(training, folder / "training.pt")
+    for name, weights in (("model", contents.model), ("average", contents.average)):
+        if isinstance(weights, nn.Module):
+            safetensors.torch.save_model(weights, str(folder / f"{name}.safetensors"))
+        elif weights is not None:
+            safetensors.torch.save_file(weights, folder / f"{name}.safetensors")
+    torch.save(contents.training, folder / "training.pt")
     (folder / "config.yaml").write_text(sheet, encoding="utf-8")
     (folder / "state.json").write_text(facts, encoding="utf-8")
     hashes = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
@@ -123,10 +142,14 @@ def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
         InputError: when the weights are those of another model.
     """
     try:
-        safetensors.torch.load_model(state.model, str(folder / "model.safetensors"))
+        if any(map(is_sharded, state.model.parameters())):
+            weights = safetensors.torch.load_file(folder / "model.safetensors")
+            state.model.load_state_dict(parts_of(weights, state.model))
+        else:
+            safetensors.torch.load_model(state.model, str(folder / "model.safetensors"))
         training = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
         state.objectives.load_state_dict(training["objectives"])
-        state.optimizer.load_state_dict(training["optimizer"])
+        state.optimizer.load_state_dict(parts_of_optimizer(training["optimizer"], state.optimizer))
         if state.average is not None:
             safetensors.torch.load_model(state.average.module, str(folder / "average.safetensors"))
             state.average.n_averaged.copy_(training["num_averaged"])

@@ -16,6 +16,7 @@ from irm.training.logs import StepReport
 from irm.training.optimizer import set_learning_rate
 from irm.training.ranks import average_gradients, this_rank
 from irm.training.seeding import seed_step
+from irm.training.sharding import clip_gradients, is_sharded
 from omnireid.loading.batch import Batch
 
 
@@ -103,9 +104,8 @@ def _step(
         torch.autograd.backward(breakdown.total * (settings.weights[batch.domain] / whole))
         breakdowns.append(breakdown.detach().averaged())
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    average_gradients(parameters)
-    largest = settings.clip_grad_norm or float("inf")
-    norm = nn.utils.clip_grad_norm_(parameters, largest).item()
+    average_gradients([parameter for parameter in parameters if not is_sharded(parameter)])
+    norm = clip_gradients(parameters, settings.clip_grad_norm or float("inf"))
     # One look at the norm covers every loss and gradient of the step, for one wait for the device.
     if not norm < float("inf"):
         culprit = next((row for row, found in enumerate(breakdowns) if not found.is_finite()), 0)

@@ -120,7 +120,10 @@ def mean_over_ranks(tensor: Tensor) -> Tensor:
 
 
 def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
-    """Replace each gradient by its mean over ranks; what nobody used keeps none, so that Adam lets it be."""
+    """Replace each gradient by its mean over ranks; what nobody used keeps none, so that Adam lets it be.
+
+    Those of sharded parameters are not to be among them: FSDP has averaged them.
+    """
     world = this_rank().world
     if world == 1:
         return

@@ -69,10 +69,11 @@ class Recorder:
         folder = self.out / "best"
         if self.best is None or score(found) > self.best.score or not folder.is_dir():
             self.best = Best(self.step, score(found))
-            replace_folder(folder, self.bench.save)
+            replace_folder(folder, self.bench.result())
 
     def save(self) -> None:
         """Checkpoint the last finished step."""
+        contents = self.bench.state.contents()
         if not this_rank().is_first:
             return
         versions = {"python": platform.python_version(), "torch": torch.__version__}
@@ -80,7 +81,7 @@ class Recorder:
         save_checkpoint(
             self.out / "checkpoints",
             self.step,
-            self.bench.state,
+            contents,
             sheet=dump(self.run),
             facts={"data": self.bench.fingerprint, "versions": versions, "best": best},
             keep=self.run.logging.keep,

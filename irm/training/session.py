@@ -111,9 +111,10 @@ def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: 
     model = None
     if step == run.optimizer.steps:
         model = out / "model"
-        if this_rank().is_first and (start < step or not model.is_dir()):  # a finished run has its model
-            chosen = partial(shutil.copytree, out / "best") if bench.validate_every else bench.save
-            replace_folder(model, chosen)
+        if largest(int(start < step or not model.is_dir())):  # a finished run has its model
+            result = partial(shutil.copytree, out / "best") if bench.validate_every else bench.result()
+            if this_rank().is_first:
+                replace_folder(model, result)
     seconds = time.perf_counter() - begun
     return Summary(out, start, step, run.optimizer.steps, seconds, losses, model, this_rank().rank)
 

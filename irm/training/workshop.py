@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Workshop(Bench):
             start = end
 
     @property
-    def result(self) -> IRM:
+    def chosen(self) -> IRM:
         """The model to validate and to leave behind: the moving average where there is one."""
         average = self.state.average
         if average is None:
@@ -68,11 +68,11 @@ class Workshop(Bench):
 
     def validate(self) -> dict[str, float]:
         """Mean AP of the people kept aside, by domain."""
-        return validate(self.result, self.mixture, workers=self.workers)
+        return validate(self.chosen, self.mixture, workers=self.workers)
 
-    def save(self, folder: Path) -> None:
-        """Write the retrieval model."""
-        self.result.save_pretrained(folder)
+    def result(self) -> Callable[[Path], object]:
+        """The retrieval model."""
+        return self.chosen.save_pretrained
 
 
 def build_workshop(run: IRMRun, device: torch.device) -> Workshop:

@@ -29,8 +29,10 @@ def resize(image: Image, size: tuple[int, int], mode: Resampling = "bilinear") -
     if image.shape[:2] == size:
         return image
     made = library()
+    if made is None:
+        return _by_torch(image, size, mode)
     rows, columns = _rows(image.shape[0], size[0], mode), _columns(image.shape[1], size[1], mode)
-    if made is None or rows is None or columns is None:
+    if rows is None or columns is None:
         return _by_torch(image, size, mode)
     image, resized = np.ascontiguousarray(image), np.empty((*size, 3), dtype=np.uint8)
     room = 2 * rows.pairs * (3 * size[1] + 64) + 3 * image.shape[1] + 6 * columns.pairs + 16

@@ -39,6 +39,24 @@ def test_the_plan_of_the_papers_model_is_printed(program):
     assert "in all" in told.out
 
 
+def test_a_plan_of_several_processes_tells_of_each(program):
+    rows = {}
+    for shard in ("false", "true"):
+        given = (SHEETS / "base.yaml", "tune.llm=full", f"shard={shard}", "--plan", "--processes", "8")
+        code, told = program(pretrain, *given)
+        assert code == 0
+        assert "a step of each process: 8 pictures" in told.out
+        rows[shard] = {
+            name: float(gib) for name, gib in re.findall(r"^  (.+?) +([\d.]+) GiB$", told.out, re.M)
+        }
+    for name in ("weights", "gradients", "AdamW's two moments"):
+        assert rows["true"][name] == pytest.approx(rows["false"][name] / 8, abs=0.01)
+    assert rows["true"]["activations"] == rows["false"]["activations"]
+    code, told = program(pretrain, SHEETS / "base.yaml", "--plan", "--processes", "0")
+    assert code == 2
+    assert "--processes is 0; one at least must train" in told.err
+
+
 def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
     out, backbone = tmp_path / "run", tmp_path / "backbone"
     code, told = program(pretrain, TINY, "optimizer.steps=1", "--out", out, "--data", tiny_root)

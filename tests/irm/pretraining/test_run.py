@@ -2,12 +2,15 @@
 
 import io
 import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file
 
 from instructions.errors import InputError
 from irm.pretraining.encoder import start_tower
@@ -57,8 +60,6 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_result(tmp_path, tiny_root, 
     assert "LoRA: 9,472 of 9,472 parameters train (float32)" in said
     told(run, tmp_path / "stopped")
     for step in (4, 6):  # as if the machine had gone after step 3
-        import shutil
-
         shutil.rmtree(tmp_path / "stopped" / "checkpoints" / f"step-{step:08d}", ignore_errors=True)
     shutil.rmtree(tmp_path / "stopped" / "model")
     short = sheet(tiny_root, words, "logging.checkpoint_every=2", "logging.keep=3")
@@ -132,6 +133,49 @@ def test_two_processes_train_as_one_does(tmp_path, tiny_root, words):
         assert ours["images"] == theirs["images"] == 8
         assert ours["gradient_norm"] == pytest.approx(theirs["gradient_norm"], rel=rel)
         assert ours["terms"]["trad/market1501"] == pytest.approx(theirs["terms"]["trad/market1501"], rel=rel)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("llm", ["lora", "full"])
+def test_a_sharded_model_trains_as_a_whole_one_and_anybody_goes_on_with_its_checkpoints(
+    tmp_path, tiny_root, words, llm
+):
+    overrides = [f"tune.llm={llm}", "optimizer.steps=4", "optimizer.clip_grad_norm=0.5", "chunk=2"]
+    row = f"mixture=[{{task: trad, dataset: market1501, words: {words}}}]"
+    program = ["-m", "tools.pretrain", TINY, f"data={tiny_root}", row, *overrides, "shard=true"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    told(sheet(tiny_root, words, *overrides), whole)
+    said = ended(torchrun(*program, "--out", parts))
+    here, everywhere = re.search(r"2 processes keeps its part: (\S+) of (\S+) parameters", said).groups()
+    assert int(here.replace(",", "")) == pytest.approx(int(everywhere.replace(",", "")) / 2, rel=0.02)
+    agree(parts, whole)
+
+    cut_back(parts, step=2)
+    assert "after step 2" in told(sheet(tiny_root, words, *overrides), parts, resume=True)[1]
+    agree(parts, whole)
+    cut_back(whole, step=2)
+    assert "after step 2" in ended(torchrun(*program, "--out", whole, "--resume"))
+    agree(whole, parts)
+
+
+def cut_back(out, step):
+    """As if the machine had gone after this step."""
+    for folder in (out / "checkpoints").iterdir():
+        if folder.name > f"step-{step:08d}":
+            shutil.rmtree(folder)
+    shutil.rmtree(out / "model")
+
+
+def agree(one, other):
+    """The same losses and the same weights but for rounding, which training enlarges."""
+    for ours, theirs in zip(trace(one), trace(other), strict=True):
+        assert ours["gradient_norm"] == pytest.approx(theirs["gradient_norm"], rel=1e-3)
+        assert ours["terms"]["trad/market1501"] == pytest.approx(theirs["terms"]["trad/market1501"], rel=1e-3)
+    for name in ("adapter.safetensors", "tower/model.safetensors"):
+        found, expected = (load_file(out / "model" / name) for out in (one, other))
+        assert found.keys() == expected.keys()
+        for key in found:
+            torch.testing.assert_close(found[key], expected[key], atol=1e-4, rtol=1e-3)
 
 
 def test_a_loss_that_is_no_number_names_its_pictures(tmp_path, tiny_root, words, monkeypatch):

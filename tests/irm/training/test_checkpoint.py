@@ -25,7 +25,9 @@ def fresh(seed, width=3):
 
 
 def save(root, step, state, keep=2):
-    return save_checkpoint(root, step, state, sheet="seed: 1\n", facts={"world": "tiny"}, keep=keep)
+    return save_checkpoint(
+        root, step, state.contents(), sheet="seed: 1\n", facts={"world": "tiny"}, keep=keep
+    )
 
 
 def names(root):

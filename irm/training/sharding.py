@@ -1,0 +1,107 @@
+"""Models too large for one GPU: a rank keeps its part of each layer and gathers the rest to compute (FSDP).
+
+Gradients come back averaged over the ranks, each rank keeps those of its part, and so does the optimizer.
+Checkpoints hold whole tensors, so that any number of ranks, or one, goes on with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from irm.training.ranks import this_rank
+
+
+def shard(model: nn.Module, layers: Iterable[nn.Module], device: torch.device) -> None:
+    """Leave each of several ranks its part of every parameter, on its device.
+
+    Args:
+        model: equal on all ranks.
+        layers: its layers, of which one or two are whole at a time; all else is whole throughout a pass.
+        device: of this rank.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = init_device_mesh(device.type, (this_rank().world,))
+    for part in (*layers, model):
+        fully_shard(part, mesh=mesh)
+
+
+def kept(parameters: Iterable[nn.Parameter]) -> str:
+    """How much of a sharded model lies here, in words."""
+    here, everywhere = 0, 0
+    for parameter in parameters:
+        everywhere += parameter.numel()
+        part: Any = parameter
+        here += part.to_local().numel() if is_sharded(part) else part.numel()
+    return f"each of {this_rank().world} processes keeps its part: {here:,} of {everywhere:,} parameters"
+
+
+def is_sharded(tensor: object) -> bool:
+    """Whether it is a rank's part of a tensor."""
+    if this_rank().world == 1:
+        return False
+    from torch.distributed.tensor import DTensor  # three quarters of a second, for those who need it
+
+    return isinstance(tensor, DTensor)
+
+
+def whole(tree: Any) -> Any:
+    """The same dicts, lists and numbers with whole tensors for parts; all ranks must ask together.
+
+    A part comes back on the CPU, and to the first rank alone: it is the one that writes.
+    """
+    if isinstance(tree, Mapping):
+        return {name: whole(value) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [whole(value) for value in tree]
+    if not is_sharded(tree):
+        return tree
+    found = tree.detach().full_tensor()
+    return found.cpu() if this_rank().is_first else None
+
+
+def parts_of(weights: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Whole weights as a rank's ``load_state_dict`` wants them: of what is sharded there, its part."""
+    own = model.state_dict()
+    return {name: _part(tensor, own[name]) if name in own else tensor for name, tensor in weights.items()}
+
+
+def parts_of_optimizer(saved: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """The same for an optimizer's state; its parameters are numbered in the order of its groups."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state = {
+        row: {name: _part(value, parameters[row]) for name, value in entry.items()}
+        for row, entry in saved["state"].items()
+    }
+    return {**saved, "state": state}
+
+
+def clip_gradients(parameters: Sequence[nn.Parameter], largest: float) -> float:
+    """Shorten all gradients together to a norm of ``largest``; returns the norm that they had."""
+    kinds = [[each for each in parameters if is_sharded(each) is kind] for kind in (False, True)]
+    norms = torch.stack([_norm(kind) for kind in kinds if kind])
+    norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(norms)
+    for kind in kinds:
+        nn.utils.clip_grads_with_norm_(kind, largest, norm)
+    return norm.item()
+
+
+def _norm(parameters: Sequence[nn.Parameter]) -> Tensor:
+    found: Any = nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
+    whole_norm: Tensor = found.full_tensor() if is_sharded(found) else found
+    return whole_norm
+
+
+def _part(tensor: Any, like: Any) -> Any:
+    if not is_sharded(like) or not isinstance(tensor, Tensor) or tensor.shape != like.shape:
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    moved = tensor.to(like.device, like.dtype)
+    return distribute_tensor(moved, like.device_mesh, like.placements, src_data_rank=None)
