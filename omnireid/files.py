@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from instructions.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: no lock, all else is the same
+    fcntl = None  # type: ignore[assignment]
+
+_held: set[int] = set()
 
 
 def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
@@ -53,3 +61,40 @@ def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
     write(beside)
     shutil.rmtree(folder, ignore_errors=True)
     beside.replace(folder)
+
+
+@contextmanager
+def sole_writer(folder: Path, refusal: str) -> Iterator[None]:
+    """Hold a folder that is there; the lock goes with the process, however it ends.
+
+    Args:
+        folder: what no other process shall hold meanwhile.
+        refusal: what to tell whoever comes second.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    _held.add(handle)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(refusal) from None
+        yield
+    finally:
+        _held.remove(handle)
+        os.close(handle)
+
+
+def _let_go() -> None:
+    """A forked worker that outlives a killed parent by some seconds would hold the lock as long."""
+    while _held:
+        os.close(_held.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)

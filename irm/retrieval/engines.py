@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from instructions.errors import InputError
-from irm.retrieval.indexing import sole_writer
+from irm.retrieval.indexing import sole_indexer
 from irm.retrieval.ledger import Ledger
 from irm.retrieval.question import Filter
 from irm.retrieval.store import Rows, VectorStore
@@ -102,7 +102,7 @@ def rebuild(address: str, ledger: Ledger, progress: Progress | None = None) -> d
     Raises:
         InputError: As ``connect``; another process writes; or what arrived is not what was sent.
     """
-    with sole_writer(ledger.folder):
+    with sole_indexer(ledger.folder):
         return _fill(address, ledger, progress)
 
 

@@ -20,7 +20,7 @@ from irm.retrieval.calibration import Calibrations
 from irm.retrieval.engines import note_in_step, open_engine
 from irm.retrieval.explain import explain
 from irm.retrieval.facts import Facets, Info, facets_of, info_of
-from irm.retrieval.indexing import Added, Indexer, Mirror, Progress, sole_writer
+from irm.retrieval.indexing import Added, Indexer, Mirror, Progress, sole_indexer
 from irm.retrieval.items import Item
 from irm.retrieval.ledger import Ledger
 from irm.retrieval.local import LocalStore
@@ -142,7 +142,7 @@ class Gallery:
         Raises:
             InputError: Another process is indexing, the disk is full, or a key is given twice.
         """
-        with sole_writer(self.ledger.folder):
+        with sole_indexer(self.ledger.folder):
             for row in self.ledger.spaces().values():
                 self._check(row.space)
             indexer = Indexer(
@@ -260,7 +260,7 @@ class Gallery:
         Raises:
             InputError: Nobody of that name is here, or another process is in the way.
         """
-        with sole_writer(self.ledger.folder):
+        with sole_indexer(self.ledger.folder):
             ids = care.find(self.ledger, pids=pids, images=images, keys=keys)
             if not ids:
                 care.scrub(self.ledger)
@@ -270,7 +270,7 @@ class Gallery:
     def expire(self, *, who: str = "local", now: float | None = None) -> care.Receipt | None:
         """Erase the images whose time has run out; None where there is none."""
         moment = _clock(now)
-        with sole_writer(self.ledger.folder):
+        with sole_indexer(self.ledger.folder):
             ids = care.expired(self.ledger, moment)
             if not ids:
                 return None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from irm.retrieval.ledger import COLUMNS, Image, Ledger, SpaceRow
 from irm.retrieval.model import SearchModel
 from irm.retrieval.store import Rows, VectorStore
 from irm.retrieval.views import Space, View
+from omnireid.files import sole_writer
 from omnireid.loading.image import decode_image
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
@@ -56,21 +56,11 @@ class Mirror:
     followed: Callable[[], None]
 
 
-@contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
-    """Only one process indexes a store at a time; the lock goes with the process, however it ends.
-
-    Raises:
-        InputError: another one does.
-    """
-    with (folder / "index.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"another process is indexing or erasing in {folder}; wait until it has ended and try again"
-            ) from None
-        yield
+def sole_indexer(folder: Path) -> AbstractContextManager[None]:
+    """Only one process indexes or erases in a store at a time; see ``sole_writer``."""
+    return sole_writer(
+        folder, f"another process is indexing or erasing in {folder}; wait until it has ended and try again"
+    )
 
 
 class Indexer:

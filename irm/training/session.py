@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from irm.training.recorder import Best, Recorder
 from irm.training.resuming import resume as resume_from
 from irm.training.seeding import repeatable
 from irm.training.signals import StopRequest
-from omnireid.files import replace_folder, write_whole
+from omnireid.files import replace_folder, sole_writer, write_whole
 
 R = TypeVar("R", bound=RunSheet)
 
@@ -82,14 +82,31 @@ def carry_out(run: R, out: Path, kind: Kind[R], *, resume: bool, console: Consol
         InputError: for a folder in use, another run's folder, missing data, or a loss that is no number.
     """
     device = choose_device(run.device)
-    with joined_ranks(device) as ranks:
-        if ranks.is_first:
-            check_folder(out, resume)
-        else:
+    with joined_ranks(device) as ranks, run_folder(out, resume) if ranks.is_first else nullcontext():
+        if not ranks.is_first:
             console = Console(quiet=True)
         if ranks.world > 1 and device.type == "cuda":
             device = torch.device("cuda", ranks.local_rank)
         return _carry_out(run, out, kind, device, console)
+
+
+@contextmanager
+def run_folder(out: Path, resume: bool) -> Iterator[None]:
+    """Hold the folder of a run, made if need be; nothing stays of it where nothing was written.
+
+    Raises:
+        InputError: as ``check_folder``, or another process trains in it.
+    """
+    check_folder(out, resume)
+    is_new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with sole_writer(out, f"another process is training in {out}; wait for it, or name another --out"):
+            check_folder(out, resume)  # it may have ended meanwhile
+            yield
+    finally:
+        if is_new and not any(out.iterdir()):
+            out.rmdir()
 
 
 def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: Console) -> Summary:
@@ -101,7 +118,6 @@ def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: 
     start, best = int(facts["step"]), facts.get("best")
     largest(start)  # nobody writes before all have looked
     if this_rank().is_first:
-        out.mkdir(parents=True, exist_ok=True)
         write_whole(out / "config.yaml", dump(run).encode(), durable=True)
     step, losses = start, dict[str, float]()
     if start < run.optimizer.steps:

@@ -15,8 +15,7 @@ from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 
 from instructions.errors import InputError
-from omnireid.files import write_whole
-from omnireid.synthetic.files import is_written, sole_writer
+from omnireid.files import sole_writer, write_whole
 from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.manifest import claim, finished
 from omnireid.synthetic.presets import Preset
@@ -76,7 +75,7 @@ def write_omnireid(
     report = progress or (lambda _: None)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with sole_writer(out):
+        with sole_writer(out, f"another run is writing {out}; wait for it or choose another folder"):
             manifest = claim(out, preset, seed)
             world = World(preset, seed)
             plans = []
@@ -109,7 +108,7 @@ def _write_plans(
     missing: dict[str, list[Picture]] = {}
     num_reused: dict[str, int] = {}
     for plan in plans:
-        there = {file.path for p in plan.pictures for file in p.files if is_written(out / file.path)}
+        there = {file.path for p in plan.pictures for file in p.files if _is_written(out / file.path)}
         num_reused[plan.dataset] = len(there)
         missing[plan.dataset] = [p for p in plan.pictures if any(file.path not in there for file in p.files)]
         _make_folders(out, plan)
@@ -215,3 +214,11 @@ def _die_with_parent() -> None:
 def _draw_in_worker(pictures: Sequence[Picture]) -> float:
     out, world = _worker
     return _draw(out, world, pictures)
+
+
+def _is_written(path: Path) -> bool:
+    """Whether a file is there; an empty one is what a power cut leaves and counts as missing."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False

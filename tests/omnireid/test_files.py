@@ -1,9 +1,12 @@
 """Folders that are there whole or not at all."""
 
+import os
+import signal
+
 import pytest
 
 from instructions.errors import InputError
-from omnireid.files import check_new_folder, replace_folder
+from omnireid.files import check_new_folder, replace_folder, sole_writer
 
 
 def test_a_folder_is_replaced_only_once_the_new_one_is_whole(tmp_path):
@@ -37,3 +40,33 @@ def test_a_new_folder_is_neither_a_file_nor_full(tmp_path):
         check_new_folder(tmp_path / "file")
     with pytest.raises(InputError, match="is not empty"):
         check_new_folder(tmp_path)
+
+
+def test_a_held_folder_is_refused_until_it_is_let_go(tmp_path):
+    first, second = sole_writer(tmp_path, "taken"), sole_writer(tmp_path, "taken")
+    with first, pytest.raises(InputError, match="taken"), second:
+        pass
+    with sole_writer(tmp_path, "taken"):
+        pass
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_worker_that_outlives_its_killed_parent_does_not_hold_the_folder(tmp_path):
+    told, tell = os.pipe()
+    parent = os.fork()
+    if not parent:
+        with sole_writer(tmp_path, "taken"):
+            worker = os.fork()
+            if worker:
+                os.write(tell, f"{worker}".encode())
+            signal.pause()
+    worker = int(os.read(told, 32))
+    try:
+        with pytest.raises(InputError, match="taken"), sole_writer(tmp_path, "taken"):
+            pass
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+        with sole_writer(tmp_path, "taken"):
+            os.kill(worker, 0)  # it lives
+    finally:
+        os.kill(worker, signal.SIGKILL)

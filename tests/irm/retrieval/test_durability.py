@@ -15,7 +15,7 @@ import pytest
 from instructions.errors import InputError
 from irm.retrieval import Gallery, Picture, Question, care, items_of_folder
 from irm.retrieval.engines import open_engine, rebuild, verify
-from irm.retrieval.indexing import sole_writer
+from irm.retrieval.indexing import sole_indexer
 from irm.retrieval.ledger import FILE_NAME, Ledger
 from irm.retrieval.schema import MIGRATIONS
 
@@ -195,7 +195,7 @@ def test_a_store_of_a_later_version_is_refused(tmp_path):
 
 
 def test_a_second_process_that_indexes_is_refused_and_searching_goes_on(own_gallery, pictures):
-    with sole_writer(own_gallery.ledger.folder):
+    with sole_indexer(own_gallery.ledger.folder):
         with pytest.raises(InputError, match="another process is indexing"):
             own_gallery.add(items_of_folder(pictures))
         with pytest.raises(InputError, match="another process is indexing"):

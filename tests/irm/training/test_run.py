@@ -16,6 +16,7 @@ from irm.config import read_run
 from irm.schema import IRMRun
 from irm.training.progress import TrainingProgress
 from irm.training.run import IRM_TRAINING, train_run
+from omnireid.files import sole_writer
 from tests.processes import trace
 
 TINY = Path(__file__).parents[3] / "configs" / "irm" / "tiny.yaml"
@@ -177,6 +178,14 @@ def test_resuming_an_empty_folder_is_a_start(tiny_root, tmp_path):
     out.mkdir()
     summary, _ = go(sheet(tiny_root, "optimizer.steps=1"), out, resume=True)
     assert (summary.start, summary.step) == (0, 1)
+
+
+def test_two_programs_do_not_train_in_one_folder(whole, tiny_root):
+    out, _, _ = whole
+    before = (out / "metrics.jsonl").read_bytes()
+    with sole_writer(out, ""), pytest.raises(InputError, match="another process is training in"):
+        go(sheet(tiny_root), out, resume=True)
+    assert (out / "metrics.jsonl").read_bytes() == before
 
 
 def test_missing_data_leave_no_run_folder(tmp_path):
