@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -42,9 +42,7 @@ class Comparison:
         self.cosine = metric == "cosine"
         self.query_lengths = self._lengths(self.query, "query")
         self.gallery_lengths = self._lengths(self.gallery, "gallery")
-        # Reduced matrix precision is a training setting that the error bound does not cover.
-        is_full = torch.get_float32_matmul_precision() == "highest"
-        self.dtype = torch.float32 if is_full else torch.float64
+        self.dtype = torch.float32 if _is_precise() else torch.float64
         lengths = np.concatenate([self.query_lengths, self.gallery_lengths])
         longest = lengths.max()
         # Such features are scaled in float64, where the scale cannot overflow.
@@ -209,6 +207,12 @@ class Comparison:
             check_finite(features, name)
             raise InputError(f"the {name} features are too long: their squares overflow; divide them")
         return np.where(lengths > 0, lengths, 1.0) if self.cosine else lengths
+
+
+def _is_precise() -> bool:
+    """Whether products of float32 are float32 throughout; for speed, torch may have been told otherwise."""
+    kinds: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
+    return all(kind.fp32_precision in ("ieee", "none") for kind in kinds)  # older settings show here too
 
 
 def _taken(features: Float[Tensor, "N D"], rows: Rows) -> Float[Tensor, "n D"]:

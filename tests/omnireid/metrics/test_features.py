@@ -1,5 +1,9 @@
 """Streamed rankings: equal to the loop over float64 distances, whatever the block, type, order or ties."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +30,7 @@ from omnireid.protocols import PROTOCOLS
 from tests import reference
 
 MARKET = PROTOCOLS["market"]
+ROOT = Path(__file__).parents[3]
 
 
 def world(seed, num_query=11, num_gallery=37, width=9, *, copies=False, scale=1.0):
@@ -137,16 +142,32 @@ def test_numpy_features_are_features_too():
     )
 
 
-def test_reduced_matrix_precision_changes_no_bit():
+@pytest.mark.parametrize(
+    "setting",
+    [
+        'torch.set_float32_matmul_precision("medium")',
+        "torch.backends.cuda.matmul.allow_tf32 = True",
+        'torch.backends.fp32_precision = "tf32"',
+        'torch.backends.mkldnn.matmul.fp32_precision = "bf16"',
+    ],
+)
+def test_reduced_matrix_precision_changes_no_bit(setting, tmp_path):
     sides = world(6, 30, 200, 64)
-    expected = rank_features(*sides, MARKET)
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        assert_identical(rank_features(*sides, MARKET), expected)
-        assert next(search(*sides, MARKET)).distances.values.dtype == np.float64
-    finally:
-        torch.set_float32_matmul_precision(before)
+    torch.save(sides, tmp_path / "sides")
+    program = f"""
+import sys, torch
+{setting}  # torch does not let old and new settings be mixed, so each has a process of its own
+import numpy as np
+from omnireid.metrics import rank_features, search
+from omnireid.protocols import PROTOCOLS
+sides = torch.load(sys.argv[1] + "/sides", weights_only=False)
+market = PROTOCOLS["market"]
+assert next(search(*sides, market)).distances.values.dtype == np.float64
+torch.save(rank_features(*sides, market), sys.argv[1] + "/ranking")
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, check=True)
+    found = torch.load(tmp_path / "ranking", weights_only=False)
+    assert_identical(found, rank_features(*sides, MARKET))
 
 
 def test_the_order_of_the_images_changes_no_bit():
@@ -283,6 +304,37 @@ def test_a_device_ranks_in_the_bits_of_main_memory(metric, monkeypatch):
         for protocol, ranking in zip(PROTOCOLS.values(), together, strict=True):
             assert_identical(ranking, rank_features(*sides, protocol, metric=metric))
         expected = ranked_lists(*sides, MARKET, head=6, metric=metric)
+        np.testing.assert_array_equal(lists.head, expected.head)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_however_a_device_rounds_within_the_bound_no_bit_changes(metric, monkeypatch):
+    """Processors add in orders of their own; here every product is off by up to all that is allowed."""
+
+    class Rounded(tiles.DeviceTile):
+        def __init__(self, query, slack):
+            super().__init__(query)
+            self.slack, self.rng = slack, np.random.default_rng(0)
+
+        def near(self, rows, limits, blank, first):
+            everything = np.full(len(limits), np.inf, dtype=np.float32)
+            cells = super().near(rows, everything, blank, first)
+            owners, values, columns = keys.rows_of(cells), keys.values_of(cells), keys.places_of(cells)
+            allowed = self.slack[owners] * self.rng.choice([-1.0, -0.5, 0.0, 0.5, 1.0], len(owners))
+            values = (values.astype(np.float64) + allowed).astype(np.float32)
+            is_near = values <= limits[owners - rows.start]
+            return keys.pack(owners[is_near], values[is_near], columns[is_near])
+
+    for seed in range(4):
+        sides = world(seed, 23, 151, copies=seed % 2 == 1)
+        expected = ranked_lists(*sides, MARKET, head=6, metric=metric)
+        with monkeypatch.context() as patched:
+            small_tiles(patched)
+            patched.setattr(
+                sweep, "make_tile", lambda made, rows: Rounded(made.query_rows(rows), made.slack(rows))
+            )
+            lists = ranked_lists(*sides, MARKET, head=6, metric=metric)
+        assert_identical(lists.ranking, expected.ranking)
         np.testing.assert_array_equal(lists.head, expected.head)
 
 
