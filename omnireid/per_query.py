@@ -86,7 +86,7 @@ def read_csv(path: Path) -> list[Scored]:
         InputError: The file is not there or is not such a table.
     """
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a per-query table: {error}") from None
     if not rows or tuple(rows[0]) != COLUMNS:

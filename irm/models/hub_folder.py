@@ -53,13 +53,17 @@ class HubFolder(PyTorchModelHubMixin):
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **arguments: Any) -> HubFolder:
-        """The hub mixin's loading, then the tokenizer from the same place."""
+        """The hub mixin's loading, every weight accounted for, then the tokenizer from the same place."""
         folder = Path(model_id)
         local = folder.is_dir()
         for name in ("config.json", "model.safetensors") if local else ():
             if not (folder / name).is_file():
                 raise ValueError(f"{folder} holds no IRM: it has no {name}")
-        model = super()._from_pretrained(model_id=model_id, **arguments)
+        try:  # the mixin's own default leaves what is missing at random
+            model = super()._from_pretrained(model_id=model_id, **{**arguments, "strict": True})
+        except RuntimeError as error:
+            reason = " ".join(str(error).partition(":\n")[2].split())[:300]
+            raise ValueError(f"{model_id} holds the weights of another model: {reason}") from None
         if not local:
             options = ("revision", "cache_dir", "force_download", "local_files_only", "token")
             hub = {key: arguments[key] for key in options}

@@ -89,7 +89,7 @@ class Answer:
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(hit) for hit in self.hits)
+        writer.writerows({name: _plain(cell) for name, cell in asdict(hit).items()} for hit in self.hits)
         return text.getvalue()
 
 
@@ -104,6 +104,11 @@ class Explanation:
     task: str
     view: str
     score: float
+
+
+def _plain(cell: object) -> object:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def round_for_people(number: float) -> str:

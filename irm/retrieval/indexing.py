@@ -133,15 +133,19 @@ class Indexer:
         """What an item needs: an embedding, other facts, or nothing."""
         try:
             image = _image(item, Path(item.path).stat(), known, now=now, keep_days=keep_days)
-            is_old = known is not None and _stamp(known) == _stamp(image)
+            # A picture of the clothes has no stamp of its own.
+            is_old = known is not None and _stamp(known) == _stamp(image) and image.clothes is None
             data = b"" if is_old else Path(item.path).read_bytes()
-            image = image if is_old else replace(image, content=_content(data, image))
+            clothes = b"" if image.clothes is None else Path(image.clothes).read_bytes()
+            image = image if is_old else replace(image, content=_content(data, image, clothes))
             if known is not None and known.content == image.content and not self._lacks(image, present):
                 return None if image == known else image
             data = data or Path(item.path).read_bytes()
         except OSError as error:
-            raise InputError(f"{item.path} cannot be read ({error.strerror})") from error
+            raise InputError(f"{error.filename} cannot be read ({error.strerror})") from error
         pixels = decode_image(data, name=item.path)
+        if image.clothes is not None and any(view.shows_clothes for view in self.views):
+            decode_image(clothes, name=image.clothes)  # what cannot be read must not stop the others' batch
         height, width = pixels.shape[:2]
         return _Fresh(replace(image, width=width, height=height), pixels, thumbnail(pixels))
 
@@ -276,7 +280,8 @@ def _stamp(image: Image) -> tuple[object, ...]:
     return image.path, image.size, image.changed, image.captions, image.clothes
 
 
-def _content(data: bytes, image: Image) -> str:
+def _content(data: bytes, image: Image, clothes: bytes) -> str:
     whole = hashlib.sha256(data)
     whole.update(json.dumps([list(image.captions), image.clothes]).encode())
+    whole.update(clothes)
     return whole.hexdigest()

@@ -100,7 +100,8 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         self._local = threading.local()
         self._writing = threading.Lock()
-        self._all: list[sqlite3.Connection] = []
+        self._all: list[tuple[threading.Thread, sqlite3.Connection]] = []
+        self._opening = threading.Lock()
         with self.errors():
             migrate(self.connection, folder)
 
@@ -115,12 +116,21 @@ class Ledger:
                            "mmap_size = 1099511627776"):  # fmt: skip
                 made.execute(f"PRAGMA {pragma}")
             self._local.connection = made
-            self._all.append(made)
+            self._keep(made)
         return made
+
+    def _keep(self, made: sqlite3.Connection) -> None:
+        """Remember this thread's connection, and close those of threads that ended; servers start many."""
+        with self._opening:
+            for thread, connection in self._all:
+                if not thread.is_alive():
+                    connection.close()
+            living = [kept for kept in self._all if kept[0].is_alive()]
+            self._all = [*living, (threading.current_thread(), made)]
 
     def close(self) -> None:
         """Close every connection; the ledger is of no use afterwards."""
-        for made in self._all:
+        for _, made in self._all:
             made.close()
         self._all.clear()
         self._local = threading.local()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 
+from instructions.errors import InputError
 from irm.retrieval.answer import Answer, Hit, Stage
 from irm.retrieval.calibration import Calibrations
 from irm.retrieval.ledger import Image, Ledger, SpaceRow
@@ -181,21 +182,37 @@ class Searcher:
         order = np.arange(len(found.ids))
         stages: list[Stage] = ["cosine"] * len(order)
         if plan.is_text and question.re_score and self.model.can_match and len(order):
-            head = order[: question.re_score].copy()
-            pixels = [self.pixels_of(int(found.ids[place])) for place in head]
-            logits = order_by_match(self.model, question.text or "", pixels)
-            order[: len(head)] = head[np.argsort(-logits, kind="stable")]
-            scores[head] = logits
-            stages[: len(head)] = ["re-scored"] * len(head)
+            pictures = {place: self._picture(int(found.ids[place])) for place in order[: question.re_score]}
+            shown = {place: one for place, one in pictures.items() if one is not None}
+            if shown:
+                scores[list(shown)] = order_by_match(self.model, question.text or "", list(shown.values()))
+            order, stages = _sooner(order, list(shown), -scores[list(shown)], "re-scored")
         elif question.re_rank and len(order) > 2:
-            head = order[:HEAD].copy()
-            ids, vectors = self.store.get(plan.space, [int(one) for one in found.ids[head]])
-            places = {int(one): row for row, one in enumerate(ids)}
-            rows = [places[int(one)] for one in found.ids[head]]
-            distances = _re_ranked(vector, vectors[rows])
-            order[: len(head)] = head[np.argsort(distances, kind="stable")]
-            stages[: len(head)] = ["re-ranked"] * len(head)
+            ids, vectors = self.store.get(plan.space, [int(one) for one in found.ids[:HEAD]])
+            rows = {int(one): row for row, one in enumerate(ids)}
+            held = [place for place in order[:HEAD] if int(found.ids[place]) in rows]
+            if held:
+                distances = _re_ranked(vector, vectors[[rows[int(found.ids[place])] for place in held]])
+                order, stages = _sooner(order, held, distances, "re-ranked")
         return order, scores, stages
+
+    def _picture(self, image: int) -> Pixels | None:
+        """Of an image; None where it was erased meanwhile."""
+        try:
+            return self.pixels_of(image)
+        except InputError:
+            return None
+
+
+def _sooner(
+    order: Int[np.ndarray, " K"], places: Sequence[int], distances: Float[np.ndarray, " k"], stage: Stage
+) -> tuple[Int[np.ndarray, " K"], list[Stage]]:
+    """Some places of a list first, by their distances; the others, erased ones among them, in their order."""
+    first = [places[row] for row in np.argsort(distances, kind="stable")]
+    others = [place for place in order if place not in set(places)]
+    stages: list[Stage] = ["cosine"] * len(order)
+    stages[: len(first)] = [stage] * len(first)
+    return np.array([*first, *others], dtype=order.dtype), stages
 
 
 def _hit(rank: int, image: Image, score: float, stage: Stage, percent: int | None, chance: float) -> Hit:

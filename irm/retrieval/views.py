@@ -54,6 +54,11 @@ class View:
             bool(record.captions) if TASKS[self.task].instruction == "caption" else record.clothes is not None
         )
 
+    @property
+    def shows_clothes(self) -> bool:
+        """Whether the images' own clothes pictures stand beside them."""
+        return self.beside == "own" and TASKS[self.task].instruction == "clothes"
+
     def says(self, asking: Asking) -> str:
         """What stands beside the images, in words."""
         if self.beside == "bank":

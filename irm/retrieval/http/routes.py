@@ -28,6 +28,8 @@ FORM = Form(media_type="multipart/form-data")
 ImageId = Annotated[int, Path(ge=0, lt=2**63)]
 
 health = APIRouter(tags=["health"])
+HIDDEN = frozenset({"key", "path", "clothes"})  # of what is held: where files lie on the server
+
 api = APIRouter(prefix="/v1", tags=["search"], responses=REFUSED)
 
 
@@ -97,10 +99,10 @@ async def thumbnail(request: Request, image: ImageId) -> Response:
 
 @api.get("/images/{image}")
 async def held(request: Request, image: ImageId) -> dict[str, Any]:
-    """Everything that is held about an image."""
+    """Everything that is held about an image, but for where its files lie."""
     found = await _known(request, "held", image)
     assert isinstance(found, dict)
-    return found
+    return {name: value for name, value in found.items() if name not in HIDDEN}
 
 
 @api.post("/erase")

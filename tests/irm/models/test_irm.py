@@ -1,8 +1,10 @@
 import copy
 import json
+import re
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from irm.models import IRM, TEXT_ENCODERS, SentenceTokenizer, build_backbone
 
@@ -106,6 +108,19 @@ def test_what_is_no_saved_model_is_refused(tmp_path, tiny_irm):
     tiny_irm().save_pretrained(tmp_path / "irm")
     (tmp_path / "irm" / "model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"holds no IRM: it has no model\.safetensors"):
+        IRM.from_pretrained(tmp_path / "irm")
+
+
+@pytest.mark.parametrize("change", ["missing", "renamed", "extra", "another shape"])
+def test_weights_that_are_not_all_its_own_are_refused_by_name(change, tmp_path, tiny_irm):
+    tiny_irm().save_pretrained(tmp_path / "irm")
+    file, name = tmp_path / "irm" / "model.safetensors", "editing_transformer.vit.blocks.1.attn.qkv.weight"
+    weights = load_file(file)
+    kept = weights[name] if change == "extra" else weights.pop(name)
+    if change != "missing":
+        weights[name + ".other" if change in ("renamed", "extra") else name] = kept[1:].clone()
+    save_file(weights, file)
+    with pytest.raises(ValueError, match=f"another model.*{re.escape(name)}"):
         IRM.from_pretrained(tmp_path / "irm")
 
 
