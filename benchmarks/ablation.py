@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--re-score", type=int, default=8, help="images that t2i scores again (8)")
     parser.add_argument("overrides", nargs="*", metavar="key.path=value")
     asked = parser.parse_args()
-    console, settings = Console(), Settings(re_score=asked.re_score)
+    console, settings = Console(markup=False), Settings(re_score=asked.re_score)
     found: dict[str, dict[int, dict[str, float]]] = {variant: {} for variant in asked.variants}
     for job in jobs(asked.config, asked.data, asked.out, asked.variants, asked.seeds, asked.overrides):
         report = finish(job, settings, console)

@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    console = Console(width=110)
+    console = Console(width=110, markup=False)
     query, gallery = draw_world(SIZES[arguments.size])
     cases: dict[str, Callable[[Side, Side], object]] = {LIMIT: limit, OURS: ours, FOUR: four}
     evaluate = find_cython(arguments.torchreid)

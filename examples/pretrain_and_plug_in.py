@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the people (0)")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    outcome = run_chain(asked.out, seed=asked.seed, console=Console())
+    outcome = run_chain(asked.out, seed=asked.seed, console=Console(markup=False))
     print(
         f"held-out mAP of the tower: {100 * outcome.untrained:.1f} before, {100 * outcome.exported:.1f} after"
     )

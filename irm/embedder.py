@@ -47,6 +47,11 @@ class IRMEmbedder:
         self.autocast = autocast
         self.preprocessing = preprocessing_of(model)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.device
+
     def view(self, domain: str) -> str:
         """Whose batch-norm statistics judge a test domain: its own, else those of its task, else the first.
 

@@ -167,9 +167,13 @@ def _data(data: Path) -> str:
 
 
 def _commit() -> str | None:
-    """The commit of the code, with a mark where it was changed since; None outside a checkout."""
-    here = Path(__file__).parent
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=here, capture_output=True, text=True
-    )
+    """The commit of the code, marked where it was changed since; None without git or outside a checkout."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():  # perhaps installed within another project's checkout
+        return None
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    except OSError:
+        return None
     return found.stdout.strip() or None

@@ -60,7 +60,7 @@ class SourceSheet(RowSheet):
         default=1.0, gt=0.0, le=1000.0, description="loss weight, taken as w / sum of w; released: all 1"
     )
     num_identities: int | None = Field(
-        default=None, ge=1, le=4096, description="instead of batch.num_identities"
+        default=None, ge=2, le=4096, description="instead of batch.num_identities"
     )
     num_instances: int | None = Field(
         default=None, ge=1, le=256, description="instead of batch.num_instances"

@@ -105,6 +105,7 @@ def embed_side(
         batch_size=settings.batch_size,
         workers=settings.workers,
         cache=settings.cache,
+        device=getattr(embedder, "device", None),
     )
     vectors: list[Tensor] = []
     states: list[PairStates] = []

@@ -35,7 +35,10 @@ class PairStates:
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns a batch into retrieval features; cosine similarity of two features is the score."""
+    """Turns a batch into retrieval features; cosine similarity of two features is the score.
+
+    One that also has a ``device`` gets its pictures there, moved as 8-bit levels.
+    """
 
     preprocessing: Preprocessing
 

@@ -36,7 +36,7 @@ def main(asked: argparse.Namespace) -> None:
     """Judge a feature file, write an order, or compare two tables."""
     from instructions.errors import InputError
 
-    console = Console()
+    console = Console(markup=False)
     if asked.run is not None:
         wrong = "--features" if asked.features else "--compare"
         raise InputError(f"{wrong} is given together with the run {asked.run}; give one of them")
@@ -84,7 +84,7 @@ def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
     }
     report = Report(result.evaluations, provenance)
-    wide = console if console.is_terminal else Console(width=150)
+    wide = console if console.is_terminal else Console(width=150, markup=False)
     shown = [place for place, name in enumerate(COLUMNS) if name not in ("query asks", "gallery has")]
     rows = [[row[place] for place in shown] for row in report.rows()]
     wide.print(table(f"{asked.features.name}, scores in percent", [COLUMNS[place] for place in shown], rows))
@@ -159,5 +159,5 @@ def _compare(asked: argparse.Namespace, console: Console) -> None:
             rows.append((f"{search.task} {search.dataset}", title, asks, *cells(measure, scores)))
     first, second = (path.name for path in asked.compare)
     columns = ("data set", "protocol", "query asks", "score", first, second, "difference", "95 %", "p")
-    wide = console if console.is_terminal else Console(width=150)
+    wide = console if console.is_terminal else Console(width=150, markup=False)
     wide.print(table(f"{second} minus {first}, by person", (*columns, "queries", "people"), rows))

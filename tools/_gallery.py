@@ -81,7 +81,7 @@ def _info(asked: argparse.Namespace) -> None:
             told = {**asdict(gallery.info()), "audit": [asdict(line) for line in lines]}
             print(json.dumps(told, indent=1))
             return
-        console = Console()
+        console = Console(markup=False)
         print_info(console, gallery)
         for line in reversed(lines):
             detail = json.dumps(line.detail, ensure_ascii=False)
@@ -154,7 +154,7 @@ def _rebuild(asked: argparse.Namespace) -> None:
         raise InputError(
             "say which store to fill: --engine postgresql://..., http://host:6333 or edge:FOLDER"
         )
-    console = Console()
+    console = Console(markup=False)
     ledger = Ledger(asked.store)
     with Bar(console) as show:
         counts = rebuild(asked.engine, ledger, show)

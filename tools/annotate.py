@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run one step."""
     asked = parser().parse_args()
-    console = Console()
+    console = Console(markup=False)
     now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     for line in STEPS[asked.step](asked, now, console):
         console.print(line, highlight=False, soft_wrap=True)

@@ -49,7 +49,7 @@ def main() -> None:
     from omnireid.leakage import FINGERPRINTS, drop_test_people
     from omnireid.leakage.people import COLUMNS
 
-    console = Console()
+    console = Console(markup=False)
     train = [_people(asked.data, name, "train") for name in asked.train.split(",")]
     tests = [_people(asked.data, name, "test") for name in asked.test.split(",")]
     by_look: bool | frozenset[frozenset[str]] = True
@@ -66,7 +66,7 @@ def main() -> None:
             train, tests, by_look=by_look, cache=asked.data / FINGERPRINTS, progress=show
         )
     if report.people:
-        wide = console if console.is_terminal else Console(width=200)
+        wide = console if console.is_terminal else Console(width=200, markup=False)
         wide.print(table("test people in training sets", COLUMNS, report.rows(), num_text_columns=2))
     for sentence in report.sentences():
         console.print(sentence, highlight=False, soft_wrap=True)

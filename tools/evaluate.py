@@ -86,7 +86,7 @@ def main() -> None:
         finished, None if asked.tasks is None else [name.strip() for name in asked.tasks.split(",")]
     )
     path = asked.json or asked.run / "evaluation.json"
-    console = Console()
+    console = Console(markup=False)
     if asked.reuse and (kept := _kept(asked, path, finished)) is not None:
         _print(console, *kept)
         console.print(f"{path} was made of this very model: reused", highlight=False, soft_wrap=True)
@@ -189,7 +189,7 @@ def _print(console: Console, report: "Report", untrained: "Report") -> None:
         steering_rows,
     )
 
-    wide = console if console.is_terminal else Console(width=150)
+    wide = console if console.is_terminal else Console(width=150, markup=False)
     rows = headline_rows(report.evaluations, untrained.evaluations)
     wide.print(table("scores in percent", HEADLINE_COLUMNS, rows))
     if steered := steering_rows(report.evaluations):

@@ -29,9 +29,9 @@ def main() -> None:
         "--root", type=Path, required=True, metavar="DIR", help="the folder that holds cuhk03_release"
     )
     root = parser.parse_args().root.expanduser()
-    console = Console()
+    console = Console(markup=False)
     columns = (SpinnerColumn(), TextColumn("{task.completed} pictures"))
-    errors = Console(stderr=True)
+    errors = Console(stderr=True, markup=False)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("", total=None)
         num_pictures = extract(root, lambda done: bar.update(task, completed=done))

@@ -107,7 +107,7 @@ def main() -> None:
     from irm.retrieval import Gallery
 
     views = None if asked.views is None else [name.strip() for name in asked.views.split(",")]
-    console = Console()
+    console = Console(markup=False)
     with Gallery.create(asked.store, asked.run, views=views, dataset=dataset, engine=asked.engine) as gallery:
         gone = gallery.expire()
         if gone is not None:

@@ -60,7 +60,7 @@ def main() -> None:
         _print_plan(sheet, arguments.processes)
         return
     out = asked_out(arguments)
-    summary = pretrain_run(sheet, out, resume=arguments.resume, console=Console())
+    summary = pretrain_run(sheet, out, resume=arguments.resume, console=Console(markup=False))
     say_end(summary, "the tower", then=f"python -m tools.export_backbone {out} --out FOLDER")
 
 

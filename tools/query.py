@@ -86,7 +86,7 @@ def main() -> None:
     if asked.json:
         print(json.dumps(answer.as_dict(), indent=1, ensure_ascii=False))
     else:
-        _print(Console(), answer)
+        _print(Console(markup=False), answer)
     for path, content in ((asked.csv, answer.as_csv().encode()), (asked.picture, sheet)):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)

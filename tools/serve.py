@@ -130,7 +130,7 @@ def _serve(gallery: "Gallery", settings: "ServerSettings", listener: socket.sock
     info = gallery.info()
     print(f"{info.images} images of {info.people} people, model {info.model}, searched by {info.engine}")
     who = "whoever knows the token" if settings.token else "this machine only"
-    with Bar(Console()) as show:
+    with Bar(Console(markup=False)) as show:
         gallery.warm(show)
     print(f"serving {who} at http://{name}:{port}/ (Ctrl-C ends)", flush=True)
     with contextlib.suppress(KeyboardInterrupt):  # by then the server has answered what it had accepted

@@ -131,7 +131,7 @@ def _conclusion(asked: argparse.Namespace, written: tuple[Written, ...], seconds
 def main() -> None:
     """Parse, write the tree, its contact sheet, and say what was done."""
     asked, preset = _parse(sys.argv[1:])
-    console = Console()
+    console = Console(markup=False)
     start = time.monotonic()
     bar, report = _bar(console) if console.is_terminal else (nullcontext(), _PlainLines(console))
     names = None if asked.datasets is None else [name.strip() for name in asked.datasets.split(",")]

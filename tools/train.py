@@ -33,7 +33,7 @@ def main() -> None:
     out = asked_out(arguments)
     from irm.training.run import train_run
 
-    say_end(train_run(sheet, out, resume=arguments.resume, console=Console()), "the model")
+    say_end(train_run(sheet, out, resume=arguments.resume, console=Console(markup=False)), "the model")
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def main() -> None:
         value = getattr(asked, name)
         if value is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')} is {value}; give a number above zero")
-    console = Console()
+    console = Console(markup=False)
     captions, coverage = _attach(asked, console)
     for sentence in coverage.sentences():
         console.print(sentence, highlight=False, soft_wrap=True)

@@ -44,7 +44,7 @@ def main() -> None:
         raise InputError(
             f"OmniReID has no lists of {asked.dataset}; it has lists of {', '.join(_with_lists())}"
         )
-    console, num_files = Console(), 0
+    console, num_files = Console(markup=False), 0
 
     def written(path: Path, num_lines: int) -> None:
         nonlocal num_files

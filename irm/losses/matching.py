@@ -46,7 +46,7 @@ def draw_hard_negatives(
     """
     column_labels = labels if column_labels is None else column_labels
     stranger = labels[:, None] != column_labels[None, :]
-    # Elsewhere the question would make the host wait; there a single person gives a loss that is no number.
+    # Elsewhere the question would make the host wait; there whoever is alone is drawn to the first column.
     if similarity.device.type == "cpu" and not stranger.any(dim=1).all():
         raise ValueError("a batch for matching needs at least two people; this one has a single one")
     shares = similarity.detach().float().masked_fill(~stranger, float("-inf")).softmax(dim=1)

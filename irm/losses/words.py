@@ -50,14 +50,18 @@ def word_prediction_loss(
     with torch.autocast(logits.device.type, enabled=False):
         logits, hidden = full_precision(logits), labels != IGNORED
         # A sum over a count, not a mean: a batch in which nothing was hidden has no loss instead of NaN.
+        # No place is picked by a mask, for whose number the host would wait.
         count = hidden.sum().clamp(min=1) if count is None else count
-        told = F.cross_entropy(logits[hidden], labels[hidden], reduction="sum") / count
+        words = logits.log_softmax(dim=-1)
+        told = (
+            F.nll_loss(words.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum") / count
+        )
         if not distillation:
             return told
         if taught is None:
             raise ValueError("distillation needs a teacher's probabilities; give taught")
-        guess = logits.log_softmax(dim=-1 if axis == "words" else 1)
-        shown = -(guess * taught.detach()).sum(dim=-1)[hidden].sum() / count
+        guess = words if axis == "words" else logits.log_softmax(dim=1)
+        shown = -((guess * taught.detach()).sum(dim=-1) * hidden).sum() / count
         return (1 - distillation) * told + distillation * shown
 
 
@@ -118,7 +122,9 @@ def replace_words(
         chance: uniform in 0..1; a place takes the word at which the chances of all words add up to it.
     """
     sums = full_precision(guesses.detach()).softmax(dim=-1).cumsum(dim=-1)
-    aim = chance.to(sums)[..., None] * sums[..., -1:]  # rounding leaves the last sum a little off one
+    aim = (
+        chance.to(sums.device, sums.dtype, non_blocking=True)[..., None] * sums[..., -1:]
+    )  # rounding leaves the last sum a little off one
     drawn = torch.searchsorted(sums, aim, right=True)[..., 0].clamp(max=guesses.shape[-1] - 1)
     judged = mask.clone()
     judged[:, 0] = False

@@ -159,7 +159,7 @@ class IRM(
 
     def encode_sentences(self, sentences: Sequence[str]) -> InstructionTokens:
         """Features of sentences, one row each; from memory where the encoder is frozen."""
-        return self.reader.read(sentences)
+        return self.reader.read(sentences, training=self.training)
 
     def encode(
         self,

@@ -41,14 +41,23 @@ class SentenceReader:
             )
         self.tokenizer = tokenizer
 
-    def read(self, sentences: Sequence[str]) -> InstructionTokens:
+    def read(self, sentences: Sequence[str], *, training: bool = False) -> InstructionTokens:
         """Features of sentences, one row each; a sentence that comes twice is encoded once.
+
+        What a frozen encoder said is kept, but in training only what it was told ahead: sentences too many
+        for that (a hundred thousand captions) are read as batches, which a GPU does as fast as one.
+
+        Args:
+            sentences: may repeat.
+            training: whether a training step asks.
 
         Raises:
             ValueError: without a tokenizer.
         """
         if self.remembers:
-            return self._cache.look_up(sentences, self._encode_precisely, weights=self._weights())
+            weights = self._weights()
+            if not training or self._cache.has_ahead(sentences, weights=weights):
+                return self._cache.look_up(sentences, self._encode_precisely, weights=weights)
         distinct = {sentence: row for row, sentence in enumerate(dict.fromkeys(sentences))}
         features = self._encode(list(distinct))
         rows = torch.tensor([distinct[sentence] for sentence in sentences])

@@ -15,7 +15,7 @@ Encode = Callable[[Sequence[str]], InstructionTokens]
 
 
 class SentenceCache:
-    """Keeps the features of the sentences used last.
+    """Keeps the features of sentences read ahead, and of those used last.
 
     A sentence is encoded alone, or in a batch that ``fill`` composes. In a training step's own batch its bits
     would depend on its neighbours, and a resumed run, whose cache starts empty, would no longer repeat the
@@ -26,12 +26,25 @@ class SentenceCache:
         """Make an empty cache.
 
         Args:
-            capacity: sentences kept; the one unused for longest goes first.
+            capacity: sentences kept of either kind; the one unused for longest goes first.
         """
+        self._ahead: dict[str, InstructionTokens] = {}
         self._kept: Latest[InstructionTokens] = Latest(capacity)
+        self._weights: Hashable = None
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._ahead) + len(self._kept)
+
+    def has_ahead(self, sentences: Iterable[str], *, weights: Hashable) -> bool:
+        """Whether all of them were read ahead, by these weights."""
+        self._forget_unless(weights)
+        return all(sentence in self._ahead for sentence in sentences)
+
+    def _forget_unless(self, weights: Hashable) -> None:
+        self._kept.forget_unless(weights)
+        if weights != self._weights:
+            self._ahead.clear()
+            self._weights = weights
 
     def look_up(self, sentences: Sequence[str], encode: Encode, *, weights: Hashable) -> InstructionTokens:
         """Features of the sentences, one row each, padded to the longest with zeros.
@@ -41,13 +54,16 @@ class SentenceCache:
             encode: called with one unknown sentence at a time; must not need gradients.
             weights: which weights encode; when they change, what is kept is forgotten.
         """
-        self._kept.forget_unless(weights)
+        self._forget_unless(weights)
 
         @torch.no_grad()
         def alone(sentence: str) -> InstructionTokens:
             return encode([sentence])
 
-        found = {sentence: self._kept.get(sentence, alone) for sentence in dict.fromkeys(sentences)}
+        found = {
+            sentence: self._ahead[sentence] if sentence in self._ahead else self._kept.get(sentence, alone)
+            for sentence in dict.fromkeys(sentences)
+        }
         rows = [found[sentence] for sentence in sentences]
         return InstructionTokens(
             tokens=pad_sequence([row.tokens[0] for row in rows], batch_first=True),
@@ -62,7 +78,7 @@ class SentenceCache:
         """Encode many sentences at once, which is several times faster; the same set gives the same bits.
 
         Args:
-            sentences: in any order; what is kept of them already is encoded again.
+            sentences: in any order; they take the place of those read ahead before.
             encode: called with ``batch_size`` sentences at a time; must not need gradients.
             weights: as in ``look_up``.
             batch_size: sentences in a batch, which are chosen to be of like length.
@@ -75,7 +91,8 @@ class SentenceCache:
             raise ValueError(
                 f"{len(ordered)} sentences are more than the cache keeps, {self._kept.capacity}; enlarge it"
             )
-        self._kept.forget_unless(weights)
+        self._forget_unless(weights)
+        self._ahead.clear()
         for start in range(0, len(ordered), batch_size):
             batch = ordered[start : start + batch_size]
             with torch.no_grad():
@@ -83,14 +100,11 @@ class SentenceCache:
             for row, sentence in enumerate(batch):
                 real = features.mask[row]
                 # Copies: a slice would keep the whole padded batch in memory.
-                self._kept.keep(
-                    sentence,
-                    InstructionTokens(
-                        tokens=features.tokens[row, real][None].clone(),
-                        mask=real[real][None].clone(),
-                        pooled=features.pooled[row : row + 1].clone(),
-                        words=None if features.words is None else features.words[row, real][None].clone(),
-                    ),
+                self._ahead[sentence] = InstructionTokens(
+                    tokens=features.tokens[row, real][None].clone(),
+                    mask=real[real][None].clone(),
+                    pooled=features.pooled[row : row + 1].clone(),
+                    words=None if features.words is None else features.words[row, real][None].clone(),
                 )
 
 

@@ -31,11 +31,16 @@ class EncoderEmbedder:
         height, width = vit.patch_embed.img_size
         self.preprocessing = Preprocessing(image_size=(height, width), mean=mean, std=std)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the tower is."""
+        return next(self.vit.parameters()).device
+
     @torch.no_grad()
     def embed(self, batch: Batch, side: Side) -> Float[Tensor, "B D"]:  # noqa: ARG002 (both sides alike)
         """The class token after the last norm; float32 on the CPU."""
         assert batch.images is not None
-        images = batch.images.to(next(self.vit.parameters()).device)
+        images = batch.images.to(self.device)
         return self.vit.forward_features(images)[:, 0].float().cpu()
 
 

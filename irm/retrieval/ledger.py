@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from instructions.errors import InputError
+from irm.retrieval.connections import Connections
 from irm.retrieval.schema import migrate
 from irm.retrieval.views import Space
 from omnireid.records import UNKNOWN, Record
 
 FILE_NAME = "gallery.db"
-PAGE_SIZE = 16384  # five vectors of 768 floats a page
 PARAMETERS = 900  # of one statement; SQLite's oldest limit is 999
 COLUMNS = (
     "key", "path", "size", "changed", "content", "pid", "camid", "taken", "dataset", "clothes_id", "modality",
@@ -98,42 +98,19 @@ class Ledger:
         if not create and not self.file.is_file():
             raise InputError(f"{folder} is no gallery store; make one with python -m tools.index RUN --store")
         folder.mkdir(parents=True, exist_ok=True)
-        self._local = threading.local()
+        self._connections = Connections(self.file)
         self._writing = threading.Lock()
-        self._all: list[tuple[threading.Thread, sqlite3.Connection]] = []
-        self._opening = threading.Lock()
         with self.errors():
             migrate(self.connection, folder)
 
     @property
     def connection(self) -> sqlite3.Connection:
         """This thread's own."""
-        made: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if made is None:
-            made = sqlite3.connect(self.file, isolation_level=None, timeout=30, check_same_thread=False)
-            for pragma in (f"page_size = {PAGE_SIZE}", "journal_mode = WAL", "synchronous = FULL",
-                           "secure_delete = ON", "foreign_keys = ON",
-                           "mmap_size = 1099511627776"):  # fmt: skip
-                made.execute(f"PRAGMA {pragma}")
-            self._local.connection = made
-            self._keep(made)
-        return made
-
-    def _keep(self, made: sqlite3.Connection) -> None:
-        """Remember this thread's connection, and close those of threads that ended; servers start many."""
-        with self._opening:
-            for thread, connection in self._all:
-                if not thread.is_alive():
-                    connection.close()
-            living = [kept for kept in self._all if kept[0].is_alive()]
-            self._all = [*living, (threading.current_thread(), made)]
+        return self._connections.own()
 
     def close(self) -> None:
         """Close every connection; the ledger is of no use afterwards."""
-        for _, made in self._all:
-            made.close()
-        self._all.clear()
-        self._local = threading.local()
+        self._connections.close()
 
     @contextmanager
     def errors(self) -> Iterator[None]:

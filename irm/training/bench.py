@@ -70,6 +70,11 @@ class Bench(ABC):
     def prepare(self) -> None:
         """Do what is done once, when the weights are those of the run's start or checkpoint."""
 
+    def follow(self) -> None:
+        """Take what follows the weights one step further: called once after each update."""
+        if self.state.average is not None:
+            self.state.average.update_parameters(self.model)
+
     @abstractmethod
     def validate(self) -> dict[str, float]:
         """Mean AP of the people kept aside, by domain."""

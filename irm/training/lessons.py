@@ -108,7 +108,7 @@ class Lessons(nn.Module):
         return self
 
     def follow(self, model: IRM) -> None:
-        """The teacher takes one step towards the model."""
+        """The teacher takes one step towards the model; the first time it becomes as the model is."""
         self.teacher.update_parameters(TextSide(model, self.words))
 
     def contrastive(
@@ -132,7 +132,7 @@ class Lessons(nn.Module):
             domain: whose queue.
         """
         with torch.no_grad():
-            taught = gather_rows(self._teacher().project(*_read(model, texts)))
+            taught = gather_rows(self._teacher().project(*_on_device(model, *_read(model, texts))))
         keys = ContrastiveKeys(image.detach(), taught, labels)
         queue = self.queues[_key(domain)] if self.rule.queue else None
         if queue is not None:
@@ -160,6 +160,7 @@ class Lessons(nn.Module):
         """Masked language modelling: words are hidden, text and picture tell them; rows are this rank's."""
         token_ids, mask = _read(model, texts)
         hidden = self._hide(model, token_ids, mask, self.rule.hidden_share)
+        (mask,) = _on_device(model, mask)
         with torch.no_grad():
             taught = self._teacher().logits(hidden.token_ids, mask, images).softmax(dim=-1)
         logits = TextSide(model, self.words).logits(hidden.token_ids, mask, images)
@@ -178,6 +179,7 @@ class Lessons(nn.Module):
         """Replaced-token detection: the teacher writes the sentence anew, the model finds what changed."""
         token_ids, mask = _read(model, texts)
         hidden = self._hide(model, token_ids, mask, self.rule.replaced_share)
+        token_ids, mask = _on_device(model, token_ids, mask)
         with torch.no_grad():
             guesses = self._teacher().logits(hidden.token_ids, mask, images)
         chance = torch.rand(len(token_ids) * this_rank().world, token_ids.shape[1])
@@ -186,6 +188,7 @@ class Lessons(nn.Module):
         return replaced_words_loss(self.replaced(states), written.labels, count=_count(written))
 
     def _hide(self, model: IRM, token_ids: Tensor, mask: Tensor, share: float) -> HiddenWords:
+        """Drawn on the host for the rows of all ranks; this rank's come back, on the model's device."""
         assert model.tokenizer is not None
         whole = hide_words(
             gather_rows(token_ids),
@@ -195,7 +198,8 @@ class Lessons(nn.Module):
             mask_id=model.tokenizer.tokenizer.mask_token_id,
             vocab_size=model.tokenizer.vocab_size,
         )
-        return HiddenWords(own_rows(first_says(whole.token_ids)), own_rows(first_says(whole.labels)))
+        own = (own_rows(first_says(one)) for one in (whole.token_ids, whole.labels))
+        return HiddenWords(*_on_device(model, *own))
 
     def _teacher(self) -> TextSide:
         assert isinstance(self.teacher.module, TextSide)
@@ -203,12 +207,16 @@ class Lessons(nn.Module):
 
 
 def _read(model: IRM, texts: Sequence[str]) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
-    """Token ids and mask, as long as the longest text of any rank."""
+    """Token ids and mask on the host, as long as the longest text of any rank."""
     assert model.tokenizer is not None
     token_ids, mask = model.tokenizer(texts)
     missing = largest(token_ids.shape[1]) - token_ids.shape[1]
     token_ids = F.pad(token_ids, (0, missing), value=model.tokenizer.tokenizer.pad_token_id)
-    return token_ids.to(model.device), F.pad(mask, (0, missing)).to(model.device)
+    return token_ids, F.pad(mask, (0, missing))
+
+
+def _on_device(model: IRM, *tensors: Tensor) -> tuple[Tensor, ...]:
+    return tuple(one.to(model.device, non_blocking=True) for one in tensors)
 
 
 def _count(words: HiddenWords) -> Float[Tensor, ""]:

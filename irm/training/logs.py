@@ -53,17 +53,23 @@ class RunLog:
             for tag, value in _scalars(report):
                 self._scalars.add_scalar(tag, value, report.step)
         except OSError as error:
-            self._broken = True
-            warnings.warn(f"training goes on without its log: {error}", stacklevel=2)
+            self._break_off(error)
 
     def write_validation(self, step: int, mean_aps: Mapping[str, float]) -> None:
         """Record how the people kept aside were found after a step."""
         if self._broken:
             return
-        with (self._folder / "validation.jsonl").open("a", encoding="utf-8") as rows:
-            rows.write(json.dumps({"step": step, "mean_ap": dict(mean_aps)}) + "\n")
-        for domain, mean_ap in mean_aps.items():
-            self._scalars.add_scalar(f"validation/{domain}", mean_ap, step)
+        try:
+            with (self._folder / "validation.jsonl").open("a", encoding="utf-8") as rows:
+                rows.write(json.dumps({"step": step, "mean_ap": dict(mean_aps)}) + "\n")
+            for domain, mean_ap in mean_aps.items():
+                self._scalars.add_scalar(f"validation/{domain}", mean_ap, step)
+        except OSError as error:
+            self._break_off(error)
+
+    def _break_off(self, error: OSError) -> None:
+        self._broken = True
+        warnings.warn(f"training goes on without its log: {error}", stacklevel=3)
 
     def __enter__(self) -> Self:
         return self

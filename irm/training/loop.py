@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -105,8 +105,8 @@ def _step(
         breakdowns.append(breakdown.detach().averaged())
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     average_gradients([parameter for parameter in parameters if not is_sharded(parameter)])
-    norm = clip_gradients(parameters, settings.clip_grad_norm or float("inf"))
-    # One look at the norm covers every loss and gradient of the step, for one wait for the device.
+    norm, figures = _figures(clip_gradients(parameters, settings.clip_grad_norm), breakdowns)
+    # The norm covers every loss and gradient of the step.
     if not norm < float("inf"):
         culprit = next((row for row, found in enumerate(breakdowns) if not found.is_finite()), 0)
         raise NonFiniteLossError(step, batches[culprit], breakdowns[culprit].items())
@@ -114,13 +114,23 @@ def _step(
     return StepReport(
         step=step + 1,
         lr=lr,
-        losses={batch.domain: found.total.item() for batch, found in zip(batches, breakdowns, strict=True)},
-        terms={batch.domain: found.items() for batch, found in zip(batches, breakdowns, strict=True)},
+        losses={batch.domain: total for batch, (total, _) in zip(batches, figures, strict=True)},
+        terms={batch.domain: terms for batch, (_, terms) in zip(batches, figures, strict=True)},
         gradient_norm=norm,
         images=sum(len(batch) for batch in batches) * ranks.world,
         seconds=0.0,
         wait_seconds=0.0,
     )
+
+
+def _figures(
+    norm: Tensor, breakdowns: Sequence[LossBreakdown]
+) -> tuple[float, list[tuple[float, dict[str, float]]]]:
+    """The norm of a step and each batch's total and terms as Python numbers, for one wait for the device."""
+    tensors = [norm, *(one for found in breakdowns for one in (found.total, *found.terms.values()))]
+    numbers = iter(torch.stack([one.to(norm) for one in tensors]).tolist())
+    read = next(numbers)
+    return read, [(next(numbers), {name: next(numbers) for name in found.terms}) for found in breakdowns]
 
 
 def moved(value: Any, device: torch.device) -> Any:

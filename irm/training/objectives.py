@@ -238,8 +238,6 @@ class ImageTextObjective(nn.Module):
     ) -> dict[str, Tensor]:
         """The contrastive loss with a teacher, hidden words, replaced words."""
         assert batch.texts is not None
-        if self.training:
-            lessons.follow(model)
         terms, images = {}, own_rows(described.picture.match_tokens)
         if self.weights["contrastive"]:
             terms["contrastive"] = lessons.contrastive(
@@ -282,6 +280,13 @@ class Objectives(nn.Module):
     def __init__(self, identity: IdentityObjective, image_text: ImageTextObjective) -> None:
         super().__init__()
         self.by_name = nn.ModuleDict({"identity": identity, "image_text": image_text})
+
+    @property
+    def lessons(self) -> Lessons | None:
+        """What the released code adds for text-to-image, if anything."""
+        image_text = self.by_name["image_text"]
+        assert isinstance(image_text, ImageTextObjective)
+        return image_text.lessons
 
     def forward(self, model: IRM, batch: Batch) -> LossBreakdown:
         """Loss terms of one batch of any task."""

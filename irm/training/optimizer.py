@@ -15,8 +15,12 @@ from instructions.errors import InputError
 Schedule = Literal["cosine", "constant", "released", "steps"]
 Name = Literal["adamw", "adam", "sgd"]
 
-# Parameters that weight decay would pull away from what they mean, whatever their shape.
-UNDECAYED = frozenset({"gate", "temperature", "cls_token", "reg_token", "part_tokens", "pos_embed"})
+# Parameters that weight decay would pull away from what they mean, whatever their shape: ours, those of
+# timm's towers, and of transformers' text encoders and CLIP towers.
+UNDECAYED = frozenset(
+    {"gate", "cls_token", "reg_token", "pos_embed"}
+    | {"position_embeddings", "token_type_embeddings", "position_embedding"}
+)
 
 
 _BACKBONE = "editing_transformer.vit."

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -21,6 +22,9 @@ from torch.distributed.nn.functional import all_gather
 from instructions.errors import InputError
 
 BUCKET = 32 * 2**20  # numbers that are averaged in one go
+PATIENCE = timedelta(
+    hours=6
+)  # of ranks for one that validates or writes alone; torchrun ends all when one dies
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ def joined_ranks(device: torch.device) -> Iterator[Ranks]:
     if device.type == "cuda":
         torch.cuda.set_device(ranks.local_rank)
     # What the host has to say (who stops, how long texts are) must not wait for the GPU.
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield ranks
     finally:

@@ -45,8 +45,7 @@ class Recorder:
     def __call__(self, report: StepReport) -> bool:
         """Take note of a finished step; True ends the training."""
         self.step, self.losses = report.step, report.losses
-        if self.bench.state.average is not None:
-            self.bench.state.average.update_parameters(self.bench.model)
+        self.bench.follow()
         self.progress.show(report)
         rhythm, is_last = self.run.logging, report.step == self.run.optimizer.steps
         if self.log is not None and (report.step % rhythm.every == 0 or is_last):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -82,14 +83,15 @@ def parts_of_optimizer(saved: Mapping[str, Any], optimizer: Optimizer) -> dict[s
     return {**saved, "state": state}
 
 
-def clip_gradients(parameters: Sequence[nn.Parameter], largest: float) -> float:
-    """Shorten all gradients together to a norm of ``largest``; returns the norm that they had."""
+def clip_gradients(parameters: Sequence[nn.Parameter], largest: float | None) -> Float[Tensor, ""]:
+    """Shorten all gradients together to a norm of ``largest``, if any; returns the norm that they had."""
     kinds = [[each for each in parameters if is_sharded(each) is kind] for kind in (False, True)]
     norms = torch.stack([_norm(kind) for kind in kinds if kind])
     norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(norms)
-    for kind in kinds:
-        nn.utils.clip_grads_with_norm_(kind, largest, norm)
-    return norm.item()
+    if largest is not None:
+        for kind in kinds:
+            nn.utils.clip_grads_with_norm_(kind, largest, norm)
+    return norm
 
 
 def _norm(parameters: Sequence[nn.Parameter]) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -56,15 +57,28 @@ class Workshop(Bench):
         assert isinstance(average.module, IRM)
         return average.module
 
+    def follow(self) -> None:
+        """Take the moving average and the lessons' teacher one step further."""
+        super().follow()
+        lessons = self.objectives.lessons
+        if lessons is not None:
+            lessons.follow(self.model)
+
     def prepare(self) -> None:
-        """Encode every sentence of the training once, where the encoder is frozen and there is room.
+        """Encode the instructions once, and the texts too, where the encoder is frozen and there is room.
 
         Loading weights makes the memory forget, and only the same set of sentences, read in the same way,
         gives the same bits after a resume.
         """
-        sentences = training_sentences(self.mixture)
-        if len(sentences) <= self.model.reading.cache:
-            self.model.remember(sentences)
+        room = self.model.reading.cache
+        if not self.model.reader.remembers:
+            return
+        ahead: set[str] = set()
+        for sentences in (instructions_of(self.mixture), texts_of(self.mixture)):
+            wider = ahead.union(islice(_distinct(sentences), room + 1))
+            if len(wider) <= room:
+                ahead = wider
+        self.model.remember(ahead)
 
     def validate(self) -> dict[str, float]:
         """Mean AP of the people kept aside, by domain."""
@@ -111,19 +125,32 @@ def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
     )
 
 
-def training_sentences(mixture: Mixture) -> list[str]:
-    """Every sentence that a batch of the mixture may hold, sorted."""
-    sentences: set[str] = set()
+def instructions_of(mixture: Mixture) -> Iterator[str]:
+    """Every sentence that may stand beside a picture of the mixture; some come twice."""
     for source in mixture.sources:
         if source.task.sentence is not None:
-            sentences.add(source.task.sentence)
+            yield source.task.sentence
         elif source.task.bank is not None:
-            sentences.update(BANKS[source.task.bank])
+            yield from BANKS[source.task.bank]
         elif source.task.instruction in ("caption", "clothes"):
-            sentences.add(NEUTRAL_SENTENCE)
-        if source.task.instruction == "caption" or source.task.objective == "image_text":
-            sentences.update(caption for record in source.records for caption in record.captions)
-    return sorted(sentences)
+            yield NEUTRAL_SENTENCE
+        if source.task.instruction == "caption":
+            yield from (caption for record in source.records for caption in record.captions)
+
+
+def texts_of(mixture: Mixture) -> Iterator[str]:
+    """Every description that a picture of the mixture is to be found by; some come twice."""
+    for source in mixture.sources:
+        if source.task.objective == "image_text":
+            yield from (caption for record in source.records for caption in record.captions)
+
+
+def _distinct(sentences: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for sentence in sentences:
+        if sentence not in seen:
+            seen.add(sentence)
+            yield sentence
 
 
 def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
@@ -162,6 +189,7 @@ def _lessons(run: IRMRun, model: IRM) -> Lessons | None:
     folder = local_folder(source, CONVERTED) if source else None
     if folder is not None and has_word_head(folder):
         load_word_head(lessons.words, folder)
+    lessons.follow(model)  # the teacher begins as the model does
     return lessons
 
 

@@ -70,6 +70,11 @@ def _test_of(source: Source, records: Sequence[Record]) -> Aside:
     protocol = "text_to_image" if source.task.query == "text" else "market"
     relevant, keep = PROTOCOLS[protocol].judge(labels_of(query), labels_of(gallery))
     if not (relevant & keep).any():  # one camera, or none known: then the same camera will do
+        if gallery is query:
+            raise InputError(
+                f"nobody of {source.domain} who would be kept aside has a second picture to be found by; "
+                f"say validation.share=0"
+            )
         query = [replace(record, camid=-1) for record in query]
         gallery = [replace(record, camid=-2) for record in gallery]
     return Aside(source.task, source.domain, Split(source.dataset, (), query, gallery), protocol)

@@ -73,7 +73,7 @@ class ImageCache:
             return image
         image = resize(image, size, mode)
         image.flags.writeable = False
-        if self.num_bytes + image.nbytes <= self.max_bytes:
+        if (path, size, mode) not in self._images and self.num_bytes + image.nbytes <= self.max_bytes:
             # Not atomic: threads may go over the limit by a picture each.
             self._images[path, size, mode] = image
             self.num_bytes += image.nbytes

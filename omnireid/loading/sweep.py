@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+import torch
+
 from instructions.errors import InputError
 from instructions.instruction import Instruction
 from omnireid.loading.batch import Batch
@@ -72,6 +74,7 @@ def eval_batches(
     batch_size: int = 128,
     workers: int = 0,
     cache: ImageCache | None = None,
+    device: torch.device | None = None,
 ) -> Iterator[Batch]:
     """All records in their order, nothing drawn, the last batch shorter; labels are the pids.
 
@@ -85,6 +88,7 @@ def eval_batches(
         batch_size: rows of a batch.
         workers: processes that read ahead.
         cache: keeps decoded pictures between sweeps.
+        device: where pictures are normalised, and stay; the CPU by default.
 
     Raises:
         InputError: a picture cannot be read; nothing takes its place in a test.
@@ -106,8 +110,9 @@ def eval_batches(
         range(-(-len(records) // batch_size)),
         workers=workers,
         piece_bytes=batch_size * row_bytes,
+        pin=device is not None and device.type == "cuda",
     )
     room = Room()
     with closing(raws):
         for raw in raws:
-            yield raw.normalised(preprocessing, room=room)
+            yield raw.normalised(preprocessing, device, room)

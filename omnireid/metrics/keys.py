@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt64
 
 ROW_BITS, VALUE_BITS, PLACE_BITS = 11, 32, 21
-MAX_ROWS, MAX_PLACES = 1 << ROW_BITS, 1 << PLACE_BITS
+MAX_ROWS, MAX_PLACES = (1 << ROW_BITS) - 1, 1 << PLACE_BITS  # one row more has a first key
 _SIGN = np.uint32(1 << 31)
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from instructions.banks import BANKS
 from instructions.errors import InputError
+from instructions.instruction import NEUTRAL_SENTENCE
 from irm.build import (
     build_irm,
     build_mixture,
@@ -19,7 +21,7 @@ from irm.build import (
 from irm.config import read_run
 from irm.embedder import preprocessing_of
 from irm.models import build_backbone, save_backbone
-from irm.training.workshop import training_sentences
+from irm.training.workshop import instructions_of, texts_of
 from omnireid.datasets import load_split
 
 TINY = Path(__file__).parents[2] / "configs" / "irm" / "tiny.yaml"
@@ -212,8 +214,16 @@ def test_nobody_of_a_test_is_kept_aside_to_choose_a_model_by(tiny_root, seed):
     assert chosen <= {record.image for record in whole.sources[0].records}
 
 
-def test_the_sentences_of_a_training_come_in_an_order_of_their_own(tiny_root):
-    rows = "mixture=[{task: trad, dataset: market1501}, {task: li, dataset: cocas_real1}]"
+def test_the_sentences_of_a_training_are_banks_captions_and_descriptions(tiny_root):
+    rows = (
+        "mixture=[{task: trad, dataset: market1501}, {task: li, dataset: cocas_real1},"
+        "{task: t2i, dataset: cuhk_pedes}]"
+    )
     mixture, _ = mixture_of(f"data={tiny_root}", rows, "evaluation=[]")
-    sentences = training_sentences(mixture)
-    assert len(sentences) > 20 and sentences == sorted(set(sentences))
+    _, composed, described = mixture.sources
+    captions = [
+        {caption for record in source.records for caption in record.captions}
+        for source in (composed, described)
+    ]
+    assert {*BANKS["trad"], NEUTRAL_SENTENCE} | captions[0] == set(instructions_of(mixture))
+    assert captions[1] == set(texts_of(mixture)) and captions[1]

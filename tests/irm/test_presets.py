@@ -11,7 +11,7 @@ from instructions.errors import InputError
 from irm.build import build_irm, build_mixture
 from irm.config import read_run
 from irm.evaluation import Run, rows_of
-from irm.training.workshop import build_objectives, training_sentences
+from irm.training.workshop import build_objectives, instructions_of
 from omnireid.loading.transforms import Preprocessing
 
 TINY = Path(__file__).parents[2] / "configs" / "irm" / "tiny.yaml"
@@ -94,7 +94,7 @@ def asked(root, preset, *overrides):
     for step in range(8):
         for batch in mixture.step(step):
             given.setdefault(batch.task, []).append(batch.instruction)
-    return given, training_sentences(mixture)
+    return given, sorted(set(instructions_of(mixture)))
 
 
 def test_the_paper_draws_from_banks_and_the_released_code_says_one_sentence_or_shows_a_shirt(tiny_root):

@@ -287,6 +287,27 @@ def test_what_is_remembered_ahead_is_the_same_in_any_order(tiny_irm):
     first.encode_sentences(SENTENCES)
 
 
+def test_in_training_only_what_was_read_ahead_is_remembered_and_a_batch_is_read_in_one_pass(
+    tiny_irm, monkeypatch
+):
+    model = tiny_irm().train()
+    model.remember(SENTENCES[:2])
+    passes, encode = [], model.reader._encode
+
+    def count(sentences):
+        passes.append(list(sentences))
+        return encode(sentences)
+
+    monkeypatch.setattr(model.reader, "_encode", count)
+    model.encode_sentences(SENTENCES[:2])
+    assert passes == []
+    first = model.encode_sentences([*SENTENCES, SENTENCES[0]])
+    model.eval().encode_sentences(["another", *SENTENCES])  # what a validation hears between two steps
+    again = model.train().encode_sentences([*SENTENCES, SENTENCES[0]])
+    assert passes[0] == passes[-1] == SENTENCES
+    assert torch.equal(first.tokens, again.tokens)
+
+
 def test_more_than_the_cache_keeps_cannot_be_remembered(tiny_irm):
     with pytest.raises(ValueError, match="3 sentences are more than the cache keeps, 2"):
         tiny_irm(reading={"cache": 2}).remember(SENTENCES)

@@ -1,11 +1,13 @@
 """Asking from the command line: every form of query, as a table, JSON, CSV and picture."""
 
 import json
+import shutil
 import sys
 
 import pytest
 from PIL import Image
 
+from irm.retrieval import Gallery, items_of_folder
 from tools._program import run
 from tools.query import main
 
@@ -51,6 +53,32 @@ def test_a_page_a_table_a_csv_and_a_picture_tell_the_same(
     assert [row.split(",")[0] for row in rows] == ["rank", "3", "4", "5", "6"]
     with Image.open(tmp_path / "sheet.jpg") as sheet:
         assert sheet.width > 500
+
+
+def test_a_name_in_brackets_is_shown_as_it_is(
+    monkeypatch, capsys, tmp_path, search_model, tiny_run, tiny_items
+):
+    monkeypatch.setenv("COLUMNS", "200")
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("cam1[copy].jpg", "x[b].jpg"):
+        shutil.copy(tiny_items[0].path, pictures / name)
+    with Gallery.create(tmp_path / "store", search_model) as gallery:
+        gallery.add(items_of_folder(pictures))
+    words = [
+        "--store",
+        tmp_path / "store",
+        "--run",
+        tiny_run,
+        "--image",
+        tiny_items[0].path,
+        "--task",
+        "trad",
+    ]
+    assert program(monkeypatch, *words) == 0
+    told = capsys.readouterr().out
+    assert "cam1[copy].jpg" in told
+    assert "x[b].jpg" in told
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from instructions.errors import InputError
 from irm.build import build_irm
@@ -12,6 +13,7 @@ from irm.config import read_run
 from irm.models.words import NOBODY, FeatureQueue
 from irm.training.lessons import LessonRule, Lessons
 from irm.training.objectives import ImageTextObjective
+from irm.training.run import train_run
 from omnireid.loading.batch import Batch
 
 TINY = Path(__file__).parents[3] / "configs" / "irm" / "tiny.yaml"
@@ -68,11 +70,23 @@ def test_the_teacher_is_an_exponential_average_of_the_text_side():
     model, objective = released(momentum=0.9)
     weight = model.text_projection.weight
     first = weight.detach().clone()
-    objective(model, described())  # the teacher starts as a copy
+    objective.lessons.follow(model)  # the teacher starts as a copy
     weight.data += 1.0
-    objective(model, described())
+    objective.lessons.follow(model)
     teacher = objective.lessons.teacher.module.projection.weight
     torch.testing.assert_close(teacher, 0.9 * first + 0.1 * (first + 1.0))
+
+
+def test_the_teacher_takes_one_step_a_step_however_many_batches_have_descriptions(
+    tiny_root, tmp_path, monkeypatch
+):
+    rows = "mixture=[{task: t2i, dataset: cuhk_pedes}, {task: t2i, dataset: icfg_pedes}]"
+    overrides = [f"data={tiny_root}", rows, "optimizer.steps=3", "losses.lessons={}", "evaluation=[]"]
+    run = read_run(TINY, [*overrides, "losses.weights={hidden_words: 1.0}", "optimizer.lr_multipliers={}"])
+    follow, steps = Lessons.follow, []
+    monkeypatch.setattr(Lessons, "follow", lambda self, model: steps.append(follow(self, model)))
+    train_run(run, tmp_path / "run", resume=False, console=Console(quiet=True))
+    assert len(steps) == 1 + 3  # it begins as the model does
 
 
 def test_the_queue_keeps_the_newest_pairs_and_knows_whose_they_are():

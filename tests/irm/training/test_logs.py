@@ -3,6 +3,7 @@
 import io
 import json
 
+import pytest
 from rich.console import Console
 
 from irm.training.logs import RunLog, StepReport
@@ -44,6 +45,13 @@ def test_a_row_cut_off_in_the_middle_is_dropped(tmp_path):
     path.write_text(path.read_text()[:-10])
     write(tmp_path, 2, [3])
     assert steps_in(tmp_path) == [1, 3]
+
+
+def test_a_disk_that_takes_no_validation_stops_nothing(tmp_path):
+    with RunLog(tmp_path, start=0) as log, pytest.warns(UserWarning, match="goes on without its log"):
+        (tmp_path / "validation.jsonl").mkdir()
+        log.write_validation(1, {"trad/market1501": 0.5})
+        log.write(report(2))
 
 
 def test_tensorboard_has_every_term_by_task(tmp_path):

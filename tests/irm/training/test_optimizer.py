@@ -1,6 +1,7 @@
 """The learning rate at the steps the paper names, and which parameters decay."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,14 @@ from torch import nn
 from instructions.errors import InputError
 from irm.build import build_irm, named_parameters
 from irm.config import read_run
-from irm.training.optimizer import build_optimizer, learning_rate, parameter_groups, set_learning_rate
+from irm.models import build_backbone
+from irm.training.optimizer import (
+    build_optimizer,
+    is_decayed,
+    learning_rate,
+    parameter_groups,
+    set_learning_rate,
+)
 
 SHEETS = Path(__file__).parents[3] / "configs" / "irm"
 PAPER = {"lr": 1e-5, "warmup_from": 1e-7, "warmup_steps": 1000, "steps": 24_000}
@@ -74,6 +82,26 @@ def test_gates_biases_and_norms_do_not_decay_and_frozen_parameters_are_left_out(
         (0.0, 1.0, ["gate", "linear.bias", "norm.weight", "norm.bias"]),
         (5e-4, 1.0, ["linear.weight"]),
     ]
+
+
+def test_tokens_and_positions_of_every_tower_do_not_decay():
+    from transformers import BertConfig, BertModel, CLIPVisionConfig, CLIPVisionModel
+
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    towers = {
+        "bert": BertModel(BertConfig(**sizes, vocab_size=9, max_position_embeddings=7)),
+        "clip": CLIPVisionModel(CLIPVisionConfig(**sizes, image_size=16, patch_size=8)),
+        "vit": build_backbone("tiny"),
+    }
+    spared = {
+        f"{tower}.{name}"
+        for tower, module in towers.items()
+        for name, parameter in module.named_parameters()
+        if parameter.ndim > 1 and not is_decayed(name, parameter)
+    }
+    assert {name.partition(".")[0] for name in spared} == {"bert", "clip", "vit"}
+    assert all(re.search("position_emb|token_type|pos_embed|cls_token", name) for name in spared)
+    assert "bert.embeddings.token_type_embeddings.weight" in spared
 
 
 def test_everything_decays_when_asked_as_in_the_released_code():

@@ -13,8 +13,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from irm.training.loop import moved
-from irm.training.objectives import LossBreakdown
+from irm.training import loop
+from irm.training.lessons import LessonRule, Lessons
+from irm.training.loop import LoopSettings, moved
+from irm.training.objectives import ImageTextObjective, LossBreakdown
 from irm.training.optimizer import build_optimizer
 from tests.irm.training.test_objectives import build, described, identity, image_text, pictures
 
@@ -63,18 +65,24 @@ def meta(monkeypatch):
 
 
 def step(model, objective, batch, device):
-    """Forward, loss, backward, clipping and AdamW; what a GPU would have been waited for."""
+    """The loop's own step; the terms of its loss, and what a GPU would have been waited for."""
     model.to(device)
     objective.to(device)
     model.encode_sentences(batch.texts or batch.instruction.sentences)  # as a run reads them ahead
     parameters = [one for one in (*model.parameters(), *objective.parameters()) if one.requires_grad]
     optimizer = build_optimizer([{"params": parameters, "lr_scale": 1.0}], lr=1e-3)
-    batch = moved(batch, device)
-    with Watch() as watch, Literals(watch.waits):
-        found = objective(model, batch)
-        torch.autograd.backward(found.total)
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
+    settings = LoopSettings(0, device, None, {batch.domain: 1.0}, lambda _: 1e-3, clip_grad_norm=1.0)
+    looks = []
+
+    def look(norm, breakdowns):
+        """The one wait of a step; this device has no numbers to wait for."""
+        looks.extend(breakdowns)
+        return 1.0, [(1.0, dict.fromkeys(found.terms, 1.0)) for found in breakdowns]
+
+    with pytest.MonkeyPatch.context() as patch, Watch() as watch, Literals(watch.waits):
+        patch.setattr(loop, "_figures", look)
+        loop._step(model, objective, optimizer, (moved(batch, device),), 0, settings)
+    (found,) = looks
     assert all(term.device == device for term in found.terms.values())
     return found, watch.waits
 
@@ -94,6 +102,15 @@ def test_equation_8_waits_for_nothing(meta):
 
 def test_a_trained_sentence_encoder_waits_for_nothing(meta):
     assert step(build("model.instruction.freeze_text=false"), image_text(), described(), meta)[1] == []
+
+
+def test_the_released_lessons_wait_for_nothing(meta):
+    model = build()
+    weights = {"contrastive": 1.0, "matching": 1.0, "hidden_words": 1.0, "replaced_words": 1.0}
+    lessons = Lessons(model, LessonRule(queue=12), domains=("t2i/cuhk_pedes",))
+    found, waits = step(model, ImageTextObjective(weights=weights, lessons=lessons), described(), meta)
+    assert {"hidden_words", "replaced_words"} <= set(found.terms)
+    assert waits == []
 
 
 class Careless(torch.nn.Module):

@@ -35,6 +35,12 @@ def test_no_more_is_kept_than_fits(crowd):
     assert cache.num_bytes == 3 * BYTES
 
 
+def test_a_picture_that_a_batch_asks_for_twice_counts_once(crowd):
+    cache = ImageCache(max_bytes=10 * BYTES)
+    assert len(list(cache.read_each([crowd[0].image] * 4, SIZE))) == 4
+    assert (len(cache), cache.num_bytes) == (1, BYTES)
+
+
 def test_without_room_every_read_decodes(crowd):
     cache = ImageCache()
     assert cache.read(crowd[0].image, SIZE) is not cache.read(crowd[0].image, SIZE)

@@ -1,0 +1,40 @@
+"""People kept aside to choose weights by: found by other pictures than the ones that ask."""
+
+import dataclasses
+
+import pytest
+
+from instructions.errors import InputError
+from omnireid.loading.aside import keep_aside
+from omnireid.loading.feed import Source
+from omnireid.records import Record
+from omnireid.tasks import TASKS
+
+
+def source(pictures_each, camid):
+    records = tuple(
+        Record(image=f"{pid}_{number}.jpg", pid=pid, camid=camid)
+        for pid in range(8)
+        for number in range(pictures_each)
+    )
+    return Source(TASKS["trad"], "market1501", records)
+
+
+@pytest.mark.parametrize("camid", [1, -1])
+def test_under_one_camera_another_picture_is_the_answer(camid):
+    _, (aside,) = keep_aside([source(2, camid)], 0.5, seed=0)
+    query, gallery = ({record.image for record in side} for side in (aside.split.query, aside.split.gallery))
+    assert len(query) == len(gallery) == 4
+    assert not query & gallery
+
+
+def test_people_with_one_picture_each_cannot_be_looked_for():
+    with pytest.raises(InputError, match=r"has a second picture to be found by; say validation\.share=0"):
+        keep_aside([source(1, 1)], 0.5, seed=0)
+
+
+def test_two_cameras_are_enough_for_one_picture_each():
+    one, other = source(1, 1), source(1, 2)
+    both = dataclasses.replace(one, records=(*one.records, *other.records))
+    _, (aside,) = keep_aside([both], 0.5, seed=0)
+    assert len(aside.split.query) == len(aside.split.gallery) == 8
