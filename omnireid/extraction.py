@@ -93,7 +93,6 @@ def embed_side(
     records = split.query if side == "query" else split.gallery
     _check(records, split, side, task, asked)
     started = time.perf_counter()
-    is_text = task.query == "text" and side == "query"
     scorer = pair_scorer(embedder, task) if settings.top(task) else None
     batches = eval_batches(
         records,
@@ -101,7 +100,7 @@ def embed_side(
         task=task,
         domain=f"{task.name}/{split.name}",
         instructions=asked.instructions,
-        texts=query_texts(split) if is_text else None,
+        texts=query_texts(split) if task.query == "text" and side == "query" else None,
         batch_size=settings.batch_size,
         workers=settings.workers,
         cache=settings.cache,

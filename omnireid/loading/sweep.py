@@ -32,6 +32,13 @@ class _Sweep:
     batch_size: int
     cache: ImageCache
 
+    def __post_init__(self) -> None:
+        for name, rows in (("instructions", self.instructions), ("texts", self.texts)):
+            if rows is not None and len(rows) != len(self.records):
+                raise ValueError(f"{len(rows)} {name} for {len(self.records)} records")
+        if self.batch_size < 1:
+            raise ValueError(f"a batch of {self.batch_size} rows")
+
     def batch(self, number: int) -> RawBatch:
         first = number * self.batch_size
         rows = range(first, min(first + self.batch_size, len(self.records)))
@@ -94,16 +101,11 @@ def eval_batches(
         InputError: a picture cannot be read; nothing takes its place in a test.
         ValueError: instructions or texts do not match the records in number.
     """
-    for name, rows in (("instructions", instructions), ("texts", texts)):
-        if rows is not None and len(rows) != len(records):
-            raise ValueError(f"{len(rows)} {name} for {len(records)} records")
-    if batch_size < 1:
-        raise ValueError(f"a batch of {batch_size} rows")
     cache = ImageCache() if cache is None else cache
+    sweep = _Sweep(records, preprocessing, task.name, domain, instructions, texts, batch_size, cache)
     if workers and cache.max_bytes and texts is None:
         images = (record.image for record in records)
         cache.fill(images, preprocessing.image_size, threads=workers, mode=preprocessing.resize)
-    sweep = _Sweep(records, preprocessing, task.name, domain, instructions, texts, batch_size, cache)
     row_bytes = 3 * (math.prod(preprocessing.image_size) + math.prod(preprocessing.clothes_size))
     raws = in_order(
         sweep.batch,
