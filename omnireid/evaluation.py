@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from instructions.errors import InputError
-from instructions.instruction import Instruction
 from omnireid.extraction import (
     DEFAULTS,
     NOTHING_ASKED,
@@ -35,7 +34,6 @@ __all__ = [
     "Evaluation",
     "check_protocol",
     "evaluate",
-    "evaluate_sentences",
     "judge",
     "mean_and_std",
     "pair_scorer",
@@ -106,32 +104,6 @@ def evaluate(
         embedder, split, "gallery", task, asked=gallery, settings=settings, progress=progress
     )
     return judge(queries, searched, protocol, scorer=pair_scorer(embedder, task), settings=settings)
-
-
-def evaluate_sentences(
-    embedder: Embedder,
-    split: Split,
-    task: TaskSpec,
-    protocol: str,
-    *,
-    sentences: Sequence[Instruction],
-    settings: Settings = DEFAULTS,
-    progress: Progress | None = None,
-) -> list[Evaluation]:
-    """One evaluation a sentence, which stands beside every query and every gallery image."""
-    return [
-        evaluate(
-            embedder,
-            split,
-            task,
-            protocol,
-            query=Asked(sentence.sentence or "", [sentence] * len(split.query)),
-            gallery=Asked(sentence.sentence or "", [sentence] * len(split.gallery)),
-            settings=settings,
-            progress=progress,
-        )
-        for sentence in sentences
-    ]
 
 
 def judge(

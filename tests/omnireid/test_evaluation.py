@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from instructions.errors import InputError
-from instructions.instruction import NEUTRAL, Instruction
-from omnireid.evaluation import evaluate, evaluate_sentences, judge, mean_and_std, pair_scorer
+from instructions.instruction import NEUTRAL
+from omnireid.evaluation import evaluate, judge, pair_scorer
 from omnireid.extraction import Asked, Settings, embed_side
 from omnireid.interfaces import Embedder, PairScorer, PairStates
 from omnireid.loading.instruct import gallery_instructions, query_instructions
@@ -316,16 +316,6 @@ def test_a_score_that_is_no_number_is_refused(split):
     fake.score_pairs = lambda text, image: torch.full((min(len(text), len(image)),), float("nan"))
     with pytest.raises(InputError, match="matching scores"):
         evaluate(fake, split, TASKS["t2i"], "text_to_image", settings=SMALL)
-
-
-def test_every_sentence_of_a_bank_can_be_evaluated(split):
-    sentences = [Instruction(sentence=f"sentence {number}", source="bank") for number in range(3)]
-    results = evaluate_sentences(Fake(obedience=3.0), split, TASKS["trad"], "market", sentences=sentences)
-    assert [result.query_asked for result in results] == ["sentence 0", "sentence 1", "sentence 2"]
-    assert len({result.mean_ap for result in results}) == 3
-    average, deviation = mean_and_std([result.mean_ap for result in results])
-    assert average == pytest.approx(np.mean([result.mean_ap for result in results]))
-    assert deviation == pytest.approx(np.std([result.mean_ap for result in results]))
 
 
 def test_progress_is_told(split):
