@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import time
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from instructions.errors import InputError
+from instructions.errors import InputError, near_miss
 from omnireid.extraction import (
     DEFAULTS,
     NOTHING_ASKED,
@@ -202,9 +201,9 @@ def check_protocol(name: str) -> Protocol:
         InputError: There is none.
     """
     if name not in PROTOCOLS:
-        near = difflib.get_close_matches(name, PROTOCOLS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"there is no protocol {name!r}{hint} (known: {', '.join(PROTOCOLS)})")
+        raise InputError(
+            f"there is no protocol {name!r}{near_miss(name, PROTOCOLS)}; known: {', '.join(PROTOCOLS)}"
+        )
     return PROTOCOLS[name]
 
 

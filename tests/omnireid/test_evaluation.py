@@ -337,7 +337,7 @@ def test_progress_is_told(split):
 def test_what_cannot_be_evaluated_is_refused_in_a_sentence(split):
     task = TASKS["trad"]
     asked = sides(split, task)
-    with pytest.raises(InputError, match="did you mean market"):
+    with pytest.raises(InputError, match="did you mean 'market'"):
         evaluate(Fake(), split, task, "markets", **asked)
     with pytest.raises(InputError, match="no gallery images"):
         evaluate(Fake(), replace(split, gallery=()), task, "market", **asked)
