@@ -8,7 +8,7 @@ from typing import Protocol
 from instructions.attributes import AttributeSet
 from instructions.evidence import missing_words
 from instructions.llm_writer import REQUEST, LLMWriter, Written
-from instructions.template_writer import SALIENT, TemplateWriter, salient
+from instructions.template_writer import SALIENT, TemplateWriter
 
 __all__ = [
     "REQUEST",
@@ -18,7 +18,6 @@ __all__ = [
     "TemplateWriter",
     "Written",
     "missing_words",
-    "salient",
 ]
 
 

@@ -56,19 +56,6 @@ _DOUBTS = {
 }
 
 
-def salient(attributes: AttributeSet) -> AttributeSet:
-    """The attributes that a short caption names: those of ``SALIENT`` that are visible and there."""
-    words = attributes.to_dict()
-    told = {name: words[name] for name in SALIENT if name in words}
-    return AttributeSet(
-        {
-            name: word
-            for name, word in told.items()
-            if not is_agnostic(word) and not word.startswith("without")
-        }
-    )
-
-
 @dataclass(frozen=True)
 class TemplateWriter:
     """Writes a few sentences that name every attribute given; same attributes and rng, same text.
@@ -97,13 +84,6 @@ class TemplateWriter:
             *_denials(words, pronoun, rng),
             *_unseen(words, pronoun, rng),
         ]
-        return " ".join(sentence(part) for part in parts)
-
-    def write_short(self, attributes: AttributeSet, rng: random.Random) -> str:
-        """One or two sentences on what catches the eye (``salient``), in the manner of CUHK-PEDES."""
-        words = salient(attributes).to_dict()
-        pronoun = phrases.PRONOUNS.get(words.get("gender_code", ""), phrases.PRONOUNS["agnostic gender"])
-        parts = [_opening(words, rng), *_features(words, pronoun, rng, split=0.0)]
         return " ".join(sentence(part) for part in parts)
 
 
@@ -146,8 +126,8 @@ def _opening(words: dict[str, str], rng: random.Random) -> str:
     return rng.choice(patterns)
 
 
-def _features(words: dict[str, str], pronoun: Pronoun, rng: random.Random, split: float = 0.3) -> list[str]:
-    """Hair, bag and whatever else the person has on or does; in two sentences as often as ``split``."""
+def _features(words: dict[str, str], pronoun: Pronoun, rng: random.Random) -> list[str]:
+    """Hair, bag and whatever else the person has on or does; sometimes in two sentences."""
     he, verb = pronoun.subject, pronoun.verb
     hair, worn, carried = phrases.hair(words, rng), _worn(words, rng), []
     acts, bag = [], words.get("bag_style", "without bag")
@@ -169,7 +149,7 @@ def _features(words: dict[str, str], pronoun: Pronoun, rng: random.Random, split
     if hair is not None:
         acts.append(f"{verb('has')} {hair}")
     rng.shuffle(acts)
-    if len(acts) > 1 and rng.random() < split:
+    if len(acts) > 1 and rng.random() < 0.3:
         return [f"{he} {acts[0]}", f"{he} {join(acts[1:])}"]
     return [f"{he} {join(acts)}"] if acts else []
 

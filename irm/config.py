@@ -112,11 +112,6 @@ def read_sheet(
     return _parsed(raw, str(path), schema)
 
 
-def parse_run(raw: dict[str, Any], name: str) -> IRMRun:
-    """Check a whole sheet given as plain data; `name` begins the error."""
-    return _parsed(raw, name, IRMRun)
-
-
 def _parsed(raw: dict[str, Any], name: str, schema: type[S]) -> S:
     try:
         # Through JSON, because strict checking there takes a list for a tuple and nothing else loosely.

@@ -19,6 +19,7 @@ from irm.schema import IRMRun
 from irm.training.seeding import seed_all
 from omnireid.benchmark import Row, RowResult, run_row
 from omnireid.extraction import DEFAULTS, Progress, Settings
+from omnireid.files import sha256_of
 from omnireid.report import Fact, Report, machine
 from omnireid.synthetic.manifest import FILE_NAME as MANIFEST
 from omnireid.tasks import TASKS
@@ -40,8 +41,7 @@ class Run:
 
     def fingerprint(self) -> str:
         """Hash of the model's weights."""
-        with (self.model_folder / "model.safetensors").open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(self.model_folder / "model.safetensors")
 
 
 def open_run(folder: Path) -> Run:

@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from instructions.banks import BANKS
 from instructions.instruction import Instruction
 from omnireid.datasets import load_split
 from omnireid.evaluation import Evaluation, judge, pair_scorer
@@ -142,10 +143,11 @@ class _Asker:
         yield scored
 
     def each_sentence(self, protocol: str) -> Iterator[Evaluation]:
-        number = 0
-        while (asked := self._numbered(number)) is not None:
-            yield self._judge(self._embed("query", asked[0]), self._embed("gallery", asked[1]), protocol)
-            number += 1
+        assert self.task.bank is not None
+        for number, label in enumerate(BANKS[self.task.bank]):
+            query = Asked(label, query_instructions(self.split, self.task, number))
+            gallery = Asked(label, gallery_instructions(self.split, self.task, number))
+            yield self._judge(self._embed("query", query), self._embed("gallery", gallery), protocol)
 
     def steered(self, protocol: str) -> Iterator[Evaluation]:
         own = {"caption": "own caption", "clothes": "own clothes"}[self.task.instruction]
@@ -169,18 +171,6 @@ class _Asker:
             instructions = query_instructions(self.split, self.task, "right")
         assert instructions  # neither task is without
         return Asked(instructions[0].sentence or "the picture of the lists", instructions)
-
-    def _numbered(self, number: int) -> tuple[Asked, Asked] | None:
-        from instructions.banks import BANKS
-
-        assert self.task.bank is not None
-        if number >= len(BANKS[self.task.bank]):
-            return None
-        label = BANKS[self.task.bank][number]
-        return (
-            Asked(label, query_instructions(self.split, self.task, number)),
-            Asked(label, gallery_instructions(self.split, self.task, number)),
-        )
 
     def _embed(self, side: Literal["query", "gallery"], asked: Asked) -> Features:
         return embed_side(

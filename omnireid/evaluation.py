@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import time
 from collections.abc import Sequence
@@ -11,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from instructions.errors import InputError
-from instructions.instruction import Instruction
+from instructions.errors import InputError, near_miss
 from omnireid.extraction import (
     DEFAULTS,
     NOTHING_ASKED,
@@ -35,7 +33,6 @@ __all__ = [
     "Evaluation",
     "check_protocol",
     "evaluate",
-    "evaluate_sentences",
     "judge",
     "mean_and_std",
     "pair_scorer",
@@ -106,32 +103,6 @@ def evaluate(
         embedder, split, "gallery", task, asked=gallery, settings=settings, progress=progress
     )
     return judge(queries, searched, protocol, scorer=pair_scorer(embedder, task), settings=settings)
-
-
-def evaluate_sentences(
-    embedder: Embedder,
-    split: Split,
-    task: TaskSpec,
-    protocol: str,
-    *,
-    sentences: Sequence[Instruction],
-    settings: Settings = DEFAULTS,
-    progress: Progress | None = None,
-) -> list[Evaluation]:
-    """One evaluation a sentence, which stands beside every query and every gallery image."""
-    return [
-        evaluate(
-            embedder,
-            split,
-            task,
-            protocol,
-            query=Asked(sentence.sentence or "", [sentence] * len(split.query)),
-            gallery=Asked(sentence.sentence or "", [sentence] * len(split.gallery)),
-            settings=settings,
-            progress=progress,
-        )
-        for sentence in sentences
-    ]
 
 
 def judge(
@@ -230,9 +201,9 @@ def check_protocol(name: str) -> Protocol:
         InputError: There is none.
     """
     if name not in PROTOCOLS:
-        near = difflib.get_close_matches(name, PROTOCOLS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"there is no protocol {name!r}{hint} (known: {', '.join(PROTOCOLS)})")
+        raise InputError(
+            f"there is no protocol {name!r}{near_miss(name, PROTOCOLS)}; known: {', '.join(PROTOCOLS)}"
+        )
     return PROTOCOLS[name]
 
 

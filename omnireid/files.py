@@ -1,7 +1,8 @@
-"""Files and folders that are there whole or not at all."""
+"""Files and folders that are there whole or not at all, and the digests that tell."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -35,6 +36,12 @@ def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
     part.replace(path)
+
+
+def sha256_of(path: Path) -> str:
+    """A file's digest, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_new_folder(folder: Path) -> None:

@@ -18,7 +18,6 @@ from instructions.banks import BANKS
 from instructions.errors import InputError
 from omnireid.evaluation import Evaluation, mean_and_std
 from omnireid.files import write_whole
-from omnireid.protocols import PROTOCOLS
 from omnireid.tasks import TASKS
 
 FORMAT = "instruct-reid report"
@@ -118,13 +117,6 @@ class Report:
     def rows(self) -> list[tuple[str, ...]]:
         """Cells under COLUMNS, one row an evaluation; scores in percent."""
         return [_cells(evaluation) for evaluation in self.evaluations]
-
-    def markdown(self) -> str:
-        """The table, and below it the rule of each protocol in it, so that no number stands without one."""
-        table = [f"| {' | '.join(row)} |" for row in (COLUMNS, ["---"] * len(COLUMNS), *self.rows())]
-        names = dict.fromkeys(evaluation.protocol for evaluation in self.evaluations)
-        rules = [f"- {PROTOCOLS[name].title}: {PROTOCOLS[name].description}" for name in names]
-        return "\n".join([*table, "", *rules]) + "\n"
 
     def to_json(self) -> str:
         """The whole report; what is not a number is null."""

@@ -1,7 +1,6 @@
 """The part of tools.evaluate that needs no run: other models' features, and two models compared."""
 
 import argparse
-import hashlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -69,15 +68,14 @@ def _split(asked: argparse.Namespace) -> "Split":
 
 
 def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
+    from omnireid.files import sha256_of
     from omnireid.per_query import per_query, to_csv
     from omnireid.report import COLUMNS, Report, machine
 
     result = _result(asked, split)
-    with asked.features.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     provenance = {
         "features": str(asked.features),
-        "features_sha256": digest,
+        "features_sha256": sha256_of(asked.features),
         "metric": asked.metric,
         "data": "; ".join((str(asked.data), *split.notes)),
         **machine(),

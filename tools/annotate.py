@@ -164,6 +164,7 @@ def _sentences(asked: argparse.Namespace, now: str, console: Console) -> Iterato
 def _writer(asked: argparse.Namespace) -> "tuple[SentenceWriter, str, str]":
     from instructions.errors import InputError
     from instructions.sentences import LLMWriter, TemplateWriter
+    from omnireid.files import sha256_of
 
     if asked.llm is None:
         return TemplateWriter(), "template writer", "1"
@@ -172,8 +173,7 @@ def _writer(asked: argparse.Namespace) -> "tuple[SentenceWriter, str, str]":
         raise InputError(f"{asked.llm} is no folder of a language model (no .safetensors in it)")
     digest = hashlib.sha256()
     for path in weights:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(sha256_of(path)))
     return LLMWriter.from_pretrained(asked.llm), asked.llm.name, digest.hexdigest()[:16]
 
 

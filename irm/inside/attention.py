@@ -73,6 +73,18 @@ def _view(module: Any, tokens: Float[Tensor, "1 N D"], instruction: object) -> L
     return LayerView(attention.float(), Told(to_words.float(), loudness.float()))
 
 
+def gates_of(transformer: EditingTransformer) -> list[Float[np.ndarray, " h"]]:
+    """What V' is multiplied with in each layer that can listen, by head."""
+    attentions = [block.get_submodule("attn") for block in transformer.vit.blocks.children()]
+    gates = [one.opening().detach().flatten() for one in attentions if isinstance(one, GatedAttention)]
+    return [gate.expand(transformer.num_heads).cpu().numpy() for gate in gates]
+
+
+def looks_at_words(told: Sequence[Told]) -> Float[Tensor, " L"]:
+    """How much the class token looks at each word, mean over the layers that listen and their heads."""
+    return torch.stack([one.attention[:, 0] for one in told]).mean(dim=(0, 1))
+
+
 def rolled_out(
     layers: Sequence[LayerView], num_prefix: int, grid: tuple[int, int]
 ) -> Float[np.ndarray, "h w"]:

@@ -12,8 +12,16 @@ from jaxtyping import Float, UInt8
 
 from instructions.errors import InputError
 from instructions.instruction import NEUTRAL, Instruction
-from irm.inside.attention import LayerView, by_word, on_grid, rolled_out, stretched, watching
-from irm.models import GatedAttention
+from irm.inside.attention import (
+    LayerView,
+    by_word,
+    gates_of,
+    looks_at_words,
+    on_grid,
+    rolled_out,
+    stretched,
+    watching,
+)
 from irm.retrieval.model import SearchModel
 from irm.retrieval.views import VIEWS, sentence_of
 from omnireid.tasks import TASKS, Asking
@@ -148,12 +156,7 @@ def _listening(
     prefix, grid = transformer.num_prefix_tokens, transformer.vit.patch_embed.grid_size
     told = [layer.told for layer in layers if layer.told is not None]
     loudness = torch.stack([one.loudness for one in told])  # layers, heads, tokens
-    to_words = torch.stack([one.attention[:, 0] for one in told]).mean(dim=(0, 1))
-    gates = [
-        block.attn.opening().detach().flatten().expand(transformer.num_heads).cpu().numpy()
-        for block in transformer.vit.blocks
-        if isinstance(block.attn, GatedAttention)
-    ]
+    to_words = looks_at_words(told)
     words: tuple[tuple[str, float], ...] = ()
     clothes = None
     if instruction.sentence is not None:
@@ -165,7 +168,7 @@ def _listening(
     return Listening(
         heard=stretched(on_grid(loudness.mean(dim=(0, 1)), prefix, grid)),
         layers=tuple(stretched(on_grid(one, prefix, grid)) for one in loudness.mean(dim=1)),
-        gates=np.stack(gates),
+        gates=np.stack(gates_of(transformer)),
         loudness=loudness[:, :, 0].cpu().numpy(),
         words=words,
         clothes=clothes,

@@ -53,11 +53,8 @@ def contrastive_loss(
         if keys is None:
             image_keys, text_keys, key_labels = image, text, labels
         else:
-            image_keys, text_keys, key_labels = (
-                _unit(keys.image).detach(),
-                _unit(keys.text).detach(),
-                keys.labels,
-            )
+            image_keys, text_keys = _unit(keys.image).detach(), _unit(keys.text).detach()
+            key_labels = keys.labels
         same = (labels[:, None] == key_labels[None, :]).to(image.dtype)
         truth = same / same.sum(dim=1, keepdim=True)
         pairs = [(image, image_keys, text_keys), (text, text_keys, image_keys)]
@@ -65,9 +62,11 @@ def contrastive_loss(
             pairs += [(image, image_keys, image_keys), (text, text_keys, text_keys)]
         losses = []
         for queries, own_keys, other_keys in pairs:
-            with torch.no_grad():
-                taught = (own_keys[: len(queries)] @ other_keys.T / temperature).softmax(dim=1)
-            target = distillation * taught + (1 - distillation) * truth
+            target = truth
+            if distillation:
+                with torch.no_grad():
+                    taught = (own_keys[: len(queries)] @ other_keys.T / temperature).softmax(dim=1)
+                target = distillation * taught + (1 - distillation) * truth
             losses.append(F.cross_entropy(queries @ other_keys.T / temperature, target))
         return torch.stack(losses).mean()
 

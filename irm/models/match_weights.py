@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from irm.models.backbone_folder import load_tensors
-from irm.models.manifest import check_file, read_manifest
+from irm.models.manifest import check_file
 from irm.models.words import WordHead
 
 MATCH_WEIGHTS, WORD_WEIGHTS = "match.safetensors", "words.safetensors"
@@ -19,11 +18,6 @@ MATCH_WEIGHTS, WORD_WEIGHTS = "match.safetensors", "words.safetensors"
 def has_match_head(folder: Path) -> bool:
     """Whether a folder of sentence weights has a match head beside them."""
     return (folder / MATCH_WEIGHTS).is_file()
-
-
-def match_arguments(folder: Path) -> dict[str, Any]:
-    """``match`` of an IRM whose match head is the folder's, as far as the folder says."""
-    return {"layers": read_manifest(folder)["match_layers"]}
 
 
 def load_match_head(model: nn.Module, folder: Path) -> None:

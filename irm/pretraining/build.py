@@ -88,9 +88,9 @@ def image_sheet(run: PretrainRun) -> IRMRun:
     )
 
 
-def build_pictures(run: PretrainRun, preprocessing: Preprocessing) -> tuple[Mixture, tuple[str, ...]]:
-    """The training pictures without anybody who is in a test, and what should be said aloud."""
-    return build_mixture(image_sheet(run), preprocessing)
+def build_pictures(run: PretrainRun) -> tuple[Mixture, tuple[str, ...]]:
+    """The training pictures without anybody who is in a test, at no model's size yet; what to say aloud."""
+    return build_mixture(image_sheet(run), Preprocessing())
 
 
 def read_words(run: PretrainRun, mixture: Mixture) -> tuple[dict[str, Words], tuple[str, ...]]:

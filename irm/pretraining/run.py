@@ -35,7 +35,6 @@ from irm.training.seeding import seed_all
 from irm.training.session import Kind, Summary, carry_out
 from irm.training.sharding import kept, shard, whole
 from omnireid.loading.mixture import Mixture
-from omnireid.loading.transforms import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,10 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
     seed_all(run.seed)
     is_half = choose_autocast(run.precision, device) is not None
     # The words make a tiny tokenizer, so who is trained on is found out before there is a model.
-    draft, _ = build_pictures(run, Preprocessing())
+    draft, notes = build_pictures(run)
     words, word_notes = read_words(run, draft)
     vlm = build_vlm(run, corpus_of(words), frozen_dtype=torch.bfloat16 if is_half else torch.float32)
-    mixture, notes = build_pictures(run, preprocessing_of(vlm))
+    mixture = draft.seen_by(preprocessing_of(vlm))
     objective = build_objective(run, vlm, mixture, words)
     sharing: tuple[str, ...] = ()
     if run.shard and this_rank().world > 1:

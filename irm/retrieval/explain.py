@@ -11,8 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from instructions.instruction import Instruction
-from irm.inside.attention import LayerView, by_word, rolled_out, watching
-from irm.models.gated_attention import GatedAttention
+from irm.inside.attention import LayerView, by_word, gates_of, looks_at_words, rolled_out, watching
 from irm.retrieval.answer import Explanation
 from irm.retrieval.model import SearchModel
 from irm.retrieval.planning import Plan
@@ -38,18 +37,12 @@ def explain(
         asked = _look(model, plan, [plan.instruction] if plan.instruction else None, query, clothes)
     beside = view.instructions([record], model.asking) if view.suits(record) else None
     hit = _look(model, plan, beside, image, None)
-    vit = model.embedder.model.editing_transformer
-    gates = tuple(
-        float(block.attn.opening().detach().abs().mean())
-        for block in vit.vit.blocks
-        if isinstance(block.attn, GatedAttention)
-    )
+    gates = tuple(float(np.abs(gate).mean()) for gate in gates_of(model.embedder.model.editing_transformer))
     words: tuple[tuple[str, float], ...] = ()
-    told = [] if asked is None else [layer.told.attention for layer in asked.layers if layer.told is not None]
+    told = [] if asked is None else [layer.told for layer in asked.layers if layer.told is not None]
     if told and text is not None:
         assert model.embedder.model.tokenizer is not None
-        of_class_token = torch.stack(told)[:, :, 0].mean(dim=(0, 1))
-        words = by_word(model.embedder.model.tokenizer, text, of_class_token)
+        words = by_word(model.embedder.model.tokenizer, text, looks_at_words(told))
     score = float("nan") if asked is None else float(asked.vector @ hit.vector)
     if asked is None and text is not None:
         score = float(torch.from_numpy(model.embed_texts([text])[0]) @ hit.vector)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import threading
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from irm.embedder import IRMEmbedder
 from irm.evaluation import open_run
 from irm.models import IRM
 from irm.retrieval.views import View
+from omnireid.files import sha256_of
 from omnireid.loading.collate import Sample, collate
 from omnireid.loading.image import read_image
 from omnireid.loading.resizing import resize
@@ -75,8 +75,7 @@ class SearchModel:
         if not tasks:
             tasks = [name.partition("/")[0] for name in model.necks.names]
             tasks += ["t2i"] if model.match_head is not None else []
-        with (model_folder / "model.safetensors").open("rb") as file:
-            fingerprint = hashlib.file_digest(file, "sha256").hexdigest()
+        fingerprint = sha256_of(model_folder / "model.safetensors")
         return cls(IRMEmbedder(model.to(choose_device(device))), fingerprint, folder, tasks, asking)
 
     @property

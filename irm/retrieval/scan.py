@@ -40,10 +40,6 @@ class Scan:
         """Room for so many rows, to be filled in order of ids."""
         return Filling(self.dim, count)
 
-    def take(self, other: Scan) -> None:
-        """Become another scan, in one step for whoever searches at the same time."""
-        self.ids, self.codes, self.scales, self.slack = other.ids, other.codes, other.scales, other.slack
-
     def replace(
         self, gone: Int[np.ndarray, " M"], ids: Int[np.ndarray, " K"], vectors: Float[Tensor, "K D"]
     ) -> Scan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pickle
@@ -22,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 from instructions.errors import InputError
 from irm.training.class_graphs import ClassGraphs
 from irm.training.sharding import is_sharded, parts_of, parts_of_optimizer, whole
+from omnireid.files import sha256_of
 
 MANIFEST = "manifest.json"
 _FOLDER = re.compile(r"^step-(\d+)$")
@@ -118,7 +118,7 @@ def _write(folder: Path, contents: Contents, sheet: str, facts: str) -> None:
     torch.save(contents.training, folder / "training.pt")
     (folder / "config.yaml").write_text(sheet, encoding="utf-8")
     (folder / "state.json").write_text(facts, encoding="utf-8")
-    hashes = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    hashes = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
     (folder / MANIFEST).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
         _fsync(path)
@@ -179,18 +179,13 @@ def _damage(folder: Path) -> str | None:
     try:
         hashes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         for name, expected in hashes.items():
-            if _sha256(folder / name) != expected:
+            if sha256_of(folder / name) != expected:
                 return f"{name} is not the file that was written"
     except FileNotFoundError as error:
         return f"{Path(str(error.filename)).name} is missing"
     except (OSError, ValueError, AttributeError) as error:
         return f"{MANIFEST} cannot be read: {error}"
     return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fsync(path: Path) -> None:

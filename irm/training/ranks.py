@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import torch
 from jaxtyping import Shaped
@@ -87,15 +86,6 @@ def gather_rows(rows: Shaped[Tensor, "_b ..."]) -> Shaped[Tensor, "_B ..."]:
     parts = [torch.empty_like(rows) for _ in range(this_rank().world)]
     distributed.all_gather(parts, rows.contiguous())
     return torch.cat(parts)
-
-
-def gather_facts(fact: Any) -> list[Any]:
-    """Something small of each rank, in their order."""
-    if this_rank().world == 1:
-        return [fact]
-    found: list[Any] = [None] * this_rank().world
-    distributed.all_gather_object(found, fact)
-    return found
 
 
 def largest(number: int) -> int:

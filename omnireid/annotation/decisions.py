@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from omnireid.annotation.journal import By, Entry, Journal
 from omnireid.annotation.sentences import fingerprint
 from omnireid.annotation.templates import proposed_templates
 from omnireid.annotation.work import Work
+from omnireid.files import sha256_of
 
 FORMAT = "instruct-reid decisions"
 NONE_PROPOSED: tuple[Path, tuple[str, ...]] = (Path(), ())
@@ -93,7 +93,7 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> tuple[int, int]:
 
 def fingerprint_of(path: Path) -> str:
     """Tells one file of decisions from another."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return sha256_of(path)[:16]
 
 
 def _add_sentence(journal: Journal, decision: Decision, words: AttributeSet, by: By) -> bool:

@@ -6,7 +6,6 @@ the model's classes mean them.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from PIL import Image
 from instructions.errors import InputError
 from omnireid.annotation.attributes import Proposal
 from omnireid.annotation.crops import Parsed
+from omnireid.files import sha256_of
 
 # Outputs of person-attributes-recognition-crossroad-0230 in their order, with the word for yes and for no;
 # "coat_jacket" says what table 7 has no word for. Its "hat" and "bag" are weak (its authors' own figures).
@@ -57,7 +57,7 @@ class CrossroadAttributes:
             InputError: OpenVINO or the model is missing.
         """
         self._run = _compiled(model)
-        self.name, self.version = model.stem, _hash(model.with_suffix(".bin"))
+        self.name, self.version = model.stem, sha256_of(model.with_suffix(".bin"))[:16]
 
     def propose(self, pixels: UInt8[np.ndarray, "H W 3"]) -> Proposal:
         """Words for what it is more sure of than not."""
@@ -94,7 +94,7 @@ class ClothParser:
             InputError: OpenVINO or the model is missing.
         """
         self._run = _compiled(model)
-        self.name, self.version = model.stem, _hash(model)
+        self.name, self.version = model.stem, sha256_of(model)[:16]
 
     def parse(self, pixels: UInt8[np.ndarray, "H W 3"]) -> Parsed:
         """Upper clothes; those that cover the whole body where there are no upper ones."""
@@ -143,8 +143,3 @@ def _compiled(model: Path) -> Any:
 def _exactly() -> Mapping[str, str]:
     """Full precision: what a machine's processor can do should not change what is written down."""
     return {"INFERENCE_PRECISION_HINT": "f32"}
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

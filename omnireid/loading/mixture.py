@@ -68,7 +68,7 @@ class Mixture:
         self.sources_per_step = len(sources) if sources_per_step is None else sources_per_step
         if not 1 <= self.sources_per_step <= len(sources):
             raise InputError(f"{sources_per_step} sources per step cannot be drawn from {len(sources)}")
-        self.preprocessing, self.seed = preprocessing, seed
+        self.preprocessing, self.augmentation, self.seed = preprocessing, augmentation, seed
         self.cache = ImageCache() if cache is None else cache
         self.unreadable: dict[str, Faults] = {domain: {} for domain in self.domains}
         transform = TrainTransform(preprocessing, augmentation)
@@ -76,6 +76,18 @@ class Mixture:
             Feed(source, transform, self.cache, seed=seed, stream=stream)
             for stream, source in enumerate(sources)
         ]
+
+    def seen_by(self, preprocessing: Preprocessing) -> Mixture:
+        """The same people in the same batches for a model that expects other pictures."""
+        return Mixture(
+            self.sources,
+            preprocessing,
+            self.augmentation,
+            self.seed,
+            sources_per_step=self.sources_per_step,
+            cache=self.cache,
+            aside=self.aside,
+        )
 
     def num_classes(self, domain: str) -> int:
         """Identities of one source, for its classifier."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,6 @@ __all__ = [
     "AUGMENTATIONS",
     "Augmentation",
     "Box",
-    "EvalTransform",
     "Preprocessing",
     "TrainTransform",
     "Variation",
@@ -75,16 +74,8 @@ class Preprocessing:
         return normalise(pixels, self.clothes_mean, self.clothes_std, room=room)
 
 
-def _as_tensor(image: Image) -> UInt8[Tensor, "H W 3"]:
-    return torch.from_numpy(_writeable(image))
-
-
-def _writeable(image: Image) -> Image:
-    return np.require(image, requirements=["C", "W"])  # cached pictures are read-only, which torch refuses
-
-
 class TrainTransform:
-    """Resize, jitter, flip, pad and crop, erase, normalise; every draw comes from the row's own generator.
+    """Resize, jitter, flip, pad and crop, erase; every draw comes from the row's own generator.
 
     Jitter follows the resize here, where the released code has it first: pixels at target size can be cached.
     """
@@ -98,10 +89,6 @@ class TrainTransform:
         self._canvas = np.empty((*preprocessing.image_size, 3), dtype=np.uint8)
         self._canvas[:] = self._drawing.mean
 
-    def draw(self, rng: np.random.Generator) -> Variation:
-        """What will happen to one picture."""
-        return self._drawing.draw(rng)
-
     def draw_rows(self, seed: int, *, stream: int, step: int, rows: Sequence[int]) -> list[Variation]:
         """What will happen to the rows of a batch; see ``Drawing``."""
         return self._drawing.draw_rows(seed, stream=stream, step=step, rows=rows)
@@ -109,8 +96,8 @@ class TrainTransform:
     def place(self, image: Image, variation: Variation, out: Image) -> None:
         """Put the picture, resized and varied, into a row of a batch, but for the flip.
 
-        A flip of the result gives what ``apply`` gives. It waits until the pixels are where the model is: of
-        interleaved channels it takes five times as long as the rest.
+        That waits until the pixels are where the model is (``Preprocessing.normalise``): of interleaved
+        channels it takes five times as long as the rest.
         """
         image = resize(image, self.preprocessing.image_size, self.preprocessing.resize)
         if variation.jitter:
@@ -137,59 +124,11 @@ class TrainTransform:
         levels = 255 * (noise * std + mean)
         return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
-    def apply(self, image: Image, variation: Variation, out: Image | None = None) -> Image:
-        """The picture, resized and varied; the picture given is left as it was.
-
-        Args:
-            image: of any size.
-            variation: what to do.
-            out: where to put the result, a row of a batch.
-        """
-        out = empty_pixels(1, self.preprocessing.image_size)[0] if out is None else out
-        self.place(image, variation, out)
-        if variation.flip:
-            out[:] = torch.flip(_as_tensor(out), (1,)).numpy()  # numpy takes eight times as long
-        return out
-
-    def __call__(
-        self, images: Iterable[Image], rngs: Sequence[np.random.Generator]
-    ) -> Float[Tensor, "B 3 H W"]:
-        """A training batch of decoded pictures of any size, with one generator each."""
-        pixels = empty_pixels(len(rngs), self.preprocessing.image_size)
-        for image, rng, row in zip(images, rngs, pixels, strict=True):
-            self.apply(image, self.draw(rng), row)
-        return self.preprocessing.normalise(torch.from_numpy(pixels))
-
-
-class EvalTransform:
-    """Resize and normalise; nothing is drawn."""
-
-    def __init__(self, preprocessing: Preprocessing) -> None:
-        self.preprocessing = preprocessing
-
-    def __call__(self, images: Sequence[Image]) -> Float[Tensor, "B 3 H W"]:
-        """An evaluation batch of decoded pictures of any size."""
-        given = self.preprocessing
-        return given.normalise(_resized(images, given.image_size, given.resize))
-
-    def clothes(self, images: Sequence[Image]) -> Float[Tensor, "C 3 h w"]:
-        """A batch of decoded clothes pictures of any size, in training as in evaluation."""
-        return self.preprocessing.normalise_clothes(_resized(images, self.preprocessing.clothes_size))
-
 
 def empty_pixels(count: int, size: tuple[int, int], room: Room | None = None) -> UInt8[np.ndarray, "B H W 3"]:
     """Memory for the pictures of a batch, fresh or of a room; writing each into it spares a copy of all."""
     shape = (count, *size, 3)
     return np.empty(shape, dtype=np.uint8) if room is None else room.take(shape, torch.uint8).numpy()
-
-
-def _resized(
-    images: Sequence[Image], size: tuple[int, int], mode: Resampling = "bilinear"
-) -> UInt8[Tensor, "B H W 3"]:
-    pixels = empty_pixels(len(images), size)
-    for image, row in zip(images, pixels, strict=True):
-        row[:] = resize(image, size, mode)
-    return torch.from_numpy(pixels)
 
 
 def _shift(image: Image, down: int, right: int, out: Image) -> None:
@@ -225,7 +164,8 @@ def _jitter(image: Image, steps: Sequence[tuple[str, float]]) -> Image:
         "saturation": functional.adjust_saturation,
         "hue": functional.adjust_hue,
     }
-    pixels = rearrange(_as_tensor(image), "h w c -> c h w")
+    # Cached pictures are read-only, which torch refuses.
+    pixels = rearrange(torch.from_numpy(np.require(image, requirements=["C", "W"])), "h w c -> c h w")
     for name, amount in steps:
         pixels = adjust[name](pixels, amount)
     return np.ascontiguousarray(rearrange(pixels, "c h w -> h w c").numpy())

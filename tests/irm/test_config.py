@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from instructions.errors import InputError
-from irm.config import PRESETS, _flat, differences, dump, parse_run, read_run
+from irm.config import PRESETS, _flat, differences, dump, read_run
 from irm.schema import IRMRun
 from omnireid.tasks import TASKS
 
@@ -199,7 +199,7 @@ def test_a_missing_sheet_is_named_whole(tmp_path):
         read_run(tmp_path / "none.yaml")
 
 
-def test_differences_name_the_settings(market):
+def test_differences_name_the_settings(market, tmp_path):
     old, new = read_run(market), read_run(market, ["optimizer.lr=2e-5", "mixture.0.weight=2"])
     assert differences(old, new) == {"optimizer.lr": (1e-5, 2e-5), "mixture.0.weight": (1.0, 2.0)}
-    assert differences(old, parse_run(old.model_dump(mode="json"), "again")) == {}
+    assert differences(old, read_run(sheet(tmp_path, dump(old)))) == {}

@@ -1,5 +1,6 @@
 """A row of the benchmark is asked in every telling way, and shown in tables and a page that open anywhere."""
 
+import html
 import re
 
 import numpy as np
@@ -14,6 +15,7 @@ from omnireid.datasets import load_split
 from omnireid.extraction import Asked, embed_side
 from omnireid.html_report import Curve, html_page
 from omnireid.loading.transforms import Preprocessing
+from omnireid.protocols import PROTOCOLS
 from omnireid.records import labels_of
 from omnireid.report import sentence_spreads
 from omnireid.summary import HEADLINE_COLUMNS, STEERING_COLUMNS, headline_rows, headlines, steering_rows
@@ -69,7 +71,8 @@ def test_a_model_that_reads_the_sentence_is_seen_to_obey_and_one_that_does_not_i
 def test_every_sentence_of_a_bank_can_be_asked(tiny_root):
     result = run_row(Pixels(), TRAD, tiny_root, every_sentence=True)
     assert len(result.evaluations) == 1 + 20
-    assert len({evaluation.query_asked for evaluation in result.evaluations}) == 20
+    asked = [(evaluation.query_asked, evaluation.gallery_asked) for evaluation in result.evaluations[1:]]
+    assert asked == [(sentence, sentence) for sentence in BANKS["trad"]]
     assert headlines(result.evaluations) == [result.evaluations[0]]
 
 
@@ -160,6 +163,8 @@ def test_the_page_is_one_file_with_everything_inside(steered):
     assert not re.findall(r"""(?:src|href)=['"]?(?!data:|#)[a-z/]""", page.replace("xlink:href", ""))
     assert page.count("<img") == sum(len(shown.results) + 1 for shown in steered.lists)
     assert "Are instructions obeyed?" in page
+    rule = PROTOCOLS["instructed"]  # no number stands without its protocol
+    assert f"<b>{html.escape(rule.title)}</b>: {html.escape(rule.description)}" in page
     assert "<svg" in page
     assert "abc" in page
 

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from instructions.errors import InputError
-from instructions.instruction import NEUTRAL, Instruction
-from omnireid.evaluation import evaluate, evaluate_sentences, judge, mean_and_std, pair_scorer
+from instructions.instruction import NEUTRAL
+from omnireid.evaluation import evaluate, judge, pair_scorer
 from omnireid.extraction import Asked, Settings, embed_side
 from omnireid.interfaces import Embedder, PairScorer, PairStates
 from omnireid.loading.instruct import gallery_instructions, query_instructions
@@ -318,16 +318,6 @@ def test_a_score_that_is_no_number_is_refused(split):
         evaluate(fake, split, TASKS["t2i"], "text_to_image", settings=SMALL)
 
 
-def test_every_sentence_of_a_bank_can_be_evaluated(split):
-    sentences = [Instruction(sentence=f"sentence {number}", source="bank") for number in range(3)]
-    results = evaluate_sentences(Fake(obedience=3.0), split, TASKS["trad"], "market", sentences=sentences)
-    assert [result.query_asked for result in results] == ["sentence 0", "sentence 1", "sentence 2"]
-    assert len({result.mean_ap for result in results}) == 3
-    average, deviation = mean_and_std([result.mean_ap for result in results])
-    assert average == pytest.approx(np.mean([result.mean_ap for result in results]))
-    assert deviation == pytest.approx(np.std([result.mean_ap for result in results]))
-
-
 def test_progress_is_told(split):
     told = []
     task = TASKS["trad"]
@@ -347,7 +337,7 @@ def test_progress_is_told(split):
 def test_what_cannot_be_evaluated_is_refused_in_a_sentence(split):
     task = TASKS["trad"]
     asked = sides(split, task)
-    with pytest.raises(InputError, match="did you mean market"):
+    with pytest.raises(InputError, match="did you mean 'market'"):
         evaluate(Fake(), split, task, "markets", **asked)
     with pytest.raises(InputError, match="no gallery images"):
         evaluate(Fake(), replace(split, gallery=()), task, "market", **asked)
@@ -405,10 +395,7 @@ def test_no_number_stands_without_its_protocol(split):
     assert all(
         row[2] == evaluation.title for row, evaluation in zip(report.rows(), report.evaluations, strict=True)
     )
-    text = report.markdown()
-    assert text.splitlines()[0].startswith("| task | data set | protocol |")
-    for name in ("llcm", "irm_released"):
-        assert f"- {PROTOCOLS[name].title}: {PROTOCOLS[name].description}" in text
+    assert COLUMNS[:3] == ("task", "data set", "protocol")
     assert "±" in report.rows()[0][5]
     assert "±" not in report.rows()[1][5]
     assert report.rows()[1][COLUMNS.index("chance mAP")] == "–"

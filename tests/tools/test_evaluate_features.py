@@ -78,7 +78,7 @@ def test_the_order_is_written_on_request(monkeypatch, tmp_path, market):
         ([], "nothing to evaluate"),
         (["--features", "F.npz"], "--data is missing"),
         (["--features", "nowhere.npz", "OPTIONS"], "there is no feature file nowhere.npz"),
-        (["--features", "FILE", "OPTIONS", "--protocol", "markt"], "did you mean market?"),
+        (["--features", "FILE", "OPTIONS", "--protocol", "markt"], "did you mean 'market'?"),
         (["--features", "FILE", "OPTIONS", "--metric", "cosin"], "did you mean 'cosine'?"),
         (
             ["--features", "FILE", "OPTIONS", "--dataset", "msmt17"],

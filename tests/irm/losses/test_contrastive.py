@@ -86,6 +86,26 @@ def test_distillation_needs_momentum_features():
         contrastive_loss(torch.randn(2, 3), torch.randn(2, 3), torch.arange(2), distillation=0.4)
 
 
+@pytest.mark.parametrize("within", [False, True])
+def test_distillation_goes_straight_from_the_truth_to_what_is_taught(within):
+    generator = torch.Generator().manual_seed(0)
+    image, text, *stored = (torch.randn(5, 4, dtype=torch.float64, generator=generator) for _ in range(4))
+    labels = torch.tensor([2, 2, 0, 1, 2])
+    truth, taught, between = (
+        contrastive_loss(
+            image,
+            text,
+            labels,
+            keys=ContrastiveKeys(*stored, labels),
+            distillation=alpha,
+            within_modality=within,
+        )
+        for alpha in (0.0, 1.0, 0.3)
+    )
+    torch.testing.assert_close(between, 0.7 * truth + 0.3 * taught)
+    assert truth != taught
+
+
 def test_keys_take_no_gradient():
     image, text, key_image, key_text = (torch.randn(4, 3, requires_grad=True) for _ in range(4))
     keys = ContrastiveKeys(key_image, key_text, torch.arange(4))

@@ -79,7 +79,7 @@ def test_a_missing_file_is_named(tmp_path):
     assert "training.pt is missing" in found.complaints[0]
 
 
-@pytest.mark.parametrize("stage", ["torch.save", "os.replace", "_sha256"])
+@pytest.mark.parametrize("stage", ["torch.save", "os.replace", "sha256_of"])
 def test_a_save_that_is_cut_off_leaves_the_previous_checkpoint(tmp_path, monkeypatch, stage):
     first = save(tmp_path, 1, fresh(0))
 

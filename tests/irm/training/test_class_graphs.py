@@ -17,7 +17,7 @@ from irm.training.progress import TrainingProgress
 from irm.training.run import train_run
 from irm.training.workshop import build_workshop
 from omnireid.loading.image import read_image
-from omnireid.loading.transforms import EvalTransform
+from omnireid.loading.resizing import resize
 
 TINY = Path(__file__).parents[3] / "configs" / "irm" / "tiny.yaml"
 MATCHER = ("model.matcher=8", "losses.weights.score_triplet=1")
@@ -38,7 +38,9 @@ def test_a_graph_is_the_nearest_people_of_the_model_as_it_is(tiny_root, override
     graphs.refresh(3)
     assert model.training, "the model is left in the mode it came in"
     shown = [workshop.mixture.sources[0].records[row].image for row in sampler.exemplars(0)]
-    images = EvalTransform(workshop.mixture.preprocessing)([read_image(path) for path in shown])
+    given = workshop.mixture.preprocessing
+    pixels = np.stack([resize(read_image(path), given.image_size, given.resize) for path in shown])
+    images = given.normalise(torch.from_numpy(pixels))
     model.eval()
     with torch.no_grad():
         if overrides:

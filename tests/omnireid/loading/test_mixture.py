@@ -17,7 +17,7 @@ from omnireid.loading.batch import Batch, InstructionBatch
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.feed import Source
 from omnireid.loading.mixture import Mixture, mixture_loader
-from omnireid.loading.transforms import Preprocessing
+from omnireid.loading.transforms import AUGMENTATIONS, Preprocessing
 from omnireid.tasks import TASKS
 
 SMALL = Preprocessing(image_size=(32, 16), clothes_size=(16, 16))
@@ -91,6 +91,15 @@ def test_workers_and_cache_change_nothing(crowd):
     assert plain == working
     assert plain == [flat(step) for step in mixture_loader(cached, 0, 4, workers=2, device="cpu")]
     assert len(cached.cache) == 30 + 6
+
+
+def test_seen_by_another_model_it_is_the_mixture_that_was_made_for_that_model(crowd):
+    larger = Preprocessing(image_size=(48, 24), clothes_size=(8, 8), mean=(0.5, 0.5, 0.5))
+    sources = [source(crowd), source(crowd, "ctcc", weight=2.0), source(crowd, "t2i")]
+    given = {"augmentation": AUGMENTATIONS["released"], "seed": 5, "sources_per_step": 2}
+    seen, made = Mixture(sources, SMALL, **given).seen_by(larger), Mixture(sources, larger, **given)
+    for step in range(4):
+        assert flat(seen.step(step)) == flat(made.step(step))
 
 
 def test_a_copy_in_a_spawned_process_makes_the_same_steps(crowd):

@@ -12,21 +12,31 @@ from instructions.errors import InputError
 from omnireid.loading import pixels as pixels_module
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.resizing import resize
+from omnireid.loading.sweep import eval_batches
 from omnireid.loading.transforms import (
     AUGMENTATIONS,
     Augmentation,
     Box,
-    EvalTransform,
     Preprocessing,
     TrainTransform,
     Variation,
+    empty_pixels,
 )
+from omnireid.records import Record
+from omnireid.tasks import TASKS
 
 SMALL = Preprocessing(image_size=(64, 32), clothes_size=(16, 16))
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def placed(transform: TrainTransform, image: np.ndarray, variation: Variation) -> np.ndarray:
+    """The picture, resized and varied, but for the flip."""
+    (out,) = empty_pixels(1, transform.preprocessing.image_size)
+    transform.place(image, variation, out)
+    return out
 
 
 def chw(image: np.ndarray) -> torch.Tensor:
@@ -38,30 +48,34 @@ def test_a_models_way_of_resizing_holds_in_training_in_tests_and_in_the_cache(tm
     Image.fromarray(noise(40, 17)).save(path)
     rule, image = Preprocessing(image_size=(64, 32), resize="bicubic"), noise(40, 17)
     expected = resize(image, (64, 32), "bicubic")
-    shown = TrainTransform(rule, AUGMENTATIONS["none"]).apply(image, Variation(False, 0, 0, None, (0, 0, 0)))
+    shown = placed(TrainTransform(rule), image, Variation(False, 0, 0, None, (0, 0, 0)))
     np.testing.assert_array_equal(shown, expected)
-    torch.testing.assert_close(EvalTransform(rule)([image]), rule.normalise(torch.from_numpy(expected)[None]))
+    person = Record(path, pid=1, camid=0)
+    (batch,) = eval_batches([person], rule, task=TASKS["t2i"], domain="t2i/one", instructions=None)
+    assert torch.equal(batch.images, rule.normalise(torch.from_numpy(expected)[None]))
     cache = ImageCache(max_bytes=10**6)
     assert (cache.read(path, (64, 32)) != cache.read(path, (64, 32), "bicubic")).any()
     np.testing.assert_array_equal(cache.read(path, (64, 32), "bicubic"), expected)
 
 
+@pytest.mark.parametrize("name", ["paper", "released"])
 @pytest.mark.parametrize("seed", range(20))
-def test_training_pixels_equal_torchvision_with_the_same_draws(seed):
-    augmentation = dataclasses.replace(AUGMENTATIONS["released"], pad=40)
-    transform = TrainTransform(SMALL, augmentation)
-    drawn = transform.draw(np.random.default_rng(seed))
-    image = noise(64, 32, seed)
-    expected = chw(image)
-    for name, amount in drawn.jitter:
-        expected = getattr(torchvision, f"adjust_{name}")(expected, amount)
+def test_training_pixels_equal_torchvision_with_the_same_draws(seed, name):
+    transform = TrainTransform(SMALL, dataclasses.replace(AUGMENTATIONS[name], pad=40))
+    (drawn,) = transform.draw_rows(seed, stream=0, step=0, rows=[0])
+    image = noise(50, 20, seed)
+    expected = chw(resize(image, (64, 32)))
+    for adjustment, amount in drawn.jitter:
+        expected = getattr(torchvision, f"adjust_{adjustment}")(expected, amount)
     if drawn.flip:
         expected = torchvision.horizontal_flip(expected)
     expected = torchvision.crop(torchvision.pad(expected, [10]), 10 - drawn.down, 10 - drawn.right, 64, 32)
     if drawn.erased is not None:
         box, fill = drawn.erased, torch.tensor(drawn.fill, dtype=torch.uint8)[:, None, None]
         expected = torchvision.erase(expected, box.top, box.left, box.height, box.width, fill)
-    np.testing.assert_array_equal(transform.apply(image, drawn), expected.movedim(0, -1).numpy())
+    pixels = torch.from_numpy(placed(transform, image, drawn))[None]
+    seen = SMALL.normalise(pixels, np.array([drawn.flip]))
+    assert torch.equal(seen, SMALL.normalise(expected.movedim(0, -1)[None]))
 
 
 def test_normalising_equals_torchvision():
@@ -108,8 +122,7 @@ def test_a_gpu_makes_the_same_numbers_of_pixels():
 
 def test_draws_keep_to_their_ranges_and_rates():
     transform = TrainTransform(Preprocessing(), AUGMENTATIONS["released"])
-    rng = np.random.default_rng(0)
-    drawn = [transform.draw(rng) for _ in range(2000)]
+    drawn = transform.draw_rows(0, stream=0, step=0, rows=range(2000))
     assert {one.down for one in drawn} == {one.right for one in drawn} == set(range(-10, 11))
     assert 0.45 < np.mean([one.flip for one in drawn]) < 0.55
     assert 0.87 < np.mean([one.erased is not None for one in drawn]) < 0.93
@@ -121,7 +134,7 @@ def test_draws_keep_to_their_ranges_and_rates():
 
 
 def test_the_border_scales_with_the_height():
-    drawn = [TrainTransform(SMALL).draw(np.random.default_rng(seed)) for seed in range(100)]
+    drawn = TrainTransform(SMALL).draw_rows(0, stream=0, step=0, rows=range(100))
     assert {one.down for one in drawn} <= set(range(-2, 3))
 
 
@@ -130,18 +143,17 @@ def test_erasing_fills_with_the_mean_unless_told_otherwise():
     image = noise(64, 32)
     kept = image.copy()
     variation = Variation(flip=False, down=0, right=0, erased=Box(3, 4, 5, 6), fill=(124, 116, 104))
-    varied = transform.apply(image, variation)
-    assert transform.draw(np.random.default_rng(0)).fill == (124, 116, 104)
+    varied = placed(transform, image, variation)
+    assert {one.fill for one in transform.draw_rows(0, stream=0, step=0, rows=range(9))} == {(124, 116, 104)}
     assert (varied[3:8, 4:10] == (124, 116, 104)).all()
     np.testing.assert_array_equal(image, kept)
 
 
-def test_no_augmentation_is_the_evaluation_transform():
-    images = [noise(40, 17), noise(64, 32)]
-    rngs = [np.random.default_rng(seed) for seed in (1, 2)]
-    train = TrainTransform(SMALL, AUGMENTATIONS["none"])(images, rngs)
-    torch.testing.assert_close(train, EvalTransform(SMALL)(images), atol=0, rtol=0)
-    assert EvalTransform(SMALL).clothes(images).shape == (2, 3, 16, 16)
+def test_without_augmentation_a_picture_is_only_resized():
+    transform, image = TrainTransform(SMALL, AUGMENTATIONS["none"]), noise(40, 17)
+    for variation in transform.draw_rows(1, stream=0, step=0, rows=range(9)):
+        np.testing.assert_array_equal(placed(transform, image, variation), resize(image, (64, 32)))
+        assert not variation.flip
 
 
 @pytest.mark.parametrize(
@@ -167,4 +179,4 @@ def test_a_shift_of_any_size_equals_padding_and_cropping(down, right):
     variation = Variation(flip=False, down=down, right=right, erased=None, fill=(0, 0, 0))
     padded = np.pad(image, ((80, 80), (80, 80), (0, 0)))
     expected = padded[80 - down : 144 - down, 80 - right : 112 - right]
-    np.testing.assert_array_equal(TrainTransform(SMALL).apply(image, variation), expected)
+    np.testing.assert_array_equal(placed(TrainTransform(SMALL), image, variation), expected)
