@@ -10,7 +10,7 @@ from rich.console import Console
 
 from instructions.errors import InputError, near_miss
 from tools._gallery import ACTIONS, Bar, print_info
-from tools._program import Parser, run
+from tools._program import Parser, run, whole_number
 
 if TYPE_CHECKING:
     from irm.retrieval import Item
@@ -72,9 +72,9 @@ def action_parser(action: str) -> argparse.ArgumentParser:
     made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
     several = partial(made.add_argument, action="extend", nargs="+", default=[])
     if action in ("erase", "export"):
-        several("--image", type=int, metavar="N", help="image by number")
+        several("--image", type=whole_number, metavar="N", help="image by number")
     if action == "erase":
-        several("--pid", type=int, metavar="N", help="person")
+        several("--pid", type=whole_number, metavar="N", help="person")
         several("--key", metavar="NAME", help="image by its key")
     if action == "export":
         made.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")

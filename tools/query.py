@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from instructions.errors import InputError
-from tools._program import Parser, run
+from tools._program import Parser, run, whole_number
 
 if TYPE_CHECKING:
     from irm.retrieval import Answer, Question
@@ -42,9 +42,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
     several = partial(made.add_argument, action="extend", nargs="+", default=[])
     several("--image", metavar="F", help="of the person; several at once are averaged")
-    several("--like", type=int, metavar="N", help="gallery image of the person")
+    several("--like", type=whole_number, metavar="N", help="gallery image of the person")
     several("--not", dest="negatives", metavar="F", help="of somebody else")
-    several("--unlike", type=int, metavar="N", help="gallery image of another")
+    several("--unlike", type=whole_number, metavar="N", help="gallery image of another")
     made.add_argument("--text", metavar="T", help="instruction beside a picture; alone, the description")
     made.add_argument("--clothes", type=Path, metavar="F", help="picture of the clothes that are looked for")
     made.add_argument("--task", metavar="t", help="trad, cc, vi, ctcc, li or t2i")
@@ -101,8 +101,8 @@ def _question(asked: argparse.Namespace) -> "Question":
         return () if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
     try:
-        camids = tuple(int(word) for word in words(asked.camera))
-    except ValueError:
+        camids = tuple(whole_number(word) for word in words(asked.camera))
+    except (ValueError, argparse.ArgumentTypeError):
         raise InputError(f"--camera is {asked.camera!r}; give numbers, e.g. --camera 1,2") from None
     where = Filter(
         camids=camids,

@@ -93,6 +93,9 @@ def test_a_name_in_brackets_is_shown_as_it_is(
         (["--image", "A", "--camera", "one"], "--camera is 'one'"),
         (["--image", "A", "--since", "yesterday"], "'yesterday' is no time"),
         (["--image", "A", "--top", "0"], "a page lies within"),
+        (["--like", "9" * 20], f"--like: {'9' * 20} is too large"),
+        (["--image", "A", "--camera", "9" * 20], f"--camera is '{'9' * 20}'"),
+        (["--image", "A", "--since", "1767225600000"], "perhaps milliseconds"),
         (["--like", "99999"], "there is no image 99999"),
     ],
 )
