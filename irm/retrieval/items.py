@@ -23,6 +23,10 @@ SUFFIXES = (
     *IMAGE_SUFFIXES, ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm",
     ".heic", ".heif", ".avif", ".jxl",
 )  # fmt: skip
+FACTS = {  # of a picture, by the column that says them
+    "pid": "pid", "camid": "camid", "time": "taken", "dataset": "dataset", "clothes_id": "clothes_id",
+    "modality": "modality", "caption": "captions", "clothes": "clothes",
+}  # fmt: skip
 MORE = "more"  # cells of a row beyond the heading
 WHOLE = range(-(2**63), 2**63)  # numbers that a store can hold
 YEAR_1, YEAR_10000 = -62135596800.0, 253402300800.0  # unix seconds; calendars end there
@@ -42,6 +46,9 @@ class Item:
     modality: str = "rgb"
     captions: tuple[str, ...] = ()
     clothes: str | None = None
+    unsaid: frozenset[str] = (
+        frozenset()
+    )  # facts that the source has no place for: what is known of them stays
 
 
 def items_of_folder(folder: Path) -> list[Item]:
@@ -56,7 +63,8 @@ def items_of_folder(folder: Path) -> list[Item]:
     for place, folders, names in os.walk(folder):
         folders.sort()
         paths = [Path(place, name) for name in sorted(names) if _is_picture(name)]
-        items += [Item(path.relative_to(folder).as_posix(), str(path)) for path in paths]
+        unsaid = frozenset(FACTS.values())
+        items += [Item(path.relative_to(folder).as_posix(), str(path), unsaid=unsaid) for path in paths]
     if not items:
         raise InputError(
             f"there is no picture in {folder} ({', '.join(FORMATS)}, by the ending of their names)"
@@ -149,6 +157,7 @@ def _item(row: Mapping[str, Any], file: Path, number: int) -> Item:
         modality=modality,
         captions=(cells["caption"],) if cells.get("caption") else (),
         clothes=str(file.parent / cells["clothes"]) if cells.get("clothes") else None,
+        unsaid=frozenset(fact for column, fact in FACTS.items() if column not in cells),
     )
 
 
