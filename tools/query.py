@@ -131,13 +131,15 @@ def _question(asked: argparse.Namespace) -> "Question":
 def _print(console: Console, answer: "Answer") -> None:
     table = Table(title=f"task {answer.task}, gallery view {answer.view}, {answer.total} images searched")
     for heading, justify in (
-        ("", "right"), ("image", "right"), ("score", "right"), ("same person, by chance", "left"),
-        ("person", "right"), ("camera", "right"), ("taken", "left"), ("key", "left"),
+        ("", "right"), ("image", "right"), ("score", "right"), ("stage", "left"),
+        ("same person, by chance", "left"), ("person", "right"), ("camera", "right"),
+        ("taken", "left"), ("key", "left"),
     ):  # fmt: skip
         table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
     for hit in answer.hits:
         taken = "" if hit.taken is None else datetime.fromtimestamp(hit.taken, UTC).strftime("%Y-%m-%d %H:%M")
-        row = (hit.rank, hit.image, f"{hit.score:.3f}", hit.says(), hit.pid, hit.camid, taken, hit.key)
+        known = (hit.pid, hit.camid, taken, hit.key)
+        row = (hit.rank, hit.image, f"{hit.score:.3f}", hit.stage, hit.says(), *known)
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(table)
     if answer.route is not None:

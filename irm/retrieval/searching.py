@@ -166,7 +166,7 @@ class Searcher:
             view=plan.space.view,
             instruction=plan.says,
             route=plan.route,
-            warning=_warning(chances, total),
+            warning="; ".join(_warnings(chances, total, question, stages)) or None,
             space=plan.space.id[:12],
             engine=self.store.name,
             seconds=time.perf_counter() - clock.begun,
@@ -236,7 +236,7 @@ def _hit(rank: int, image: Image, score: float, stage: Stage, percent: int | Non
 
 def _depth(question: Question, plan: Plan) -> int:
     """How many of the nearest are needed for a page."""
-    if plan.is_text:
+    if plan.is_text and question.re_score:
         return max(question.depth, question.re_score)
     return max(question.depth, HEAD) if question.re_rank else question.depth
 
@@ -260,12 +260,20 @@ def _re_ranked(query: Float[np.ndarray, " D"], head: Float[np.ndarray, "K D"]) -
     return re_rank(unit[0], unit[1], k1=min(20, len(head)), k2=min(6, len(head)))[0].numpy()
 
 
-def _warning(chances: Float[np.ndarray, " K"], total: int) -> str | None:
-    if not len(chances):
-        return "no image passes the filters" if not total else None
-    if total * float(chances.min()) < 1:
-        return None
-    return (
-        f"even the best hit scores no better than the best of {total} images of other people would: "
-        "the person is probably not in this gallery"
-    )
+def _warnings(
+    chances: Float[np.ndarray, " K"], total: int, question: Question, stages: Sequence[Stage]
+) -> list[str]:
+    found = []
+    if not total:
+        found.append("no image passes the filters")
+    elif len(chances) and total * float(chances.min()) >= 1:
+        found.append(
+            f"even the best hit scores no better than the best of {total} images of other people would: "
+            "the person is probably not in this gallery"
+        )
+    if question.re_rank and "re-scored" in stages:
+        found.append(
+            "the list is not re-ranked by common neighbours: a text alone is matched with the first images "
+            "instead (--re-score 0 leaves that out)"
+        )
+    return found
