@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from instructions.errors import InputError
+from instructions.errors import BrokenError, HeldError, InputError
 from irm.retrieval.http.answers import (
     AnswerBody,
     ExplanationBody,
@@ -18,11 +19,12 @@ from irm.retrieval.http.answers import (
     index_body,
 )
 from irm.retrieval.http.asking import EraseForm, ExplainForm, SearchForm
-from irm.retrieval.http.problems import ErrorAnswer, Problem
+from irm.retrieval.http.problems import RETRY, ErrorAnswer, Problem
 from irm.retrieval.http.service import Service
+from irm.retrieval.ledger import Ledger
 
 REFUSED: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer} for status in (401, 403, 404, 408, 413, 415, 421, 422, 503)
+    status: {"model": ErrorAnswer} for status in (401, 403, 404, 408, 413, 415, 421, 422, 500, 503)
 }
 FORM = Form(media_type="multipart/form-data")
 ImageId = Annotated[int, Path(ge=0, lt=2**63)]
@@ -53,12 +55,14 @@ async def alive() -> HealthBody:
 
 @health.get("/readyz", responses={503: {"model": ErrorAnswer}})
 async def ready(request: Request) -> HealthBody:
-    """The index is open, the model is loaded, and there is room in the queue."""
+    """The store can be read, the model is loaded, and there is room in the queue."""
     service = service_of(request)
     if service.is_closing:
         raise Problem(503, "the server is shutting down", {"Retry-After": "5"})
     if service.searches.waiting >= service.settings.limits.queue:
         raise Problem(503, "the queue before the model is full", {"Retry-After": "2"})
+    if not await run_in_threadpool(_can_read, service.gallery.ledger):
+        raise Problem(503, "the gallery's store cannot be read", {"Retry-After": str(RETRY)})
     return HealthBody(status="ready", waiting=service.searches.waiting)
 
 
@@ -121,10 +125,20 @@ async def erase(request: Request, form: Annotated[EraseForm, Form()]) -> dict[st
     return receipt.as_dict()
 
 
+def _can_read(ledger: Ledger) -> bool:
+    """Whether a line of the store comes back; one that is gone is not made anew by asking."""
+    try:
+        return ledger.file.is_file() and ledger.revision() >= 0
+    except (InputError, sqlite3.Error, OSError):
+        return False
+
+
 async def _known(request: Request, what: str, image: int) -> Any:
     """What the gallery says of an image; an unknown one is a 404."""
     gallery = service_of(request).gallery
     try:
         return await run_in_threadpool(getattr(gallery, what), image)
+    except (HeldError, BrokenError):
+        raise
     except InputError:
         raise Problem(404, f"there is no image {image} in this gallery") from None

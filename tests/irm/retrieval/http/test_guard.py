@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 
 import pytest
 from starlette.testclient import TestClient
@@ -139,6 +140,45 @@ def test_a_bug_is_an_error_without_its_trace(gallery, monkeypatch):
         assert (reply.status_code, reply.json()["error"]["code"]) == (500, "internal")
         assert "secret" not in reply.text
         assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "code"),
+    [
+        (sqlite3.OperationalError("database is locked"), 503, "busy"),
+        (sqlite3.OperationalError("database or disk is full"), 500, "internal"),
+        (sqlite3.OperationalError("disk I/O error"), 500, "internal"),
+        (sqlite3.OperationalError("unable to open database file"), 500, "internal"),
+        (sqlite3.DatabaseError("database disk image is malformed"), 500, "internal"),
+    ],
+)
+def test_trouble_of_the_server_is_not_laid_to_who_asks(gallery, monkeypatch, trouble, status, code):
+    def fail(*_, **__):
+        with gallery.ledger.errors():
+            raise trouble
+
+    for name in ("search_many", "held", "picture"):
+        monkeypatch.setattr(gallery, name, fail)
+    with TestClient(build_app(gallery)) as client:
+        for reply in (
+            client.post("/v1/search", data={"like": 1}),
+            client.get("/v1/images/1"),
+            client.get("/v1/images/1/thumbnail"),
+        ):
+            assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
+            assert ("retry-after" in reply.headers) == (status == 503)
+            assert str(gallery.ledger.folder) not in reply.text
+
+
+def test_a_store_that_cannot_be_read_is_not_ready(own_gallery):
+    with TestClient(build_app(own_gallery)) as client:
+        assert client.get("/readyz").status_code == 200
+        for file in own_gallery.ledger.folder.glob("gallery.db*"):
+            file.unlink()
+        reply = client.get("/readyz")
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "busy")
+        assert not own_gallery.ledger.file.exists()
+        assert client.get("/healthz").status_code == 200
 
 
 def test_the_log_names_neither_words_nor_pictures(client, encode, caplog):
