@@ -191,6 +191,14 @@ def test_the_log_names_neither_words_nor_pictures(client, encode, caplog):
     assert not any(word in line for word in ("hush", "secret", "mine"))
 
 
+def test_a_request_writes_one_line_whatever_its_path_says(client, caplog):
+    with caplog.at_level(logging.INFO, logger="irm.retrieval.http"):
+        client.get("/x%0a10.0.0.9 POST /v1/erase 200%0d%1b[2K%e2%80%a8")
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("irm.")]
+    assert line.isprintable()
+    assert "GET /x%0A10.0.0.9%20POST" in line
+
+
 def test_the_server_is_ready_until_it_closes(serve):
     with serve() as client:
         assert client.get("/healthz").json()["status"] == "alive"
