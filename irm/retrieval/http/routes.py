@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import APIRouter, Depends, Form, Path, Request, Response
+from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from instructions.errors import BrokenError, HeldError, InputError
@@ -27,12 +28,25 @@ REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer} for status in (401, 403, 404, 408, 413, 415, 421, 422, 500, 503)
 }
 FORM = Form(media_type="multipart/form-data")
+FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+BEARER = HTTPBearer(auto_error=False, description="The server's token.")  # says so; the guard checks it
 ImageId = Annotated[int, Path(ge=0, lt=2**63)]
 
 health = APIRouter(tags=["health"])
 HIDDEN = frozenset({"key", "path", "clothes"})  # of what is held: where files lie on the server
 
-api = APIRouter(prefix="/v1", tags=["search"], responses=REFUSED)
+
+async def takes_forms(request: Request) -> None:
+    """Refuse what would be read as an empty form."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method == "POST" and kind and kind not in FORMS:
+        raise Problem(
+            415,
+            f"what is asked comes as a form: {FORMS[0]}, or {FORMS[1]} where no picture is sent, not JSON",
+        )
+
+
+api = APIRouter(prefix="/v1", tags=["search"], responses=REFUSED, dependencies=[Depends(takes_forms)])
 
 
 def service_of(request: Request) -> Service:
@@ -47,12 +61,14 @@ def client_of(request: Request) -> str:
     return f"http {request.client.host if request.client else 'unknown'}"
 
 
+@health.head("/healthz", include_in_schema=False)
 @health.get("/healthz")
 async def alive() -> HealthBody:
     """The process lives."""
     return HealthBody(status="alive")
 
 
+@health.head("/readyz", include_in_schema=False)
 @health.get("/readyz", responses={503: {"model": ErrorAnswer}})
 async def ready(request: Request) -> HealthBody:
     """The store can be read, the model is loaded, and there is room in the queue."""

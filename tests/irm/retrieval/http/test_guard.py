@@ -130,6 +130,31 @@ def test_errors_of_the_protocol_are_json_too(client):
         assert reply.json()["error"]["code"] == code, reply.text
 
 
+def test_what_is_no_form_is_refused_as_such(client):
+    for address in ("/v1/search", "/v1/explain", "/v1/erase"):
+        reply = client.post(address, json={"text": "a man in a red coat"})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (415, "kind_not_taken")
+        assert "multipart/form-data" in reply.json()["error"]["message"]
+
+
+def test_whether_it_lives_can_be_asked_without_a_body(client):
+    for address in ("/healthz", "/readyz", *PAGES):
+        reply = client.head(address)
+        assert (reply.status_code, reply.content) == (200, b""), address
+
+
+def test_the_document_says_what_asks_for_a_token(serve):
+    with serve(token=TOKEN) as client:
+        document = client.get("/openapi.json").json()
+    (name, scheme), *others = document["components"]["securitySchemes"].items()
+    assert (scheme["type"], scheme["scheme"], others) == ("http", "bearer", [])
+    for path, methods in document["paths"].items():
+        for told in methods.values():
+            assert told.get("security", []) == ([] if path in OPEN else [{name: []}])
+    with serve() as client:
+        assert "securitySchemes" not in client.get("/openapi.json").json()["components"]
+
+
 def test_a_bug_is_an_error_without_its_trace(gallery, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("a secret of the house")
