@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from instructions.errors import InputError
+from instructions.errors import HeldError, InputError
 from irm.retrieval import audit, forgotten
 from irm.retrieval.ledger import PARAMETERS, Ledger
 from irm.retrieval.store import VectorStore
@@ -85,7 +85,7 @@ def erase(
         followed: Is called when all stores are without them.
 
     Raises:
-        InputError: Something is still there because another process reads the files.
+        HeldError: Something is still there because another process reads the files.
     """
     ids = what.ids
     fragments = _fragments(ledger, ids)
@@ -104,7 +104,7 @@ def erase(
     scrub(ledger)
     searched, found = search_files(ledger.folder, fragments)
     if found:
-        raise InputError(
+        raise HeldError(
             f"{len(ids)} images are erased, but {found} traces are still in the files of {ledger.folder}, "
             "because another process reads them; end it and give the same command again"
         )
@@ -129,7 +129,7 @@ def scrub(ledger: Ledger) -> None:
     """Rewrite the database without what was deleted, and empty its log.
 
     Raises:
-        InputError: Another process keeps reading an older state.
+        HeldError: Another process keeps reading an older state.
     """
     with ledger.errors():
         ledger.connection.execute("VACUUM")
@@ -139,7 +139,7 @@ def scrub(ledger: Ledger) -> None:
             if not busy:
                 return
             if time.monotonic() > deadline:
-                raise InputError(
+                raise HeldError(
                     f"another process reads an older state of {ledger.folder}, so deleted bytes stay in "
                     "its log; end it and give the same command again"
                 )

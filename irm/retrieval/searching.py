@@ -166,7 +166,7 @@ class Searcher:
             view=plan.space.view,
             instruction=plan.says,
             route=plan.route,
-            warning=_warning(chances, total),
+            warning=_joined_warnings(self._cut(question, plan), _warning(chances, total)),
             space=plan.space.id[:12],
             engine=self.store.name,
             seconds=time.perf_counter() - clock.begun,
@@ -195,6 +195,14 @@ class Searcher:
                 distances = _re_ranked(vector, vectors[[rows[int(found.ids[place])] for place in held]])
                 order, stages = _sooner(order, held, distances, "re-ranked")
         return order, scores, stages
+
+    def _cut(self, question: Question, plan: Plan) -> str | None:
+        """What to tell of a text that is longer than the model reads."""
+        is_read = plan.instruction is None or plan.instruction.sentence is not None
+        if question.text is None or not is_read:
+            return None
+        words, read = len(question.text.split()), self.model.words_read(question.text)
+        return None if read == words else f"only the first {read} of the {words} words of the text were read"
 
     def _picture(self, image: int) -> Pixels | None:
         """Of an image; None where it was erased meanwhile."""
@@ -258,6 +266,10 @@ def _re_ranked(query: Float[np.ndarray, " D"], head: Float[np.ndarray, "K D"]) -
     sides = torch.from_numpy(np.array(query))[None], torch.from_numpy(np.array(head))
     unit = [torch.nn.functional.normalize(side.float(), dim=1) for side in sides]
     return re_rank(unit[0], unit[1], k1=min(20, len(head)), k2=min(6, len(head)))[0].numpy()
+
+
+def _joined_warnings(*warnings: str | None) -> str | None:
+    return "; ".join(warning for warning in warnings if warning) or None
 
 
 def _warning(chances: Float[np.ndarray, " K"], total: int) -> str | None:
