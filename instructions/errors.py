@@ -1,4 +1,4 @@
-"""The one exception that a user may cause: a sentence with the wrong value and the way out."""
+"""The one exception that a user may cause, a sentence with the way out; two kinds are the machine's fault."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,6 +6,14 @@ from collections.abc import Iterable
 
 class InputError(ValueError):
     """Bad input from outside (a file, a sheet, a request); programs print it and exit with code 2."""
+
+
+class HeldError(InputError):
+    """Another process holds what is needed; the same, asked again later, may go."""
+
+
+class BrokenError(InputError):
+    """No fault of whoever asks: a disk is full, a file damaged, or not to be opened."""
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:

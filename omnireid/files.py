@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from instructions.errors import InputError
+from instructions.errors import HeldError, InputError
 
 try:
     import fcntl
@@ -79,7 +79,7 @@ def sole_writer(folder: Path, refusal: str) -> Iterator[None]:
         refusal: what to tell whoever comes second.
 
     Raises:
-        InputError: another process holds it.
+        HeldError: another process holds it.
     """
     if fcntl is None:
         yield
@@ -90,7 +90,7 @@ def sole_writer(folder: Path, refusal: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(refusal) from None
+            raise HeldError(refusal) from None
         yield
     finally:
         _held.remove(handle)

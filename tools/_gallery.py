@@ -12,7 +12,7 @@ from rich.table import Table
 from instructions.errors import InputError
 
 if TYPE_CHECKING:
-    from irm.retrieval import Gallery
+    from irm.retrieval.keeping import Keeping
 
 
 class Bar:
@@ -43,7 +43,7 @@ class Bar:
             self.console.print(f"{what}: {done}/{total}", highlight=False)
 
 
-def print_info(console: Console, gallery: "Gallery") -> None:
+def print_info(console: Console, gallery: "Keeping") -> None:
     from omnireid.tasks import TASKS
 
     info = gallery.info()
@@ -63,10 +63,10 @@ def print_info(console: Console, gallery: "Gallery") -> None:
     )
 
 
-def _open(asked: argparse.Namespace) -> "Gallery":
-    from irm.retrieval import Gallery
+def _open(asked: argparse.Namespace) -> "Keeping":
+    from irm.retrieval.keeping import Keeping
 
-    return Gallery.open(asked.store, run=asked.run, engine=asked.engine)
+    return Keeping.of(asked.store, engine=asked.engine)
 
 
 def _info(asked: argparse.Namespace) -> None:
@@ -77,8 +77,15 @@ def _info(asked: argparse.Namespace) -> None:
 
     with _open(asked) as gallery:
         lines = gallery.audit(asked.audit) if asked.audit else []
+        count = 0
+        if asked.check:
+            count = audit.check(gallery.ledger)
+            for view in gallery.ledger.spaces():
+                engines.check_lengths(gallery.ledger, view)
+                engines.verify(gallery.store, gallery.ledger, view)
         if asked.json:
             told = {**asdict(gallery.info()), "audit": [asdict(line) for line in lines]}
+            told |= {"checked_audit_lines": count} if asked.check else {}
             print(json.dumps(told, indent=1))
             return
         console = Console(markup=False)
@@ -91,9 +98,6 @@ def _info(asked: argparse.Namespace) -> None:
                 soft_wrap=True,
             )
         if asked.check:
-            count = audit.check(gallery.ledger)
-            for view in gallery.ledger.spaces():
-                engines.verify(gallery.store, gallery.ledger, view)
             console.print(
                 f"checked: {count} lines of the audit, every vector of {gallery.store.name}", highlight=False
             )
@@ -113,20 +117,24 @@ def _expire(asked: argparse.Namespace) -> None:
     """Erase the images whose time has run out."""
     with _open(asked) as gallery:
         receipt = gallery.expire(who=asked.who)
-        _receipt(asked, {"images": 0} if receipt is None else receipt.as_dict())
+        _receipt(asked, {} if receipt is None else receipt.as_dict())
 
 
 def _receipt(asked: argparse.Namespace, receipt: dict[str, Any]) -> None:
     if asked.json:
-        print(json.dumps(receipt, indent=1))
-    elif not receipt["images"]:
+        print(json.dumps(receipt or {"images": 0}, indent=1))
+    elif not receipt:
         print("nothing has expired")
+    elif not receipt["images"]:
+        print("an erasure that was cut short is finished: the files hold nothing of it any more")
     else:
         print(
             f"{receipt['images']} images erased from {len(receipt['views'])} views; "
             f"{receipt['bytes_searched']} bytes of files searched for them: none found. Copies outside the "
             "store, and the pictures that were indexed, are yours to delete."
         )
+        if left := receipt["stores_left"]:
+            print(f"{left} other stores were filled from this gallery and still hold them: rebuild them")
 
 
 def _export(asked: argparse.Namespace) -> None:

@@ -59,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
         "--views", metavar="a,b", help="only these views of each picture; more can be added later"
     )
     made.add_argument("--keep-days", type=float, metavar="N", help="pictures expire so many days after today")
+    made.add_argument(
+        "--again", action="store_true", help="also pictures that were erased or had expired before"
+    )
     made.add_argument("--batch-size", type=int, default=128, metavar="N", help="pictures at a time (128)")
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="also keep this store up to date")
     return made
@@ -73,7 +76,6 @@ def action_parser(action: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--store", type=Path, required=True, metavar="DIR", help="the gallery")
-    made.add_argument("--run", type=Path, metavar="RUN", help="where the model is, if it moved")
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
     made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
     several = partial(made.add_argument, action="extend", nargs="+", default=[])
@@ -121,7 +123,18 @@ def main() -> None:
         if gone is not None:
             console.print(f"{gone.images} images had expired and were erased", highlight=False)
         with Bar(console) as show:
-            added = gallery.add(items, progress=show, keep_days=asked.keep_days, batch_size=asked.batch_size)
+            added = gallery.add(
+                items,
+                progress=show,
+                keep_days=asked.keep_days,
+                batch_size=asked.batch_size,
+                again=asked.again,
+            )
+        if added.forgotten:
+            console.print(
+                f"{added.forgotten} stay out because they were erased or had expired; --again takes them in",
+                highlight=False,
+            )
         for key, reason in added.failures[:10]:
             console.print(f"left out: {key} ({reason})", highlight=False, soft_wrap=True, style="yellow")
         console.print(

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import ipaddress
 import logging
 import os
 import signal
@@ -15,6 +16,9 @@ from tools._gallery import Bar
 from tools._program import Parser, run
 
 if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
     from irm.retrieval import Gallery
     from irm.retrieval.http.settings import ServerSettings
 
@@ -48,6 +52,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--port", type=int, default=8000, metavar="N", help="0 takes any free one (8000)")
     made.add_argument("--token", metavar="TOKEN", help=f"what clients must know (default: ${TOKEN})")
+    made.add_argument(
+        "--proxy",
+        metavar="ADDRESS",
+        help="the proxy whose X-Forwarded-For is believed (nobody's is)",
+    )
     made.add_argument("--queue", type=int, default=256, metavar="N", help="searches that may wait (256)")
     made.add_argument("--quiet", action="store_true", help="do not log requests")
     return made
@@ -64,6 +73,8 @@ def main() -> None:
         raise InputError(f"--port is {asked.port}; ports are 0 to 65535")
     if asked.queue < 1:
         raise InputError(f"--queue is {asked.queue}; give a number above zero")
+    if asked.proxy is not None:
+        _check_proxy(asked.proxy)
     token = asked.token if asked.token is not None else os.environ.get(TOKEN) or None
     limits = Limits(queue=asked.queue, requests=asked.queue + 64)
     settings = settings_for(asked.host, token, limits)
@@ -75,7 +86,23 @@ def main() -> None:
         _listen(asked.host, asked.port) as listener,
         Gallery.open(asked.store, run=asked.run, engine=asked.engine) as gallery,
     ):
-        _serve(gallery, settings, listener, quiet=asked.quiet)
+        _serve(gallery, settings, listener, proxy=asked.proxy, quiet=asked.quiet)
+
+
+def _check_proxy(address: str) -> None:
+    """Refuse what is no address: who is believed must be meant.
+
+    Raises:
+        InputError: it is neither an address nor a network.
+    """
+    from instructions.errors import InputError
+
+    try:
+        ipaddress.ip_network(address)
+    except ValueError:
+        raise InputError(
+            f"--proxy is {address!r}; give the proxy's own address, e.g. 127.0.0.1, or its network"
+        ) from None
 
 
 def _need_libraries() -> None:
@@ -108,7 +135,31 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _serve(gallery: "Gallery", settings: "ServerSettings", listener: socket.socket, *, quiet: bool) -> None:
+def _config(app: "FastAPI", settings: "ServerSettings", proxy: str | None) -> "uvicorn.Config":
+    """How requests are taken in; headers that name a client are believed of the proxy only."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        access_log=False,  # ours names neither queries nor pictures
+        log_config=None,
+        server_header=False,
+        proxy_headers=proxy is not None,  # else whoever is on this machine could take any name
+        forwarded_allow_ips=proxy,
+        timeout_keep_alive=65,  # longer than clients keep idle connections: none closes under a request
+        timeout_graceful_shutdown=int(settings.limits.answer_seconds),
+        limit_concurrency=4 * settings.limits.requests,  # connections, idle ones included
+    )
+
+
+def _serve(
+    gallery: "Gallery",
+    settings: "ServerSettings",
+    listener: socket.socket,
+    *,
+    proxy: str | None,
+    quiet: bool,
+) -> None:
     """Serve until SIGINT or SIGTERM; what was accepted by then is still answered."""
     import uvicorn
 
@@ -116,15 +167,7 @@ def _serve(gallery: "Gallery", settings: "ServerSettings", listener: socket.sock
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("irm.retrieval.http").setLevel(logging.WARNING if quiet else logging.INFO)
-    config = uvicorn.Config(
-        build_app(gallery, settings),
-        access_log=False,  # ours names neither queries nor pictures
-        log_config=None,
-        server_header=False,
-        timeout_keep_alive=65,  # longer than clients keep idle connections: none closes under a request
-        timeout_graceful_shutdown=int(settings.limits.answer_seconds),
-        limit_concurrency=4 * settings.limits.requests,  # connections, idle ones included
-    )
+    config = _config(build_app(gallery, settings), settings, proxy)
     host, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
     info = gallery.info()

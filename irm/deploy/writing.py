@@ -28,7 +28,10 @@ TOLERANCE = 1e-4  # of a feature of unit length; float32 kernels of two engines 
 BATCHES = (1, 2, 5)  # sizes that are compared; exported at 2
 DESCRIPTION, TABLE = "export.json", "instructions.npz"
 MAX_ONE_FILE = 2**31 - 2**24  # bytes of weights that an ONNX file can hold itself
-PICTURES = "RGB; resized to height x width, {} with antialiasing; divided by 255; minus mean; over std"
+PICTURES = (
+    "turned upright by the EXIF orientation; transparent parts laid on white; RGB; "
+    "resized to height x width, {} with antialiasing; divided by 255; minus mean; over std"
+)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,20 @@ class SentenceTokenizer:
         """Number of token ids."""
         return len(self.tokenizer)
 
+    def words_read(self, sentence: str) -> int:
+        """How many of a sentence's words, as spaces part them, are read whole; what follows is cut."""
+        words = sentence.split()
+        if self.albef:
+            words = [word.lower().translate(DELETED) for word in words]
+        room, parts = self.max_tokens - (1 if self.albef else 2), MAX_WORDS
+        bodies = self.tokenizer(words, add_special_tokens=False)["input_ids"] if words else []
+        for count, (word, body) in enumerate(zip(words, bodies, strict=True)):
+            room -= len(body)
+            parts -= len(word.split()) if self.albef else 0
+            if min(room, parts) < 0:
+                return count
+        return len(words)
+
     def __call__(self, sentences: Sequence[str]) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
         """Token ids and their mask, on the CPU."""
         if self.albef:

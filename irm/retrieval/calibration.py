@@ -57,11 +57,16 @@ class Calibrations:
         self.ledger = ledger
         self._lock = threading.Lock()
         self._known: dict[int, Calibration] = {}
+        self._erased = 0
 
     def of(self, space: SpaceRow) -> Calibration:
         """What is known of a space, measured if need be."""
         count = self.ledger.count(space.table)
+        erased = self.ledger.count("gone")
         with self._lock:
+            if erased != self._erased:  # whoever was erased is in no sample either
+                self._known.clear()
+                self._erased = erased
             known = self._known.get(space.number)
             if known is None or abs(count - known.num_images) > known.num_images / 10:
                 known = self._known[space.number] = measure(self.ledger, space, count)

@@ -7,20 +7,18 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from instructions.errors import InputError
-from irm.retrieval import audit
+from instructions.errors import HeldError, InputError
+from irm.retrieval import audit, forgotten
 from irm.retrieval.ledger import PARAMETERS, Ledger
 from irm.retrieval.store import VectorStore
+from irm.retrieval.traces import search_files
 
 SHORTEST = 8  # characters of a name that is searched for
 FRAGMENT = 32  # bytes that are searched for: pixels and vectors do not repeat that many by accident
-CHUNK = 1 << 24
 START_OF_SCAN = b"\xff\xda"  # stands once in a JPEG, before its pixels
+UNFINISHED = "unfinished erasure"  # a fact of the ledger: its files still hold what was deleted
 PATIENCE = 60.0  # seconds to wait for others who read the log
 
 
@@ -34,6 +32,7 @@ class Receipt:
     found: int  # fragments that are still there: none
     time: float
     who: str
+    stores_left: int = 0  # other stores that were filled from this gallery and were not opened to be told
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -68,6 +67,7 @@ class Erasure:
     who: str  # stands in the audit; the people do not
     now: float  # unix seconds
     reason: str  # "erase" or "expire"
+    stores_left: int = 0  # other stores that are not told
 
 
 def erase(
@@ -85,7 +85,7 @@ def erase(
         followed: Is called when all stores are without them.
 
     Raises:
-        InputError: Something is still there because another process reads the files.
+        HeldError: Something is still there because another process reads the files.
     """
     ids = what.ids
     fragments = _fragments(ledger, ids)
@@ -94,6 +94,8 @@ def erase(
     # First what nobody would find again if this were cut short, the rows that name the images last.
     with ledger.writing() as connection:
         connection.executemany("DELETE FROM kept WHERE audit = ?", [(number,) for number in lines])
+        forgotten.remember(ledger, connection, ids)
+        connection.execute("INSERT OR REPLACE INTO facts VALUES (?, '1')", (UNFINISHED,))
     for store in stores:
         store.delete(ids)
     told = {"images": len(ids), "kept_questions": len(lines)}
@@ -102,18 +104,32 @@ def erase(
     scrub(ledger)
     searched, found = search_files(ledger.folder, fragments)
     if found:
-        raise InputError(
+        raise HeldError(
             f"{len(ids)} images are erased, but {found} traces are still in the files of {ledger.folder}, "
             "because another process reads them; end it and give the same command again"
         )
-    return Receipt(len(ids), views, searched, found, what.now, what.who)
+    ledger.note(**{UNFINISHED: "0"})
+    return Receipt(len(ids), views, searched, found, what.now, what.who, what.stores_left)
+
+
+def finish(ledger: Ledger) -> bool:
+    """Do to the end what an erasure that was cut short has left undone; whether there was such a one.
+
+    Raises:
+        InputError: As ``scrub``.
+    """
+    if ledger.fact(UNFINISHED) != "1":
+        return False
+    scrub(ledger)
+    ledger.note(**{UNFINISHED: "0"})
+    return True
 
 
 def scrub(ledger: Ledger) -> None:
     """Rewrite the database without what was deleted, and empty its log.
 
     Raises:
-        InputError: Another process keeps reading an older state.
+        HeldError: Another process keeps reading an older state.
     """
     with ledger.errors():
         ledger.connection.execute("VACUUM")
@@ -123,7 +139,7 @@ def scrub(ledger: Ledger) -> None:
             if not busy:
                 return
             if time.monotonic() > deadline:
-                raise InputError(
+                raise HeldError(
                     f"another process reads an older state of {ledger.folder}, so deleted bytes stay in "
                     "its log; end it and give the same command again"
                 )
@@ -201,33 +217,3 @@ def _still_meant(ledger: Ledger, goes: set[int], texts: set[bytes]) -> set[bytes
         if image not in goes and any_of.search(line):
             shared |= {text for text in texts if text in line}
     return shared
-
-
-def search_files(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
-    """Bytes read of all files of a folder, and how many of the fragments are in them."""
-    wanted: dict[int, list[bytes]] = {}
-    for fragment in fragments:
-        wanted.setdefault(int.from_bytes(fragment[:2], "little"), []).append(fragment)
-    longest = max((len(fragment) for fragment in fragments), default=FRAGMENT)
-    begins = np.zeros(1 << 16, dtype=bool)
-    begins[list(wanted)] = True
-    searched = 0
-    found: set[bytes] = set()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            data = b""
-            while part := file.read(CHUNK):
-                searched += len(part)
-                data = data[-longest + 1 :] + part
-                found |= _found_in(data, wanted, begins)
-    return searched, len(found)
-
-
-def _found_in(data: bytes, wanted: dict[int, list[bytes]], begins: np.ndarray) -> set[bytes]:
-    """Fragments in a piece of a file: first by their first two bytes, wherever those stand."""
-    levels = np.frombuffer(data, dtype=np.uint8).astype(np.uint16)
-    pairs = levels[:-1] | (levels[1:] << 8)
-    found = set()
-    for place in begins[pairs].nonzero()[0].tolist():
-        found |= {piece for piece in wanted[int(pairs[place])] if data.startswith(piece, place)}
-    return found

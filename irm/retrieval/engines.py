@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from instructions.errors import InputError
 from irm.retrieval.indexing import sole_indexer
 from irm.retrieval.ledger import Ledger
@@ -75,6 +77,12 @@ def open_engine(address: str, ledger: Ledger) -> VectorStore:
     )
 
 
+def others(ledger: Ledger, address: str) -> int:
+    """How many stores were filled from the ledger beside one of this address."""
+    rows = ledger.connection.execute("SELECT name FROM facts WHERE name LIKE 'engine %'")
+    return sum(row[0] != _fact(address) for row in rows)
+
+
 def note_in_step(address: str, ledger: Ledger) -> None:
     """Note that a store has followed all that was written to the ledger.
 
@@ -125,6 +133,22 @@ def _fill(address: str, ledger: Ledger, progress: Progress | None) -> dict[str, 
         return counts
     finally:
         store.close()
+
+
+def check_lengths(ledger: Ledger, view: str) -> None:
+    """See that the ledger's vectors are unit vectors, as all were that were written.
+
+    Raises:
+        InputError: One is not: the file was changed or is damaged.
+    """
+    for ids, vectors in ledger.each_vector(ledger.spaces()[view]):
+        off = np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - 1) > 1e-3
+        if not np.isfinite(vectors).all() or off.any():
+            worst = ids[int(np.argmax(off | ~np.isfinite(vectors).all(axis=1)))]
+            raise InputError(
+                f"the vector of image {worst} in the view {view!r} of {ledger.folder} is damaged; "
+                "erase the image and index it anew with --again"
+            )
 
 
 def verify(store: VectorStore, ledger: Ledger, view: str) -> None:

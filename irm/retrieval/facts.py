@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from irm.retrieval.ledger import Ledger
-from irm.retrieval.model import SearchModel
 from irm.retrieval.planning import Held
 from irm.retrieval.views import PREFERRED, VIEWS
 
@@ -51,7 +50,7 @@ class Facets:
     last: float | None
 
 
-def info_of(ledger: Ledger, held: Mapping[str, Held], model: SearchModel, engine: str) -> Info:
+def info_of(ledger: Ledger, held: Mapping[str, Held], engine: str) -> Info:
     """Count."""
     sql = "SELECT count(DISTINCT pid) FROM images WHERE pid > 0"
     views = tuple(
@@ -70,8 +69,8 @@ def info_of(ledger: Ledger, held: Mapping[str, Held], model: SearchModel, engine
         images=ledger.count("images"),
         people=ledger.connection.execute(sql).fetchone()[0],
         views=views,
-        model=model.fingerprint[:12],
-        run=str(model.folder),
+        model=(ledger.fact("model") or "")[:12],
+        run=ledger.fact("run") or "",
         engine=engine,
         created=float(ledger.fact("created") or 0),
         size_bytes=sum(path.stat().st_size for path in ledger.folder.rglob("*") if path.is_file()),

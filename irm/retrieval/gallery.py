@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from jaxtyping import UInt8
 
-from instructions.errors import InputError
-from irm.retrieval import audit, care
+from irm.retrieval import audit
 from irm.retrieval.answer import Answer, Explanation, Route
-from irm.retrieval.audit import AuditEntry
 from irm.retrieval.calibration import Calibrations
-from irm.retrieval.engines import note_in_step, open_engine
 from irm.retrieval.explain import explain
-from irm.retrieval.facts import Facets, Info, facets_of, info_of
+from irm.retrieval.facts import Facets, facets_of
 from irm.retrieval.indexing import Added, Indexer, Mirror, Progress, sole_indexer
 from irm.retrieval.items import Item
+from irm.retrieval.keeping import Keeping, clock
 from irm.retrieval.ledger import Ledger
-from irm.retrieval.local import LocalStore
 from irm.retrieval.model import SearchModel
-from irm.retrieval.opening import image_of, model_of, pixels_of, prepare, same_space, space_of, thumbnail_of
+from irm.retrieval.opening import image_of, model_of, pixels_of, prepare, same_space, space_of
 from irm.retrieval.planning import held_views, understand
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
 from irm.retrieval.searching import Searcher
-from irm.retrieval.store import VectorStore
 from irm.retrieval.trail import keep_of, line_of
 from irm.retrieval.views import VIEWS, Space, View
 
 
-class Gallery:
+class Gallery(Keeping):
     """A store with the model that it belongs to; may be used by many threads."""
 
     def __init__(self, ledger: Ledger, model: SearchModel, engine: str = "local") -> None:
         """Join what fits; ``open`` and ``create`` check."""
-        self.ledger, self.model = ledger, model
-        self.local, self.engine = LocalStore(ledger), engine
-        self.store: VectorStore = self.local if engine == "local" else open_engine(engine, ledger)
+        super().__init__(ledger, engine)
+        self.model = model
         self.router = Router(model)
         self._searcher = Searcher(ledger, model, self.store, Calibrations(ledger), self._pixels)
         self._facets: tuple[int, Facets] | None = None  # with the revision that they stand at
@@ -97,19 +90,6 @@ class Gallery:
         prepare(Path(folder), model, views, dataset)
         return cls.open(folder, model=model, engine=engine)
 
-    def close(self) -> None:
-        """Let go of files and connections."""
-        self.store.close()
-        self.ledger.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     @property
     def views(self) -> tuple[View, ...]:
         """What every image gets a vector for, where it suits."""
@@ -126,6 +106,7 @@ class Gallery:
         progress: Progress | None = None,
         keep_days: float | None = None,
         batch_size: int = 128,
+        again: bool = False,
         now: float | None = None,
     ) -> Added:
         """Index images: new ones are added, changed ones embedded anew, the others left alone.
@@ -137,6 +118,7 @@ class Gallery:
             progress: Told after every batch.
             batch_size: Images of a forward pass, and of a batch.
             keep_days: They expire so many days after they were added.
+            again: Also what was erased or had expired before, which stays out else.
             now: Unix seconds; else the clock's.
 
         Raises:
@@ -152,8 +134,9 @@ class Gallery:
                 spaces=self.space,
                 mirror=None if self.store is self.local else Mirror(self.store, self._followed),
                 batch_size=batch_size,
+                again=again,
             )
-            return indexer.add(items, now=_clock(now), keep_days=keep_days, progress=progress)
+            return indexer.add(items, now=clock(now), keep_days=keep_days, progress=progress)
 
     def search(
         self,
@@ -189,7 +172,7 @@ class Gallery:
         now: float | None = None,
     ) -> list[Answer]:
         """``search`` for several in one forward pass and one scan; ``who`` may be one for each."""
-        moment = _clock(now)
+        moment = clock(now)
         held = held_views(self.ledger)
         plans = [understand(question, held, self.router) for question in questions]
         for plan in plans:
@@ -227,14 +210,6 @@ class Gallery:
         record, pixels = image_of(self.ledger, image).record(), self._pixels(image)
         return explain(self.model, plan, question.text, first, clothes, record, pixels)
 
-    def picture(self, image: int) -> bytes:
-        """The thumbnail of an image, a JPEG."""
-        return thumbnail_of(self.ledger, image)
-
-    def info(self) -> Info:
-        """Counts, views and where things lie."""
-        return info_of(self.ledger, held_views(self.ledger), self.model, self.store.name)
-
     def facets(self) -> Facets:
         """What filters can choose from."""
         revision = self.ledger.revision()
@@ -242,59 +217,8 @@ class Gallery:
             self._facets = revision, facets_of(self.ledger)
         return self._facets[1]
 
-    def held(self, image: int) -> dict[str, Any]:
-        """All that is held about an image; see ``care.held``."""
-        return care.held(self.ledger, image)
-
-    def erase(
-        self,
-        *,
-        pids: Sequence[int] = (),
-        images: Sequence[int] = (),
-        keys: Sequence[str] = (),
-        who: str = "local",
-        now: float | None = None,
-    ) -> care.Receipt:
-        """Remove people or images from every view, thumbnail and kept question, and prove it.
-
-        Raises:
-            InputError: Nobody of that name is here, or another process is in the way.
-        """
-        with sole_indexer(self.ledger.folder):
-            ids = care.find(self.ledger, pids=pids, images=images, keys=keys)
-            if not ids:
-                care.scrub(self.ledger)
-                raise InputError(f"nothing to erase: no image of {self.ledger.folder} is meant")
-            return self._erase(ids, who, _clock(now), "erase")
-
-    def expire(self, *, who: str = "local", now: float | None = None) -> care.Receipt | None:
-        """Erase the images whose time has run out; None where there is none."""
-        moment = _clock(now)
-        with sole_indexer(self.ledger.folder):
-            ids = care.expired(self.ledger, moment)
-            if not ids:
-                return None
-            return self._erase(ids, who, moment, "expire")
-
-    def audit(self, last: int = 100) -> list[AuditEntry]:
-        """The newest lines of the trail, newest first."""
-        return audit.entries(self.ledger, last)
-
-    def _erase(self, ids: Sequence[int], who: str, now: float, reason: str) -> care.Receipt:
-        stores = [self.local] if self.store is self.local else [self.store, self.local]
-        what = care.Erasure(ids=ids, who=who, now=now, reason=reason)
-        return care.erase(self.ledger, stores, what, self._followed)
-
-    def _followed(self) -> None:
-        if self.store is not self.local:
-            note_in_step(self.engine, self.ledger)
-
     def _check(self, space: Space) -> None:
         same_space(space, self.space(VIEWS[space.view]), self.ledger.folder)
 
     def _pixels(self, image: int) -> UInt8[np.ndarray, "H W 3"]:
         return pixels_of(self.ledger, image)
-
-
-def _clock(now: float | None) -> float:
-    return time.time() if now is None else now

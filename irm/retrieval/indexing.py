@@ -16,8 +16,10 @@ from jaxtyping import Float, UInt8
 from PIL import Image as Pillow
 
 from instructions.errors import InputError
+from irm.retrieval import forgotten
+from irm.retrieval.forgotten import ForgottenError
 from irm.retrieval.items import Item, unique
-from irm.retrieval.keys import keeping, refuse_another, sayable
+from irm.retrieval.keys import keeping, refuse_others, sayable
 from irm.retrieval.ledger import COLUMNS, Image, Ledger, SpaceRow
 from irm.retrieval.model import SearchModel
 from irm.retrieval.store import Rows, VectorStore
@@ -38,6 +40,7 @@ class Added:
     updated: int
     unchanged: int
     failures: tuple[tuple[str, str], ...]  # key and reason of pictures that cannot be read
+    forgotten: int = 0  # that were erased or had expired before, and stay out
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,7 @@ class Indexer:
         spaces: Callable[[View], Space],
         mirror: Mirror | None = None,
         batch_size: int = 128,
+        again: bool = False,
     ) -> None:
         """Prepare.
 
@@ -86,25 +90,18 @@ class Indexer:
             spaces: The space of a view.
             mirror: Another store that follows.
             batch_size: Images of one forward pass, and of one transaction.
+            again: Take in also what was erased or had expired.
         """
         self.ledger, self.model, self.views, self.mirror = ledger, model, tuple(views), mirror
-        self.spaces, self.batch_size = spaces, batch_size
+        self.spaces, self.batch_size, self.again = spaces, batch_size, again
 
     def add(
         self, items: Iterable[Item], *, now: float, keep_days: float | None, progress: Progress | None = None
     ) -> Added:
-        """Bring the gallery to hold these items as they are on disk now.
-
-        Raises:
-            InputError: A key is given twice, or is another picture's.
-        """
+        """Bring the gallery to hold these items as they are on disk now."""
         wanted, failures = sayable(unique(items))
-        for first in range(0, len(wanted), self.batch_size):  # before anything is written
-            part = wanted[first : first + self.batch_size]
-            for item, known in zip(part, self._known(part), strict=True):
-                if known is not None:
-                    refuse_another(item, known)
-        counts = dict.fromkeys(("added", "updated", "unchanged"), 0)
+        refuse_others(wanted, self.ledger)
+        counts = dict.fromkeys(("added", "updated", "unchanged", "forgotten"), 0)
         for first in range(0, len(wanted), self.batch_size):
             part = wanted[first : first + self.batch_size]
             fresh: list[_Fresh] = []
@@ -114,6 +111,9 @@ class Indexer:
             for item, known in zip(part, before, strict=True):
                 try:
                     made = self._look_at(item, known, present, now=now, keep_days=keep_days)
+                except ForgottenError:
+                    counts["forgotten"] += 1
+                    continue
                 except InputError as error:
                     failures.append((item.key, str(error)))
                     continue
@@ -148,6 +148,8 @@ class Indexer:
             data = b"" if is_old else Path(item.path).read_bytes()
             clothes = b"" if image.clothes is None else Path(image.clothes).read_bytes()
             image = image if is_old else replace(image, content=_content(data, image, clothes))
+            if known is None:
+                (forgotten.take_back if self.again else forgotten.refuse)(self.ledger, image.content)
             if known is not None and known.content == image.content and not self._lacks(image, present):
                 return None if image == known else image
             data = data or Path(item.path).read_bytes()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from instructions.errors import InputError
 from irm.retrieval.items import Item
-from irm.retrieval.ledger import Image
+from irm.retrieval.ledger import PARAMETERS, Image, Ledger
 
 
 def sayable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
@@ -26,12 +26,21 @@ def sayable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
     return good, failures
 
 
-def refuse_another(item: Item, known: Image) -> None:
+def refuse_others(items: Sequence[Item], ledger: Ledger) -> None:
     """A key that stands for a picture does not come to stand for another one; the picture may have moved.
 
     Raises:
         InputError: both files are there, and they differ.
     """
+    for first in range(0, len(items), PARAMETERS):
+        part = items[first : first + PARAMETERS]
+        known = ledger.images_by_key([item.key for item in part])
+        for item in part:
+            if item.key in known:
+                _refuse_another(item, known[item.key])
+
+
+def _refuse_another(item: Item, known: Image) -> None:
     if str(Path(item.path).absolute()) == known.path or not _differ(known.path, item.path):
         return
     is_below = item.path.endswith(f"/{item.key}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from instructions.errors import InputError
+from instructions.errors import BrokenError, HeldError, InputError
 from irm.retrieval.connections import Connections
 from irm.retrieval.schema import migrate
 from irm.retrieval.views import Space
@@ -114,26 +114,31 @@ class Ledger:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """A full disk, a locked or damaged file become one sentence."""
+        """A full disk, a locked or damaged file become one sentence.
+
+        Raises:
+            HeldError: Another process is writing.
+            BrokenError: The disk is full, or the file damaged or not to be written.
+        """
         try:
             yield
         except sqlite3.OperationalError as error:
             if "full" in str(error) or "disk I/O" in str(error):
-                raise InputError(
+                raise BrokenError(
                     f"the disk of {self.folder} is full ({error}): the last batch was not kept, all before "
                     "it was; make room and give the same command again"
                 ) from error
             if "locked" in str(error) or "busy" in str(error):
-                raise InputError(
+                raise HeldError(
                     f"another process is writing to {self.folder}; wait for it, or end it"
                 ) from error
             if "readonly" in str(error) or "unable to open" in str(error):
-                raise InputError(
+                raise BrokenError(
                     f"{self.folder} cannot be written ({error}); even a search writes its line of the audit"
                 ) from error
             raise
         except sqlite3.DatabaseError as error:
-            raise InputError(f"{self.file} is damaged or no gallery store ({error})") from error
+            raise BrokenError(f"{self.file} is damaged or no gallery store ({error})") from error
 
     @contextmanager
     def writing(self, *, is_gallery: bool = True) -> Iterator[sqlite3.Connection]:

@@ -125,6 +125,11 @@ class SearchModel:
             features = self.embedder.embed(raw.normalised(self.preprocessing), "gallery")
         return features.numpy()
 
+    def words_read(self, text: str) -> int:
+        """How many of a text's words, as spaces part them, the model reads; the rest is cut."""
+        tokenizer = self.embedder.model.tokenizer
+        return len(text.split()) if tokenizer is None else tokenizer.words_read(text)
+
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "B D"]:
         """Vectors of descriptions."""
         samples = [Sample(index=row, record=NOBODY, label=0, text=text) for row, text in enumerate(texts)]

@@ -103,7 +103,9 @@ def image_of(ledger: Ledger, image: int) -> Image:
         InputError: There is none of this number.
     """
     row = ledger.images([image]).get(image)
-    if row is None:
+    if row is None or (
+        row.expires is not None and row.expires <= time.time()
+    ):  # it is only still to be erased
         raise InputError(f"there is no image {image} in this gallery")
     return row
 
@@ -114,6 +116,7 @@ def thumbnail_of(ledger: Ledger, image: int) -> bytes:
     Raises:
         InputError: There is no such image.
     """
+    image_of(ledger, image)
     found = ledger.picture(image)
     if found is None:
         raise InputError(f"there is no image {image} in this gallery")

@@ -42,6 +42,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # Whether anything has expired is asked at every search.
     ("CREATE INDEX images_expires ON images (expires) WHERE expires IS NOT NULL",),
+    # Keyed digests of pictures that were erased or have expired; see ``forgotten``.
+    ("CREATE TABLE forgotten (digest BLOB PRIMARY KEY) WITHOUT ROWID",),
 )
 
 

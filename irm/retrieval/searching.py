@@ -166,7 +166,9 @@ class Searcher:
             view=plan.space.view,
             instruction=plan.says,
             route=plan.route,
-            warning="; ".join(_warnings(chances, total, question, stages)) or None,
+            warning=_joined_warnings(
+                self._cut(question, plan), _warning(chances, total), _not_re_ranked(question, stages)
+            ),
             space=plan.space.id[:12],
             engine=self.store.name,
             seconds=time.perf_counter() - clock.begun,
@@ -195,6 +197,14 @@ class Searcher:
                 distances = _re_ranked(vector, vectors[[rows[int(found.ids[place])] for place in held]])
                 order, stages = _sooner(order, held, distances, "re-ranked")
         return order, scores, stages
+
+    def _cut(self, question: Question, plan: Plan) -> str | None:
+        """What to tell of a text that is longer than the model reads."""
+        is_read = plan.instruction is None or plan.instruction.sentence is not None
+        if question.text is None or not is_read:
+            return None
+        words, read = len(question.text.split()), self.model.words_read(question.text)
+        return None if read == words else f"only the first {read} of the {words} words of the text were read"
 
     def _picture(self, image: int) -> Pixels | None:
         """Of an image; None where it was erased meanwhile."""
@@ -260,20 +270,25 @@ def _re_ranked(query: Float[np.ndarray, " D"], head: Float[np.ndarray, "K D"]) -
     return re_rank(unit[0], unit[1], k1=min(20, len(head)), k2=min(6, len(head)))[0].numpy()
 
 
-def _warnings(
-    chances: Float[np.ndarray, " K"], total: int, question: Question, stages: Sequence[Stage]
-) -> list[str]:
-    found = []
-    if not total:
-        found.append("no image passes the filters")
-    elif len(chances) and total * float(chances.min()) >= 1:
-        found.append(
-            f"even the best hit scores no better than the best of {total} images of other people would: "
-            "the person is probably not in this gallery"
-        )
-    if question.re_rank and "re-scored" in stages:
-        found.append(
-            "the list is not re-ranked by common neighbours: a text alone is matched with the first images "
-            "instead (--re-score 0 leaves that out)"
-        )
-    return found
+def _joined_warnings(*warnings: str | None) -> str | None:
+    return "; ".join(warning for warning in warnings if warning) or None
+
+
+def _warning(chances: Float[np.ndarray, " K"], total: int) -> str | None:
+    if not len(chances):
+        return "no image passes the filters" if not total else None
+    if total * float(chances.min()) < 1:
+        return None
+    return (
+        f"even the best hit scores no better than the best of {total} images of other people would: "
+        "the person is probably not in this gallery"
+    )
+
+
+def _not_re_ranked(question: Question, stages: Sequence[Stage]) -> str | None:
+    if not question.re_rank or "re-scored" not in stages:
+        return None
+    return (
+        "the list is not re-ranked by common neighbours: a text alone is matched with the first images "
+        "instead (--re-score 0 leaves that out)"
+    )

@@ -1,5 +1,6 @@
 """The server program: what it refuses before it listens, and a whole life from start to SIGTERM."""
 
+import asyncio
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tools._program import run
-from tools.serve import TOKEN, main
+from tools.serve import TOKEN, _config, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +35,7 @@ def program(monkeypatch, *arguments):
         (["--store", "x", "--host", "0.0.0.0", "--token", "short"], "at least 16"),
         (["--store", "x", "--port", "70000"], "--port is 70000"),
         (["--store", "x", "--queue", "0"], "--queue is 0"),
+        (["--store", "x", "--proxy", "*"], "--proxy is '*'"),
         (["--store", "x", "--host", "nobody.invalid", "--token", "a-token-of-the-tests"], "cannot listen"),
     ],
 )
@@ -56,6 +58,26 @@ def test_a_taken_port_is_one_sentence(monkeypatch, capsys, tmp_path):
         assert program(monkeypatch, "--store", tmp_path, "--port", port) == 2
     signal.signal(signal.SIGTERM, before)
     assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("proxy", "client"), [(None, "127.0.0.1"), ("127.0.0.1", "203.0.113.9"), ("10.0.0.0/8", "127.0.0.1")]
+)
+def test_only_the_proxy_says_who_asks(proxy, client):
+    from irm.retrieval.http.settings import ServerSettings
+
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["client"][0])
+
+    config = _config(app, ServerSettings(), proxy)
+    config.load()
+    headers = [(b"x-forwarded-for", b"203.0.113.9")]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "client": ("127.0.0.1", 1)}
+    scope |= {"asgi": {"version": "3.0"}, "scheme": "http"}
+    asyncio.run(config.loaded_app(scope, None, None))
+    assert seen == [client]
 
 
 @pytest.mark.slow

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Response, Security
 
 from irm.retrieval import Gallery
 from irm.retrieval.http.guard import Guard
 from irm.retrieval.http.problems import add_handlers
-from irm.retrieval.http.routes import api, health
+from irm.retrieval.http.routes import BEARER, api, health
 from irm.retrieval.http.service import Service
 from irm.retrieval.http.settings import ServerSettings
 
@@ -57,7 +57,7 @@ def build_app(gallery: Gallery, settings: ServerSettings | None = None) -> FastA
     app.state.service = service
     add_handlers(app, private=str(gallery.ledger.folder))
     app.include_router(health)
-    app.include_router(api)
+    app.include_router(api, dependencies=[] if settings.token is None else [Security(BEARER)])
     for address, (name, kind) in PAGES.items():
         _serve_page(app, address, name, kind)
     app.add_middleware(Guard, settings=settings, open_paths=OPEN)
@@ -68,6 +68,6 @@ def _serve_page(app: FastAPI, address: str, name: str, kind: str) -> None:
     """Serve one file of the package, read once."""
     content = resources.files("irm.retrieval.http").joinpath("static", name).read_bytes()
 
-    @app.get(address, include_in_schema=False)
+    @app.api_route(address, methods=["GET", "HEAD"], include_in_schema=False)
     async def page() -> Response:
         return Response(content, media_type=kind)

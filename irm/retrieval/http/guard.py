@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import logging
 import time
+from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -63,9 +64,10 @@ class Guard:
         finally:
             self._under_way -= 1
             # The path names an image at most by its number; queries, forms and pictures are never logged.
-            client = scope["client"][0] if scope.get("client") else "?"
+            # Quoted, because a line break in it would begin a line that nobody logged.
+            client = quote(scope["client"][0], safe=":") if scope.get("client") else "?"
             seconds = time.perf_counter() - begun
-            log.info("%s %s %s %d %.3f s", client, scope["method"], scope["path"], status, seconds)
+            log.info("%s %s %s %d %.3f s", client, scope["method"], quote(scope["path"]), status, seconds)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         settings = self.settings

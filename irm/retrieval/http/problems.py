@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -10,9 +11,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from instructions.errors import InputError
+from instructions.errors import BrokenError, HeldError, InputError
 from irm.retrieval.http.batching import BusyError
 
+log = logging.getLogger("irm.retrieval.http")
+
+RETRY = 5  # seconds after which to ask again for what another process holds
 CODES = {  # what a program reads; the sentence is for people and may change
     400: "bad_request",
     401: "token_missing",
@@ -64,6 +68,16 @@ def add_handlers(app: FastAPI, private: str) -> None:
     @app.exception_handler(InputError)
     async def on_input(_: Request, error: InputError) -> JSONResponse:
         return problem_response(422, str(error).replace(private, "this gallery"))
+
+    @app.exception_handler(HeldError)
+    async def on_held(_: Request, error: HeldError) -> JSONResponse:
+        told = str(error).replace(private, "this gallery")
+        return problem_response(503, told, {"Retry-After": str(RETRY)})
+
+    @app.exception_handler(BrokenError)
+    async def on_broken(_: Request, error: BrokenError) -> JSONResponse:
+        log.error("%s", error)
+        return problem_response(500, str(error).replace(private, "this gallery"))
 
     @app.exception_handler(BusyError)
     async def on_busy(_: Request, error: BusyError) -> JSONResponse:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import APIRouter, Depends, Form, Path, Request, Response
+from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
-from instructions.errors import InputError
+from instructions.errors import BrokenError, HeldError, InputError
 from irm.retrieval.http.answers import (
     AnswerBody,
     ExplanationBody,
@@ -18,19 +20,33 @@ from irm.retrieval.http.answers import (
     index_body,
 )
 from irm.retrieval.http.asking import EraseForm, ExplainForm, SearchForm
-from irm.retrieval.http.problems import ErrorAnswer, Problem
+from irm.retrieval.http.problems import RETRY, ErrorAnswer, Problem
 from irm.retrieval.http.service import Service
+from irm.retrieval.ledger import Ledger
 
 REFUSED: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer} for status in (401, 403, 404, 408, 413, 415, 421, 422, 503)
+    status: {"model": ErrorAnswer} for status in (401, 403, 404, 408, 413, 415, 421, 422, 500, 503)
 }
 FORM = Form(media_type="multipart/form-data")
+FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+BEARER = HTTPBearer(auto_error=False, description="The server's token.")  # says so; the guard checks it
 ImageId = Annotated[int, Path(ge=0, lt=2**63)]
 
 health = APIRouter(tags=["health"])
 HIDDEN = frozenset({"key", "path", "clothes"})  # of what is held: where files lie on the server
 
-api = APIRouter(prefix="/v1", tags=["search"], responses=REFUSED)
+
+async def takes_forms(request: Request) -> None:
+    """Refuse what would be read as an empty form."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method == "POST" and kind and kind not in FORMS:
+        raise Problem(
+            415,
+            f"what is asked comes as a form: {FORMS[0]}, or {FORMS[1]} where no picture is sent, not JSON",
+        )
+
+
+api = APIRouter(prefix="/v1", tags=["search"], responses=REFUSED, dependencies=[Depends(takes_forms)])
 
 
 def service_of(request: Request) -> Service:
@@ -45,20 +61,24 @@ def client_of(request: Request) -> str:
     return f"http {request.client.host if request.client else 'unknown'}"
 
 
+@health.head("/healthz", include_in_schema=False)
 @health.get("/healthz")
 async def alive() -> HealthBody:
     """The process lives."""
     return HealthBody(status="alive")
 
 
+@health.head("/readyz", include_in_schema=False)
 @health.get("/readyz", responses={503: {"model": ErrorAnswer}})
 async def ready(request: Request) -> HealthBody:
-    """The index is open, the model is loaded, and there is room in the queue."""
+    """The store can be read, the model is loaded, and there is room in the queue."""
     service = service_of(request)
     if service.is_closing:
         raise Problem(503, "the server is shutting down", {"Retry-After": "5"})
     if service.searches.waiting >= service.settings.limits.queue:
         raise Problem(503, "the queue before the model is full", {"Retry-After": "2"})
+    if not await run_in_threadpool(_can_read, service.gallery.ledger):
+        raise Problem(503, "the gallery's store cannot be read", {"Retry-After": str(RETRY)})
     return HealthBody(status="ready", waiting=service.searches.waiting)
 
 
@@ -121,10 +141,20 @@ async def erase(request: Request, form: Annotated[EraseForm, Form()]) -> dict[st
     return receipt.as_dict()
 
 
+def _can_read(ledger: Ledger) -> bool:
+    """Whether a line of the store comes back; one that is gone is not made anew by asking."""
+    try:
+        return ledger.file.is_file() and ledger.revision() >= 0
+    except (InputError, sqlite3.Error, OSError):
+        return False
+
+
 async def _known(request: Request, what: str, image: int) -> Any:
     """What the gallery says of an image; an unknown one is a 404."""
     gallery = service_of(request).gallery
     try:
         return await run_in_threadpool(getattr(gallery, what), image)
+    except (HeldError, BrokenError):
+        raise
     except InputError:
         raise Problem(404, f"there is no image {image} in this gallery") from None

@@ -1,16 +1,23 @@
 """What somebody serves without our code says what the model says."""
 
 import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from instructions.errors import InputError
 from irm.deploy import writing
 from irm.deploy.graph import ImagePath, PlainImagePath
 from irm.deploy.writing import Wanted, export
 from irm.models import IRM, SentenceTokenizer
+from omnireid.loading.image import read_image
+from omnireid.loading.resizing import resize
 
 VIEW, SENTENCE = "trad/market1501", "do not change clothes"
 
@@ -63,7 +70,44 @@ def test_pt2_takes_an_instructions_tokens_from_the_table(model, images, tmp_path
     served = torch.export.load(tmp_path / "served/model.pt2").module()
     torch.testing.assert_close(served(images, tokens, mask), model.embed(images, [SENTENCE] * 3, view=VIEW))
     assert set(told["files"]) == {"model.pt2", "instructions.npz"}
-    assert f" {model.retrieval.resize} " in told["pictures"]["preparation"]
+    for words in (f" {model.retrieval.resize} ", "EXIF orientation", "on white"):
+        assert words in told["pictures"]["preparation"]
+
+
+@pytest.fixture(params=["turned", "transparent", "palette", "grey"])
+def picture(request, tmp_path):
+    """A picture as telephones and programs write them, under the name that the documentation opens."""
+    levels = np.linspace(0, 255, 40 * 90 * 4).reshape(40, 90, 4).astype(np.uint8)
+    made, options = Image.fromarray(levels[:, :, :3]), {"format": "PNG"}
+    if request.param == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        options = {"format": "JPEG", "exif": exif}
+    elif request.param == "transparent":
+        made = Image.fromarray(np.dstack([levels[:, :, :3], levels[:, ::-1, 3]]))
+    elif request.param == "palette":
+        made = made.convert("P", palette=Image.Palette.ADAPTIVE)
+        options["transparency"] = 0
+    else:
+        made = made.convert("L")
+    made.save(tmp_path / "someone.jpg", **options)
+    return tmp_path / "someone.jpg"
+
+
+def test_the_documentation_prepares_a_picture_as_the_store_does(picture, monkeypatch):
+    text = (Path(__file__).parents[3] / "docs/inside.md").read_text()
+    code = next(block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "onnxruntime" in block)
+    told = {"height": 64, "width": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
+    (picture.parent / "served").mkdir()
+    (picture.parent / "served/export.json").write_text(json.dumps({"pictures": told}))
+    given = []
+    session = SimpleNamespace(run=lambda _, fed: [given.append(fed["images"])])
+    library = SimpleNamespace(InferenceSession=lambda _: session)
+    monkeypatch.setitem(sys.modules, "onnxruntime", library)
+    monkeypatch.chdir(picture.parent)
+    exec(code, {})
+    expected = resize(read_image(picture), (64, 32), "bilinear") / 255 * 2 - 1
+    np.testing.assert_allclose(given[0][0].transpose(1, 2, 0), expected, atol=3 / 128)
 
 
 def test_pictures_for_descriptions_are_exported_alone(model, images, tmp_path):

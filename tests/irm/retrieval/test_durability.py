@@ -116,8 +116,7 @@ def test_an_erasure_that_is_killed_is_finished_by_the_next(own_gallery):
     assert care.search_files(ledger.folder, fragments)[1] > 0
     again = Ledger(ledger.folder)
     assert 3 not in again.images([3])
-    with pytest.raises(InputError, match="nothing to erase"):
-        own_gallery.erase(images=[3])
+    assert own_gallery.erase(images=[3]).images == 0  # the rows were gone, the bytes were not
     assert care.search_files(ledger.folder, fragments)[1] == 0
     assert check_whole_images(again)
     again.close()

@@ -30,7 +30,7 @@ export async function call(path, { form = null, blob = false, signal = null, onw
     const content = await answer.json().catch(() => null);
     const problem = content?.error ?? { code: "unknown", message: `the server answered ${answer.status}` };
     if (answer.status === 401) {
-      await askForToken();
+      await askForToken(token);
       continue;
     }
     if (answer.status === 503 && attempt < 3) {
@@ -45,16 +45,26 @@ export async function call(path, { form = null, blob = false, signal = null, onw
 
 let asking = null;
 
-/** Have the person type the server's token; several requests that need it ask once. */
-function askForToken() {
-  asking ??= new Promise((done) => {
+/** Have the person type the server's token; several requests that need it ask once, and fail if it is not given. */
+async function askForToken(refused) {
+  if (refused !== sessionStorage.getItem("token")) return; // another request has asked meanwhile
+  asking ??= new Promise((done, fail) => {
     const dialog = $("token");
+    $("token-text").setCustomValidity("");
+    $("token-told").hidden = !refused;
+    $("token-told").textContent = refused ? "The server does not know this token." : "";
+    dialog.returnValue = "";
     dialog.addEventListener(
       "close",
       () => {
-        sessionStorage.setItem("token", $("token-text").value.trim());
-        $("token-text").value = "";
+        const token = $("token-text").value.trim();
         asking = null;
+        $("token-text").value = "";
+        if (dialog.returnValue !== "given") {
+          fail(new ApiError(401, "token_missing", "the server asks for its token; load the page again to give it"));
+          return;
+        }
+        sessionStorage.setItem("token", token);
         done();
       },
       { once: true },
@@ -63,6 +73,12 @@ function askForToken() {
   });
   return asking;
 }
+
+/** A header takes no other signs, and no server's token has any: said before anything is sent. */
+$("token-text").addEventListener("input", (event) => {
+  const isPlain = /^[ -~]*$/.test(event.target.value.trim());
+  event.target.setCustomValidity(isPlain ? "" : "A token has only plain (ASCII) letters, digits and signs.");
+});
 
 /** An object URL of a gallery image's thumbnail; fetched, because <img> cannot carry a token. */
 export function thumbnail(image) {

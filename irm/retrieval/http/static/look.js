@@ -113,7 +113,7 @@ function drawErase(hit, onerased) {
     try {
       const receipt = await call("/v1/erase", { form });
       forgetThumbnails();
-      forget([hit.image]);
+      forget(name === "pids" ? { pid: value } : { image: value });
       told.textContent = `Erased: ${receipt.images} pictures. Traces found afterwards: ${receipt.found}.`;
       onerased();
     } catch (error) {

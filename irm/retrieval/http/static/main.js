@@ -51,8 +51,8 @@ function show() {
   const answers = columns.map((column) => column.answer).filter(Boolean);
   for (const column of columns) if (column.answer) keep(column, column.answer);
   $("empty").hidden = true;
-  if (!answers.length && columns.length === 1) {
-    say(columns[0].error, true);
+  if (!answers.length) {
+    say([...new Set(columns.map((column) => column.error))].join(" · "), true);
     $("columns").replaceChildren();
     $("pager").hidden = true;
     return;

@@ -119,10 +119,15 @@ function addFiles(name, list, files, most) {
   const fitting = files.filter((file) => file.size <= index.limits.image_bytes);
   const made = fitting.map((file) => ({ file, url: URL.createObjectURL(file) }));
   if (most === 1 && made.length) list.length = 0;
-  list.push(...made.slice(0, most - list.length));
+  const taken = made.slice(0, most - list.length);
+  for (const { url } of made.slice(taken.length)) URL.revokeObjectURL(url);
+  list.push(...taken);
   drawStrips();
   const mebibytes = Math.floor(index.limits.image_bytes / 2 ** 20);
-  changed(fitting.length < files.length ? `A picture has more than ${mebibytes} MiB and was left out.` : "");
+  const told = [];
+  if (fitting.length < files.length) told.push(`A picture has more than ${mebibytes} MiB and was left out.`);
+  if (taken.length < made.length) told.push(`${taken.length} of ${made.length} pictures were taken: there is room for ${most}.`);
+  changed(told.join(" "));
 }
 
 /** Show what is chosen. */

@@ -11,6 +11,10 @@ export const markOf = (image) => marks.get(image) ?? "";
 export function mark(image, kind) {
   if (marks.get(image) === kind) marks.delete(image);
   else marks.set(image, kind);
+  showCount();
+}
+
+function showCount() {
   $("mark-count").hidden = !marks.size;
   $("mark-count").textContent = marks.size;
 }
@@ -20,11 +24,14 @@ export function keep(column, answer) {
   lists.push({ time: new Date().toISOString(), asked: column.text, ...rest, hits });
 }
 
-/** An image that was erased leaves the session, too. */
-export function forget(images) {
-  const gone = new Set(images);
-  for (const image of gone) marks.delete(image);
-  for (const list of lists) list.hits = list.hits.filter((hit) => !gone.has(hit.image));
+/** Who was erased leaves the session, too: one image, or all of a person's in whatever list they stood. */
+export function forget({ image = null, pid = null }) {
+  const isGone = (hit) => hit.image === image || (pid !== null && hit.pid === pid);
+  for (const list of lists) {
+    for (const hit of list.hits.filter(isGone)) marks.delete(hit.image);
+    list.hits = list.hits.filter((hit) => !isGone(hit));
+  }
+  showCount();
 }
 
 const COLUMNS = ["list", "time", "task", "view", "asked", "instruction", "rank", "image", "score", "stage", "percent",

@@ -5,6 +5,7 @@ from starlette.testclient import TestClient
 
 from irm.retrieval.http.app import build_app
 from irm.retrieval.http.settings import ServerSettings
+from irm.retrieval.indexing import sole_indexer
 
 TOKEN = "a-token-of-the-tests"
 
@@ -52,6 +53,14 @@ def test_whoever_erases_stands_in_the_audit(client, own_gallery):
 def test_an_erasure_of_nobody_is_refused(client):
     assert client.post("/v1/erase", data={}).status_code == 422
     assert client.post("/v1/erase", data={"pids": 12345}).status_code == 422
+
+
+def test_an_erasure_beside_an_indexing_is_to_be_asked_again(client, own_gallery):
+    with sole_indexer(own_gallery.ledger.folder):
+        reply = client.post("/v1/erase", data={"images": 1})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "busy")
+    assert int(reply.headers["retry-after"]) > 0
+    assert client.post("/v1/erase", data={"images": 1}).status_code == 200
 
 
 def test_without_a_token_nobody_erases(own_gallery):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 
 import pytest
 from starlette.testclient import TestClient
@@ -129,6 +130,31 @@ def test_errors_of_the_protocol_are_json_too(client):
         assert reply.json()["error"]["code"] == code, reply.text
 
 
+def test_what_is_no_form_is_refused_as_such(client):
+    for address in ("/v1/search", "/v1/explain", "/v1/erase"):
+        reply = client.post(address, json={"text": "a man in a red coat"})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (415, "kind_not_taken")
+        assert "multipart/form-data" in reply.json()["error"]["message"]
+
+
+def test_whether_it_lives_can_be_asked_without_a_body(client):
+    for address in ("/healthz", "/readyz", *PAGES):
+        reply = client.head(address)
+        assert (reply.status_code, reply.content) == (200, b""), address
+
+
+def test_the_document_says_what_asks_for_a_token(serve):
+    with serve(token=TOKEN) as client:
+        document = client.get("/openapi.json").json()
+    (name, scheme), *others = document["components"]["securitySchemes"].items()
+    assert (scheme["type"], scheme["scheme"], others) == ("http", "bearer", [])
+    for path, methods in document["paths"].items():
+        for told in methods.values():
+            assert told.get("security", []) == ([] if path in OPEN else [{name: []}])
+    with serve() as client:
+        assert "securitySchemes" not in client.get("/openapi.json").json()["components"]
+
+
 def test_a_bug_is_an_error_without_its_trace(gallery, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("a secret of the house")
@@ -141,6 +167,45 @@ def test_a_bug_is_an_error_without_its_trace(gallery, monkeypatch):
         assert client.get("/readyz").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("trouble", "status", "code"),
+    [
+        (sqlite3.OperationalError("database is locked"), 503, "busy"),
+        (sqlite3.OperationalError("database or disk is full"), 500, "internal"),
+        (sqlite3.OperationalError("disk I/O error"), 500, "internal"),
+        (sqlite3.OperationalError("unable to open database file"), 500, "internal"),
+        (sqlite3.DatabaseError("database disk image is malformed"), 500, "internal"),
+    ],
+)
+def test_trouble_of_the_server_is_not_laid_to_who_asks(gallery, monkeypatch, trouble, status, code):
+    def fail(*_, **__):
+        with gallery.ledger.errors():
+            raise trouble
+
+    for name in ("search_many", "held", "picture"):
+        monkeypatch.setattr(gallery, name, fail)
+    with TestClient(build_app(gallery)) as client:
+        for reply in (
+            client.post("/v1/search", data={"like": 1}),
+            client.get("/v1/images/1"),
+            client.get("/v1/images/1/thumbnail"),
+        ):
+            assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
+            assert ("retry-after" in reply.headers) == (status == 503)
+            assert str(gallery.ledger.folder) not in reply.text
+
+
+def test_a_store_that_cannot_be_read_is_not_ready(own_gallery):
+    with TestClient(build_app(own_gallery)) as client:
+        assert client.get("/readyz").status_code == 200
+        for file in own_gallery.ledger.folder.glob("gallery.db*"):
+            file.unlink()
+        reply = client.get("/readyz")
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "busy")
+        assert not own_gallery.ledger.file.exists()
+        assert client.get("/healthz").status_code == 200
+
+
 def test_the_log_names_neither_words_nor_pictures(client, encode, caplog):
     with caplog.at_level(logging.DEBUG, logger="irm.retrieval.http"):
         client.post(
@@ -149,6 +214,14 @@ def test_the_log_names_neither_words_nor_pictures(client, encode, caplog):
     (line,) = [record.message for record in caplog.records if record.name.startswith("irm.retrieval.http")]
     assert "POST /v1/search 200" in line
     assert not any(word in line for word in ("hush", "secret", "mine"))
+
+
+def test_a_request_writes_one_line_whatever_its_path_says(client, caplog):
+    with caplog.at_level(logging.INFO, logger="irm.retrieval.http"):
+        client.get("/x%0a10.0.0.9 POST /v1/erase 200%0d%1b[2K%e2%80%a8")
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("irm.")]
+    assert line.isprintable()
+    assert "GET /x%0A10.0.0.9%20POST" in line
 
 
 def test_the_server_is_ready_until_it_closes(serve):

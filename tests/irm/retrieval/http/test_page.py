@@ -1,4 +1,4 @@
-"""The page: whole, self-contained, labelled; its behaviour is looked at in a browser (docs/search.md)."""
+"""The page: whole, self-contained, labelled; its behaviour is in test_page_in_a_browser.py."""
 
 import re
 from html.parser import HTMLParser

@@ -155,6 +155,13 @@ def test_odd_texts_are_only_texts(ask, text):
     assert ask(text=text).status_code == 200
 
 
+@pytest.mark.parametrize("beside", [{}, {"like": 1}])
+def test_a_text_longer_than_the_model_reads_is_told(ask, beside):
+    words = ["coat"] * 20  # the tiny model spells: 68 letters are read
+    assert "only the first 17 of the 20 words" in ask(text=" ".join(words), **beside).json()["warning"]
+    assert "words" not in (ask(text=" ".join(words[:17]), **beside).json()["warning"] or "")
+
+
 def test_a_search_stands_in_the_audit_without_its_text(own_gallery):
     from starlette.testclient import TestClient
 

@@ -1,0 +1,62 @@
+"""Whether bytes are still in files: looked for by a process of its own, and also run as a program.
+
+A process that closes a file gives up every lock that it holds on it (POSIX), SQLite's on an open database
+among them: other processes would then take the log away from under it. So whoever has a database open must
+not read its files by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+CHUNK = 1 << 24
+SHORTEST = 2  # bytes of a fragment
+
+
+def search_files(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
+    """Bytes of all files of a folder, and how many of the fragments are in them."""
+    command = [sys.executable, str(Path(__file__).absolute()), str(folder.absolute())]
+    wanted = json.dumps([fragment.hex() for fragment in fragments])
+    told = subprocess.run(command, input=wanted, stdout=subprocess.PIPE, text=True, check=True)
+    searched, found = json.loads(told.stdout)
+    return searched, found
+
+
+def _search(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
+    wanted: dict[int, list[bytes]] = {}
+    for fragment in fragments:
+        wanted.setdefault(int.from_bytes(fragment[:2], "little"), []).append(fragment)
+    longest = max((len(fragment) for fragment in fragments), default=SHORTEST)
+    begins = np.zeros(1 << 16, dtype=bool)
+    begins[list(wanted)] = True
+    searched = 0
+    found: set[bytes] = set()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            data = b""
+            while part := file.read(CHUNK):
+                searched += len(part)
+                data = data[-longest + 1 :] + part
+                found |= _found_in(data, wanted, begins)
+    return searched, len(found)
+
+
+def _found_in(data: bytes, wanted: dict[int, list[bytes]], begins: np.ndarray) -> set[bytes]:
+    """Fragments in a piece of a file: first by their first two bytes, wherever those stand."""
+    levels = np.frombuffer(data, dtype=np.uint8).astype(np.uint16)
+    pairs = levels[:-1] | (levels[1:] << 8)
+    found = set()
+    for place in begins[pairs].nonzero()[0].tolist():
+        found |= {piece for piece in wanted[int(pairs[place])] if data.startswith(piece, place)}
+    return found
+
+
+if __name__ == "__main__":
+    asked = [bytes.fromhex(one) for one in json.load(sys.stdin)]
+    sys.stdout.write(json.dumps(_search(Path(sys.argv[1]), asked)))
