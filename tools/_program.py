@@ -24,6 +24,14 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; --help shows examples")
 
 
+def whole_number(text: str) -> int:
+    """A whole number on the command line that a store can hold; as ``type`` of an argument."""
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is too large; number from 0 to {2**63 - 1}")
+    return number
+
+
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a program; bad input ends with one sentence on stderr and exit code 2, Ctrl-C with 130.
 

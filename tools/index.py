@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +11,14 @@ from rich.console import Console
 
 from instructions.errors import InputError, near_miss
 from tools._gallery import ACTIONS, Bar, print_info
-from tools._program import Parser, run
+from tools._program import Parser, run, whole_number
 
 if TYPE_CHECKING:
     from irm.retrieval import Item
 
 EXAMPLE = """examples:
   python -m tools.index runs/demo/run --images photos --store galleries/photos
+  python -m tools.index runs/demo/run --images day2 --prefix day2 --store galleries/photos
   python -m tools.index runs/demo/run --images crops.csv --store galleries/crops --keep-days 30
   python -m tools.index runs/demo/run --data runs/demo/data --split trad/market1501 --store galleries/market
 
@@ -28,6 +30,7 @@ and about a store that there is:
   python -m tools.index rebuild --store galleries/photos --engine postgresql://me@db/reid
 
 The same command again goes on where an interrupted one stopped, adds what is new and leaves the rest alone.
+A picture's key is its path in the folder; a key that another picture already holds is refused (--prefix).
 A table (.csv, .tsv) has a column `path` and any of key, pid, camid, time, dataset, clothes_id, modality,
 caption, clothes; see docs/search.md. (A run in a folder called "erase" is written ./erase.)"""
 
@@ -46,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--images", type=Path, metavar="DIR|TABLE", help="a folder of pictures, or a table of them"
+    )
+    made.add_argument(
+        "--prefix", metavar="NAME", help="keys become NAME/key: for a second folder with the same file names"
     )
     made.add_argument("--data", type=Path, metavar="DIR", help="the folder that holds the data sets")
     made.add_argument("--split", metavar="TASK/DATASET", help="a data set's gallery, e.g. trad/market1501")
@@ -74,9 +80,9 @@ def action_parser(action: str) -> argparse.ArgumentParser:
     made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
     several = partial(made.add_argument, action="extend", nargs="+", default=[])
     if action in ("erase", "export"):
-        several("--image", type=int, metavar="N", help="image by number")
+        several("--image", type=whole_number, metavar="N", help="image by number")
     if action == "erase":
-        several("--pid", type=int, metavar="N", help="person")
+        several("--pid", type=whole_number, metavar="N", help="person")
         several("--key", metavar="NAME", help="image by its key")
     if action == "export":
         made.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
@@ -106,6 +112,8 @@ def main() -> None:
     if asked.keep_days is not None and asked.keep_days <= 0:
         raise InputError(f"--keep-days is {asked.keep_days}; give a number above zero")
     items, dataset = _items(asked)
+    if asked.prefix:
+        items = [replace(item, key=f"{asked.prefix.rstrip('/')}/{item.key}") for item in items]
     from irm.retrieval import Gallery
 
     views = None if asked.views is None else [name.strip() for name in asked.views.split(",")]

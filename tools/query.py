@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from instructions.errors import InputError
-from tools._program import Parser, run
+from tools._program import Parser, run, whole_number
 
 if TYPE_CHECKING:
     from irm.retrieval import Answer, Question
@@ -42,9 +42,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
     several = partial(made.add_argument, action="extend", nargs="+", default=[])
     several("--image", metavar="F", help="of the person; several at once are averaged")
-    several("--like", type=int, metavar="N", help="gallery image of the person")
+    several("--like", type=whole_number, metavar="N", help="gallery image of the person")
     several("--not", dest="negatives", metavar="F", help="of somebody else")
-    several("--unlike", type=int, metavar="N", help="gallery image of another")
+    several("--unlike", type=whole_number, metavar="N", help="gallery image of another")
     made.add_argument("--text", metavar="T", help="instruction beside a picture; alone, the description")
     made.add_argument("--clothes", type=Path, metavar="F", help="picture of the clothes that are looked for")
     made.add_argument("--task", metavar="t", help="trad, cc, vi, ctcc, li or t2i")
@@ -101,8 +101,8 @@ def _question(asked: argparse.Namespace) -> "Question":
         return () if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
     try:
-        camids = tuple(int(word) for word in words(asked.camera))
-    except ValueError:
+        camids = tuple(whole_number(word) for word in words(asked.camera))
+    except (ValueError, argparse.ArgumentTypeError):
         raise InputError(f"--camera is {asked.camera!r}; give numbers, e.g. --camera 1,2") from None
     where = Filter(
         camids=camids,
@@ -131,13 +131,15 @@ def _question(asked: argparse.Namespace) -> "Question":
 def _print(console: Console, answer: "Answer") -> None:
     table = Table(title=f"task {answer.task}, gallery view {answer.view}, {answer.total} images searched")
     for heading, justify in (
-        ("", "right"), ("image", "right"), ("score", "right"), ("same person, by chance", "left"),
-        ("person", "right"), ("camera", "right"), ("taken", "left"), ("key", "left"),
+        ("", "right"), ("image", "right"), ("score", "right"), ("stage", "left"),
+        ("same person, by chance", "left"), ("person", "right"), ("camera", "right"),
+        ("taken", "left"), ("key", "left"),
     ):  # fmt: skip
         table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
     for hit in answer.hits:
         taken = "" if hit.taken is None else datetime.fromtimestamp(hit.taken, UTC).strftime("%Y-%m-%d %H:%M")
-        row = (hit.rank, hit.image, f"{hit.score:.3f}", hit.says(), hit.pid, hit.camid, taken, hit.key)
+        known = (hit.pid, hit.camid, taken, hit.key)
+        row = (hit.rank, hit.image, f"{hit.score:.3f}", hit.stage, hit.says(), *known)
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(table)
     if answer.route is not None:

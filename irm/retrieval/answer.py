@@ -16,6 +16,7 @@ COLUMNS = (
     "image",
     "key",
     "score",
+    "stage",
     "percent",
     "chance",
     "pid",

@@ -122,7 +122,7 @@ class Gallery(Keeping):
             now: Unix seconds; else the clock's.
 
         Raises:
-            InputError: Another process is indexing, the disk is full, or a key is given twice.
+            InputError: Another process is indexing, the disk is full, a key is given twice or not free.
         """
         with sole_indexer(self.ledger.folder):
             for row in self.ledger.spaces().values():

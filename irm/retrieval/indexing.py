@@ -19,6 +19,7 @@ from instructions.errors import InputError
 from irm.retrieval import forgotten
 from irm.retrieval.forgotten import ForgottenError
 from irm.retrieval.items import Item, unique
+from irm.retrieval.keys import keeping, refuse_others, sayable
 from irm.retrieval.ledger import COLUMNS, Image, Ledger, SpaceRow
 from irm.retrieval.model import SearchModel
 from irm.retrieval.store import Rows, VectorStore
@@ -47,7 +48,7 @@ class _Fresh:
     """An image that must be embedded."""
 
     image: Image
-    pixels: UInt8[np.ndarray, "H W 3"]
+    pixels: UInt8[np.ndarray, "H W 3"]  # of the model's size
     jpeg: bytes
 
 
@@ -98,9 +99,9 @@ class Indexer:
         self, items: Iterable[Item], *, now: float, keep_days: float | None, progress: Progress | None = None
     ) -> Added:
         """Bring the gallery to hold these items as they are on disk now."""
-        wanted = unique(items)
+        wanted, failures = sayable(unique(items))
+        refuse_others(wanted, self.ledger)
         counts = dict.fromkeys(("added", "updated", "unchanged", "forgotten"), 0)
-        failures: list[tuple[str, str]] = []
         for first in range(0, len(wanted), self.batch_size):
             part = wanted[first : first + self.batch_size]
             fresh: list[_Fresh] = []
@@ -139,6 +140,7 @@ class Indexer:
         keep_days: float | None,
     ) -> _Fresh | Image | None:
         """What an item needs: an embedding, other facts, or nothing."""
+        item = keeping(item, known)
         try:
             image = _image(item, Path(item.path).stat(), known, now=now, keep_days=keep_days)
             # A picture of the clothes has no stamp of its own.
@@ -157,7 +159,8 @@ class Indexer:
         if image.clothes is not None and any(view.shows_clothes for view in self.views):
             decode_image(clothes, name=image.clothes)  # what cannot be read must not stop the others' batch
         height, width = pixels.shape[:2]
-        return _Fresh(replace(image, width=width, height=height), pixels, thumbnail(pixels))
+        resized = self.model.resized([pixels])[0]  # now: a batch of camera frames would fill the memory
+        return _Fresh(replace(image, width=width, height=height), resized, thumbnail(pixels))
 
     def _present(self, ids: Sequence[int]) -> dict[str, set[int]]:
         """Which of some images each view has a vector of."""
@@ -234,7 +237,7 @@ class Indexer:
 
     def _embed(self, fresh: Sequence[_Fresh]) -> list[tuple[SpaceRow, list[int], Float[np.ndarray, "M D"]]]:
         """Vectors of a batch: by view, for the rows that suit it."""
-        pixels = self.model.resized([row.pixels for row in fresh])
+        pixels = np.stack([row.pixels for row in fresh])
         records = [row.image.record() for row in fresh]
         found = []
         for view in self.views:

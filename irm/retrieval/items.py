@@ -10,12 +10,26 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from instructions.errors import InputError, near_miss
-from omnireid.datasets.scan import is_image_name
+from omnireid.datasets.scan import IMAGE_SUFFIXES
+from omnireid.loading.image import FORMATS
 from omnireid.records import MODALITIES, UNKNOWN, Record
 
 COLUMNS = ("path", "key", "pid", "camid", "time", "dataset", "clothes_id", "modality", "caption", "clothes")
+# What the loader reads; then pictures that it does not, so that indexing names them as left out.
+SUFFIXES = (
+    *IMAGE_SUFFIXES, ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm",
+    ".heic", ".heif", ".avif", ".jxl",
+)  # fmt: skip
+FACTS = {  # of a picture, by the column that says them
+    "pid": "pid", "camid": "camid", "time": "taken", "dataset": "dataset", "clothes_id": "clothes_id",
+    "modality": "modality", "caption": "captions", "clothes": "clothes",
+}  # fmt: skip
+MORE = "more"  # cells of a row beyond the heading
+WHOLE = range(-(2**63), 2**63)  # numbers that a store can hold
+YEAR_1, YEAR_10000 = -62135596800.0, 253402300800.0  # unix seconds; calendars end there
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,9 @@ class Item:
     modality: str = "rgb"
     captions: tuple[str, ...] = ()
     clothes: str | None = None
+    unsaid: frozenset[str] = (
+        frozenset()
+    )  # facts that the source has no place for: what is known of them stays
 
 
 def items_of_folder(folder: Path) -> list[Item]:
@@ -45,11 +62,18 @@ def items_of_folder(folder: Path) -> list[Item]:
     items = []
     for place, folders, names in os.walk(folder):
         folders.sort()
-        paths = [Path(place, name) for name in sorted(names) if is_image_name(name)]
-        items += [Item(path.relative_to(folder).as_posix(), str(path)) for path in paths]
+        paths = [Path(place, name) for name in sorted(names) if _is_picture(name)]
+        unsaid = frozenset(FACTS.values())
+        items += [Item(path.relative_to(folder).as_posix(), str(path), unsaid=unsaid) for path in paths]
     if not items:
-        raise InputError(f"there is no picture in {folder} (JPEG, PNG or BMP, by the ending of their names)")
+        raise InputError(
+            f"there is no picture in {folder} ({', '.join(FORMATS)}, by the ending of their names)"
+        )
     return items
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def items_of_table(file: Path) -> list[Item]:
@@ -64,7 +88,8 @@ def items_of_table(file: Path) -> list[Item]:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read: {error}") from error
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if file.suffix == ".tsv" else ",")
+    comma = "\t" if file.suffix.lower() == ".tsv" else ","
+    rows = csv.DictReader(io.StringIO(text, newline=""), restkey=MORE, delimiter=comma)
     for name in rows.fieldnames or ():
         if name not in COLUMNS:
             raise InputError(f"{file}: unknown column {name!r}{near_miss(name, COLUMNS)}; {_columns()}")
@@ -108,9 +133,14 @@ def _columns() -> str:
     return f"known: {', '.join(COLUMNS)}"
 
 
-def _item(row: Mapping[str, str | None], file: Path, number: int) -> Item:
-    cells = {name: (value or "").strip() for name, value in row.items() if name is not None}
+def _item(row: Mapping[str, Any], file: Path, number: int) -> Item:
+    cells = {name: (value or "").strip() for name, value in row.items() if name != MORE}
     where = f"{file}, row {number}"
+    if any(cell.strip() for cell in row.get(MORE, ())):
+        raise InputError(
+            f"{where}: there are more cells than the heading has ({row[MORE][-1].strip()!r} is the last); "
+            'where a text holds the sign between cells, put the text in quotes: "a coat, red"'
+        )
     if not cells.get("path"):
         raise InputError(f"{where}: no path")
     modality = cells.get("modality") or "rgb"
@@ -127,25 +157,49 @@ def _item(row: Mapping[str, str | None], file: Path, number: int) -> Item:
         modality=modality,
         captions=(cells["caption"],) if cells.get("caption") else (),
         clothes=str(file.parent / cells["clothes"]) if cells.get("clothes") else None,
+        unsaid=frozenset(fact for column, fact in FACTS.items() if column not in cells),
     )
 
 
 def _number(cells: Mapping[str, str], name: str, where: str) -> int | None:
+    return whole_number(cells[name], f"{where}: {name}") if cells.get(name) else None
+
+
+def whole_number(text: str, what: str) -> int:
+    """A whole number that a store can hold; ``what`` is what an error calls it.
+
+    Raises:
+        InputError: it is none, or too large.
+    """
     try:
-        return int(cells[name]) if cells.get(name) else None
+        number = int(text)
     except ValueError:
-        raise InputError(f"{where}: {name} is {cells[name]!r}, not a whole number") from None
+        raise InputError(f"{what} is {text!r}, not a whole number") from None
+    if number not in WHOLE:
+        raise InputError(f"{what} is {text!r}, too large; number from 0 to {WHOLE[-1]}")
+    return number
 
 
 def time_of(text: str, where: str) -> float:
     """Unix seconds of a time as people or programs write it.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is neither, or beyond the calendar.
 
     >>> time_of("2026-01-01", "here")
     1767225600.0
     """
+    seconds = _seconds(text, where)
+    if not YEAR_1 <= seconds < YEAR_10000:  # nor is what is no number
+        hint = "perhaps milliseconds; " if seconds >= YEAR_10000 else ""
+        raise InputError(
+            f"{where}: the time {text!r} lies outside the years 1 to 9999, {hint}write 2026-01-31T18:30 or "
+            "unix seconds"
+        )
+    return seconds
+
+
+def _seconds(text: str, where: str) -> float:
     try:
         return float(text)
     except ValueError:

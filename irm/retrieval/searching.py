@@ -166,7 +166,9 @@ class Searcher:
             view=plan.space.view,
             instruction=plan.says,
             route=plan.route,
-            warning=_joined_warnings(self._cut(question, plan), _warning(chances, total)),
+            warning=_joined_warnings(
+                self._cut(question, plan), _warning(chances, total), _not_re_ranked(question, stages)
+            ),
             space=plan.space.id[:12],
             engine=self.store.name,
             seconds=time.perf_counter() - clock.begun,
@@ -244,7 +246,7 @@ def _hit(rank: int, image: Image, score: float, stage: Stage, percent: int | Non
 
 def _depth(question: Question, plan: Plan) -> int:
     """How many of the nearest are needed for a page."""
-    if plan.is_text:
+    if plan.is_text and question.re_score:
         return max(question.depth, question.re_score)
     return max(question.depth, HEAD) if question.re_rank else question.depth
 
@@ -280,4 +282,13 @@ def _warning(chances: Float[np.ndarray, " K"], total: int) -> str | None:
     return (
         f"even the best hit scores no better than the best of {total} images of other people would: "
         "the person is probably not in this gallery"
+    )
+
+
+def _not_re_ranked(question: Question, stages: Sequence[Stage]) -> str | None:
+    if not question.re_rank or "re-scored" not in stages:
+        return None
+    return (
+        "the list is not re-ranked by common neighbours: a text alone is matched with the first images "
+        "instead (--re-score 0 leaves that out)"
     )

@@ -70,6 +70,7 @@ def test_a_gallery_is_made_told_about_and_nobody_is_left_after_erasing(
         (["erase", "--store", "STORE"], "say whom to erase"),
         (["info", "--store", "STORE"], "is no gallery store"),
         (["rebuild", "--store", "STORE"], "say which store to fill"),
+        (["erase", "--store", "STORE", "--pid", "9" * 20], f"--pid: {'9' * 20} is too large"),
         (["earse", "--store", "STORE"], "did you mean 'erase'?"),
     ],
 )

@@ -1,5 +1,6 @@
 """Asking from the command line: every form of query, as a table, JSON, CSV and picture."""
 
+import csv
 import json
 import shutil
 import sys
@@ -55,6 +56,27 @@ def test_a_page_a_table_a_csv_and_a_picture_tell_the_same(
         assert sheet.width > 500
 
 
+def test_the_table_and_the_csv_say_which_scores_are_cosines(monkeypatch, capsys, tmp_path, tiny_store):
+    monkeypatch.setenv("COLUMNS", "200")
+    words = ["--store", tiny_store, "--text", "a man with a bag", "--re-score", 2, "--top", 4]
+    assert program(monkeypatch, *words, "--csv", tmp_path / "list.csv") == 0
+    rows = list(csv.DictReader((tmp_path / "list.csv").read_text().splitlines()))
+    assert [row["stage"] for row in rows] == ["re-scored"] * 2 + ["cosine"] * 2
+    told = capsys.readouterr().out
+    assert (told.count("re-scored"), told.count("cosine")) == (2, 2)
+
+
+def test_re_ranking_a_text_alone_is_told_to_be_left_out(monkeypatch, capsys, tiny_store):
+    monkeypatch.setenv("COLUMNS", "400")
+    words = ["--store", tiny_store, "--text", "a man with a bag", "--top", 3, "--re-rank"]
+    assert program(monkeypatch, *words) == 0
+    assert "the list is not re-ranked" in capsys.readouterr().out
+    assert program(monkeypatch, *words, "--re-score", 0, "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [hit["stage"] for hit in answer["hits"]] == ["re-ranked"] * 3
+    assert "not re-ranked" not in (answer["warning"] or "")
+
+
 def test_a_name_in_brackets_is_shown_as_it_is(
     monkeypatch, capsys, tmp_path, search_model, tiny_run, tiny_items
 ):
@@ -93,6 +115,9 @@ def test_a_name_in_brackets_is_shown_as_it_is(
         (["--image", "A", "--camera", "one"], "--camera is 'one'"),
         (["--image", "A", "--since", "yesterday"], "'yesterday' is no time"),
         (["--image", "A", "--top", "0"], "a page lies within"),
+        (["--like", "9" * 20], f"--like: {'9' * 20} is too large"),
+        (["--image", "A", "--camera", "9" * 20], f"--camera is '{'9' * 20}'"),
+        (["--image", "A", "--since", "1767225600000"], "perhaps milliseconds"),
         (["--like", "99999"], "there is no image 99999"),
     ],
 )

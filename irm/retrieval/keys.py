@@ -1,0 +1,78 @@
+"""What may come into a gallery under its key: names that are text, and no key that another picture holds."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from instructions.errors import InputError
+from irm.retrieval.items import Item
+from irm.retrieval.ledger import PARAMETERS, Image, Ledger
+
+
+def sayable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
+    """The items whose names are text, and key and reason of the others."""
+    good: list[Item] = []
+    failures: list[tuple[str, str]] = []
+    for item in items:
+        wrong = [name for name in (item.key, item.path, item.clothes or "") if not _is_text(name)]
+        if wrong:
+            failures.append((_readable(item.key), f"the name {_readable(wrong[0])} is no UTF-8; rename it"))
+        else:
+            good.append(item)
+    return good, failures
+
+
+def refuse_others(items: Sequence[Item], ledger: Ledger) -> None:
+    """A key that stands for a picture does not come to stand for another one; the picture may have moved.
+
+    Raises:
+        InputError: both files are there, and they differ.
+    """
+    for first in range(0, len(items), PARAMETERS):
+        part = items[first : first + PARAMETERS]
+        known = ledger.images_by_key([item.key for item in part])
+        for item in part:
+            if item.key in known:
+                _refuse_another(item, known[item.key])
+
+
+def _refuse_another(item: Item, known: Image) -> None:
+    if str(Path(item.path).absolute()) == known.path or not _differ(known.path, item.path):
+        return
+    is_below = item.path.endswith(f"/{item.key}")
+    folder = Path(item.path.removesuffix(item.key)).name if is_below else "NAME"
+    raise InputError(
+        f"the key {item.key!r} is another picture's: it stands for {known.path}, and {item.path} differs "
+        f"from it; give the new pictures keys of their own, e.g. with --prefix {folder}, or erase the old one"
+    )
+
+
+def keeping(item: Item, known: Image | None) -> Item:
+    """The item with what is known of its key wherever its source says nothing."""
+    if known is None:
+        return item
+    return replace(item, **{name: getattr(known, name) for name in item.unsaid})
+
+
+def _differ(one: str, other: str) -> bool:
+    """Whether two files are there and are not the same."""
+    try:
+        return not Path(one).samefile(other) and not filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False  # what cannot be read is named when it is indexed
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _readable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
