@@ -135,21 +135,28 @@ def test_two_processes_train_as_one_does(tmp_path, tiny_root, words):
         assert ours["terms"]["trad/market1501"] == pytest.approx(theirs["terms"]["trad/market1501"], rel=rel)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("llm", ["lora", "full"])
-def test_a_sharded_model_trains_as_a_whole_one_and_anybody_goes_on_with_its_checkpoints(
-    tmp_path, tiny_root, words, llm
-):
+def in_parts(tmp_path, root, words, llm):
+    """A run of one process, the same one sharded over two, and the means to go on with either."""
     overrides = [f"tune.llm={llm}", "optimizer.steps=4", "optimizer.clip_grad_norm=0.5", "chunk=2"]
     row = f"mixture=[{{task: trad, dataset: market1501, words: {words}}}]"
-    program = ["-m", "tools.pretrain", TINY, f"data={tiny_root}", row, *overrides, "shard=true"]
+    program = ["-m", "tools.pretrain", TINY, f"data={root}", row, *overrides, "shard=true"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    told(sheet(tiny_root, words, *overrides), whole)
+    told(sheet(root, words, *overrides), whole)
     said = ended(torchrun(*program, "--out", parts))
     here, everywhere = re.search(r"2 processes keeps its part: (\S+) of (\S+) parameters", said).groups()
     assert int(here.replace(",", "")) == pytest.approx(int(everywhere.replace(",", "")) / 2, rel=0.02)
     agree(parts, whole)
+    return whole, parts, overrides, program
 
+
+@pytest.mark.slow
+def test_a_sharded_model_with_adapters_trains_as_a_whole_one(tmp_path, tiny_root, words):
+    in_parts(tmp_path, tiny_root, words, "lora")
+
+
+@pytest.mark.slow
+def test_anybody_goes_on_with_the_checkpoints_of_a_sharded_model(tmp_path, tiny_root, words):
+    whole, parts, overrides, program = in_parts(tmp_path, tiny_root, words, "full")
     cut_back(parts, step=2)
     assert "after step 2" in told(sheet(tiny_root, words, *overrides), parts, resume=True)[1]
     agree(parts, whole)
