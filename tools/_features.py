@@ -31,6 +31,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--compare", type=Path, nargs=2, metavar="FILE", help="compare two tables that --per-query wrote")
 
 
+def refuse_beside_a_run(asked: argparse.Namespace) -> None:
+    """Refuse options that a run's own sheet answers, rather than pass them over.
+
+    Raises:
+        InputError: one is given.
+    """
+    from instructions.errors import InputError
+
+    usual = {"source": "auto", "metric": "cosine", "ignore_extra": False}
+    for name in ("dataset", "task", "variant", "source", "protocol", "metric", "ignore_extra", "order"):
+        if getattr(asked, name) != usual.get(name):
+            raise InputError(
+                f"--{name.replace('_', '-')} goes with --features; a run is judged as its sheet says: choose "
+                f"with --tasks, or change 'evaluation' in {asked.run}/config.yaml"
+            )
+
+
 def main(asked: argparse.Namespace) -> None:
     """Judge a feature file, write an order, or compare two tables."""
     from instructions.errors import InputError

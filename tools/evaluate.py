@@ -71,6 +71,7 @@ def main() -> None:
     if asked.run is None or asked.features or asked.compare:
         foreign.main(asked)
         return
+    foreign.refuse_beside_a_run(asked)
     # Heavy imports wait until --help and mistyped options have had their say.
     from instructions.errors import InputError
     from irm.evaluation import open_run, report_of, rows_of

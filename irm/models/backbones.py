@@ -174,6 +174,11 @@ def build_backbone(
         ValueError: for an unknown name, or an image size that does not divide into patches.
     """
     spec = backbone_spec(name)
+    if pretrained and "." not in spec.timm_name:  # without a tag timm gives some weights of this shape
+        raise ValueError(
+            f"timm publishes no weights of {name}; convert its authors' file with tools.convert_weights and "
+            "name the folder instead"
+        )
     shape = {
         key: overrides.pop(key, getattr(spec, key))
         for key in ("embed_dim", "depth", "num_heads", "patch_size", "reg_tokens", "stem")

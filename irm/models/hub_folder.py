@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+from safetensors import SafetensorError
 
 from irm.models.staging import staged_folder
 from irm.models.tokenizer import TOKENIZER_FILES, SentenceTokenizer
@@ -61,6 +62,8 @@ class HubFolder(PyTorchModelHubMixin):
                 raise ValueError(f"{folder} holds no IRM: it has no {name}")
         try:  # the mixin's own default leaves what is missing at random
             model = super()._from_pretrained(model_id=model_id, **{**arguments, "strict": True})
+        except SafetensorError as error:
+            raise ValueError(f"model.safetensors of {model_id} is damaged or cut off ({error})") from None
         except RuntimeError as error:
             reason = " ".join(str(error).partition(":\n")[2].split())[:300]
             raise ValueError(f"{model_id} holds the weights of another model: {reason}") from None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from instructions.errors import InputError, near_miss
-from omnireid.datasets.catalog import dataset_named
+from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
 from omnireid.datasets.datalists import read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, expected_lists, find_lists
@@ -51,6 +51,7 @@ def load_split(
         raise InputError(
             f"the data root {data_root} is not a folder; give the folder that holds the data sets"
         )
+    _refuse_another(Path(data_root).expanduser(), entry)
     chosen = entry.variant(variant)
     if source == "auto":
         source = find_source(entry, data_root, task, variant, lists_first=keep_clothes_image)
@@ -65,6 +66,26 @@ def load_split(
     if not (split.train or split.query or split.gallery):
         raise InputError(f"no picture of {dataset} was found; {'; '.join(split.notes)}")
     return split
+
+
+def _refuse_another(root: Path, entry: Dataset) -> None:
+    """A data set's own folder may be named as the root, but not for another: many have the same layout.
+
+    Raises:
+        InputError: the folder's name is another data set's, and this one is not below it.
+    """
+    name = root.resolve().name.casefold()
+    owners = {
+        owner
+        for owner, other in (DATASETS | WITHDRAWN).items()
+        if any(name in folder.casefold().split("/") for folder in other.card.folders)
+    }
+    is_below = any((root / folder).is_dir() for folder in entry.card.folders)
+    if owners and entry.card.name not in owners and not is_below:
+        raise InputError(
+            f"{root} is the folder of {' or '.join(sorted(owners))} by its name, so {entry.card.name} is not "
+            "read from it; give the folder that holds the data sets"
+        )
 
 
 def check_task(entry: Dataset, task: str) -> None:

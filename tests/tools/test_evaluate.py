@@ -93,6 +93,14 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(monkeypatch, capsys, finished
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "words", [["--task", "trad"], ["--metric", "euclidean"], ["--protocol", "market"], ["--order", "f.txt"]]
+)
+def test_what_a_runs_sheet_answers_is_refused_rather_than_passed_over(monkeypatch, capsys, finished, words):
+    assert program(monkeypatch, str(finished), *words) == 2
+    assert f"{words[0]} goes with --features" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_no_run_or_unfinished_is_one_sentence(monkeypatch, capsys, tmp_path, finished):
     assert program(monkeypatch, tmp_path) == 2
     assert "is not a run folder" in capsys.readouterr().err

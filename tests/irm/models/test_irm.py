@@ -124,6 +124,20 @@ def test_weights_that_are_not_all_its_own_are_refused_by_name(change, tmp_path, 
         IRM.from_pretrained(tmp_path / "irm")
 
 
+def test_weights_that_are_cut_off_are_refused(tmp_path, tiny_irm):
+    tiny_irm().save_pretrained(tmp_path / "irm")
+    file = tmp_path / "irm" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"model\.safetensors of .* is damaged or cut off"):
+        IRM.from_pretrained(tmp_path / "irm")
+
+
+@pytest.mark.parametrize("name", ["pass_vit_base", "hap_vit_base", "solider_vit_small", "albef_vit_base"])
+def test_weights_that_timm_does_not_have_are_not_taken_from_another_tower(name):
+    with pytest.raises(ValueError, match=f"timm publishes no weights of {name}"):
+        build_backbone(name, pretrained=True)
+
+
 def test_the_sentence_cache_changes_nothing_but_the_time(tiny_irm):
     cached, fresh = tiny_irm(), tiny_irm(reading={"cache": 0})
     kept, new = (

@@ -93,3 +93,18 @@ def test_folders_without_a_picture_are_refused(tmp_path):
     (tmp_path / "Market-1501/bounding_box_train").mkdir(parents=True)
     with pytest.raises(InputError, match="no picture of market1501 was found"):
         load_split(tmp_path, "market1501", "trad")
+
+
+@pytest.mark.parametrize(
+    ("folder", "asked", "task", "owner"),
+    [
+        ("market", "msmt17", "trad", "market1501"),
+        ("market/Market-1501", "cuhk03", "trad", "market1501"),
+        ("prcc", "vc_clothes", "cc", "prcc"),
+        ("ltcc", "prcc", "cc", "ltcc"),
+    ],
+)
+def test_the_folder_of_one_data_set_is_not_read_as_another(tiny_root, folder, asked, task, owner):
+    with pytest.raises(InputError, match=f"the folder of .*{owner}.* by its name, so {asked} is not read"):
+        load_split(tiny_root / folder, asked, task)
+    assert load_split(tiny_root / folder, owner, task).train
