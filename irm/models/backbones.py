@@ -152,6 +152,14 @@ def backbone_spec(name: str) -> BackboneSpec:
     return BACKBONES[name]
 
 
+def _check_published(spec: BackboneSpec, name: str) -> None:
+    if "." not in spec.timm_name:  # without a tag timm gives some weights of this shape
+        raise ValueError(
+            f"timm publishes no weights of {name}; convert its authors' file with tools.convert_weights and "
+            "name the folder instead"
+        )
+
+
 def build_backbone(
     name: str,
     image_size: Sequence[int] | None = None,
@@ -174,11 +182,8 @@ def build_backbone(
         ValueError: for an unknown name, or an image size that does not divide into patches.
     """
     spec = backbone_spec(name)
-    if pretrained and "." not in spec.timm_name:  # without a tag timm gives some weights of this shape
-        raise ValueError(
-            f"timm publishes no weights of {name}; convert its authors' file with tools.convert_weights and "
-            "name the folder instead"
-        )
+    if pretrained:
+        _check_published(spec, name)
     shape = {
         key: overrides.pop(key, getattr(spec, key))
         for key in ("embed_dim", "depth", "num_heads", "patch_size", "reg_tokens", "stem")
