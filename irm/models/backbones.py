@@ -188,16 +188,14 @@ def build_backbone(
         key: overrides.pop(key, getattr(spec, key))
         for key in ("embed_dim", "depth", "num_heads", "patch_size", "reg_tokens", "stem")
     }
-    height, width = image_size or spec.image_size
-    patch_size = shape["patch_size"]
+    (height, width), patch_size = image_size or spec.image_size, shape["patch_size"]
     if height % patch_size or width % patch_size:
         raise ValueError(
             f"image size {height}x{width} does not divide into {patch_size}-pixel patches of {name!r}"
         )
-    if shape["embed_dim"] % shape["num_heads"]:
-        raise ValueError(
-            f"{shape['num_heads']} heads do not divide the width {shape['embed_dim']} of {name!r}"
-        )
+    dim, heads = shape["embed_dim"], shape["num_heads"]
+    if dim % heads:
+        raise ValueError(f"{heads} heads do not divide the width {dim} of {name!r}")
     if shape.pop("stem") == "convolution":
         shape["embed_layer"] = ConvolutionalStem
     vit = timm.create_model(
