@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from irm.retrieval.keeping import Keeping
 
 
+FINISHED = "what an erasure that was cut short had deleted is out of the files now"
+
+
 class Bar:
     """A bar on a terminal, a line for every tenth elsewhere."""
 
@@ -126,7 +129,7 @@ def _receipt(asked: argparse.Namespace, receipt: dict[str, Any]) -> None:
     elif not receipt:
         print("nothing has expired")
     elif not receipt["images"]:
-        print("an erasure that was cut short is finished: the files hold nothing of it any more")
+        print(FINISHED)
     else:
         print(
             f"{receipt['images']} images erased from {len(receipt['views'])} views; "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from instructions.errors import InputError, near_miss
-from tools._gallery import ACTIONS, Bar, print_info
+from tools._gallery import ACTIONS, FINISHED, Bar, print_info
 from tools._program import Parser, run, whole_number
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def main() -> None:
     with Gallery.create(asked.store, asked.run, views=views, dataset=dataset, engine=asked.engine) as gallery:
         gone = gallery.expire()
         if gone is not None:
-            console.print(f"{gone.images} images had expired and were erased", highlight=False)
+            told = f"{gone.images} images had expired and were erased" if gone.images else FINISHED
+            console.print(told, highlight=False)
         with Bar(console) as show:
             added = gallery.add(
                 items,

@@ -67,7 +67,6 @@ class Erasure:
     who: str  # stands in the audit; the people do not
     now: float  # unix seconds
     reason: str  # "erase" or "expire"
-    stores_left: int = 0  # other stores that are not told
 
 
 def erase(
@@ -109,7 +108,7 @@ def erase(
             "because another process reads them; end it and give the same command again"
         )
     ledger.note(**{UNFINISHED: "0"})
-    return Receipt(len(ids), views, searched, found, what.now, what.who, what.stores_left)
+    return Receipt(len(ids), views, searched, found, what.now, what.who)
 
 
 def finish(ledger: Ledger) -> bool:

@@ -40,16 +40,22 @@ def refuse(ledger: Ledger, content: str) -> None:
     Raises:
         ForgottenError: It was here.
     """
-    digest = _digest(ledger.fact(KEY) or "", content)
-    if ledger.connection.execute("SELECT 1 FROM forgotten WHERE digest = ?", (digest,)).fetchone():
+    if _is_known(ledger, _digest(ledger.fact(KEY) or "", content)):
         raise ForgottenError("it was erased, or had expired; --again takes it in")
 
 
 def take_back(ledger: Ledger, content: str) -> None:
     """Let somebody in again."""
     digest = _digest(ledger.fact(KEY) or "", content)
+    if not _is_known(ledger, digest):  # a write waits for the disk, and most pictures never were here
+        return
     with ledger.writing(is_gallery=False) as connection:
         connection.execute("DELETE FROM forgotten WHERE digest = ?", (digest,))
+
+
+def _is_known(ledger: Ledger, digest: bytes) -> bool:
+    found = ledger.connection.execute("SELECT 1 FROM forgotten WHERE digest = ?", (digest,))
+    return found.fetchone() is not None
 
 
 def _digest(key: str, content: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -108,10 +109,9 @@ class Keeping:
 
     def _erase(self, ids: Sequence[int], who: str, now: float, reason: str) -> care.Receipt:
         stores = [self.local] if self.store is self.local else [self.store, self.local]
-        what = care.Erasure(
-            ids=ids, who=who, now=now, reason=reason, stores_left=others(self.ledger, self.engine)
-        )
-        return care.erase(self.ledger, stores, what, self._followed)
+        what = care.Erasure(ids=ids, who=who, now=now, reason=reason)
+        receipt = care.erase(self.ledger, stores, what, self._followed)
+        return replace(receipt, stores_left=others(self.ledger, self.engine))
 
     def _finished(self, who: str, now: float) -> care.Receipt:
         return care.Receipt(0, tuple(self.ledger.spaces()), 0, 0, now, who)

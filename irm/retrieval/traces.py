@@ -20,10 +20,20 @@ SHORTEST = 2  # bytes of a fragment
 
 
 def search_files(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
-    """Bytes of all files of a folder, and how many of the fragments are in them."""
+    """Bytes of all files of a folder, and how many of the fragments are in them.
+
+    Raises:
+        BrokenError: A file cannot be read.
+    """
+    # Not above: run as a program, this file has no project around it.
+    from instructions.errors import BrokenError
+
     command = [sys.executable, str(Path(__file__).absolute()), str(folder.absolute())]
     wanted = json.dumps([fragment.hex() for fragment in fragments])
-    told = subprocess.run(command, input=wanted, stdout=subprocess.PIPE, text=True, check=True)
+    told = subprocess.run(command, input=wanted, capture_output=True, text=True)
+    if told.returncode:
+        reason = (told.stderr.strip() or "it was ended").splitlines()[-1]
+        raise BrokenError(f"the files of {folder} cannot be searched for traces ({reason}); ask again")
     searched, found = json.loads(told.stdout)
     return searched, found
 

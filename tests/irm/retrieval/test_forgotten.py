@@ -87,6 +87,12 @@ def test_after_an_erasure_other_processes_do_not_take_the_log_away(own_gallery):
             assert len(other.audit(1000)) == lines + 1
 
 
+def test_files_that_cannot_be_searched_are_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(InputError, match=r"files of .* cannot be searched for traces \(it was ended\)"):
+        care.search_files(tmp_path, [b"traces"])
+
+
 def test_people_are_erased_and_shown_without_the_model(own_gallery, tiny_run):
     folder = own_gallery.ledger.folder
     own_gallery.close()
