@@ -122,9 +122,8 @@ def replace_words(
         chance: uniform in 0..1; a place takes the word at which the chances of all words add up to it.
     """
     sums = full_precision(guesses.detach()).softmax(dim=-1).cumsum(dim=-1)
-    aim = (
-        chance.to(sums.device, sums.dtype, non_blocking=True)[..., None] * sums[..., -1:]
-    )  # rounding leaves the last sum a little off one
+    luck = chance.to(sums.device, sums.dtype, non_blocking=True)
+    aim = luck[..., None] * sums[..., -1:]  # rounding leaves the last sum a little off one
     drawn = torch.searchsorted(sums, aim, right=True)[..., 0].clamp(max=guesses.shape[-1] - 1)
     judged = mask.clone()
     judged[:, 0] = False

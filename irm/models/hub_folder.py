@@ -65,7 +65,8 @@ class HubFolder(PyTorchModelHubMixin):
         except SafetensorError as error:
             raise ValueError(f"model.safetensors of {model_id} is damaged or cut off ({error})") from None
         except RuntimeError as error:
-            reason = " ".join(str(error).partition(":\n")[2].split())[:300]
+            told = str(error)  # its first line says what was tried
+            reason = " ".join((told.partition(":\n")[2] or told).split())[:300]
             raise ValueError(f"{model_id} holds the weights of another model: {reason}") from None
         if not local:
             options = ("revision", "cache_dir", "force_download", "local_files_only", "token")

@@ -27,11 +27,13 @@ class Latest(Generic[V]):
         """Keep nothing."""
         self._kept.clear()
 
-    def forget_unless(self, weights: Hashable) -> None:
-        """Keep nothing that other weights computed; see ``versions_of``."""
-        if weights != self._weights:
+    def forget_unless(self, weights: Hashable) -> bool:
+        """Keep nothing that other weights computed (``versions_of``); whether they were others."""
+        are_others = weights != self._weights
+        if are_others:
             self.forget()
             self._weights = weights
+        return are_others
 
     def keep(self, sentence: str, value: V) -> None:
         """Take a value in."""

@@ -30,7 +30,6 @@ class SentenceCache:
         """
         self._ahead: dict[str, InstructionTokens] = {}
         self._kept: Latest[InstructionTokens] = Latest(capacity)
-        self._weights: Hashable = None
 
     def __len__(self) -> int:
         return len(self._ahead) + len(self._kept)
@@ -41,10 +40,8 @@ class SentenceCache:
         return all(sentence in self._ahead for sentence in sentences)
 
     def _forget_unless(self, weights: Hashable) -> None:
-        self._kept.forget_unless(weights)
-        if weights != self._weights:
+        if self._kept.forget_unless(weights):
             self._ahead.clear()
-            self._weights = weights
 
     def look_up(self, sentences: Sequence[str], encode: Encode, *, weights: Hashable) -> InstructionTokens:
         """Features of the sentences, one row each, padded to the longest with zeros.

@@ -21,9 +21,8 @@ from torch.distributed.nn.functional import all_gather
 from instructions.errors import InputError
 
 BUCKET = 32 * 2**20  # numbers that are averaged in one go
-PATIENCE = timedelta(
-    hours=6
-)  # of ranks for one that validates or writes alone; torchrun ends all when one dies
+# Of ranks for one that validates or writes alone; when one dies, torchrun ends all.
+PATIENCE = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
