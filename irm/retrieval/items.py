@@ -46,9 +46,8 @@ class Item:
     modality: str = "rgb"
     captions: tuple[str, ...] = ()
     clothes: str | None = None
-    unsaid: frozenset[str] = (
-        frozenset()
-    )  # facts that the source has no place for: what is known of them stays
+    # Facts that the source has no place for: what is known of them stays.
+    unsaid: frozenset[str] = frozenset()
 
 
 def items_of_folder(folder: Path) -> list[Item]:
@@ -95,7 +94,12 @@ def items_of_table(file: Path) -> list[Item]:
             raise InputError(f"{file}: unknown column {name!r}{near_miss(name, COLUMNS)}; {_columns()}")
     if "path" not in (rows.fieldnames or ()):
         raise InputError(f"{file} has no column 'path'; {_columns()}")
-    items = [_item(row, file, number) for number, row in enumerate(rows, start=2)]
+    try:
+        items = [_item(row, file, number) for number, row in enumerate(rows, start=2)]
+    except csv.Error as error:
+        raise InputError(
+            f"{file} is no table after row {rows.line_num} ({error}); is a quote open?"
+        ) from error
     if not items:
         raise InputError(f"{file} has a heading and no rows")
     twice = [key for key, count in Counter(item.key for item in items).items() if count > 1]

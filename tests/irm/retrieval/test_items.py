@@ -56,3 +56,10 @@ def test_a_folder_gives_every_kind_of_picture_and_those_that_nobody_reads_to_be_
     for name in names:
         (tmp_path / name).touch()
     assert [item.key for item in items_of_folder(tmp_path)] == names[:5]
+
+
+def test_a_quote_that_is_never_closed_is_one_sentence(tmp_path):
+    table = tmp_path / "items.csv"
+    table.write_text('path,caption\na.jpg,"' + "red coat " * 20_000)
+    with pytest.raises(InputError, match=r"items\.csv is no table after row \d+ \(.*\); is a quote open"):
+        items_of_table(table)

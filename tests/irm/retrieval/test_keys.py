@@ -66,7 +66,7 @@ def test_with_a_prefix_both_days_are_there(monkeypatch, capsys, tmp_path, tiny_r
         told = capsys.readouterr()
         assert "--prefix day2" in told.err or not code
     assert "2 unchanged" in told.out
-    assert "4 images" in told.out
+    assert "4 images" in " ".join(told.out.split())  # the title is as narrow as the table
 
 
 def test_a_folder_that_was_copied_or_moved_keeps_its_keys(empty, tmp_path, day1, day2):
