@@ -1,9 +1,7 @@
-"""From a run sheet to what trains: flattens it to the plain arguments that models and loaders take."""
+"""From a run sheet to its model: flattens it to plain arguments, and loads the weights that it names."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,18 +25,10 @@ from irm.models import (
 from irm.models.hub_source import CONVERTED, is_hub_source, local_folder
 from irm.models.manifest import read_manifest
 from irm.models.match_weights import has_match_head, has_word_head
-from irm.schema import IRMRun, RowSheet, SourceSheet
-from omnireid.datasets import dataset_named, load_split
-from omnireid.leakage import FINGERPRINTS, People, drop_test_people
-from omnireid.loading.aside import keep_aside
-from omnireid.loading.cache import ImageCache
-from omnireid.loading.feed import Source
-from omnireid.loading.mixture import Mixture
-from omnireid.loading.transforms import Augmentation, Preprocessing
-from omnireid.records import Split
+from irm.models.weights.start import read_shapes, saved_folder, start_from
+from irm.schema import IRMRun, SourceSheet
+from omnireid.datasets import dataset_named
 from omnireid.tasks import TASKS, Asking
-
-MIB = 1024 * 1024
 
 
 def choose_device(name: str) -> torch.device:
@@ -71,7 +61,9 @@ def build_irm(run: IRMRun) -> tuple[IRM, tuple[str, ...]]:
     Raises:
         InputError: for an unknown backbone or a folder that does not fit.
     """
-    sheet, notes = run.model, []
+    sheet, notes = run.model, list[str]()
+    if sheet.start is None:
+        _refuse_missing(sheet)
     objectives = {domain_of(row): TASKS[row.task].objective for row in run.mixture}
     with as_input_errors():
         model = IRM(
@@ -87,11 +79,11 @@ def build_irm(run: IRMRun) -> tuple[IRM, tuple[str, ...]]:
             necks=[domain for domain, objective in objectives.items() if objective == "identity"],
             cameras=_cameras(run),
         )
-        if _is_random(sheet.backbone, sheet.pretrained):
-            notes.append(f"the backbone {sheet.backbone} starts with random weights")
+        if sheet.start is not None:
+            notes += start_from(model, saved_folder(sheet.start), name=sheet.start)
         else:
-            model.load_backbone(load_backbone(sheet.backbone, sheet.image_size, pretrained=sheet.pretrained))
-        notes += _load_instruction_encoder(model, sheet.instruction)
+            notes += _load_backbone(model, sheet)
+            notes += _load_instruction_encoder(model, sheet.instruction)
         if run.losses.lessons is not None and model.match_head is not None:
             weights = sheet.instruction.text_weights
             if weights is None or not has_word_head(local_folder(weights, CONVERTED)):
@@ -109,18 +101,51 @@ def _cameras(run: IRMRun) -> dict[str, Any] | None:
     return {"num_cameras": num_cameras, "coefficient": run.model.camera_embedding}
 
 
+def _refuse_missing(sheet: ModelSheet) -> None:
+    """Name all weights that the sheet asks for and that are not on this disk, before anything is read."""
+    asked = {
+        "model.backbone": sheet.backbone,
+        "model.instruction.text_weights": sheet.instruction.text_weights,
+        "model.instruction.image": sheet.instruction.image,
+    }
+    missing = {
+        key: source
+        for key, source in asked.items()
+        if source is not None and len(Path(source).parts) > 1
+        if not is_hub_source(source) and not Path(source).is_dir()
+    }
+    if missing:
+        told = ", ".join(f"{source} ({key})" for key, source in missing.items())
+        random = {
+            "model.backbone": "pass_vit_base",
+            "model.instruction.text_weights": "null",
+            "model.instruction.image": "albef_vit_base",
+        }
+        anyway = " ".join(f"{key}={random[key]}" for key in missing)
+        raise InputError(
+            f"there is no folder of weights {told}; docs/weights.md says which published file becomes one by "
+            f"tools.convert_weights; to start at random instead, say {anyway}"
+        )
+
+
 def _arguments(sheet: ModelSheet) -> dict[str, Any]:
     """Arguments of IRM that say how large its parts are."""
     instruction = sheet.instruction
+    if sheet.start is not None:
+        shapes = read_shapes(saved_folder(sheet.start))
+        backbone, text, image = (
+            shapes["backbone"],
+            shapes["instruction"]["text"],
+            shapes["instruction"]["image"],
+        )
+    else:
+        backbone, text = _shape_of_backbone(sheet.backbone), _shape_of_text(instruction)
+        image = _shape_of_backbone(instruction.image)
     return {
-        "backbone": {
-            **_shape_of_backbone(sheet.backbone),
-            "image_size": list(sheet.image_size),
-            "drop_path": sheet.drop_path,
-        },
+        "backbone": {**backbone, "image_size": list(sheet.image_size), "drop_path": sheet.drop_path},
         "instruction": {
-            "text": _shape_of_text(instruction),
-            "image": {**_shape_of_backbone(instruction.image), "image_size": list(instruction.image_size)},
+            "text": text,
+            "image": {**image, "image_size": list(instruction.image_size)},
             "freeze_text": instruction.freeze_text,
             "freeze_images": instruction.freeze_images,
         },
@@ -160,6 +185,14 @@ def _is_random(source: str, pretrained: bool = False) -> bool:
     return source in BACKBONES and not pretrained
 
 
+def _load_backbone(model: IRM, sheet: ModelSheet) -> list[str]:
+    """Weights of the backbone; a sentence where it stays random."""
+    if _is_random(sheet.backbone, sheet.pretrained):
+        return [f"the backbone {sheet.backbone} starts with random weights"]
+    model.load_backbone(load_backbone(sheet.backbone, sheet.image_size, pretrained=sheet.pretrained))
+    return []
+
+
 def _load_instruction_encoder(model: IRM, sheet: InstructionSheet) -> list[str]:
     """Weights and tokenizer of the instruction encoder; sentences about what stays random."""
     notes, encoder = [], model.instruction_encoder
@@ -179,105 +212,24 @@ def _load_instruction_encoder(model: IRM, sheet: InstructionSheet) -> list[str]:
         elif model.match_head is not None:
             notes.append(f"the match head starts with random weights; {folder} has none")
     else:
-        notes.append(f"the sentence encoder {sheet.text} starts with random weights")
+        stays = ", and they stay so (model.instruction.freeze_text)" if sheet.freeze_text else ""
+        notes.append(f"the sentence encoder {sheet.text} starts with random weights{stays}")
         words = packaged_minilm() if sheet.text == "albef_base" else None  # the same vocabulary, BERT's
         if words is not None:
             model.load_tokenizer(words)
         else:
             model.attach_tokenizer(SentenceTokenizer.characters(max_tokens=model.reading.max_tokens))
     if _is_random(sheet.image):
-        notes.append(f"the clothes encoder {sheet.image} starts with random weights")
+        stays = ", and they stay so (model.instruction.freeze_images)" if sheet.freeze_images else ""
+        notes.append(f"the clothes encoder {sheet.image} starts with random weights{stays}")
     else:
         encoder.image.load_state_dict(load_backbone(sheet.image, sheet.image_size).state_dict())
     return notes
 
 
-def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, tuple[str, ...]]:
-    """The training data of a sheet, without anybody who is in a test; and what should be said aloud about it.
-
-    Raises:
-        InputError: for data that are not there or cannot be trained on.
-    """
-    notes: list[str] = []
-    people = []
-    for row in run.mixture:
-        split = _split(run, row)
-        notes += [f"{domain_of(row)}: {note}" for note in split.notes]
-        people.append(People(row.dataset, split.train))
-    tests, missing = _tests(run)
-    kept, report = drop_test_people(people, tests, cache=Path(run.data) / FINGERPRINTS)
-    notes += [*missing, *report.sentences()]
-    sources = [
-        Source(
-            task=asking_of(run).task(row.task),
-            dataset=row.dataset,
-            records=source.records,
-            weight=row.weight,
-            num_identities=row.num_identities or run.batch.num_identities,
-            num_instances=row.num_instances or run.batch.num_instances,
-            gallery_instruction=run.gallery_instruction,
-            neutral_share=run.neutral_share,
-            target_share=run.target_share,
-            sampling=run.batch.sampling,
-        )
-        for row, source in zip(run.mixture, kept, strict=True)
-    ]
-    training, aside = keep_aside(sources, run.validation.share, run.seed)
-    mixture = Mixture(
-        training,
-        preprocessing,
-        Augmentation(**run.augmentation.model_dump()),
-        run.seed,
-        sources_per_step=run.sources_per_step,
-        cache=ImageCache(run.loader.cache_mib * MIB),
-        aside=aside,
-    )
-    return mixture, tuple(notes)
-
-
-def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
-    """Whoever is in a test of the data sets trained or evaluated on; a test not on this disk is named."""
-    tests, missing = [], []
-    used: tuple[RowSheet, ...] = (*run.mixture, *run.evaluation)
-    rows = {(row.dataset, row.task, row.variant, row.source): row for row in used}
-    for row in rows.values():
-        try:
-            split = _split(run, row)
-        except InputError as error:
-            missing.append(
-                f"test people of {row.dataset} are not known, so none can be kept out of training: {error}"
-            )
-            continue
-        tests.append(People(row.dataset, (*split.query, *split.gallery)))
-    return tests, missing
-
-
-def _split(run: IRMRun, row: RowSheet) -> Split:
-    keep = asking_of(run).shows_lists_picture(row.task)
-    return load_split(run.data, row.dataset, row.task, row.variant, row.source, keep_clothes_image=keep)
-
-
 def asking_of(run: IRMRun) -> Asking:
     """How the sheet asks the tasks that bring no instruction of their own."""
     return Asking(run.sentences, run.cc_instruction)
-
-
-def fingerprint(mixture: Mixture, root: Path) -> str:
-    """A hash of who is trained on, in which order; the same wherever the data root lies."""
-    whole = hashlib.sha256()
-    for source in mixture.sources:
-        whole.update(f"{source.domain} {len(source.records)}\n".encode())
-        for record in source.records:
-            image = os.path.relpath(record.image, root)
-            facts = (image, record.pid, record.camid, record.clothes_id, record.modality, *record.captions)
-            whole.update(("\t".join(map(str, facts)) + "\n").encode())
-    return whole.hexdigest()
-
-
-def shares(run: IRMRun) -> dict[str, float]:
-    """Loss weights by domain; equal where a step draws its sources, because the draw goes by weight."""
-    is_drawn = run.sources_per_step is not None and run.sources_per_step < len(run.mixture)
-    return {domain_of(row): 1.0 if is_drawn else row.weight for row in run.mixture}
 
 
 def named_parameters(**modules: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:

@@ -40,13 +40,13 @@ class InstructionSheet(Sheet):
         description="Sec. 5.1: ALBEF; minilm comes as a package (the demo's); tiny: tests",
     )
     text_weights: str | None = Field(
-        default=None,
+        default="weights/albef",
         description="folder of tools.convert_weights (its match head too), or of a BertModel with its "
         "tokenizer; or owner/name@COMMIT on the hub; null: the package's, or random",
     )
     image: str = Field(
-        default="albef_vit_base",
-        description="tower for clothes pictures: a backbone's name or folder, or owner/name@COMMIT",
+        default="weights/albef",
+        description="tower for clothes pictures: a backbone's folder or name, or owner/name@COMMIT",
     )
     pad_to_max: bool = Field(
         default=False, description="ours: sentences padded to the longest; released: always to 70 tokens"
@@ -61,9 +61,15 @@ class InstructionSheet(Sheet):
 class ModelSheet(Sheet):
     """The network (Sec. 4.2)."""
 
+    start: str | None = Field(
+        default=None,
+        description="ours: a run or model folder, or owner/name@COMMIT, to begin with; stands for backbone, "
+        "instruction.text_weights and instruction.image",
+    )
     backbone: str = Field(
-        default="pass_vit_base",
-        description="Sec. 5.1: ViT-Base with ReID pretraining; a name, a folder, or owner/name@COMMIT",
+        default="weights/pass",
+        description="Sec. 5.1: ViT-Base with ReID pretraining; a folder, owner/name@COMMIT, or a name, which "
+        "starts at random",
     )
     pretrained: bool = Field(
         default=False, description="ours: fetch timm's published weights of a named backbone"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -128,13 +128,17 @@ def load_backbone(
         raise ValueError(
             f"{weights} is damaged or not the file that {SPEC_FILE} was written for (its sha256 differs)"
         )
-    height, width = image_size or description["image_size"]
     vit = build_backbone(
-        description["backbone"], (height, width), drop_path=drop_path, **description["overrides"]
+        description["backbone"],
+        image_size or description["image_size"],
+        drop_path=drop_path,
+        **description["overrides"],
     )
     tensors = load_file(weights)
     if "pos_embed" in tensors:
-        tensors["pos_embed"] = _resized_for(vit, tensors["pos_embed"], description)
+        mode = backbone_spec(description["backbone"]).position_resize
+        old = description["image_size"]
+        tensors["pos_embed"] = resized_for(vit, tensors["pos_embed"], image_size=old, mode=mode)
     load_tensors(vit, tensors, name=str(weights))
     return vit
 
@@ -169,16 +173,21 @@ def load_tensors(
         module.load_state_dict(dict(tensors), strict=False)
 
 
-def _resized_for(vit: VisionTransformer, positions: Tensor, description: Mapping[str, Any]) -> Tensor:
-    """The folder's positions for a backbone of perhaps another image size."""
-    height, width = description["image_size"]
-    patch_height, patch_width = vit.patch_embed.patch_size
+def resized_for(
+    vit: VisionTransformer,
+    positions: Tensor,
+    *,
+    image_size: Sequence[int],
+    mode: Literal["bicubic", "bilinear"],
+) -> Tensor:
+    """Positions that were learnt at ``image_size``, for this backbone; see ``resize_positions``."""
+    (height, width), (patch_height, patch_width) = image_size, vit.patch_embed.patch_size
     return resize_positions(
         positions,
         old_grid=(height // patch_height, width // patch_width),
         new_grid=vit.patch_embed.grid_size,
         num_prefix_tokens=0 if vit.no_embed_class else vit.num_prefix_tokens,
-        mode=backbone_spec(description["backbone"]).position_resize,
+        mode=mode,
     )
 
 

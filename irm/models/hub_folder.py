@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +62,9 @@ class HubFolder(PyTorchModelHubMixin):
         for name in ("config.json", "model.safetensors") if local else ():
             if not (folder / name).is_file():
                 raise ValueError(f"{folder} holds no IRM: it has no {name}")
-        try:  # the mixin's own default leaves what is missing at random
-            model = super()._from_pretrained(model_id=model_id, **{**arguments, "strict": True})
+        try:  # the mixin's own default leaves what is missing at random, and it prints
+            with redirect_stdout(StringIO()):
+                model = super()._from_pretrained(model_id=model_id, **{**arguments, "strict": True})
         except SafetensorError as error:
             raise ValueError(f"model.safetensors of {model_id} is damaged or cut off ({error})") from None
         except RuntimeError as error:

@@ -11,7 +11,8 @@ from torch import nn
 
 from instructions.continuation import BASELINE_PROMPTS
 from instructions.errors import InputError
-from irm.build import as_input_errors, build_mixture, domain_of
+from irm.build import as_input_errors, domain_of
+from irm.mixing import build_mixture
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Tuning, load_parts, tune
 from irm.mllm.projector_weights import load_projector
 from irm.models.backbones import CLIP_MEAN, CLIP_STD

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from irm.build import choose_autocast, fingerprint, shares
+from irm.build import choose_autocast
 from irm.config import read_sheet
+from irm.mixing import fingerprint, shares
 from irm.mllm import VLM
 from irm.mllm.tuning import TrainedPart, sizes
 from irm.pretraining.build import (

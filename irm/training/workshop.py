@@ -12,8 +12,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from instructions.banks import BANKS
 from instructions.instruction import NEUTRAL_SENTENCE
-from irm.build import build_irm, build_mixture, domain_of, fingerprint, named_parameters, shares
+from irm.build import build_irm, domain_of, named_parameters
 from irm.embedder import preprocessing_of
+from irm.mixing import build_mixture, fingerprint, shares
 from irm.models import IRM
 from irm.models.hub_source import CONVERTED, local_folder
 from irm.models.match_weights import has_word_head, load_word_head

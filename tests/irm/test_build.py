@@ -11,15 +11,13 @@ from instructions.errors import InputError
 from instructions.instruction import NEUTRAL_SENTENCE
 from irm.build import (
     build_irm,
-    build_mixture,
     choose_autocast,
     choose_device,
-    fingerprint,
     named_parameters,
-    shares,
 )
 from irm.config import read_run
 from irm.embedder import preprocessing_of
+from irm.mixing import build_mixture, fingerprint, shares
 from irm.models import build_backbone, save_backbone
 from irm.training.workshop import instructions_of, texts_of
 from omnireid.datasets import load_split
@@ -90,8 +88,14 @@ def test_a_backbone_folder_gives_shape_and_weights(tmp_path):
     ("override", "complaint"),
     [
         ("model.backbone=tinny", "no backbone 'tinny'; did you mean 'tiny'"),
-        ("model.backbone=/nowhere/vit", "/nowhere/vit is not a backbone folder"),
-        ("model.instruction.text_weights=/nowhere/bert", "/nowhere/bert"),
+        (
+            "model.backbone=/nowhere/vit",
+            r"no folder of weights /nowhere/vit \(model.backbone\); docs/weights.md",
+        ),
+        (
+            "model.instruction.text_weights=no/bert",
+            "to start at random .* say model.instruction.text_weights=null",
+        ),
         ("model.image_size=[60, 32]", "60x32"),
         ("model.instruction.image=tinny", "tinny"),
     ],
@@ -194,7 +198,7 @@ def test_the_whole_gallery_is_in_the_test_too(tiny_root, monkeypatch):
         asked.extend(tests)
         raise InterruptedError
 
-    monkeypatch.setattr("irm.build.drop_test_people", drop)
+    monkeypatch.setattr("irm.mixing.drop_test_people", drop)
     run = read_run(TINY, [f"data={tiny_root}", MARKET, "evaluation=[]"])
     with pytest.raises(InterruptedError):
         build_mixture(run, preprocessing_of(build_irm(run)[0]))

@@ -8,9 +8,10 @@ import torch
 
 from instructions.banks import BANKS
 from instructions.errors import InputError
-from irm.build import build_irm, build_mixture
+from irm.build import build_irm
 from irm.config import read_run
 from irm.evaluation import Run, rows_of
+from irm.mixing import build_mixture
 from irm.training.workshop import build_objectives, instructions_of
 from omnireid.loading.transforms import Preprocessing
 

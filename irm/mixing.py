@@ -1,0 +1,104 @@
+"""From a run sheet to who is trained on: splits read, test people dropped, some people kept aside."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from instructions.errors import InputError
+from irm.build import asking_of, domain_of
+from irm.schema import IRMRun, RowSheet
+from omnireid.datasets import load_split
+from omnireid.leakage import FINGERPRINTS, People, drop_test_people
+from omnireid.loading.aside import keep_aside
+from omnireid.loading.cache import ImageCache
+from omnireid.loading.feed import Source
+from omnireid.loading.mixture import Mixture
+from omnireid.loading.transforms import Augmentation, Preprocessing
+from omnireid.records import Split
+
+MIB = 1024 * 1024
+
+
+def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, tuple[str, ...]]:
+    """The training data of a sheet, without anybody who is in a test; and what should be said aloud about it.
+
+    Raises:
+        InputError: for data that are not there or cannot be trained on.
+    """
+    notes: list[str] = []
+    people = []
+    for row in run.mixture:
+        split = _split(run, row)
+        notes += [f"{domain_of(row)}: {note}" for note in split.notes]
+        people.append(People(row.dataset, split.train))
+    tests, missing = _tests(run)
+    kept, report = drop_test_people(people, tests, cache=Path(run.data) / FINGERPRINTS)
+    notes += [*missing, *report.sentences()]
+    sources = [
+        Source(
+            task=asking_of(run).task(row.task),
+            dataset=row.dataset,
+            records=source.records,
+            weight=row.weight,
+            num_identities=row.num_identities or run.batch.num_identities,
+            num_instances=row.num_instances or run.batch.num_instances,
+            gallery_instruction=run.gallery_instruction,
+            neutral_share=run.neutral_share,
+            target_share=run.target_share,
+            sampling=run.batch.sampling,
+        )
+        for row, source in zip(run.mixture, kept, strict=True)
+    ]
+    training, aside = keep_aside(sources, run.validation.share, run.seed)
+    mixture = Mixture(
+        training,
+        preprocessing,
+        Augmentation(**run.augmentation.model_dump()),
+        run.seed,
+        sources_per_step=run.sources_per_step,
+        cache=ImageCache(run.loader.cache_mib * MIB),
+        aside=aside,
+    )
+    return mixture, tuple(notes)
+
+
+def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
+    """Whoever is in a test of the data sets trained or evaluated on; a test not on this disk is named."""
+    tests, missing = [], []
+    used: tuple[RowSheet, ...] = (*run.mixture, *run.evaluation)
+    rows = {(row.dataset, row.task, row.variant, row.source): row for row in used}
+    for row in rows.values():
+        try:
+            split = _split(run, row)
+        except InputError as error:
+            missing.append(
+                f"test people of {row.dataset} are not known, so none can be kept out of training: {error}"
+            )
+            continue
+        tests.append(People(row.dataset, (*split.query, *split.gallery)))
+    return tests, missing
+
+
+def _split(run: IRMRun, row: RowSheet) -> Split:
+    keep = asking_of(run).shows_lists_picture(row.task)
+    return load_split(run.data, row.dataset, row.task, row.variant, row.source, keep_clothes_image=keep)
+
+
+def fingerprint(mixture: Mixture, root: Path) -> str:
+    """A hash of who is trained on, in which order; the same wherever the data root lies."""
+    whole = hashlib.sha256()
+    for source in mixture.sources:
+        whole.update(f"{source.domain} {len(source.records)}\n".encode())
+        for record in source.records:
+            image = os.path.relpath(record.image, root)
+            facts = (image, record.pid, record.camid, record.clothes_id, record.modality, *record.captions)
+            whole.update(("\t".join(map(str, facts)) + "\n").encode())
+    return whole.hexdigest()
+
+
+def shares(run: IRMRun) -> dict[str, float]:
+    """Loss weights by domain; equal where a step draws its sources, because the draw goes by weight."""
+    is_drawn = run.sources_per_step is not None and run.sources_per_step < len(run.mixture)
+    return {domain_of(row): 1.0 if is_drawn else row.weight for row in run.mixture}

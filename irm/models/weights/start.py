@@ -1,0 +1,125 @@
+"""A model that begins where another one ended: fine-tuning, a further stage, larger pictures (ours)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from irm.models.backbone_folder import resized_for
+from irm.models.hub_source import is_hub_source, local_folder
+from irm.models.irm import IRM
+
+SAVED = ("*.json", "*.safetensors", "vocab.txt")  # of a hub repository that IRM.save_pretrained wrote
+# What hangs on the tasks and data sets: it may begin anew, or stay behind.
+OF_THE_TASKS = {
+    "necks": "the neck",
+    "cameras": "the camera embedding",
+    "match_head": "the match head",
+    "matcher": "the matcher",
+}
+BACKBONE_POSITIONS, CLOTHES_POSITIONS = (
+    "editing_transformer.vit.pos_embed",
+    "instruction_encoder.image.pos_embed",
+)
+
+
+def saved_folder(source: str) -> Path:
+    """The folder of a saved IRM: itself, the ``model`` of a run, or one of the hub as ``owner/name@COMMIT``.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    if is_hub_source(source):
+        return local_folder(source, SAVED)
+    folder = Path(source)
+    if (folder / "config.yaml").is_file():
+        folder = folder / "model"
+        if not folder.is_dir():
+            raise ValueError(f"the run {source} has no model yet; finish it with --resume, or name its best/")
+    if not folder.is_dir():
+        raise ValueError(f"there is no run and no model folder {source}")
+    return folder
+
+
+def read_shapes(folder: Path) -> dict[str, Any]:
+    """``backbone`` and ``instruction`` as a saved IRM was built with them.
+
+    Raises:
+        ValueError: when the folder is not one of an IRM.
+    """
+    path = folder / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{folder} holds no IRM: it has no config.json") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(content, dict) or not {"backbone", "instruction"} <= set(content):
+        raise ValueError(f"{path} is not of an IRM; name a run of tools.train or its model folder")
+    return {key: content[key] for key in ("backbone", "instruction")}
+
+
+def start_from(model: IRM, folder: Path, *, name: str) -> tuple[str, ...]:
+    """Take weights and tokenizer of a saved model; positions are resized where pictures have another size.
+
+    Args:
+        model: what is filled.
+        folder: of the saved model.
+        name: what it is called in a sentence.
+
+    Returns:
+        What begins anew and what stays behind, in sentences: necks, cameras, match head and matcher only.
+
+    Raises:
+        ValueError: the folder is damaged, or, naming the first, a tensor is missing, unknown or misshapen.
+    """
+    source = IRM.from_pretrained(folder)
+    own, theirs = _tensors(model), _tensors(source)
+    for key, vit, size, spec in (
+        (BACKBONE_POSITIONS, model.editing_transformer.vit, source.image_size, model.image_spec),
+        (CLOTHES_POSITIONS, model.instruction_encoder.image, source.clothes_size, model.clothes_spec),
+    ):
+        theirs[key] = resized_for(vit, theirs[key], image_size=size, mode=spec.position_resize)
+    new, left = [key for key in own if key not in theirs], [key for key in theirs if key not in own]
+    for key in (*new, *left):
+        if key.split(".")[0] not in OF_THE_TASKS:
+            having, lacking = ("the sheet's model", name) if key in own else (name, "the sheet's model")
+            raise ValueError(
+                f"{having} has {key!r} and {lacking} has not; say model.* as {name} was trained with"
+            )
+    for key, tensor in theirs.items():
+        if key in own and tensor.shape != own[key].shape:
+            shapes = f"{tuple(tensor.shape)} in {name} and {tuple(own[key].shape)} in the sheet's model"
+            raise ValueError(f"{key!r} is {shapes}; say model.* as {name} was trained with")
+    with torch.no_grad():
+        for key in own.keys() & theirs.keys():
+            own[key].copy_(theirs[key])
+    if source.tokenizer is not None:
+        model.load_tokenizer(folder)
+    return (
+        *(f"{part} begins anew: {name} has none" for part in _parts(new)),
+        *(f"{part} of {name} stays behind" for part in _parts(left)),
+    )
+
+
+def _tensors(model: IRM) -> dict[str, Tensor]:
+    """The state by name, cameras under their data set and not its number; the tensors are the model's own."""
+    state = dict(model.state_dict())
+    for number, domain in enumerate(model.cameras.domains):
+        state[f"cameras.{domain}"] = state.pop(f"cameras.tables.{number}")
+    return state
+
+
+def _parts(keys: Iterable[str]) -> list[str]:
+    """Whose tensors these are, each once."""
+    parts: dict[str, None] = {}
+    for key in keys:
+        kind, _, rest = key.partition(".")
+        domain = rest.removeprefix("banks.").split(".")[0] if kind in ("necks", "cameras") else ""
+        parts[f"{OF_THE_TASKS[kind]} of {domain}" if domain else OF_THE_TASKS[kind]] = None
+    return list(parts)
