@@ -64,6 +64,20 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
     return mixture, tuple(notes)
 
 
+def refuse_lone_pictures(mixture: Mixture) -> None:
+    """A triplet needs a second picture of its person in the batch.
+
+    Raises:
+        InputError: a source has one picture a person.
+    """
+    for source in mixture.sources:
+        if source.num_instances == 1 and source.task.objective == "identity":
+            raise InputError(
+                f"{source.domain}: one picture a person (num_instances) leaves the triplets without "
+                f"positives; take at least 2"
+            )
+
+
 def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
     """Whoever is in a test of the data sets trained or evaluated on; a test not on this disk is named."""
     tests, missing = [], []

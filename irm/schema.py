@@ -123,6 +123,14 @@ class OptimizerSheet(Sheet):
     nesterov: bool = Field(default=False, description="of sgd; TransReID: no; QAConv-GS: yes")
     fused: bool | None = Field(default=None, description="AdamW in one kernel; null: on a GPU")
 
+    @model_validator(mode="after")
+    def _steps_fall_somewhere(self) -> Self:
+        if self.schedule == "steps" and not self.milestones:
+            raise ValueError(
+                "the schedule steps falls at milestones, and there are none; name some, or constant"
+            )
+        return self
+
 
 class LoaderSheet(Sheet):
     """How pictures come from disk (ours)."""

@@ -12,7 +12,7 @@ from torch import nn
 from instructions.continuation import BASELINE_PROMPTS
 from instructions.errors import InputError
 from irm.build import as_input_errors, domain_of
-from irm.mixing import build_mixture
+from irm.mixing import build_mixture, refuse_lone_pictures
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Tuning, load_parts, tune
 from irm.mllm.projector_weights import load_projector
 from irm.models.backbones import CLIP_MEAN, CLIP_STD
@@ -140,7 +140,7 @@ def build_objective(
     """The losses of a sheet, with a classifier for each data set.
 
     Raises:
-        InputError: for a template that the language model does not have.
+        InputError: for a template that the language model does not have, or triplets without positives.
     """
     with as_input_errors():
         encoder = DialogueEncoder(
@@ -150,6 +150,8 @@ def build_objective(
             template=run.model.template,
         )
     losses = run.losses
+    if losses.lambda_value < 1:
+        refuse_lone_pictures(mixture)
     heads = {
         domain: SyncReID(
             vlm.embed_dim,

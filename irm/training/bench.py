@@ -40,6 +40,20 @@ def optimizer_of(plan: OptimizerSheet, parameters: Iterable[tuple[str, nn.Parame
     )
 
 
+def doubts_of(plan: OptimizerSheet) -> list[str]:
+    """What of a schedule is never reached, which a short trial means and a long run does not."""
+    doubts = []
+    if 0 < plan.steps <= plan.warmup_steps:
+        doubts.append(
+            f"the warm-up of {plan.warmup_steps} steps outlasts the {plan.steps} steps of this run, so "
+            f"optimizer.lr {plan.lr:g} is never reached"
+        )
+    late = [step for step in plan.milestones if step >= plan.steps] if plan.schedule == "steps" else []
+    if late:
+        doubts.append(f"optimizer.milestones: step {late[0]} lies beyond the {plan.steps} steps of this run")
+    return doubts
+
+
 @dataclass(frozen=True)
 class Bench(ABC):
     """A run, ready to train."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -53,6 +54,16 @@ class TrainingProgress:
                 highlight=False,
                 soft_wrap=True,
             )
+
+    def show_validation(self, step: int, mean_aps: Mapping[str, float], score: float, best: int) -> None:
+        """Say how the people kept aside were found, and which step's weights found them best."""
+        domains = " ".join(f"{domain} {100 * mean_ap:.1f}" for domain, mean_ap in mean_aps.items())
+        kept = "the best so far" if best == step else f"the best was step {best}"
+        self._console.print(
+            f"step {step}/{self._steps}  validation mAP {100 * score:.1f}  {domains}  {kept}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def __enter__(self) -> Self:
         if self._bar is not None:

@@ -69,6 +69,7 @@ class Recorder:
         if self.best is None or score(found) > self.best.score or not folder.is_dir():
             self.best = Best(self.step, score(found))
             replace_folder(folder, self.bench.result())
+        self.progress.show_validation(self.step, found, score(found), self.best.step)
 
     def save(self) -> None:
         """Checkpoint the last finished step."""

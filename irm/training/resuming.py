@@ -11,12 +11,16 @@ from rich.console import Console
 from instructions.errors import InputError
 from irm.config import differences
 from irm.model_schema import Sheet
+from irm.schema import RunSheet
 from irm.training.bench import Bench
 from irm.training.checkpoint import find_checkpoint, load_checkpoint
 
+# No learning rate hangs on how many steps there are, so there may be more of them.
+OPEN_ENDED = ("constant", "steps")
+
 
 def resume(
-    run: Sheet,
+    run: RunSheet,
     out: Path,
     bench: Bench,
     *,
@@ -38,7 +42,8 @@ def resume(
         The facts of the checkpoint, ``step`` among them; step 0 alone where there is no checkpoint.
 
     Raises:
-        InputError: no checkpoint can be read, or sheet or data have changed.
+        InputError: no checkpoint can be read, or sheet or data have changed (more steps are
+            asked for by a schedule that ends with them, say).
     """
     found = find_checkpoint(out / "checkpoints")
     for complaint in found.complaints:
@@ -49,12 +54,7 @@ def resume(
                 f"no checkpoint in {out} can be read ({found.complaints[0]}); start again in another --out"
             )
         return {"step": 0}
-    for path, (old, new) in differences(read(found.folder / "config.yaml"), run).items():
-        if not any(f"{path}.".startswith(f"{name}.") for name in free):
-            raise InputError(
-                f"{path} is {new!r} here but {old!r} in {found.folder}; "
-                f"a resumed run keeps its sheet, so use another --out"
-            )
+    _refuse_changes(read(found.folder / "config.yaml"), run, found.folder, free)
     facts = load_checkpoint(found.folder, bench.state)
     if facts["data"] != bench.fingerprint:
         raise InputError(
@@ -63,3 +63,17 @@ def resume(
         )
     console.print(f"resuming {out} after step {facts['step']}", highlight=False, soft_wrap=True)
     return facts
+
+
+def _refuse_changes(before: Sheet, run: RunSheet, checkpoint: Path, free: Collection[str]) -> None:
+    """A resumed run keeps its sheet, but for what touches no loss of a step that was taken."""
+    for path, (old, new) in differences(before, run).items():
+        if any(f"{path}.".startswith(f"{name}.") for name in free):
+            continue
+        is_longer = path == "optimizer.steps" and new > old
+        if is_longer and run.optimizer.schedule in OPEN_ENDED:
+            continue
+        way = "a resumed run keeps its sheet, so use another --out"
+        if is_longer:
+            way = "its learning rates end with its steps; train on with model.start=RUN in another --out"
+        raise InputError(f"{path} is {new!r} here but {old!r} in {checkpoint}; {way}")

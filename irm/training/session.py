@@ -19,7 +19,7 @@ from instructions.errors import InputError
 from irm.build import choose_autocast, choose_device
 from irm.config import dump
 from irm.schema import OptimizerSheet, RunSheet
-from irm.training.bench import Bench
+from irm.training.bench import Bench, doubts_of
 from irm.training.logs import RunLog
 from irm.training.loop import LoopSettings, NonFiniteLossError, train
 from irm.training.optimizer import learning_rate
@@ -112,7 +112,7 @@ def run_folder(out: Path, resume: bool) -> Iterator[None]:
 def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: Console) -> Summary:
     begun = time.perf_counter()
     bench = kind.build(run, device)
-    for note in bench.notes:
+    for note in (*bench.notes, *doubts_of(run.optimizer)):
         console.print(note, highlight=False, soft_wrap=True)
     facts = resume_from(run, out, bench, read=kind.read, free=kind.free, console=console)
     start, best = int(facts["step"]), facts.get("best")

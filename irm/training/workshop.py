@@ -14,7 +14,7 @@ from instructions.banks import BANKS
 from instructions.instruction import NEUTRAL_SENTENCE
 from irm.build import build_irm, domain_of, named_parameters
 from irm.embedder import preprocessing_of
-from irm.mixing import build_mixture, fingerprint, shares
+from irm.mixing import build_mixture, fingerprint, refuse_lone_pictures, shares
 from irm.models import IRM
 from irm.models.hub_source import CONVERTED, local_folder
 from irm.models.match_weights import has_word_head, load_word_head
@@ -158,6 +158,8 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
     """Losses as the sheet weighs them, with classifiers for each domain that tells identities apart."""
     losses, rule = run.losses, run.losses.adaptive_triplet
     weights = losses.weights.model_dump()
+    if any(weights[name] for name in ("adaptive_triplet", "adaptive_triplet_fused", "score_triplet")):
+        refuse_lone_pictures(mixture)
     identity = IdentityObjective(
         {domain: mixture.num_classes(domain) for domain in model.necks.names},
         dim=model.editing_transformer.embed_dim,

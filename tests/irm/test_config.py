@@ -152,6 +152,10 @@ def test_overrides_are_yaml_and_reach_into_lists(market):
         ("seed", "'seed' is not an override; write key.path=value"),
         ("a..b=1", "is not an override"),
         ("seed=[", "is not YAML"),
+        (
+            "optimizer.schedule=steps",
+            r"optimizer: the schedule steps falls at milestones, and there are none",
+        ),
         ("preset=nature", r"preset is 'nature'; allowed: paper, released"),
         (
             "evaluation=[{task: trad, dataset: market1501, protocol: markt}]",

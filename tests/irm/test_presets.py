@@ -22,6 +22,8 @@ RELEASED = Path(__file__).parents[2] / "configs" / "irm" / "released.yaml"
 class People:
     """As much of a mixture as objectives ask for."""
 
+    sources = ()
+
     def num_classes(self, _):
         return 3
 

@@ -24,8 +24,9 @@ MARKET = [
 
 def go(root, out, *overrides):
     run = read_run(TINY, [f"data={root}", *MARKET, *overrides])
-    train_run(run, out, resume=False, console=Console(file=io.StringIO()))
-    return run
+    text = io.StringIO()
+    train_run(run, out, resume=False, console=Console(file=text, width=400))
+    return text.getvalue()
 
 
 def weights_after(out, step):
@@ -56,7 +57,9 @@ def test_the_weights_left_behind_are_those_of_the_best_validation(tiny_root, tmp
         return {"trad/market1501": next(scores)}
 
     monkeypatch.setattr("irm.training.workshop.validate", scripted)
-    go(tiny_root, tmp_path, "validation={share: 0.3, every: 1}")
+    text = go(tiny_root, tmp_path, "validation={share: 0.3, every: 1}")
+    assert "step 2/4  validation mAP 90.0  trad/market1501 90.0  the best so far" in text
+    assert "step 4/4  validation mAP 90.0  trad/market1501 90.0  the best was step 2" in text
     chosen, ours = weights_after(tmp_path, 2), left_behind(tmp_path)
     assert all(torch.equal(ours[name], chosen[name]) for name in chosen)
     assert any(not torch.equal(ours[name], last) for name, last in weights_after(tmp_path, STEPS).items())

@@ -21,6 +21,7 @@ from tests.processes import trace
 
 TINY = Path(__file__).parents[3] / "configs" / "irm" / "tiny.yaml"
 STEPS = 5
+MARKET = "mixture=[{task: trad, dataset: market1501}]"
 
 
 def sheet(root, *overrides):
@@ -127,6 +128,42 @@ def test_a_damaged_checkpoint_costs_only_its_own_steps(whole, tiny_root, tmp_pat
         (folder / "training.pt").write_bytes(b"")
     with pytest.raises(InputError, match=r"no checkpoint in .* can be read"):
         go(sheet(tiny_root), out, resume=True)
+
+
+def test_a_finished_run_trains_on_as_if_it_had_been_asked_for_more(tiny_root, tmp_path):
+    """Where no learning rate hangs on the number of steps."""
+    rows = ("optimizer.schedule=constant", MARKET)
+    short, long = (sheet(tiny_root, *rows, f"optimizer.steps={steps}") for steps in (3, 5))
+    go(short, tmp_path / "run")
+    go(long, tmp_path / "whole")
+    summary, _ = go(long, tmp_path / "run", resume=True)
+    assert (summary.start, summary.step) == (3, 5)
+    ours, theirs = (tmp_path / name / "model" / "model.safetensors" for name in ("run", "whole"))
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert read_run(tmp_path / "run" / "config.yaml").optimizer.steps == 5
+
+
+def test_a_schedule_that_ends_with_its_steps_is_not_lengthened(tiny_root, tmp_path):
+    out = tmp_path / "run"
+    go(sheet(tiny_root, MARKET, "optimizer.steps=1"), out)
+    with pytest.raises(InputError, match=r"train on with model\.start=RUN in another --out"):
+        go(sheet(tiny_root, MARKET, "optimizer.steps=2"), out, resume=True)
+    constant = (MARKET, "optimizer.schedule=constant")
+    go(sheet(tiny_root, *constant, "optimizer.steps=3"), tmp_path / "constant")
+    with pytest.raises(InputError, match=r"optimizer\.steps is 2 here but 3"):
+        go(sheet(tiny_root, *constant, "optimizer.steps=2"), tmp_path / "constant", resume=True)
+
+
+def test_a_schedule_that_is_never_reached_is_said(tiny_root, tmp_path):
+    never = "optimizer={schedule: steps, milestones: [1, 7], warmup_steps: 9, steps: 2}"
+    text = go(sheet(tiny_root, MARKET, never), tmp_path / "run")[1]
+    assert "the warm-up of 9 steps outlasts the 2 steps of this run" in text
+    assert "optimizer.milestones: step 7 lies beyond the 2 steps" in text
+
+
+def test_triplets_without_positives_are_refused(tiny_root, tmp_path):
+    with pytest.raises(InputError, match=r"trad/market1501: one picture a person .* take at least 2"):
+        go(sheet(tiny_root, MARKET, "batch.num_instances=1"), tmp_path / "run")
 
 
 def test_resuming_a_finished_run_trains_nothing_and_keeps_the_model(tiny_root, tmp_path):
