@@ -96,3 +96,9 @@ def test_the_multi_task_model_of_a_row_can_be_built(row):
     height, width = run.model.image_size
     assert model.editing_transformer.vit.patch_embed.num_patches == height * width // 256
     assert len(model.necks.names) == 9 and model.match_head is not None
+
+
+def test_the_guide_to_the_tables_names_every_sheet_of_them():
+    guide = (SHEETS.parents[1] / "docs" / "reproduce.md").read_text()
+    assert set(re.findall(r"`configs/irm/(\w+)\.yaml`", guide)) - {"released"} == SETS
+    assert set(re.findall(r"`configs/irm/ablations/(\w+)/`", guide)) == set(ROWS)
