@@ -84,11 +84,20 @@ def build_irm(run: IRMRun) -> tuple[IRM, tuple[str, ...]]:
         else:
             notes += _load_backbone(model, sheet)
             notes += _load_instruction_encoder(model, sheet.instruction)
-        if run.losses.lessons is not None and model.match_head is not None:
-            weights = sheet.instruction.text_weights
-            if weights is None or not has_word_head(local_folder(weights, CONVERTED)):
-                notes.append("the head that predicts words starts with random weights")
+        if run.losses.lessons is not None and model.match_head is not None and word_head_of(sheet) is None:
+            notes.append("the head that predicts words starts with random weights")
     return model, tuple(notes)
+
+
+def word_head_of(sheet: ModelSheet) -> Path | None:
+    """The folder of weights whose head predicts words, which no saved IRM has; None where there is none."""
+    weights = sheet.instruction.text_weights
+    if weights is None or (
+        sheet.start is not None and not is_hub_source(weights) and not Path(weights).is_dir()
+    ):
+        return None
+    folder = local_folder(weights, CONVERTED)
+    return folder if has_word_head(folder) else None
 
 
 def _cameras(run: IRMRun) -> dict[str, Any] | None:
@@ -108,20 +117,19 @@ def _refuse_missing(sheet: ModelSheet) -> None:
         "model.instruction.text_weights": sheet.instruction.text_weights,
         "model.instruction.image": sheet.instruction.image,
     }
-    missing = {
-        key: source
-        for key, source in asked.items()
-        if source is not None and len(Path(source).parts) > 1
-        if not is_hub_source(source) and not Path(source).is_dir()
-    }
+    missing: dict[str, list[str]] = {}
+    for key, source in asked.items():
+        is_path = source is not None and len(Path(source).parts) > 1 and not is_hub_source(source)
+        if source is not None and is_path and not Path(source).is_dir():
+            missing.setdefault(source, []).append(key)
     if missing:
-        told = ", ".join(f"{source} ({key})" for key, source in missing.items())
+        told = " and ".join(f"{source} ({', '.join(keys)})" for source, keys in missing.items())
         random = {
             "model.backbone": "pass_vit_base",
             "model.instruction.text_weights": "null",
             "model.instruction.image": "albef_vit_base",
         }
-        anyway = " ".join(f"{key}={random[key]}" for key in missing)
+        anyway = " ".join(f"{key}={random[key]}" for keys in missing.values() for key in keys)
         raise InputError(
             f"there is no folder of weights {told}; docs/weights.md says which published file becomes one by "
             f"tools.convert_weights; to start at random instead, say {anyway}"

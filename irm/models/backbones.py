@@ -179,7 +179,8 @@ def build_backbone(
             further arguments of timm's ``VisionTransformer``.
 
     Raises:
-        ValueError: for an unknown name, or an image size that does not divide into patches.
+        ValueError: for an unknown name, an architecture without plain tokens, or an image size that does not
+            divide into patches.
     """
     spec = backbone_spec(name)
     if pretrained:
@@ -198,15 +199,21 @@ def build_backbone(
         raise ValueError(f"{heads} heads do not divide the width {dim} of {name!r}")
     if shape.pop("stem") == "convolution":
         shape["embed_layer"] = ConvolutionalStem
-    vit = timm.create_model(
-        spec.timm_name,
-        pretrained=pretrained,
-        num_classes=0,
-        img_size=(height, width),
-        drop_path_rate=drop_path,
-        **shape,
-        **spec.arguments,
-        **overrides,
+    arguments = {**shape, **spec.arguments, **overrides}
+    return _create(
+        name, spec, pretrained=pretrained, img_size=(height, width), drop_path_rate=drop_path, **arguments
     )
-    assert isinstance(vit, VisionTransformer)
+
+
+def _create(name: str, spec: BackboneSpec, **arguments: Any) -> VisionTransformer:
+    """The model from timm, which must be one whose tokens can be edited."""
+    told = (
+        f"{name!r}: timm's {spec.timm_name} is not a plain vision transformer, whose tokens could be edited"
+    )
+    try:
+        vit = timm.create_model(spec.timm_name, num_classes=0, **arguments)
+    except TypeError as error:  # another architecture has other arguments
+        raise ValueError(f"{told} ({error})") from None
+    if not isinstance(vit, VisionTransformer):
+        raise ValueError(told)
     return vit

@@ -12,12 +12,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from instructions.banks import BANKS
 from instructions.instruction import NEUTRAL_SENTENCE
-from irm.build import build_irm, domain_of, named_parameters
+from irm.build import build_irm, domain_of, named_parameters, word_head_of
 from irm.embedder import preprocessing_of
 from irm.mixing import build_mixture, fingerprint, refuse_lone_pictures, shares
 from irm.models import IRM
-from irm.models.hub_source import CONVERTED, local_folder
-from irm.models.match_weights import has_word_head, load_word_head
+from irm.models.match_weights import load_word_head
 from irm.schema import IRMRun
 from irm.training.bench import Bench, optimizer_of
 from irm.training.checkpoint import TrainingState
@@ -188,9 +187,8 @@ def _lessons(run: IRMRun, model: IRM) -> Lessons | None:
     if run.losses.lessons is None or not domains:
         return None
     lessons = Lessons(model, LessonRule(**run.losses.lessons.model_dump()), domains=domains)
-    source = run.model.instruction.text_weights
-    folder = local_folder(source, CONVERTED) if source else None
-    if folder is not None and has_word_head(folder):
+    folder = word_head_of(run.model)
+    if folder is not None:
         load_word_head(lessons.words, folder)
     lessons.follow(model)  # the teacher begins as the model does
     return lessons

@@ -101,10 +101,8 @@ def start_from(model: IRM, folder: Path, *, name: str) -> tuple[str, ...]:
             own[key].copy_(theirs[key])
     if source.tokenizer is not None:
         model.load_tokenizer(folder)
-    return (
-        *(f"{part} begins anew: {name} has none" for part in _parts(new)),
-        *(f"{part} of {name} stays behind" for part in _parts(left)),
-    )
+    told = {f"what {name} has not begins anew": new, f"of {name} stays behind": left}
+    return tuple(f"{what}: {', '.join(_parts(keys))}" for what, keys in told.items() if keys)
 
 
 def _tensors(model: IRM) -> dict[str, Tensor]:

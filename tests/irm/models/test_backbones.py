@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from irm.models.backbones import BACKBONES, build_backbone
+from irm.models.backbones import BACKBONES, BackboneSpec, build_backbone
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -55,3 +55,11 @@ def test_drop_path_rises_with_depth():
 def test_what_cannot_be_built_is_refused_in_a_sentence(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         build_backbone(**arguments)
+
+
+def test_an_entry_of_another_architecture_is_refused(monkeypatch):
+    monkeypatch.setitem(
+        BACKBONES, "swin", BackboneSpec("swin_tiny_patch4_window7_224", 96, 2, 3, patch_size=4)
+    )
+    with pytest.raises(ValueError, match="swin_tiny_patch4_window7_224 is not a plain vision transformer"):
+        build_backbone("swin")
