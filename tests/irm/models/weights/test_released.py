@@ -1,13 +1,18 @@
 """Released IRM checkpoints, small: what is taken, what is left behind, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from irm.build import build_irm
+from irm.config import read_run
 from irm.models import IRM, SentenceTokenizer
 from irm.models.weights.convert import Options, convert_weights
 from irm.models.weights.released import convert_released
 from tests import checkpoints
 
+SHEETS = Path(__file__).parents[4] / "configs" / "irm"
 VOCAB = SentenceTokenizer.characters().vocab_size
 SIZES = {
     "dim": 64,
@@ -37,6 +42,19 @@ def test_a_released_file_becomes_a_folder_that_loads(tmp_path):
     features = model.embed(images, ["do not change clothes"] * 2)
     assert features.shape == (2, 2 * 64) and features.norm(dim=1).min() > 1.5, "two streams, not normalised"
     assert model.encode_sentences(["ignore clothes"]).tokens.shape[1] == 70, "padded, and E_f looks at it"
+
+
+def test_a_run_of_the_released_preset_begins_with_a_released_model(tmp_path):
+    given = checkpoints.filled(checkpoints.released(**{**SIZES, "joint": 256}))
+    model, _ = convert_released(given, name="it", domain="trad/market1501")
+    model.save_pretrained(tmp_path / "irm")
+    rows = "mixture=[{task: trad, dataset: market1501}, {task: t2i, dataset: cuhk_pedes}]"
+    sizes = (f"model.instruction.image_size={list(model.clothes_size)}", "losses.lessons.queue=8")
+    begin = ("preset=released", f"model.start={tmp_path / 'irm'}", "model.match_layers=2")
+    started, notes = build_irm(read_run(SHEETS / "base.yaml", [rows, *begin, *sizes]))
+    theirs = model.state_dict()
+    assert all(torch.equal(tensor, theirs[key]) for key, tensor in started.state_dict().items())
+    assert notes == ("the head that predicts words starts with random weights",)
 
 
 def test_its_fusion_is_the_backbones_first_and_last_block():
