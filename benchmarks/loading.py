@@ -81,9 +81,7 @@ def pipelines(paths: list[str]) -> dict[str, Callable[[], object]]:
             pixels = empty_pixels(len(batch), preprocessing.image_size, room)
             drawn = transform.draw_rows(0, stream=0, step=step, rows=range(len(batch)))
             images = kept.read_each(batch, preprocessing.image_size)
-            for image, variation, row in zip(images, drawn, pixels, strict=True):
-                assert not isinstance(image, InputError)
-                transform.place(image, variation, row)
+            transform.place([_readable(image) for image in images], drawn, pixels)
             if normalise:
                 flipped = np.array([variation.flip for variation in drawn])
                 preprocessing.normalise(torch.from_numpy(pixels), flipped, room)
@@ -97,6 +95,11 @@ def pipelines(paths: list[str]) -> dict[str, Callable[[], object]]:
         FROM_CACHE: lambda: vary(cache),
         COPY: copy,
     }
+
+
+def _readable(image: np.ndarray | InputError) -> np.ndarray:
+    assert not isinstance(image, InputError)
+    return image
 
 
 def measure(cases: dict[str, Callable[[], object]], count: int, repeats: int) -> dict[str, float]:

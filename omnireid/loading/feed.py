@@ -112,11 +112,13 @@ class Feed:
         rows, records = list(drawn), [source.records[row] for row in drawn]
         paths = [record.image for record in records]
         images = self._cache.read_each(paths, given.image_size, given.resize)
-        for place, (image, variation, out) in enumerate(zip(images, variations, pixels, strict=True)):
+        readable = []
+        for place, image in enumerate(images):
             if isinstance(image, InputError):
                 rows[place], image = self._readable(drawn[place], "image", faults)
                 records[place] = source.records[rows[place]]
-            self._transform.place(image, variation, out)
+            readable.append(image)
+        self._transform.place(readable, variations, pixels)
         rngs = [self._generator(Purpose.INSTRUCTION, step, place) for place in places]
         instructions = train_instructions(
             records,

@@ -34,9 +34,9 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 def placed(transform: TrainTransform, image: np.ndarray, variation: Variation) -> np.ndarray:
     """The picture, resized and varied, but for the flip."""
-    (out,) = empty_pixels(1, transform.preprocessing.image_size)
-    transform.place(image, variation, out)
-    return out
+    out = empty_pixels(1, transform.preprocessing.image_size)
+    transform.place([image], [variation], out)
+    return out[0]
 
 
 def chw(image: np.ndarray) -> torch.Tensor:

@@ -33,9 +33,9 @@ def test_a_batch_draws_what_each_row_would_draw_alone(rule):
 def varied(transform, variation):
     """A black picture, but for the flip."""
     size = transform.preprocessing.image_size
-    (out,) = empty_pixels(1, size)
-    transform.place(np.zeros((*size, 3), np.uint8), variation, out)
-    return out
+    out = empty_pixels(1, size)
+    transform.place([np.zeros((*size, 3), np.uint8)], [variation], out)
+    return out[0]
 
 
 def test_pixel_erasing_is_normal_noise_behind_the_normalisation():

@@ -1,0 +1,91 @@
+"""Pictures are put into a batch as they were drawn to vary: all in one call of C, or each by numpy."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from omnireid.loading.resizing import Image
+from omnireid.loading.variation import Variation
+from omnireid.native import address, compiled
+
+SOURCE = Path(__file__).with_name("place.c")
+
+
+def place(
+    images: Sequence[Image], variations: Sequence[Variation], out: UInt8[np.ndarray, "B H W 3"]
+) -> None:
+    """Shift and erase pictures on their way into the rows of a batch; what moved in from outside is black.
+
+    Flips are left to whoever makes numbers of the pixels: of interleaved channels they take five times as
+    long as the rest. So what is to be mirrored moves to, and is erased on, the other side.
+
+    Args:
+        images: of the batch's height and width.
+        variations: what happens to each; colours only, no jitter and no noise.
+        out: where they go; contiguous.
+    """
+    assert out.flags.c_contiguous, "a copy of it would be written, not it"
+    count, height, width, _ = out.shape
+    made = library()
+    if made is None:
+        for image, variation, row in zip(images, variations, out, strict=True):
+            _place_one(image, variation, row)
+        return
+    kept = [np.ascontiguousarray(image) for image in images]  # until C is done with them
+    moves = np.array(
+        [
+            (image.ctypes.data, *_moved(one, width), _packed(one))
+            for image, one in zip(kept, variations, strict=True)
+        ],
+        dtype=np.int64,
+    )
+    sizes = [ctypes.c_int64(size) for size in (count, height, width)]
+    strip = np.empty((width, 3), dtype=np.uint8)
+    made.place(address(moves), *sizes, address(strip), address(out))
+
+
+def library() -> ctypes.CDLL | None:
+    """The compiled lines of C; None where they cannot be had."""
+    return compiled(SOURCE)
+
+
+def _moved(variation: Variation, width: int) -> tuple[int, int, int, int, int, int]:
+    """Down, right, top, left, height and width of what happens before a flip that comes later."""
+    top, left, tall, wide = variation.erased or (0, 0, 0, 0)
+    if variation.flip:
+        return variation.down, -variation.right, top, width - left - wide, tall, wide
+    return variation.down, variation.right, top, left, tall, wide
+
+
+def _packed(variation: Variation) -> int:
+    red, green, blue = variation.fill
+    return red | green << 8 | blue << 16
+
+
+def _place_one(image: Image, variation: Variation, out: Image) -> None:
+    """One picture: all its bytes in one copy, and what that carries over an edge blackened after."""
+    height, width = image.shape[:2]
+    down, right, top, left, tall, wide = _moved(variation, width)
+    if abs(down) >= height or abs(right) >= width:
+        out[:] = 0
+    else:
+        source, target = image.reshape(-1), out.reshape(-1)  # a whole block copies faster than its rows
+        places = 3 * (down * width + right)
+        if places >= 0:
+            target[places:] = source[: source.size - places]
+        else:
+            target[:places] = source[-places:]
+        rows = out.reshape(height, 3 * width)
+        rows[_edge(down)] = 0
+        rows[:, _edge(3 * right)] = 0
+    out[top : top + tall, left : left + wide] = variation.fill
+
+
+def _edge(moved: int) -> slice:
+    """Where nothing is left after moving forward, or back if negative."""
+    return slice(0, moved) if moved >= 0 else slice(moved, None)
