@@ -32,6 +32,12 @@ class ListNames:
             return ""
         return next(iter(self.test)) if asked is None else asked if asked in self.test else None
 
+    def files(self) -> frozenset[str]:
+        """Every name that a list may have."""
+        return frozenset(
+            (*self.train, *(name for pairs in self.test.values() for pair in pairs for name in pair))
+        )
+
 
 _TRAIN: tuple[str, ...] = ("train.txt",)
 _PLAIN: Pairs = (("query.txt", "gallery.txt"),)
@@ -52,7 +58,7 @@ LISTS: dict[tuple[str, str], ListNames] = {
             "sc": (("query_sc.txt", "gallery_sc.txt"),),
         },
     ),
-    ("ltcc", "ctcc"): ListNames(("ltcc",), ("train_ctcc.txt",)),
+    ("ltcc", "ctcc"): ListNames(("ltcc", "LTCC_ReID"), ("train_ctcc.txt",)),
     ("prcc", "cc"): ListNames(
         ("prcc",), _TRAIN, {"clothes_change": _PLAIN, "same_clothes": (("query_sc.txt", "gallery.txt"),)}
     ),
@@ -86,6 +92,33 @@ LISTS: dict[tuple[str, str], ListNames] = {
         captions=("caption_t2i.json", "caption_t2i_v2.json"),
     ),
 }
+
+# How paths of each set's pictures look, by a folder or by the published file names; COCAS+ has none of those.
+# Several sets have lists of one name, and a list in the wrong place would train the wrong people in silence.
+PICTURES: dict[str, re.Pattern[str]] = {
+    dataset: re.compile(rf"(^|/)({pattern})", re.IGNORECASE)
+    for dataset, pattern in {
+        "market1501": r"Market-?1501[^/]*/|(-1|\d{4})_c[1-6]s\d_\d{6}_\d{2}\.",
+        "msmt17": r"MSMT17[^/]*/|\d{4}_\d{3}_\d{2}_\d{4}(morning|noon|afternoon)_",
+        "cuhk03": r"CUHK03[^/]*/|\d{4}_c[12]_\d+\.|[1-5]_\d{3}_[12]_\d{2}\.",
+        "ltcc": r"LTCC(_ReID)?/|\d{3}_\d+_c\d+_\d+\.",
+        "prcc": r"PRCC/|([ABC]_)?cropped_rgb\d+\.",
+        "vc_clothes": r"VC[-_]?Clothes/|\d+-\d+-\d+-\d+\.",
+        "llcm": r"LLCM/|\d{4}_c\d{2}_s\d+_f\d+_(vis|nir)\.",
+        "cocas_real1": r"(COCAS|real1)/",
+        "cocas_real2": r"(real_reid_image_face_blur|COCAS_Real2|real2)/",
+        "cuhk_pedes": r"CUHK[-_]PEDES/|imgs/",
+        "synth_pedes": r"(PLIP|SYNTH[-_]PEDES)/|Part\d+/",
+    }.items()
+}
+
+
+def whose_picture(image: str, dataset: str, list_name: str) -> str | None:
+    """Another data set that has a list of this name and to which the picture belongs by its path, or None."""
+    if PICTURES[dataset].search(image):
+        return None
+    others = [name for name, names in LISTS.items() if name[0] != dataset and list_name in names.files()]
+    return next((other for other, _ in others if PICTURES[other].search(image)), None)
 
 
 @dataclass(frozen=True)

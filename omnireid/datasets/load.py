@@ -88,6 +88,19 @@ def _refuse_another(root: Path, entry: Dataset) -> None:
         )
 
 
+def home_of_lists(root: Path, dataset: str) -> Path:
+    """Where lists of a data set are written: below a data root into its own folder, which no other set shares.
+
+    A folder that is no data root, or is the data set's own already, stays.
+    """
+    folders = [folder for (name, _), names in LISTS.items() if name == dataset for folder in names.folders]
+    if {root.name, root.resolve().name} & {*folders}:
+        return root
+    found = dataset_named(dataset).find(root)
+    is_data_root = (root / folders[0]).is_dir() or found not in (None, root.expanduser())
+    return root / folders[0] if is_data_root else root
+
+
 def check_task(entry: Dataset, task: str) -> None:
     """Refuse a task that is unknown or not offered.
 
