@@ -8,6 +8,7 @@ from pathlib import Path
 
 from instructions.errors import InputError, near_miss
 from omnireid.datasets.card import DatasetCard
+from omnireid.datasets.scan import refuse_closed
 from omnireid.records import Split
 
 NOT = "!"  # before a marker that the folder must not have
@@ -35,7 +36,11 @@ class Dataset:
     num_splits: Mapping[str, int] = field(default_factory=dict)
 
     def find(self, root: str | Path, variant: str | None = None) -> Path | None:
-        """The data set's own folder: one of the known names under ``root``, or ``root`` itself."""
+        """The data set's own folder: one of the known names under ``root``, or ``root`` itself.
+
+        Raises:
+            PermissionError: a folder of such a name may not be looked into.
+        """
         markers = self._markers(variant)
         return next((path for path in self.candidates(root) if _has_any(path, markers)), None)
 
@@ -105,6 +110,9 @@ class Dataset:
 def _has_any(path: Path, markers: Iterable[str]) -> bool:
     if not path.is_dir():
         return False
+    for folder in {path, *(path / marker.partition("/")[0] for marker in markers if "/" in marker)}:
+        if folder.is_dir():
+            refuse_closed(folder)
     there = {marker: any(True for _ in path.glob(marker.removeprefix(NOT))) for marker in markers}
     return any(found for marker, found in there.items() if marker[0] != NOT) and not any(
         found for marker, found in there.items() if marker[0] == NOT

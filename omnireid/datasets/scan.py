@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from instructions.errors import InputError
 from omnireid.records import Record
 
+OPEN = "give yourself the right to read it (chmod -R u+rX)"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
@@ -37,6 +40,54 @@ def subfolders(folder: str | Path) -> list[str]:
             )
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def is_closed(folder: str | Path) -> bool:
+    """Whether the names in a folder may not be listed or looked up; it would pass for an empty one."""
+    return not _may(folder, os.R_OK | os.X_OK)
+
+
+def refuse_closed(folder: str | Path) -> None:
+    """Stop at a folder that is closed to whoever runs this.
+
+    Raises:
+        PermissionError: it is.
+    """
+    if is_closed(folder):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+def _may(path: str | Path, what: int) -> bool:
+    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _culprit(path: str) -> str:
+    """The folder on the way to a path that may not be entered, or the path itself."""
+    above = reversed(Path(path).parents)
+    return str(next((folder for folder in above if not _may(folder, os.X_OK)), path))
+
+
+def closed_below(folder: str | Path) -> list[str]:
+    """Every folder at or below this one that may not be listed, or the one above that shuts it; sorted."""
+    closed: list[str] = []
+    for _ in os.walk(folder, onerror=lambda error: closed.append(_culprit(error.filename))):
+        pass
+    return sorted({*closed})
+
+
+@contextmanager
+def said_in_one_sentence() -> Iterator[None]:
+    """What the disk refuses, as bad input.
+
+    Raises:
+        InputError: for whatever could not be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{_culprit(error.filename)} cannot be read ({error.strerror}); {OPEN}, or move it away"
+        ) from None
 
 
 def matched(

@@ -108,3 +108,13 @@ def test_the_folder_of_one_data_set_is_not_read_as_another(tiny_root, folder, as
     with pytest.raises(InputError, match=f"the folder of .*{owner}.* by its name, so {asked} is not read"):
         load_split(tiny_root / folder, asked, task)
     assert load_split(tiny_root / folder, owner, task).train
+
+
+@pytest.mark.parametrize("folder", ["prcc", "prcc/rgb", "prcc/rgb/test/C/005"])
+def test_a_closed_folder_is_refused_in_one_sentence(make, shut, folder):
+    root = make("prcc")
+    shut(root / folder)
+    with pytest.raises(
+        InputError, match=rf"^{root / folder} cannot be read \(Permission denied\); give yourself"
+    ):
+        load_split(root, "prcc", "cc")

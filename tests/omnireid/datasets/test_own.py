@@ -94,6 +94,15 @@ def test_a_folder_with_a_table_of_records_is_a_data_set_too_and_both_are_found(t
     assert load_split(root / "own", "own/shop", "trad").train[0].image == f"{root}/own/a.jpg"
 
 
+def test_hidden_files_are_no_tables_and_a_closed_folder_may_hold_one(table, shut):
+    root = table("split,image,pid\n", "._shop.csv")
+    (root / "own/lobby").mkdir()
+    (root / "own/pictures").mkdir()
+    assert own_names(root) == []
+    shut(root / "own/lobby")
+    assert own_names(root) == ["own/lobby"]
+
+
 def test_windows_line_ends_a_byte_order_mark_trailing_blanks_and_unicode_names_are_read(table):
     text = "\ufeffsplit, image ,pid\r\ntrain,Straße/Jörg 1.jpg , 1 \r\n , ,\r\n"
     root = table(text.encode())
