@@ -20,7 +20,15 @@ from instructions.errors import InputError
 from omnireid.columns import column_of
 from omnireid.datasets.card import PARTS
 from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
-from omnireid.datasets.check import Finding, Reading, examine, misnamed_folders, read_every_way, unreadable
+from omnireid.datasets.check import (
+    Finding,
+    Reading,
+    examine,
+    misnamed_folders,
+    read_every_way,
+    sets_of_the_root_itself,
+    unreadable,
+)
 from omnireid.datasets.counts import MANIFEST, Manifest, judge_counts, read_manifest
 from omnireid.datasets.ledger import NAME as LEDGER
 from omnireid.datasets.ledger import Ledger
@@ -112,6 +120,8 @@ def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[Read
         raise InputError(dataset_named(only).not_found(root))
     if not found:
         near = "".join(f"; {finding.message}" for finding in misnamed_folders(root))
+        itself = sets_of_the_root_itself(root)
+        near += f"; this folder itself could be that of {' or '.join(itself)}" if itself else ""
         raise InputError(
             f"no data set was found under {root}; docs/data.md says where each goes "
             f"(for a data set's own folder give its name with --dataset){near}"

@@ -6,6 +6,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,7 @@ from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
 from omnireid.datasets.datalists import CAMID, read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, find_lists
-from omnireid.datasets.own import PREFIX, waiting_for
+from omnireid.datasets.own import FOLDER, PREFIX, waiting_for
 from omnireid.datasets.scan import OPEN, closed_below, subfolders
 from omnireid.records import Record, Split
 from omnireid.tasks import TASKS, TaskSpec
@@ -74,6 +75,12 @@ def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | 
     except InputError as error:  # a table of one's own whose name is none
         yield unreadable(name, error)
         return
+    ways = chain(_raw_ways(entry, root, named=named), _list_ways(entry, root, named=named))
+    first = next(ways, None)
+    yield from _there_but_strange(entry, root) if first is None else chain([first], ways)
+
+
+def _raw_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading | Finding]:
     for variant in entry.card.variants if entry.raw_tasks else ():
         found = None
         try:
@@ -81,17 +88,38 @@ def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | 
             if found is not None and (named or found != root):
                 yield from _read_raw(entry, root, variant)
         except (InputError, OSError) as error:
-            yield unreadable(name, error, found)
+            yield unreadable(entry.card.name, error, found)
+
+
+def _list_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading | Finding]:
     for task in entry.card.tasks:
-        names = LISTS.get((name, task))
+        names = LISTS.get((entry.card.name, task))
         for variant in () if names is None else names.test or ("",):
             try:
-                found_lists = None if names is None else find_lists(root, names, variant)
-                if found_lists is not None and (named or found_lists.root != root):
-                    split = read_datalists(root, name, task, variant or None)
+                found = None if names is None else find_lists(root, names, variant)
+                if found is not None and (named or found.root != root):
+                    split = read_datalists(root, entry.card.name, task, variant or None)
                     yield Reading(entry.card, "lists", TASKS[task], variant, split)
             except (InputError, OSError) as error:
-                yield unreadable(name, error)
+                yield unreadable(entry.card.name, error)
+
+
+def _there_but_strange(entry: Dataset, root: Path) -> Iterator[Finding]:
+    """A finding where a folder has the data set's name, and nothing in it is known."""
+    for folder in {folder.partition("/")[0]: None for folder in entry.card.folders}:
+        held = () if folder == FOLDER else sorted(path.name for path in _inside(root / folder))
+        if held:
+            kinds = [entry.marks(variant) for variant in entry.card.variants] if entry.raw_tasks else []
+            examples = ", ".join(held[:NUM_EXAMPLES])
+            message = f"the folder {folder} is there, but nothing in it is known: it holds {examples}"
+            wanted = " or ".join(dict.fromkeys(kinds)) or "the OmniReID lists"
+            yield Finding("problem", entry.card.name, message, f"put {wanted} into it (docs/data.md)")
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    left_behind = ("Thumbs.db", "desktop.ini", "__MACOSX")  # by other systems
+    inside = folder.iterdir() if folder.is_dir() else iter(())
+    return (path for path in inside if path.name[0] != "." and path.name not in left_behind)
 
 
 def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
@@ -119,6 +147,11 @@ def unreadable(name: str, error: InputError | OSError, folder: Path | None = Non
     examples = ", ".join(closed[:NUM_EXAMPLES])
     message = f"not read: {len(closed)} files or folders cannot be opened ({error.strerror}): {examples}"
     return Finding("problem", name, message, f"{OPEN}, or move it away")
+
+
+def sets_of_the_root_itself(root: Path) -> list[str]:
+    """Which data sets' own folder the data root could be."""
+    return [name for name, entry in DATASETS.items() if entry.find(root) == root]
 
 
 def misnamed_folders(root: Path) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ class ListNames:
     captions: tuple[str, ...] = ()
     infrared: re.Pattern[str] | None = None  # which image paths are infrared
     query_is_infrared: tuple[str, ...] = ()  # variants whose query side is infrared
+    not_a_list: re.Pattern[str] | None = None  # first line of the owners' own gallery table of the same name
 
     def variant(self, asked: str | None) -> str | None:
         """The variant that is read, None where the lists do not hold the one asked for."""
@@ -74,7 +75,9 @@ LISTS: dict[tuple[str, str], ListNames] = {
     ("cocas_real1", "li"): ListNames(
         ("real1",), ("train_attr.txt",), captions=("runner_real1_v1_gpt.json", "real1_v1.json")
     ),
-    ("cocas_real2", "ctcc"): ListNames(("real2",), test={"": _PLAIN}),
+    ("cocas_real2", "ctcc"): ListNames(
+        ("real2",), test={"": _PLAIN}, not_a_list=re.compile(r"\S+?[,\s]+\d+[,\s]+\d+[,\s]+\d+\s*$")
+    ),
     ("cocas_real2", "li"): ListNames(
         ("real2",),
         test={"": (("query_attr.txt", "gallery_attr.txt"),)},
@@ -143,10 +146,19 @@ def find_lists(data_root: str | Path, names: ListNames, variant: str) -> FoundLi
     for root in (*(data_root / folder for folder in names.folders), data_root):
         train = _first(root, names.train)
         pairs = [tuple(_first(root, (name,)) for name in pair) for pair in names.test.get(variant, ())]
-        query, gallery = next((pair for pair in pairs if any(pair)), (None, None))
+        query, gallery = next(
+            (pair for pair in pairs if any(pair) and not _is_owners(pair[1], names.not_a_list)), (None, None)
+        )
         if train or query or gallery:
             return FoundLists(root, train, query, gallery, _first(root, names.captions))
     return None
+
+
+def _is_owners(gallery: Path | None, first_line: re.Pattern[str] | None) -> bool:
+    if gallery is None or first_line is None:
+        return False
+    with gallery.open(encoding="utf-8-sig", errors="replace") as lines:
+        return first_line.match(lines.readline()) is not None
 
 
 def _first(root: Path, names: Sequence[str]) -> Path | None:

@@ -178,6 +178,8 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
 
 
 def _check_columns(path: Path, names: Sequence[str]) -> None:
+    if len(names) == 1 and (mark := next((mark for mark in ";\t" if mark in names[0]), None)):
+        raise InputError(f"{path} has {mark!r} between its columns; save it with commas (CSV, UTF-8)")
     for column in NEEDED:
         if column not in names:
             raise InputError(

@@ -102,6 +102,11 @@ def test_a_closed_folder_is_a_problem_and_the_rest_is_checked(check, market, shu
     assert "how to fix: give yourself the right to read it" in out
 
 
+def test_a_root_that_is_a_data_set_itself_is_told(check, market):
+    code, _, err = check("--root", market / "Market-1501")
+    assert code == 2 and "this folder itself could be that of market1501" in err
+
+
 def test_a_closed_root_is_one_sentence(check, market, shut):
     code, out, err = check("--root", shut(market))
     assert code == 2 and out == "" and err.startswith(f"error: {market} cannot be read (Permission denied)")

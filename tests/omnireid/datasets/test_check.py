@@ -106,6 +106,21 @@ def test_a_closed_folder_is_not_taken_for_one_that_is_not_there(make, shut, fold
     assert isinstance(finding, Finding) and finding.message.endswith(str(root / folder))
 
 
+def test_a_folder_of_a_known_name_that_holds_nothing_known_is_a_problem(make):
+    root = make("msmt17", "MSMT17_V1")
+    for name in ("train", "query", "gallery", "val"):
+        (root / f"MSMT17_V1/list_{name}.txt").unlink()
+    (finding,) = read_every_way("msmt17", root, named=False)
+    assert isinstance(finding, Finding) and "the folder MSMT17_V1 is there" in finding.message
+    assert "holds test, train" in finding.message and "put list_train.txt or list_query.txt" in finding.fix
+
+
+def test_an_empty_folder_of_a_known_name_is_nothing(tmp_path):
+    (tmp_path / "MSMT17_V1").mkdir()
+    (tmp_path / "MSMT17_V1/Thumbs.db").touch()
+    assert list(read_every_way("msmt17", tmp_path, named=False)) == []
+
+
 def own_table(tmp_path, text):
     (tmp_path / "own").mkdir()
     (tmp_path / "own/shop.csv").write_text(text)

@@ -115,6 +115,8 @@ def test_windows_line_ends_a_byte_order_mark_trailing_blanks_and_unicode_names_a
         ("split,image\n", "has no column 'pid'"),
         ("", "has no column 'split'"),
         ("split,image,pid,captoins\n", r"column 'captoins' \(did you mean 'captions'\?\)"),
+        ("split;image;pid\ntrain;a.jpg;1\n", "has ';' between its columns; save it with commas"),
+        ("split\timage\tpid\n", r"has '\\t' between its columns"),
         ("split,image,pid\ntrain,a.jpg\n", r"shop\.csv:2: the column 'pid' is empty or missing"),
         ("split,image,pid\ntrian,a.jpg,1\n", r"shop\.csv:2: split 'trian' \(did you mean 'train'\?\)"),
         ("split,image,pid,modality\ntrain,a.jpg,1,nir\n", r"shop\.csv:2: modality 'nir'; use rgb or ir"),

@@ -77,6 +77,11 @@ def test_a_missing_picture_whose_neighbour_has_another_ending_is_guessed(paths, 
     assert "did you mean 'a.PNG'?" in finding.message
 
 
+def test_a_path_written_as_windows_has_it_is_told(paths, tmp_path):
+    (finding,) = unopened("own/shop", opened([*paths, f"{tmp_path}/imgs\\a.png"]))
+    assert "(write / for \\ between folders)" in finding.message
+
+
 def test_what_was_opened_before_is_not_opened_again_until_it_changes(paths, tmp_path, monkeypatch):
     with Ledger(tmp_path / "ledger") as ledger:
         first = opened(paths, ledger)
