@@ -20,7 +20,8 @@ from omnireid.datasets.datalists import CAMID, read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, find_lists
 from omnireid.datasets.own import FOLDER, PREFIX, waiting_for
-from omnireid.datasets.scan import OPEN, closed_below, subfolders
+from omnireid.datasets.scan import closed_below, culprit, subfolders, way_out
+from omnireid.protocols import PROTOCOLS, shortcoming, suited_protocol
 from omnireid.records import Record, Split
 from omnireid.tasks import TASKS, TaskSpec
 
@@ -143,10 +144,11 @@ def unreadable(name: str, error: InputError | OSError, folder: Path | None = Non
     if isinstance(error, InputError):
         fix = "correct the file or folder named here; docs/data.md has the forms"
         return Finding("problem", name, str(error), fix)
-    closed = closed_below(folder or error.filename) or [str(error.filename)]
+    named = culprit(error)
+    closed = closed_below(named if folder is None else folder) or [named]
     examples = ", ".join(closed[:NUM_EXAMPLES])
     message = f"not read: {len(closed)} files or folders cannot be opened ({error.strerror}): {examples}"
-    return Finding("problem", name, message, f"{OPEN}, or move it away")
+    return Finding("problem", name, message, way_out(error))
 
 
 def sets_of_the_root_itself(root: Path) -> list[str]:
@@ -173,7 +175,7 @@ def misnamed_folders(root: Path) -> Iterator[Finding]:
 def examine(reading: Reading) -> Iterator[Finding]:
     """All findings on one reading that need no picture to be opened."""
     once = (_numbers, _repetitions, _test_pictures_in_train, _shared_people)
-    for check in (_instructions,) if reading.again else (*once, _instructions):
+    for check in (*(() if reading.again else once), _instructions, _answers):
         yield from check(reading)
 
 
@@ -260,3 +262,13 @@ def _instructions(reading: Reading) -> Iterator[Finding]:
             else:  # a table of one's own does not say what it is for
                 severity: Severity = "warning" if reading.card.name.startswith(PREFIX) else "problem"
                 yield reading.find(severity, message, f"give each a {what}, or take it out")
+
+
+def _answers(reading: Reading) -> Iterator[Finding]:
+    protocol = suited_protocol(reading.task.name, reading.card.name, reading.variant)
+    if not (len(reading.split.query) and len(reading.split.gallery)):
+        return
+    lack = shortcoming(PROTOCOLS[protocol], reading.split)
+    if lack is not None:
+        message, _, fix = lack.partition("; ")
+        yield reading.find("warning", f"protocol {protocol} cannot judge the test: {message}", fix)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from instructions.errors import InputError
 from omnireid.records import Record
 
-OPEN = "give yourself the right to read it (chmod -R u+rX)"
+OPEN = "give yourself the right to read it (chmod -R u+rX), or move it away"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
@@ -61,16 +61,23 @@ def _may(path: str | Path, what: int) -> bool:
     return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _culprit(path: str) -> str:
-    """The folder on the way to a path that may not be entered, or the path itself."""
-    above = reversed(Path(path).parents)
-    return str(next((folder for folder in above if not _may(folder, os.X_OK)), path))
+def culprit(error: OSError) -> str:
+    """What could not be opened: the folder on the way to it that may not be entered, or the file itself."""
+    if error.filename is None:  # a read that failed half-way
+        return "a file"
+    above = reversed(Path(error.filename).parents)
+    return str(next((folder for folder in above if not _may(folder, os.X_OK)), error.filename))
+
+
+def way_out(error: OSError) -> str:
+    """What helps against an error of the disk."""
+    return OPEN if isinstance(error, PermissionError) else "look after the disk, or copy it again"
 
 
 def closed_below(folder: str | Path) -> list[str]:
     """Every folder at or below this one that may not be listed, or the one above that shuts it; sorted."""
     closed: list[str] = []
-    for _ in os.walk(folder, onerror=lambda error: closed.append(_culprit(error.filename))):
+    for _ in os.walk(folder, onerror=lambda error: closed.append(culprit(error))):
         pass
     return sorted({*closed})
 
@@ -85,9 +92,7 @@ def said_in_one_sentence() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(
-            f"{_culprit(error.filename)} cannot be read ({error.strerror}); {OPEN}, or move it away"
-        ) from None
+        raise InputError(f"{culprit(error)} cannot be read ({error.strerror}); {way_out(error)}") from None
 
 
 def matched(

@@ -44,6 +44,14 @@ def test_each_fault_is_found(change, severity, message):
     assert finding[0] == severity and message in finding[1]
 
 
+def test_a_test_that_its_protocol_cannot_judge_is_found():
+    (finding,) = found(replace(CLEAN, gallery=(replace(C, camid=1),)))  # by the query's own camera only
+    assert finding == (
+        "warning",
+        "lists trad: protocol market cannot judge the test: no query has an answer that it counts as right",
+    )
+
+
 def test_no_camera_is_not_a_wrong_camera():
     sides = {"query": (replace(B, camid=-1),), "gallery": (replace(C, camid=-2),)}
     assert found(replace(CLEAN, **sides)) == []
