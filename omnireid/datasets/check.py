@@ -78,7 +78,13 @@ def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | 
         return
     ways = chain(_raw_ways(entry, root, named=named), _list_ways(entry, root, named=named))
     first = next(ways, None)
-    yield from _there_but_strange(entry, root) if first is None else chain([first], ways)
+    if first is not None:
+        yield from chain([first], ways)
+        return
+    try:
+        yield from _there_but_strange(entry, root)
+    except OSError as error:
+        yield unreadable(name, error)
 
 
 def _raw_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading | Finding]:

@@ -142,6 +142,8 @@ def unopened(dataset: str, opened: Opened) -> list[Finding]:
 def _neighbour(path: str, kind: str) -> str:
     """A file of the same name with another ending beside a missing one, e.g. ``.JPG`` for ``.jpg``."""
     place = Path(path)
+    if kind == "missing" and place.is_symlink():
+        return f" (a link to {place.readlink()}, which is not there)"
     if kind == "missing" and "\\" in path:
         return " (write / for \\ between folders)"
     if kind != "missing" or not place.parent.is_dir() or is_closed(place.parent):

@@ -14,6 +14,7 @@ from instructions.errors import InputError
 from omnireid.records import Record
 
 OPEN = "give yourself the right to read it (chmod -R u+rX), or move it away"
+PERSON = re.compile(r"\d+")  # a folder named after a person
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
@@ -40,6 +41,17 @@ def subfolders(folder: str | Path) -> list[str]:
             )
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def named_subfolders(folder: str | Path, pattern: re.Pattern[str], notes: list[str]) -> list[str]:
+    """The subfolders whose names follow a pattern; others, such as ``005 (copy)``, are said in ``notes``."""
+    names = subfolders(folder)
+    strangers = [name for name in names if not pattern.fullmatch(name) and name != "__MACOSX"]
+    if strangers:
+        notes.append(
+            f"{len(strangers)} folders in {folder} left out: name not understood, e.g. {strangers[0]!r}"
+        )
+    return [name for name in names if pattern.fullmatch(name)]
 
 
 def is_closed(folder: str | Path) -> bool:

@@ -28,8 +28,8 @@ def shortcoming(protocol: Protocol, split: Split) -> str | None:
             return lack
     if not any(_has_answer(protocol, query, gallery, trial) for trial in range(protocol.num_trials)):
         return (
-            "no query has an answer that it counts as right; is this the data set's right variant, and does "
-            "its query share people with its gallery?"
+            "no query has an answer that it counts as right; compare people, cameras and clothes of query "
+            "and gallery, and the variant"
         )
     return None
 

@@ -77,6 +77,12 @@ def test_a_missing_picture_whose_neighbour_has_another_ending_is_guessed(paths, 
     assert "did you mean 'a.PNG'?" in finding.message
 
 
+def test_a_link_that_leads_nowhere_is_told_from_a_file_that_is_not_there(paths, tmp_path):
+    (tmp_path / "d.png").symlink_to("/nowhere/d.png")
+    (finding,) = unopened("market1501", opened([*paths, str(tmp_path / "d.png")]))
+    assert "(a link to /nowhere/d.png, which is not there)" in finding.message
+
+
 def test_a_path_written_as_windows_has_it_is_told(paths, tmp_path):
     (finding,) = unopened("own/shop", opened([*paths, f"{tmp_path}/imgs\\a.png"]))
     assert "(write / for \\ between folders)" in finding.message
