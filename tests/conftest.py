@@ -8,7 +8,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import errno
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,32 @@ def tiny_root(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("tiny") / "omnireid"
     write_omnireid(root, PRESETS["tiny"], seed=0, workers=1)
     return root
+
+
+@pytest.fixture
+def shut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Path]:
+    """``shut(folder)`` takes away the right to look into it, from root, too."""
+    places: list[Path] = []
+    access = os.access
+
+    def is_shut(path: object) -> bool:
+        return any(place in (Path(str(path)), *Path(str(path)).parents) for place in places)
+
+    def refusing(look: Callable[..., object]) -> Callable[..., object]:
+        def refuse_or_look(path: object = ".") -> object:
+            if is_shut(path):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return look(path)
+
+        return refuse_or_look
+
+    monkeypatch.setattr(os, "access", lambda path, *a, **k: not is_shut(path) and access(path, *a, **k))
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    monkeypatch.setattr(os, "supports_effective_ids", {os.access})
+
+    def shutter(folder: Path) -> Path:
+        places.append(folder)
+        return folder
+
+    return shutter

@@ -1,10 +1,20 @@
 """The documents say what is: names in the paper map exist, equations have their rows, code blocks run."""
 
 import ast
+import builtins
 import re
+import shutil
+import symtable
+from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from omnireid.datasets import load_split
+from omnireid.loading.transforms import Preprocessing
+from omnireid.records import labels_of
+from omnireid.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 MAP = ROOT / "docs/paper_map.md"
@@ -88,10 +98,74 @@ def test_the_snippets_of_the_house_style_run():
             value()  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/data.md", "docs/inside.md", "docs/synthetic.md"])
-def test_python_in_the_documents_compiles(document):
-    for block in python_blocks(document):
+DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+SUPPOSED = {  # names that the text before a block speaks of
+    "docs/data.md": {"training_splits", "test_splits"},
+    "docs/protocols.md": {"query_features", "gallery_features", "query_labels", "gallery_labels", "distmat"}
+    | {"model", "split", "task"},
+}
+
+
+def unknown_names(blocks: list[str], supposed: Collection[str] = ()) -> set[str]:
+    """Names that are looked up and that no block, and nothing supposed, has defined."""
+    every = [symtable.symtable(block, "block", "exec") for block in blocks]
+    tops = [name for table in every for name in table.get_symbols()]
+    for table in every:  # grows: functions, classes and comprehensions, too
+        every += table.get_children()
+    looked_up = [name for table in every for name in table.get_symbols() if name.is_global()]
+    defined = {n.get_name() for n in tops if n.is_assigned() or n.is_imported() or n.is_namespace()}
+    used = {name.get_name() for name in looked_up if name.is_referenced()}
+    return used - defined - {*supposed} - {*dir(builtins)}
+
+
+def test_a_name_that_is_defined_nowhere_is_seen():
+    assert unknown_names(["import os\n", "def f(x):\n    return Path(x, os.sep)\n"]) == {"Path"}
+    assert unknown_names(["for row in rows: print(row)"], {"rows"}) == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_python_in_the_documents_compiles_and_knows_its_names(document):
+    blocks = python_blocks(document)
+    for block in blocks:
         compile(block, document, "exec")
+    assert unknown_names(blocks, SUPPOSED.get(document, ())) == set()
+
+
+class Colours:
+    """A model that sees the mean colour and hears nothing."""
+
+    preprocessing = Preprocessing(image_size=(8, 4), clothes_size=(4, 4))
+
+    def embed(self, batch, side):  # noqa: ARG002
+        return batch.images.mean((2, 3))
+
+
+def supposed(document: str, root: Path) -> dict[str, object]:
+    """Something for each name that the text speaks of."""
+    market, real2 = load_split(root, "market1501", "trad"), load_split(root, "cocas_real2", "li")
+    if document == "docs/data.md":
+        return {"training_splits": [market], "test_splits": [market, real2]}
+    sides = {"query": market.query, "gallery": market.gallery}
+    labels = {f"{side}_labels": labels_of(records) for side, records in sides.items()}
+    features = {f"{side}_features": np.random.rand(len(records), 4) for side, records in sides.items()}
+    distmat = np.random.rand(len(market.query), len(market.gallery))
+    asked = {"model": Colours(), "split": real2, "task": TASKS["li"]}
+    return {**labels, **features, **asked, "distmat": distmat}
+
+
+@pytest.mark.parametrize("document", ["docs/data.md", "docs/protocols.md", "docs/synthetic.md"])
+def test_the_snippets_that_need_no_trained_model_run(document, tiny_root, tmp_path, monkeypatch):
+    (tmp_path / "data/own").mkdir(parents=True)
+    (tmp_path / "data/own/shop.csv").write_text("split,image,pid\ntrain,a.jpg,1\n")
+    for folder in tiny_root.iterdir():
+        (tmp_path / "data" / folder.name).symlink_to(folder)
+    shutil.copytree(tiny_root, tmp_path / "data/tiny")  # written already: nothing is drawn again
+    monkeypatch.chdir(tmp_path)
+    names = supposed(document, tiny_root)
+    blocks = python_blocks(document)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, document, "exec"), names)
 
 
 def test_links_between_documents_lead_somewhere():

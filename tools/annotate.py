@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     add = step("decide", "apply what a sheet exported")
     add("files", type=Path, nargs="+", metavar="FILE", help="decisions, in the order in which they were made")
     add = step("export", "write the official lists, captions and clothes pictures")
-    add("--out", type=Path, metavar="DIR", help="root of the lists (the pictures' root)")
+    add("--out", type=Path, metavar="DIR", help="root of the lists, or a data root (the pictures' root)")
     add("--instruct", default="both", metavar="WHAT", help="ctcc: crops, templates or both by turns (both)")
     add("--unreviewed", action="store_true", help="also what no person has decided on")
     return made
@@ -242,7 +242,7 @@ def _export(asked: argparse.Namespace, now: str, console: Console) -> Iterator[s
     out = asked.out or work.root
     found = export(work, out, instruct=asked.instruct, reviewed_only=not asked.unreviewed)
     for name, count in found.lists.items():
-        yield f"{out / name}: {count} lines, each with its provenance beside it"
+        yield f"{found.root / name}: {count} lines, each with its provenance beside it"
     if found.num_unreviewed:
         yield f"{found.num_unreviewed} pictures were left out because nobody decided on them"
     if found.num_without:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,21 @@ from instructions.errors import InputError
 from omnireid.columns import column_of
 from omnireid.datasets.card import PARTS
 from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
-from omnireid.datasets.check import Finding, Reading, examine, misnamed_folders, read_every_way
+from omnireid.datasets.check import (
+    Finding,
+    Reading,
+    examine,
+    misnamed_folders,
+    read_every_way,
+    sets_of_the_root_itself,
+    unreadable,
+)
 from omnireid.datasets.counts import MANIFEST, Manifest, judge_counts, read_manifest
 from omnireid.datasets.ledger import NAME as LEDGER
 from omnireid.datasets.ledger import Ledger
-from omnireid.datasets.own import PREFIX, own_names
+from omnireid.datasets.own import FOLDER, PREFIX, own_names
 from omnireid.datasets.pictures import Opened, copies, open_pictures, pictures_of, unopened
+from omnireid.datasets.scan import refuse_closed, said_in_one_sentence
 from tools._program import Parser, run
 
 _EXAMPLES = """examples:
@@ -85,14 +95,20 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise InputError(
             f"the data root {asked.root} is not a folder; give the folder that holds the data sets"
         )
+    with said_in_one_sentence():
+        refuse_closed(asked.root.expanduser())
     return asked
 
 
 def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[Reading], list[Finding]]]:
     """Every data set under the root, by name."""
     root, only = asked.root.expanduser(), asked.dataset
-    names = [*DATASETS, *own_names(root)] if only is None else [dataset_named(only).card.name]
-    found = {}
+    names = [*DATASETS] if only is None else [dataset_named(only).card.name]
+    found: dict[str, tuple[list[Reading], list[Finding]]] = {}
+    try:
+        names += own_names(root) if only is None else []
+    except OSError as error:
+        found[FOLDER] = ([], [unreadable(FOLDER, error)])
     for name in names:
         task = bar.add_task(f"reading {name}", total=None)
         outcomes = list(read_every_way(name, root, named=only is not None))
@@ -104,6 +120,8 @@ def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[Read
         raise InputError(dataset_named(only).not_found(root))
     if not found:
         near = "".join(f"; {finding.message}" for finding in misnamed_folders(root))
+        itself = sets_of_the_root_itself(root)
+        near += f"; this folder itself could be that of {' or '.join(itself)}" if itself else ""
         raise InputError(
             f"no data set was found under {root}; docs/data.md says where each goes "
             f"(for a data set's own folder give its name with --dataset){near}"
@@ -172,12 +190,12 @@ def _table(checked: Sequence[Checked], root: Path) -> Table:
 
 def _print_findings(console: Console, checked: Sequence[Checked]) -> None:
     for severity, colour in (("problem", "red"), ("warning", "yellow")):
-        for data in checked:
-            for finding in data.findings:
-                if finding.severity == severity:
-                    text = f"[{colour}]{severity}[/] {finding.dataset}, {escape(finding.message)}"
-                    console.print(text, highlight=False, soft_wrap=True)
-                    console.print(f"  how to fix: {escape(finding.fix)}", highlight=False, soft_wrap=True)
+        findings = [f for data in checked for f in data.findings if f.severity == severity]
+        for (dataset, fix), alike in groupby(findings, lambda finding: (finding.dataset, finding.fix)):
+            for finding in alike:
+                text = f"[{colour}]{severity}[/] {dataset}, {escape(finding.message)}"
+                console.print(text, highlight=False, soft_wrap=True)
+            console.print(f"  how to fix: {escape(fix)}", highlight=False, soft_wrap=True)
 
 
 def _print_notes(console: Console, checked: Sequence[Checked]) -> None:

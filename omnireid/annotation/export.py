@@ -18,6 +18,7 @@ from omnireid.annotation.journal import By, Entry
 from omnireid.annotation.sentences import standing_sentences
 from omnireid.annotation.work import Picture, Work
 from omnireid.datasets.list_table import LISTS
+from omnireid.datasets.load import home_of_lists
 from omnireid.files import write_whole
 from omnireid.loading.image import read_image
 
@@ -29,6 +30,7 @@ Instruct = Literal["crops", "templates", "both"]
 class Exported:
     """What was written: list and how many lines it has, and what was left out."""
 
+    root: Path  # what the names of the lists are relative to
     lists: Mapping[str, int]
     num_unreviewed: int
     num_without: int  # reviewed or not, but with no instruction
@@ -47,8 +49,8 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
 
     Args:
         work: What was annotated.
-        out: The root of the lists; the pictures' own root, or another folder, in which case the lists name
-            the pictures by their absolute paths.
+        out: The root of the lists, or a data root: the lists then go into the data set's own folder in it.
+            They name pictures below it by their paths there, others by their absolute paths.
         instruct: Which clothes pictures ``ctcc`` lists name. "both" takes a picked template and the own
             crop by turns, so that a model learns from either.
         reviewed_only: Leave out what no person has decided on.
@@ -57,6 +59,7 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
         InputError: The data set has no such lists, or nothing is left to write.
     """
     names = _list_names(work)
+    out = home_of_lists(out, work.dataset)
     _refuse_foreign(out, names)
     pictures = work.pictures()
     decided = work.journal("decisions").latest()
@@ -84,7 +87,7 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
     num_without -= len(has_line)
     if not any(lists.values()):
         raise InputError(f"none of {len(kept)} pictures has a text or clothes to export")
-    return Exported(lists, len(pictures) - len(kept), num_without)
+    return Exported(out, lists, len(pictures) - len(kept), num_without)
 
 
 def _list_names(work: Work) -> dict[str, tuple[str, ...]]:
@@ -185,7 +188,12 @@ def _write_clothes(
         path = out / wears.path
         if wears.path not in written:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, _picture(wears))
+            content = _picture(wears)
+            if wears.box is None and path.exists() and path.read_bytes() != content:
+                raise InputError(
+                    f"{path} is another picture than {wears.source}; export into another folder with --out"
+                )
+            write_whole(path, content)
             written.add(wears.path)
         sources.append(
             {
@@ -231,7 +239,7 @@ def _write_list(out: Path, name: str, lines: Sequence[str], sources: Sequence[Ma
 def _placed(work: Work, out: Path, picture: Picture) -> Picture:
     if out.resolve() == work.root:
         return picture
-    path = str(work.path(picture.image).resolve())
+    path = str(work.path(picture.image)).removeprefix(f"{out.resolve()}/")
     if len(path.split()) != 1:
         raise InputError(f"the path {path!r} has blanks; export into {work.root} itself")
     return Picture(path, picture.pid, picture.clothes, picture.camera)

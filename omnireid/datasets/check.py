@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +17,17 @@ from omnireid.columns import column_of, images_of
 from omnireid.datasets.card import PARTS, DatasetCard, Part
 from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
 from omnireid.datasets.datalists import CAMID, read_datalists
+from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, find_lists
-from omnireid.datasets.scan import subfolders
+from omnireid.datasets.own import FOLDER, PREFIX, waiting_for
+from omnireid.datasets.scan import closed_below, culprit, subfolders, way_out
+from omnireid.protocols import PROTOCOLS, shortcoming, suited_protocol
 from omnireid.records import Record, Split
 from omnireid.tasks import TASKS, TaskSpec
 
 Severity = Literal["problem", "warning"]
 NO_CAMERA = frozenset(CAMID.values())  # what stands for "no camera" in the lists
+NUM_EXAMPLES = 3
 COPY_AGAIN = "copy it again from its owners' archive"
 
 
@@ -45,7 +50,7 @@ class Reading:
     task: TaskSpec
     variant: str
     split: Split
-    counted: bool = True  # False for a second look at the same files, whose counts nobody published
+    again: bool = False  # a second look at the same files for another task: only its own needs are judged
 
     def part(self, part: Part) -> Sequence[Record]:
         """The records of one part."""
@@ -66,47 +71,95 @@ def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | 
         root: the data root.
         named: the user asked for this data set, so the root itself may be its folder.
     """
-    entry = dataset_named(name)
+    try:
+        entry = dataset_named(name)
+    except InputError as error:  # a table of one's own whose name is none
+        yield unreadable(name, error)
+        return
+    ways = chain(_raw_ways(entry, root, named=named), _list_ways(entry, root, named=named))
+    first = next(ways, None)
+    if first is not None:
+        yield from chain([first], ways)
+        return
+    try:
+        yield from _there_but_strange(entry, root)
+    except OSError as error:
+        yield unreadable(name, error)
+
+
+def _raw_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading | Finding]:
     for variant in entry.card.variants if entry.raw_tasks else ():
-        found = entry.find(root, variant)
-        if found is None or not (named or found != root):
-            continue
-        again = entry.readers_of if variant == entry.card.default_variant else ()
-        for task in (entry.raw_tasks[0], *again):
-            try:
-                first = task == entry.raw_tasks[0]
-                split = entry.read(root, variant, task)
-                reading = Reading(entry.card, "raw", TASKS[task], variant, split, counted=first)
-            except InputError as error:
-                yield _unreadable(name, error)
-                break
-            if first or _can_be_asked(reading):
-                yield reading
+        found = None
+        try:
+            found = entry.find(root, variant)
+            if found is not None and (named or found != root):
+                yield from _read_raw(entry, root, variant)
+        except (InputError, OSError) as error:
+            yield unreadable(entry.card.name, error, found)
+
+
+def _list_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading | Finding]:
     for task in entry.card.tasks:
-        names = LISTS.get((name, task))
+        names = LISTS.get((entry.card.name, task))
         for variant in () if names is None else names.test or ("",):
-            found_lists = None if names is None else find_lists(root, names, variant)
-            if found_lists is None or not (named or found_lists.root != root):
-                continue
             try:
-                split = read_datalists(root, name, task, variant or None)
-                yield Reading(entry.card, "lists", TASKS[task], variant, split)
-            except InputError as error:
-                yield _unreadable(name, error)
+                found = None if names is None else find_lists(root, names, variant)
+                if found is not None and (named or found.root != root):
+                    split = read_datalists(root, entry.card.name, task, variant or None)
+                    yield Reading(entry.card, "lists", TASKS[task], variant, split)
+            except (InputError, OSError) as error:
+                yield unreadable(entry.card.name, error)
 
 
-def _can_be_asked(reading: Reading) -> bool:
-    """Whether anybody made the annotation that the task needs: many copies lack it, and that is no fault."""
-    records = (record for part in ("train", "query") for record in reading.part(part))
-    if reading.task.instruction == "clothes":
-        return any(record.clothes is not None for record in records)
-    return any(record.captions for record in records)
+def _there_but_strange(entry: Dataset, root: Path) -> Iterator[Finding]:
+    """A finding where a folder has the data set's name, and nothing in it is known."""
+    for folder in {folder.partition("/")[0]: None for folder in entry.card.folders}:
+        held = () if folder == FOLDER else sorted(path.name for path in _inside(root / folder))
+        if held:
+            kinds = [entry.marks(variant) for variant in entry.card.variants] if entry.raw_tasks else []
+            examples = ", ".join(held[:NUM_EXAMPLES])
+            message = f"the folder {folder} is there, but nothing in it is known: it holds {examples}"
+            wanted = " or ".join(dict.fromkeys(kinds)) or "the OmniReID lists"
+            yield Finding("problem", entry.card.name, message, f"put {wanted} into it (docs/data.md)")
 
 
-def _unreadable(name: str, error: InputError) -> Finding:
-    return Finding(
-        "problem", name, str(error), "correct the file or folder named here; docs/data.md has the forms"
-    )
+def _inside(folder: Path) -> Iterator[Path]:
+    left_behind = ("Thumbs.db", "desktop.ini", "__MACOSX")  # by other systems
+    inside = folder.iterdir() if folder.is_dir() else iter(())
+    return (path for path in inside if path.name[0] != "." and path.name not in left_behind)
+
+
+def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
+    """The raw layout as its first task reads it, and as the others do that somebody annotated it for."""
+    first, *others = entry.raw_tasks
+    split = entry.read(root, variant, first)
+    waiting: Mapping[str, str] = {}
+    if entry.card.name.startswith(PREFIX):
+        waiting = waiting_for(split)
+        told = (f"not for {task}: that waits for the column {column}" for task, column in waiting.items())
+        split = replace(split, notes=(*split.notes, *told))
+    yield Reading(entry.card, "raw", TASKS[first], variant, split)
+    for task in others if variant == entry.card.default_variant else ():
+        again = entry.read(root, variant, task) if task in entry.readers_of else split
+        if task not in waiting and len(again.train) + len(again.query):
+            yield Reading(entry.card, "raw", TASKS[task], variant, again, again=True)
+
+
+def unreadable(name: str, error: InputError | OSError, folder: Path | None = None) -> Finding:
+    """The finding for a data set that cannot be read; of closed folders it names all below its own."""
+    if isinstance(error, InputError):
+        fix = "correct the file or folder named here; docs/data.md has the forms"
+        return Finding("problem", name, str(error), fix)
+    named = culprit(error)
+    closed = closed_below(named if folder is None else folder) or [named]
+    examples = ", ".join(closed[:NUM_EXAMPLES])
+    message = f"not read: {len(closed)} files or folders cannot be opened ({error.strerror}): {examples}"
+    return Finding("problem", name, message, way_out(error))
+
+
+def sets_of_the_root_itself(root: Path) -> list[str]:
+    """Which data sets' own folder the data root could be."""
+    return [name for name, entry in DATASETS.items() if entry.find(root) == root]
 
 
 def misnamed_folders(root: Path) -> Iterator[Finding]:
@@ -127,7 +180,8 @@ def misnamed_folders(root: Path) -> Iterator[Finding]:
 
 def examine(reading: Reading) -> Iterator[Finding]:
     """All findings on one reading that need no picture to be opened."""
-    for check in (_numbers, _repetitions, _test_pictures_in_train, _shared_people, _instructions):
+    once = (_numbers, _repetitions, _test_pictures_in_train, _shared_people)
+    for check in (*(() if reading.again else once), _instructions, _answers):
         yield from check(reading)
 
 
@@ -211,5 +265,16 @@ def _instructions(reading: Reading) -> Iterator[Finding]:
             if part == "gallery":
                 fix = "a neutral instruction stands in; say so beside the figures"
                 yield reading.find("warning", message, fix)
-            else:
-                yield reading.find("problem", message, f"give each a {what}, or take it out")
+            else:  # a table of one's own does not say what it is for
+                severity: Severity = "warning" if reading.card.name.startswith(PREFIX) else "problem"
+                yield reading.find(severity, message, f"give each a {what}, or take it out")
+
+
+def _answers(reading: Reading) -> Iterator[Finding]:
+    protocol = suited_protocol(reading.task.name, reading.card.name, reading.variant)
+    if not (len(reading.split.query) and len(reading.split.gallery)):
+        return
+    lack = shortcoming(PROTOCOLS[protocol], reading.split)
+    if lack is not None:
+        message, _, fix = lack.partition("; ")
+        yield reading.find("warning", f"protocol {protocol} cannot judge the test: {message}", fix)

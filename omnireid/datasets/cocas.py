@@ -100,7 +100,8 @@ def read_table(path: Path, columns: str) -> list[dict[str, str]]:
         fields = COLUMNS.split(line.strip())
         if fields == [""]:
             continue
-        if len(fields) < len(names) or not (fields[len(names) - 1].isdecimal() and fields[-3].isdecimal()):
+        numbers = fields[len(names) - 3 : len(names)]
+        if len(fields) < len(names) or not all(number.isdecimal() for number in numbers):
             raise InputError(f"{path}:{number}: expected the columns {columns}, got {line.strip()!r}")
         rows.append(dict(zip(names, fields, strict=False)))
     return rows

@@ -45,7 +45,7 @@ def read_manifest(root: Path) -> Manifest | None:
 def judge_counts(readings: Sequence[Reading], manifest: Manifest | None) -> Iterator[Finding]:
     """Warnings for every part whose size is not the expected one; partial copies are allowed."""
     for reading in readings:
-        if not reading.counted:
+        if reading.again:
             continue
         if manifest is None:
             yield from _against_card(reading)

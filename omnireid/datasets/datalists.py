@@ -11,7 +11,14 @@ from instructions.errors import InputError, near_miss
 from omnireid.columns import Records, RecordsBuilder
 from omnireid.datasets.captions import NO_BOOK, CaptionBook, query_per_caption, read_caption_book
 from omnireid.datasets.card import PARTS, Part
-from omnireid.datasets.list_table import LISTS, FoundLists, ListNames, expected_lists, find_lists
+from omnireid.datasets.list_table import (
+    LISTS,
+    FoundLists,
+    ListNames,
+    expected_lists,
+    find_lists,
+    whose_picture,
+)
 from omnireid.datasets.scan import is_image_name
 from omnireid.records import MODALITIES, UNKNOWN, Split
 from omnireid.tasks import TASKS, TaskSpec
@@ -62,6 +69,7 @@ def read_lines(path: Path) -> Iterator[Line]:
 class ListReader:
     """Turns lines into records as one task understands them; outfits are numbered as they appear."""
 
+    dataset: str
     found: FoundLists
     task: TaskSpec
     names: ListNames
@@ -74,13 +82,15 @@ class ListReader:
         """The records of one list; junk (person -1) is left out.
 
         Raises:
-            InputError: if the list is empty or a line cannot be understood.
+            InputError: if the list is empty, is another data set's, or a line cannot be understood.
         """
         builder = RecordsBuilder(self.prefix, self.book.texts)
         classes: dict[str, int] = {}
         num_lines = 0
         for line in read_lines(path):
             num_lines += 1
+            if num_lines == 1:
+                self._refuse_another(path, line.image)
             if line.pid != UNSET:
                 self._append(builder, part, path, line, classes)
         records = builder.finish()
@@ -91,6 +101,14 @@ class ListReader:
         if num_lines > len(records):
             notes.append(f"{num_lines - len(records)} junk pictures (person -1) of {path.name} left out")
         return records
+
+    def _refuse_another(self, path: Path, image: str) -> None:
+        owner = whose_picture(image, self.dataset, path.name)
+        if owner is not None:
+            raise InputError(
+                f"{path} lists pictures of {owner} ({image}), so {self.dataset} is not read from it; "
+                f"the lists of {self.dataset} go into {self.names.folders[0]}/datalist below the data root"
+            )
 
     def _append(
         self, builder: RecordsBuilder, part: Part, path: Path, line: Line, classes: dict[str, int]
@@ -208,7 +226,7 @@ def read_datalists(
     spec = TASKS[task]
     needs_book = spec.instruction == "caption" or spec.query == "text"
     book = read_caption_book(found.captions) if needs_book and found.captions else NO_BOOK
-    reader = ListReader(found, spec, names, book, keep_clothes_image, f"{found.root}/")
+    reader = ListReader(dataset, found, spec, names, book, keep_clothes_image, f"{found.root}/")
     records, notes = _read_found(reader, chosen)
     del reader, book  # a million keys of a book take as much room as their records
     if spec.query != "text":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from instructions.errors import InputError, near_miss
 from omnireid.datasets.card import DatasetCard
+from omnireid.datasets.scan import refuse_closed, subfolders
 from omnireid.records import Split
 
 NOT = "!"  # before a marker that the folder must not have
@@ -35,15 +36,26 @@ class Dataset:
     num_splits: Mapping[str, int] = field(default_factory=dict)
 
     def find(self, root: str | Path, variant: str | None = None) -> Path | None:
-        """The data set's own folder: one of the known names under ``root``, or ``root`` itself."""
+        """The data set's own folder: one of the known names under ``root``, or ``root`` itself.
+
+        Raises:
+            PermissionError: a folder of such a name may not be looked into.
+        """
         markers = self._markers(variant)
         return next((path for path in self.candidates(root) if _has_any(path, markers)), None)
 
     def candidates(self, root: str | Path) -> Iterator[Path]:
         """Where the data set is looked for, in order."""
-        root = Path(root).expanduser()
-        yield from (root / folder for folder in self.card.folders)
+        root, folders = Path(root).expanduser(), self.card.folders
+        yield from (root / folder for folder in folders)
+        # Unpacked into a folder of its own name, as many archives are: Market-1501/Market-1501-v15.09.15.
+        inner = [folder for folder in folders if "/" not in folder]
+        yield from (root / outer / folder for outer in folders for folder in inner)
         yield root
+
+    def marks(self, variant: str | None = None) -> str:
+        """For sentences: by what the data set's own folder is known."""
+        return " or ".join(mark for mark in self._markers(variant) if mark[0] != NOT)
 
     def _markers(self, variant: str | None) -> tuple[str, ...]:
         name = (variant or self.card.default_variant).partition("/")[0]
@@ -91,9 +103,14 @@ class Dataset:
         wanted = f" {variant}" if variant in self.markers_of else ""
         sentence = (
             f"{self.card.title}{wanted} ({self.card.name}) was not found under {root}: tried "
-            f"{', '.join(self.card.folders)} and the folder itself; expected one that contains "
-            f"{' or '.join(mark for mark in self._markers(variant) if mark[0] != NOT)} (see docs/data.md)"
+            f"{', '.join(self.card.folders)}, such a folder in one of these, and the folder itself; "
+            f"expected one that contains {self.marks(variant)} (see docs/data.md)"
         )
+        known = {folder.partition("/")[0] for folder in self.card.folders}
+        small = {name.casefold(): name for name in known}
+        for name in subfolders(root):
+            if name not in known and name.casefold() in small:
+                sentence += f"; rename the folder {name} to {small[name.casefold()]}"
         others = [name for name in self.markers_of if self.find(root, name) is not None]
         if others:
             sentence += f"; what is there is variant {' or '.join(others)}"
@@ -105,6 +122,9 @@ class Dataset:
 def _has_any(path: Path, markers: Iterable[str]) -> bool:
     if not path.is_dir():
         return False
+    for folder in {path, *(path / marker.partition("/")[0] for marker in markers if "/" in marker)}:
+        if folder.is_dir():
+            refuse_closed(folder)
     there = {marker: any(True for _ in path.glob(marker.removeprefix(NOT))) for marker in markers}
     return any(found for marker, found in there.items() if marker[0] != NOT) and not any(
         found for marker, found in there.items() if marker[0] == NOT

@@ -25,12 +25,19 @@ class ListNames:
     captions: tuple[str, ...] = ()
     infrared: re.Pattern[str] | None = None  # which image paths are infrared
     query_is_infrared: tuple[str, ...] = ()  # variants whose query side is infrared
+    not_a_list: re.Pattern[str] | None = None  # first line of the owners' own gallery table of the same name
 
     def variant(self, asked: str | None) -> str | None:
         """The variant that is read, None where the lists do not hold the one asked for."""
         if not self.test:  # training only: every variant has the same list
             return ""
         return next(iter(self.test)) if asked is None else asked if asked in self.test else None
+
+    def files(self) -> frozenset[str]:
+        """Every name that a list may have."""
+        return frozenset(
+            (*self.train, *(name for pairs in self.test.values() for pair in pairs for name in pair))
+        )
 
 
 _TRAIN: tuple[str, ...] = ("train.txt",)
@@ -52,7 +59,7 @@ LISTS: dict[tuple[str, str], ListNames] = {
             "sc": (("query_sc.txt", "gallery_sc.txt"),),
         },
     ),
-    ("ltcc", "ctcc"): ListNames(("ltcc",), ("train_ctcc.txt",)),
+    ("ltcc", "ctcc"): ListNames(("ltcc", "LTCC_ReID"), ("train_ctcc.txt",)),
     ("prcc", "cc"): ListNames(
         ("prcc",), _TRAIN, {"clothes_change": _PLAIN, "same_clothes": (("query_sc.txt", "gallery.txt"),)}
     ),
@@ -68,7 +75,9 @@ LISTS: dict[tuple[str, str], ListNames] = {
     ("cocas_real1", "li"): ListNames(
         ("real1",), ("train_attr.txt",), captions=("runner_real1_v1_gpt.json", "real1_v1.json")
     ),
-    ("cocas_real2", "ctcc"): ListNames(("real2",), test={"": _PLAIN}),
+    ("cocas_real2", "ctcc"): ListNames(
+        ("real2",), test={"": _PLAIN}, not_a_list=re.compile(r"\S+?[,\s]+\d+[,\s]+\d+[,\s]+\d+\s*$")
+    ),
     ("cocas_real2", "li"): ListNames(
         ("real2",),
         test={"": (("query_attr.txt", "gallery_attr.txt"),)},
@@ -86,6 +95,33 @@ LISTS: dict[tuple[str, str], ListNames] = {
         captions=("caption_t2i.json", "caption_t2i_v2.json"),
     ),
 }
+
+# How paths of each set's pictures look, by a folder or by the published file names; COCAS+ has none of those.
+# Several sets have lists of one name, and a list in the wrong place would train the wrong people in silence.
+PICTURES: dict[str, re.Pattern[str]] = {
+    dataset: re.compile(rf"(^|/)({pattern})", re.IGNORECASE)
+    for dataset, pattern in {
+        "market1501": r"Market-?1501[^/]*/|(-1|\d{4})_c[1-6]s\d_\d{6}_\d{2}\.",
+        "msmt17": r"MSMT17[^/]*/|\d{4}_\d{3}_\d{2}_\d{4}(morning|noon|afternoon)_",
+        "cuhk03": r"CUHK03[^/]*/|\d{4}_c[12]_\d+\.|[1-5]_\d{3}_[12]_\d{2}\.",
+        "ltcc": r"LTCC(_ReID)?/|\d{3}_\d+_c\d+_\d+\.",
+        "prcc": r"PRCC/|([ABC]_)?cropped_rgb\d+\.",
+        "vc_clothes": r"VC[-_]?Clothes/|\d+-\d+-\d+-\d+\.",
+        "llcm": r"LLCM/|\d{4}_c\d{2}_s\d+_f\d+_(vis|nir)\.",
+        "cocas_real1": r"(COCAS|real1)/",
+        "cocas_real2": r"(real_reid_image_face_blur|COCAS_Real2|real2)/",
+        "cuhk_pedes": r"CUHK[-_]PEDES/|imgs/",
+        "synth_pedes": r"(PLIP|SYNTH[-_]PEDES)/|Part\d+/",
+    }.items()
+}
+
+
+def whose_picture(image: str, dataset: str, list_name: str) -> str | None:
+    """Another data set that has a list of this name and to which the picture belongs by its path, or None."""
+    if PICTURES[dataset].search(image):
+        return None
+    others = [name for name, names in LISTS.items() if name[0] != dataset and list_name in names.files()]
+    return next((other for other, _ in others if PICTURES[other].search(image)), None)
 
 
 @dataclass(frozen=True)
@@ -110,10 +146,19 @@ def find_lists(data_root: str | Path, names: ListNames, variant: str) -> FoundLi
     for root in (*(data_root / folder for folder in names.folders), data_root):
         train = _first(root, names.train)
         pairs = [tuple(_first(root, (name,)) for name in pair) for pair in names.test.get(variant, ())]
-        query, gallery = next((pair for pair in pairs if any(pair)), (None, None))
+        query, gallery = next(
+            (pair for pair in pairs if any(pair) and not _is_owners(pair[1], names.not_a_list)), (None, None)
+        )
         if train or query or gallery:
             return FoundLists(root, train, query, gallery, _first(root, names.captions))
     return None
+
+
+def _is_owners(gallery: Path | None, first_line: re.Pattern[str] | None) -> bool:
+    if gallery is None or first_line is None:
+        return False
+    with gallery.open(encoding="utf-8-sig", errors="replace") as lines:
+        return first_line.match(lines.readline()) is not None
 
 
 def _first(root: Path, names: Sequence[str]) -> Path | None:

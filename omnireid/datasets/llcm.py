@@ -8,7 +8,7 @@ from pathlib import Path
 from instructions.errors import InputError
 from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.scan import image_names, note_missing, subfolders
+from omnireid.datasets.scan import PERSON, image_names, named_subfolders, note_missing
 from omnireid.records import Modality, Record, Split
 
 _TRAIN = Published(30_921, 713)  # 16,946 visible and 13,975 infrared
@@ -47,24 +47,19 @@ QUERY_SIDE = {"vis_to_ir": "vis", "ir_to_vis": "nir"}
 OTHER = {"vis": "nir", "nir": "vis"}
 
 
-def read_tree(root: Path, folder: str) -> list[Record]:
+def read_tree(root: Path, folder: str, notes: list[str]) -> list[Record]:
     """Every picture of ``folder/camN/PID/``, by person, camera and name, the order of the official draws.
 
     The camera is the folder's number, wherever the letters ``cam`` may stand in the path before it.
     """
     modality = MODALITY_OF[folder.removeprefix("test_")]
     records = []
-    for camera in subfolders(root / folder):
-        match = CAMERA.match(camera)
-        if match is None:
-            continue
-        for person in subfolders(root / folder / camera):
-            if not person.isdecimal():
-                continue
+    for camera in named_subfolders(root / folder, CAMERA, notes):
+        camid = int(camera.removeprefix("cam")) - 1
+        for person in named_subfolders(root / folder / camera, PERSON, notes):
             prefix = f"{root / folder / camera / person}/"
             records += [
-                Record(prefix + name, int(person), int(match[1]) - 1, modality=modality)
-                for name in image_names(prefix)
+                Record(prefix + name, int(person), camid, modality=modality) for name in image_names(prefix)
             ]
     return sorted(records, key=lambda record: (record.pid, record.camid, record.image))
 
@@ -107,10 +102,10 @@ def read(root: Path, variant: str) -> Split:
     train: list[Record] = []
     for name, modality in MODALITY_OF.items():
         index = root / "idx" / f"train_{name}.txt"
-        train += read_index(root, index, modality) if index.exists() else read_tree(root, name)
+        train += read_index(root, index, modality) if index.exists() else read_tree(root, name, notes)
     pids = test_pids(root)
     sides = {
-        name: tuple(r for r in read_tree(root, f"test_{name}") if pids is None or r.pid in pids)
+        name: tuple(r for r in read_tree(root, f"test_{name}", notes) if pids is None or r.pid in pids)
         for name in MODALITY_OF
     }
     query = QUERY_SIDE[variant]

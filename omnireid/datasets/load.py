@@ -10,6 +10,7 @@ from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
 from omnireid.datasets.datalists import read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, expected_lists, find_lists
+from omnireid.datasets.scan import said_in_one_sentence
 from omnireid.records import Split
 from omnireid.tasks import TASKS
 
@@ -47,25 +48,29 @@ def load_split(
         raise InputError(
             f"there is no source {source!r}{near_miss(source, get_args(Source))}; use auto, lists or raw"
         )
-    if not Path(data_root).expanduser().is_dir():
-        raise InputError(
-            f"the data root {data_root} is not a folder; give the folder that holds the data sets"
-        )
-    _refuse_another(Path(data_root).expanduser(), entry)
-    chosen = entry.variant(variant)
-    if source == "auto":
-        source = find_source(entry, data_root, task, variant, lists_first=keep_clothes_image)
-    if source == "lists":
-        split = read_datalists(data_root, dataset, task, variant, keep_clothes_image=keep_clothes_image)
-    elif task in entry.raw_tasks:
-        split = entry.read(data_root, chosen, task)
-    else:
-        raise InputError(
-            f"the raw layout of {dataset} has no {task} annotation; use source 'lists' (docs/data.md)"
-        )
+    with said_in_one_sentence():
+        split = _read(entry, Path(data_root), task, variant, source, keep_clothes_image)
     if not (split.train or split.query or split.gallery):
         raise InputError(f"no picture of {dataset} was found; {'; '.join(split.notes)}")
     return split
+
+
+def _read(
+    entry: Dataset, root: Path, task: str, variant: str | None, source: str, keep_clothes_image: bool
+) -> Split:
+    if not root.expanduser().is_dir():
+        raise InputError(f"the data root {root} is not a folder; give the folder that holds the data sets")
+    _refuse_another(root.expanduser(), entry)
+    chosen = entry.variant(variant)
+    if source == "auto":
+        source = find_source(entry, root, task, variant, lists_first=keep_clothes_image)
+    if source == "lists":
+        return read_datalists(root, entry.card.name, task, variant, keep_clothes_image=keep_clothes_image)
+    if task in entry.raw_tasks:
+        return entry.read(root, chosen, task)
+    raise InputError(
+        f"the raw layout of {entry.card.name} has no {task} annotation; use source 'lists' (docs/data.md)"
+    )
 
 
 def _refuse_another(root: Path, entry: Dataset) -> None:
@@ -86,6 +91,19 @@ def _refuse_another(root: Path, entry: Dataset) -> None:
             f"{root} is the folder of {' or '.join(sorted(owners))} by its name, so {entry.card.name} is not "
             "read from it; give the folder that holds the data sets"
         )
+
+
+def home_of_lists(root: Path, dataset: str) -> Path:
+    """Where lists of a data set are written: below a data root in its own folder, which no other set shares.
+
+    A folder that is no data root, or is the data set's own already, stays.
+    """
+    folders = [folder for (name, _), names in LISTS.items() if name == dataset for folder in names.folders]
+    if {root.name, root.resolve().name} & {*folders}:
+        return root
+    found = dataset_named(dataset).find(root)
+    is_data_root = (root / folders[0]).is_dir() or found not in (None, root.expanduser())
+    return root / folders[0] if is_data_root else root
 
 
 def check_task(entry: Dataset, task: str) -> None:

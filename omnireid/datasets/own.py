@@ -7,14 +7,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
 from instructions.errors import InputError, near_miss
-from omnireid.columns import Records, RecordsBuilder
+from omnireid.columns import Records, RecordsBuilder, clothes_of, column_of
 from omnireid.datasets.captions import captions_of, query_per_caption
 from omnireid.datasets.card import PARTS, DatasetCard, Part
 from omnireid.datasets.dataset import Dataset
+from omnireid.datasets.scan import is_closed
 from omnireid.records import UNKNOWN, Modality, Split
 from omnireid.tasks import TASKS
 
@@ -25,6 +27,7 @@ NEEDED = ("split", "image", "pid")
 _NEEDED = frozenset(NEEDED)
 BETWEEN_CAPTIONS = "|"  # in a CSV cell
 JUNK = "-1"
+KINDS = (".csv", ".jsonl")
 CAMID: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}  # where a row names no camera
 
 Row = Mapping[str, Any]  # cells by column; a missing or empty cell is absent
@@ -54,7 +57,7 @@ def own_dataset(name: str) -> Dataset:
         num_cameras=None,
         counts={},
     )
-    tables = tuple(f"{stem}{place}{kind}" for place in ("", "/records") for kind in (".csv", ".jsonl"))
+    tables = tuple(f"{stem}{place}{kind}" for place in ("", "/records") for kind in KINDS)
     reader = partial(_read, tables)
     searched = partial(_read_for_text, tables)
     return Dataset(card, reader, markers=tables, raw_tasks=tuple(TASKS), readers_of={"t2i": searched})
@@ -63,9 +66,31 @@ def own_dataset(name: str) -> Dataset:
 def own_names(root: str | Path) -> list[str]:
     """The names of the tables below a data root, sorted."""
     folder = Path(root).expanduser() / FOLDER
-    found = {path.stem for path in folder.glob("*") if path.suffix in (".csv", ".jsonl")}
-    found |= {path.parent.name for path in folder.glob("*/records.*") if path.suffix in (".csv", ".jsonl")}
+    paths = [path for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
+    found = {path.stem for path in paths if path.suffix in KINDS}
+    found |= {path.name for path in paths if path.is_dir() and _may_hold_records(path)}
     return [PREFIX + stem for stem in sorted(found)]
+
+
+def _may_hold_records(folder: Path) -> bool:
+    """Whether a table is in a folder, or nobody may know: then its reader says so."""
+    return is_closed(folder) or any((folder / f"records{kind}").exists() for kind in KINDS)
+
+
+def waiting_for(split: Split) -> dict[str, str]:
+    """What a table is not filled in for, above all tasks, and which column each of them waits for."""
+    asked = (split.train, split.query)
+    waiting = {}
+    modalities = chain.from_iterable(column_of(part, "modality") for part in (*asked, split.gallery))
+    if len({*modalities}) < len(get_args(Modality)):
+        waiting["vi"] = "modality with both rgb and ir"
+    if not any(True for part in asked for _ in clothes_of(part)):
+        waiting["ctcc"] = "clothes_image"
+    if not any(column_of(part, "num_captions").any() for part in asked):
+        waiting |= {"li": "captions", "t2i": "captions"}
+    if not any((column_of(part, "clothes_id") != UNKNOWN).any() for part in (*asked, split.gallery)):
+        waiting["protocols that judge by clothes"] = "clothes_id"
+    return waiting
 
 
 def _read(tables: Sequence[str], root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
@@ -153,6 +178,8 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
 
 
 def _check_columns(path: Path, names: Sequence[str]) -> None:
+    if len(names) == 1 and (mark := next((mark for mark in ";\t" if mark in names[0]), None)):
+        raise InputError(f"{path} has {mark!r} between its columns; save it with commas (CSV, UTF-8)")
     for column in NEEDED:
         if column not in names:
             raise InputError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import filecmp
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,11 +14,11 @@ from pathlib import Path
 from instructions.errors import InputError
 from omnireid.columns import clothes_of, images_of
 from omnireid.datasets.card import PARTS
-from omnireid.datasets.check import COPY_AGAIN, Finding, Reading
+from omnireid.datasets.check import COPY_AGAIN, NUM_EXAMPLES, Finding, Reading
 from omnireid.datasets.ledger import Ledger, key_of, number_of
+from omnireid.datasets.scan import OPEN, is_closed
 from omnireid.loading.image import decode_image, read_image
 
-NUM_EXAMPLES = 3
 _CHUNK = 64  # pictures that a thread takes at a time
 _AHEAD = 4  # chunks that wait for each thread: a million futures at once would take longer to make than to do
 
@@ -26,6 +28,7 @@ KINDS: tuple[tuple[str, str, str], ...] = (
     ("empty", "the file is empty", f"the copy was cut off: {COPY_AGAIN}"),
     ("not pictures", "not a picture of a known kind", "put the pictures in their place, or take them out"),
     ("too large", "more than the limit", "these are no person crops: cut the people out, or take them out"),
+    ("closed", os.strerror(errno.EACCES), OPEN),
     ("damaged", "", f"the copy is damaged: {COPY_AGAIN}, or take them out"),
 )
 
@@ -107,7 +110,7 @@ def _attempt(path: str, ledger: Ledger) -> _Outcome:
     try:
         key = key_of(path)
         content = ledger.content(key)
-        if content is not None:
+        if content is not None and os.access(path, os.R_OK):  # a right that was taken away changes no key
             return _Outcome(path, key, content, known=True)
         data = Path(path).read_bytes()
         decode_image(data, name=path)
@@ -139,7 +142,11 @@ def unopened(dataset: str, opened: Opened) -> list[Finding]:
 def _neighbour(path: str, kind: str) -> str:
     """A file of the same name with another ending beside a missing one, e.g. ``.JPG`` for ``.jpg``."""
     place = Path(path)
-    if kind != "missing" or not place.parent.is_dir():
+    if kind == "missing" and place.is_symlink():
+        return f" (a link to {place.readlink()}, which is not there)"
+    if kind == "missing" and "\\" in path:
+        return " (write / for \\ between folders)"
+    if kind != "missing" or not place.parent.is_dir() or is_closed(place.parent):
         return ""
     stem = place.stem.lower()
     near = sorted(other.name for other in place.parent.iterdir() if other.stem.lower() == stem)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omnireid.datasets.card import Counts, DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.scan import image_names, matched, note_missing, subfolders
+from omnireid.datasets.scan import PERSON, image_names, matched, named_subfolders, note_missing
 from omnireid.records import Record, Split
 
 _KNOWN: Counts = {"train": Published(17_896, 150), "gallery": Published(3_384, 71)}
@@ -53,18 +53,16 @@ def read_train(folder: Path, notes: list[str]) -> tuple[Record, ...]:
     """``train/001/A_cropped_rgb001.jpg``: the folder is the person, the letter the camera."""
     return tuple(
         _record(path, person, match[1])
-        for person in subfolders(folder)
-        if person.isdecimal()
+        for person in named_subfolders(folder, PERSON, notes)
         for path, match in matched(folder / person, TRAIN_NAME, notes)
     )
 
 
-def read_camera(folder: Path, letter: str) -> tuple[Record, ...]:
+def read_camera(folder: Path, letter: str, notes: list[str]) -> tuple[Record, ...]:
     """``test/A/001/cropped_rgb001.jpg``: one camera of the test people."""
     return tuple(
         _record(f"{folder / letter / person}/{name}", person, letter)
-        for person in subfolders(folder / letter)
-        if person.isdecimal()
+        for person in named_subfolders(folder / letter, PERSON, notes)
         for name in image_names(folder / letter / person)
     )
 
@@ -76,7 +74,8 @@ def read(root: Path, variant: str) -> Split:
     test, letter = rgb / "test", QUERY_CAMERA[variant]
     note_missing({"train": rgb / "train", "query": test / letter, "gallery": test / GALLERY_CAMERA}, notes)
     train = read_train(rgb / "train", notes)
-    return Split(CARD.name, train, read_camera(test, letter), read_camera(test, GALLERY_CAMERA), tuple(notes))
+    query, gallery = (read_camera(test, camera, notes) for camera in (letter, GALLERY_CAMERA))
+    return Split(CARD.name, train, query, gallery, tuple(notes))
 
 
 PRCC = Dataset(CARD, read, markers=("rgb/train", "rgb/test", "test/A"), raw_tasks=("cc",))

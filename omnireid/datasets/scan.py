@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from instructions.errors import InputError
 from omnireid.records import Record
 
+OPEN = "give yourself the right to read it (chmod -R u+rX), or move it away"
+PERSON = re.compile(r"\d+")  # a folder named after a person
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
@@ -37,6 +41,70 @@ def subfolders(folder: str | Path) -> list[str]:
             )
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def named_subfolders(folder: str | Path, pattern: re.Pattern[str], notes: list[str]) -> list[str]:
+    """The subfolders whose names follow a pattern; others, such as ``005 (copy)``, are said in ``notes``."""
+    names = subfolders(folder)
+    strangers = [name for name in names if not pattern.fullmatch(name) and name != "__MACOSX"]
+    if strangers:
+        notes.append(
+            f"{len(strangers)} folders in {folder} left out: name not understood, e.g. {strangers[0]!r}"
+        )
+    return [name for name in names if pattern.fullmatch(name)]
+
+
+def is_closed(folder: str | Path) -> bool:
+    """Whether the names in a folder may not be listed or looked up; it would pass for an empty one."""
+    return not _may(folder, os.R_OK | os.X_OK)
+
+
+def refuse_closed(folder: str | Path) -> None:
+    """Stop at a folder that is closed to whoever runs this.
+
+    Raises:
+        PermissionError: it is.
+    """
+    if is_closed(folder):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+def _may(path: str | Path, what: int) -> bool:
+    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
+
+
+def culprit(error: OSError) -> str:
+    """What could not be opened: the folder on the way to it that may not be entered, or the file itself."""
+    if error.filename is None:  # a read that failed half-way
+        return "a file"
+    above = reversed(Path(error.filename).parents)
+    return str(next((folder for folder in above if not _may(folder, os.X_OK)), error.filename))
+
+
+def way_out(error: OSError) -> str:
+    """What helps against an error of the disk."""
+    return OPEN if isinstance(error, PermissionError) else "look after the disk, or copy it again"
+
+
+def closed_below(folder: str | Path) -> list[str]:
+    """Every folder at or below this one that may not be listed, or the one above that shuts it; sorted."""
+    closed: list[str] = []
+    for _ in os.walk(folder, onerror=lambda error: closed.append(culprit(error))):
+        pass
+    return sorted({*closed})
+
+
+@contextmanager
+def said_in_one_sentence() -> Iterator[None]:
+    """What the disk refuses, as bad input.
+
+    Raises:
+        InputError: for whatever could not be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{culprit(error)} cannot be read ({error.strerror}); {way_out(error)}") from None
 
 
 def matched(

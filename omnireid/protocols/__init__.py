@@ -1,11 +1,13 @@
 """What counts as right, what is junk, and how a gallery is drawn."""
 
-from instructions.errors import InputError
+from instructions.errors import InputError, near_miss
 from omnireid.protocols import draws, rules
+from omnireid.protocols.fitting import shortcoming
 from omnireid.protocols.protocol import Protocol
 from omnireid.protocols.rules import Judgement
+from omnireid.records import Split
 
-__all__ = ["PROTOCOLS", "Judgement", "Protocol", "suited_protocol"]
+__all__ = ["PROTOCOLS", "Judgement", "Protocol", "check_protocol", "shortcoming", "suited_protocol"]
 
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
@@ -40,6 +42,7 @@ PROTOCOLS: dict[str, Protocol] = {
             "Same person by another camera in other clothes is right; the same person by the query's camera"
             " or in the query's clothes is junk. LTCC, VC-Clothes.",
             rules.other_clothes,
+            needs=("clothes",),
         ),
         Protocol(
             "clothes_same",
@@ -47,6 +50,7 @@ PROTOCOLS: dict[str, Protocol] = {
             "Same person by another camera in the query's clothes is right; the same person by the query's "
             "camera or in other clothes is junk. LTCC, VC-Clothes.",
             rules.same_clothes,
+            needs=("clothes",),
         ),
         Protocol(
             "prcc_multi_shot",
@@ -87,6 +91,7 @@ PROTOCOLS: dict[str, Protocol] = {
             draws.one_per_camera,
             num_trials=10,
             cmc="identity",
+            needs=("two modalities",),
         ),
         Protocol(
             "llcm_script",
@@ -98,6 +103,7 @@ PROTOCOLS: dict[str, Protocol] = {
             draws.queries_one_per_camera,
             num_trials=10,
             cmc="identity",
+            needs=("two modalities",),
         ),
         Protocol(
             "instructed",
@@ -113,6 +119,7 @@ PROTOCOLS: dict[str, Protocol] = {
             "Same person by another camera in the outfit that the instruction asks for is right; in another"
             " outfit they are wrong; the same person by the query's camera is junk.",
             rules.wanted_outfit,
+            needs=("clothes",),
         ),
         Protocol(
             "text_to_image",
@@ -120,6 +127,7 @@ PROTOCOLS: dict[str, Protocol] = {
             "Every image of the described person is right, the described image too; nothing is junk. CUHK-"
             "PEDES, ICFG-PEDES, RSTPReid.",
             rules.anywhere,
+            needs=("texts",),
         ),
         Protocol(
             "irm_released",
@@ -163,3 +171,20 @@ def suited_protocol(task: str, dataset: str, variant: str | None = None) -> str:
     raise InputError(
         f"there is no task {task!r}; there are: {', '.join(k[0] for k in _SUITED if len(k) == 1)}"
     )
+
+
+def check_protocol(name: str, split: Split) -> None:
+    """Refuse a protocol that cannot judge a split, by its labels, before anything is trained or embedded.
+
+    ``shortcoming`` tells the same without refusing.
+
+    Raises:
+        InputError: naming the protocol, the data set and what is missing.
+    """
+    if name not in PROTOCOLS:
+        raise InputError(
+            f"there is no protocol {name!r}{near_miss(name, PROTOCOLS)}; there are: {', '.join(PROTOCOLS)}"
+        )
+    lack = shortcoming(PROTOCOLS[name], split)
+    if lack is not None:
+        raise InputError(f"protocol {name} ({PROTOCOLS[name].title}) cannot judge {split.name}: {lack}")

@@ -13,6 +13,8 @@ from omnireid.metrics.judging import LabelArrays
 from omnireid.protocols.draws import Draw, Rows, Thin, everything
 from omnireid.protocols.rules import Judgement, Rule
 
+Need = Literal["clothes", "two modalities", "texts"]  # what a rule or a title takes for granted
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -26,6 +28,7 @@ class Protocol:
     thinned: Thin | None = None  # what a trial leaves of each query's own gallery; None is all of it
     num_trials: int = 1  # draws whose scores are averaged
     cmc: Literal["image", "identity"] = "image"  # what a rank of the CMC counts
+    needs: tuple[Need, ...] = ()
     ap_topk: int | None = None  # None is the full AP; see omnireid.metrics.rank
 
     def judge(self, query: LabelArrays, gallery: LabelArrays) -> Judgement:

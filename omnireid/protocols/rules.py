@@ -13,6 +13,7 @@ from instructions.errors import InputError
 from omnireid.metrics.judging import LabelArrays
 
 JUNK_PID = -1  # Market-1501's bad detections: no right answer and no wrong one
+PERSON_ALONE = "judge by person alone (clothes_general, market or instructed)"  # where clothes are not known
 UNKNOWN = -1  # a clothes id that nobody wrote down
 
 
@@ -82,23 +83,23 @@ class _Agreement:
         return (np.asarray(self.gallery.pids) != JUNK_PID)[None, :]
 
     def clothes(self) -> Bool[np.ndarray, "Q G"]:
-        pids = np.asarray(self.query.pids)
-        for side, labels, asked in (
-            ("query", self.query, np.ones(len(pids), dtype=bool)),
-            (
-                "gallery",
-                self.gallery,
-                np.isin(self.gallery.pids, pids),
-            ),  # a stranger's clothes decide nothing
-        ):
-            known: Any = labels.clothes_ids
-            missing = asked if known is None else asked & (np.asarray(known) == UNKNOWN)
-            if missing.any():
+        for side, (bare, _) in count_bare(self.query, self.gallery).items():
+            if bare:  # how many is said beforehand (fitting.py): the queries here may be some of all
                 raise InputError(
-                    f"{int(missing.sum())} of {int(asked.sum())} {side} images have no clothes id, which this"
-                    " protocol asks for; judge by person alone (clothes_general, market or instructed)"
+                    f"some {side} images have no clothes id, which this protocol asks for; {PERSON_ALONE}"
                 )
         return _equal(self.query.clothes_ids, self.gallery.clothes_ids)
+
+
+def count_bare(query: LabelArrays, gallery: LabelArrays) -> dict[str, tuple[int, int]]:
+    """Of each side how many images lack a clothes id, and of how many; strangers' clothes decide nothing."""
+    counts = {}
+    asked_of = {"query": np.ones(len(query.pids), dtype=bool), "gallery": np.isin(gallery.pids, query.pids)}
+    for (side, asked), labels in zip(asked_of.items(), (query, gallery), strict=True):
+        known: Any = labels.clothes_ids
+        bare = asked if known is None else asked & (np.asarray(known) == UNKNOWN)
+        counts[side] = int(bare.sum()), int(asked.sum())
+    return counts
 
 
 def _equal(query: Any, gallery: Any) -> Bool[np.ndarray, "Q G"]:

@@ -6,6 +6,7 @@ import sys
 import pytest
 from PIL import Image
 
+from instructions.errors import InputError
 from omnireid.annotation.decisions import FORMAT
 from omnireid.datasets import load_split
 from tools._program import run
@@ -71,6 +72,43 @@ def test_the_pictures_of_a_data_set_are_taken_from_its_own_layout(monkeypatch, c
     assert "2 pictures of ltcc (train)" in capsys.readouterr().out
     lines = (tmp_path / "w/pictures.txt").read_text().splitlines()
     assert lines[1] == "LTCC_ReID/train/001_2_c11_000002.png - 1 1 10"
+
+
+@pytest.mark.parametrize("folder", ["LTCC_ReID", "ltcc/LTCC_ReID"])
+def test_the_lists_of_a_data_set_go_where_no_other_looks(monkeypatch, capsys, tmp_path, folder):
+    data = tmp_path / "data"
+    picture = data / folder / "train/001_1_c1_000001.png"
+    picture.parent.mkdir(parents=True)
+    Image.new("RGB", (20, 40), "red").save(picture)
+    work = tmp_path / "w"
+    for step in (("start", work, "--data", data, "--dataset", "ltcc"), ("crops", work)):
+        assert program(monkeypatch, *step) == 0, capsys.readouterr().err
+    assert program(monkeypatch, "export", work, "--unreviewed") == 0
+    assert str(data / "ltcc/datalist/train_ctcc.txt") in capsys.readouterr().out
+    (record,) = load_split(data, "ltcc", "ctcc", source="lists").train
+    assert record.image == str(picture)
+    with pytest.raises(InputError, match="no OmniReID list of cocas_real1"):
+        load_split(data, "cocas_real1", "ctcc", source="lists")
+
+
+def test_a_shop_picture_does_not_write_over_another_one(monkeypatch, capsys, root, tmp_path):
+    (root / "templates").mkdir()
+    (root / "templates/1.png").write_bytes(b"somebody's")
+    row = {"image": "images/a.png", "crop": True, "template": "1.png"}
+    told = {"format": FORMAT, "reviewer": "Ada", "decisions": [row]}
+    (tmp_path / "d.json").write_text(json.dumps(told))
+    work = tmp_path / "work"
+    steps = (
+        ("start", work, "--list", root / "people.txt", "--root", root, "--dataset", "cocas_real1"),
+        ("crops", work),
+        ("templates", work, "--shop", tmp_path / "shop"),
+        ("decide", work, tmp_path / "d.json"),
+    )
+    for step in steps:
+        assert program(monkeypatch, *step) == 0, capsys.readouterr().err
+    assert program(monkeypatch, "export", work) == 2
+    assert "is another picture than" in capsys.readouterr().err
+    assert (root / "templates/1.png").read_bytes() == b"somebody's"
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,33 @@ def test_a_test_picture_that_trains_under_another_name_is_a_problem(check, marke
     assert "0005_c3s1_001051_00.jpg and " in out
 
 
+def test_a_closed_folder_is_a_problem_and_the_rest_is_checked(check, market, shut):
+    (market / "prcc").mkdir()
+    (market / "own").mkdir()
+    shut(market / "prcc")
+    shut(market / "own")
+    code, out, _ = check("--root", market)
+    assert code == 1 and "3 data sets: 2 problems" in out and "published are 12936" in out
+    for folder in ("prcc", "own"):
+        assert f"problem {folder}, not read: 1 files or folders cannot be opened" in out
+    assert "how to fix: give yourself the right to read it" in out
+
+
+def test_a_root_that_is_a_data_set_itself_is_told(check, market):
+    code, _, err = check("--root", market / "Market-1501")
+    assert code == 2 and "this folder itself could be that of market1501" in err
+
+
+def test_a_closed_root_is_one_sentence(check, market, shut):
+    code, out, err = check("--root", shut(market))
+    assert code == 2 and out == "" and err.startswith(f"error: {market} cannot be read (Permission denied)")
+
+
+def test_one_way_out_of_several_findings_is_printed_once(check, market):
+    _, out, _ = check("--root", market)
+    assert out.count("published are") == 3 and out.count("how to fix") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

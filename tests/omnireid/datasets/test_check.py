@@ -44,6 +44,14 @@ def test_each_fault_is_found(change, severity, message):
     assert finding[0] == severity and message in finding[1]
 
 
+def test_a_test_that_its_protocol_cannot_judge_is_found():
+    (finding,) = found(replace(CLEAN, gallery=(replace(C, camid=1),)))  # by the query's own camera only
+    assert finding == (
+        "warning",
+        "lists trad: protocol market cannot judge the test: no query has an answer that it counts as right",
+    )
+
+
 def test_no_camera_is_not_a_wrong_camera():
     sides = {"query": (replace(B, camid=-1),), "gallery": (replace(C, camid=-2),)}
     assert found(replace(CLEAN, **sides)) == []
@@ -85,6 +93,82 @@ def test_a_list_that_cannot_be_read_is_a_problem_and_the_rest_is_read(make, writ
     raw, broken = read_every_way("market1501", root, named=False)
     assert isinstance(raw, Reading) and raw.source == "raw"
     assert isinstance(broken, Finding) and "train.txt:1" in broken.message
+
+
+def test_every_closed_folder_of_a_data_set_is_named_and_the_other_sets_are_read(make, shut):
+    root = make("prcc")
+    make("market1501")
+    closed = [shut(root / "prcc/rgb" / folder) for folder in ("test/A/005", "train/001")]
+    (finding,) = {*read_every_way("prcc", root, named=False)}
+    assert "2 files or folders cannot be opened (Permission denied)" in finding.message
+    assert all(str(folder) in finding.message for folder in closed)
+    (whole,) = read_every_way("market1501", root, named=False)
+    assert isinstance(whole, Reading) and len(whole.split.train) == 3
+
+
+@pytest.mark.parametrize("folder", ["market", "market/Market-1501"])
+def test_a_closed_folder_is_not_taken_for_one_that_is_not_there(make, shut, folder):
+    root = make("market1501")
+    shut(root / folder)
+    (finding,) = read_every_way("market1501", root, named=False)
+    assert isinstance(finding, Finding) and finding.message.endswith(str(root / folder))
+
+
+def test_a_folder_of_a_known_name_that_holds_nothing_known_is_a_problem(make):
+    root = make("msmt17", "MSMT17_V1")
+    for name in ("train", "query", "gallery", "val"):
+        (root / f"MSMT17_V1/list_{name}.txt").unlink()
+    (finding,) = read_every_way("msmt17", root, named=False)
+    assert isinstance(finding, Finding) and "the folder MSMT17_V1 is there" in finding.message
+    assert "holds test, train" in finding.message and "put list_train.txt or list_query.txt" in finding.fix
+
+
+def test_an_empty_folder_of_a_known_name_is_nothing(tmp_path):
+    (tmp_path / "MSMT17_V1").mkdir()
+    (tmp_path / "MSMT17_V1/Thumbs.db").touch()
+    assert list(read_every_way("msmt17", tmp_path, named=False)) == []
+
+
+def own_table(tmp_path, text):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/shop.csv").write_text(text)
+    return list(read_every_way("own/shop", tmp_path, named=False))
+
+
+def test_a_table_of_one_s_own_is_shown_for_every_task_that_its_columns_allow(tmp_path):
+    readings = own_table(
+        tmp_path,
+        "split,image,pid,clothes_id,modality,captions,clothes_image\n"
+        "train,a.jpg,1,x,rgb,A man.,s.jpg\nquery,b.jpg,2,y,ir,A boy.,t.jpg\ngallery,c.jpg,2,y,rgb,,\n",
+    )
+    assert [reading.task.name for reading in readings] == list(TASKS)
+    assert readings[0].split.notes[1:] == ()
+
+
+def test_what_a_table_of_one_s_own_waits_for_is_said(tmp_path):
+    readings = own_table(tmp_path, "split,image,pid\ntrain,a.jpg,1\nquery,b.jpg,2\ngallery,c.jpg,2\n")
+    assert [reading.task.name for reading in readings] == ["trad", "cc"]
+    notes = "\n".join(readings[0].split.notes)
+    for task, column in {
+        "vi": "modality",
+        "ctcc": "clothes_image",
+        "li": "captions",
+        "t2i": "captions",
+    }.items():
+        assert f"not for {task}: that waits for the column {column}" in notes
+    assert "not for protocols that judge by clothes: that waits for the column clothes_id" in notes
+
+
+def test_a_second_task_of_one_table_repeats_no_finding_of_the_first(tmp_path):
+    readings = own_table(tmp_path, "split,image,pid,captions\ntrain,a.jpg,1,A man.\ntrain,a.jpg,1,\n")
+    messages = [finding.message for reading in readings for finding in examine(reading)]
+    assert [message.partition(": ")[0] for message in messages] == ["raw trad", "raw li", "raw t2i"]
+    assert "listed more than once" in messages[0] and "1 train pictures have no caption" in messages[1]
+
+
+def test_a_table_whose_name_is_none_is_a_finding(tmp_path):
+    (finding,) = read_every_way("own/my copy", tmp_path, named=False)
+    assert isinstance(finding, Finding) and "is no name for data of one's own" in finding.message
 
 
 def test_counts_are_judged_by_the_card():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from instructions.errors import InputError
 from omnireid.datasets.datalists import FIRST_LIST_PID, Line, read_datalists, read_lines
+from omnireid.datasets.list_table import LISTS, PICTURES
 from omnireid.records import UNKNOWN
 
 MARKET = "market/datalist"
@@ -294,3 +295,43 @@ def test_a_variant_that_the_lists_do_not_hold_is_refused(write_lists):
 def test_a_task_without_lists_is_refused(tmp_path):
     with pytest.raises(InputError, match="no OmniReID lists of 'market1501' for task 'vi'"):
         read_datalists(tmp_path, "market1501", "vi")
+
+
+OTHERS = [  # whose lists, and a picture of another set that has a list of that name
+    ("cocas_real1", "ctcc", "real1", "train_ctcc", "ltcc/LTCC_ReID/train/094_1_c9_015923.png", "ltcc"),
+    ("cocas_real1", "ctcc", "real1", "train_ctcc", "train/094_1_c9_015923.png", "ltcc"),
+    ("ltcc", "ctcc", "ltcc", "train_ctcc", "COCAS/images/1/0001_1_c01_000001.jpg", "cocas_real1"),
+    ("msmt17", "trad", "msmt", "train", "bounding_box_train/0002_c1s1_000451_03.jpg", "market1501"),
+    ("market1501", "trad", "market", "train", "train/0000/0000_000_01_0303morning_0008_0.jpg", "msmt17"),
+    ("ltcc", "cc", "ltcc", "train", "rgb/train/001/A_cropped_rgb001.jpg", "prcc"),
+    ("prcc", "cc", "prcc", "train", "train/0001-01-01-01.jpg", "vc_clothes"),
+    ("market1501", "trad", "market", "train", "vis/cam1/0001/0001_c01_s190019_f0001_vis.jpg", "llcm"),
+    ("vc_clothes", "cc", "vc_clothes", "train", "cuhk03_1/bounding_box_train/0003_c1_21.png", "cuhk03"),
+    ("synth_pedes", "t2i", "PLIP", "train_t2i", "imgs/CUHK01/0363004.png", "cuhk_pedes"),
+    ("cuhk_pedes", "t2i", "CUHK-Pedes", "train_t2i", "Part1/7/1.jpg", "synth_pedes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("dataset", "task", "folder", "name", "image", "owner"), OTHERS)
+def test_a_list_of_another_set_s_pictures_is_refused(write_lists, dataset, task, folder, name, image, owner):
+    for place in (f"{folder}/datalist", "."):
+        root = write_lists(place, **{name: f"{image} - 1 1\n"})
+        with pytest.raises(InputError, match=f"lists pictures of {owner}"):
+            read_datalists(root, dataset, task)
+
+
+def test_names_that_no_data_set_has_are_anybody_s(write_lists):
+    root = write_lists("market/datalist", train="images/anything.jpg x 1 1\n")
+    assert len(read_datalists(root, "market1501", "trad").train) == 1
+
+
+def test_a_picture_is_its_own_set_s_by_either_its_folder_or_its_name(write_lists):
+    write_lists("CUHK-Pedes", train_t2i="imgs/Market/0001_c1s1_001051_00.jpg k 1 1\n")
+    (write_lists("CUHK-Pedes") / "CUHK-Pedes/caption_t2i.json").write_text('{"k": "A man."}')
+    root = write_lists("market/datalist", train="/elsewhere/0002_c1s1_000451_03.jpg x 2 -1\n")
+    assert len(read_datalists(root, "cuhk_pedes", "t2i").train) == 1
+    assert len(read_datalists(root, "market1501", "trad").train) == 1
+
+
+def test_every_set_with_lists_says_how_its_pictures_look():
+    assert {dataset for dataset, _ in LISTS} == set(PICTURES)

@@ -61,3 +61,12 @@ def test_an_index_line_without_camera_and_a_bad_test_id_are_named(make):
     (index / "test_id.txt").write_text("three")
     with pytest.raises(InputError, match=r"test_id\.txt"):
         LLCM.read(root)
+
+
+def test_a_folder_that_is_no_camera_is_left_out_and_said(make):
+    root = make("llcm")
+    (root / "llcm/LLCM/test_vis/cam1 - Copy/0003").mkdir(parents=True)
+    (root / "llcm/LLCM/test_vis/cam1 - Copy/0003/a.jpg").touch()
+    split = DATASETS["llcm"].read(root)
+    assert len(split.query) == 2
+    assert "1 folders in" in split.notes[-1] and "'cam1 - Copy'" in split.notes[-1]

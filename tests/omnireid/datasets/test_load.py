@@ -108,3 +108,54 @@ def test_the_folder_of_one_data_set_is_not_read_as_another(tiny_root, folder, as
     with pytest.raises(InputError, match=f"the folder of .*{owner}.* by its name, so {asked} is not read"):
         load_split(tiny_root / folder, asked, task)
     assert load_split(tiny_root / folder, owner, task).train
+
+
+@pytest.mark.parametrize("folder", ["prcc", "prcc/rgb", "prcc/rgb/test/C/005"])
+def test_a_closed_folder_is_refused_in_one_sentence(make, shut, folder):
+    root = make("prcc")
+    shut(root / folder)
+    with pytest.raises(
+        InputError, match=rf"^{root / folder} cannot be read \(Permission denied\); give yourself"
+    ):
+        load_split(root, "prcc", "cc")
+
+
+@pytest.mark.parametrize("name", list(DATASETS))
+def test_an_archive_unpacked_into_a_folder_of_its_own_name_is_found(trees, tmp_path, name):
+    card, task = DATASETS[name].card, DATASETS[name].card.tasks[0]
+    first, *_, last = [folder for folder in card.folders if "/" not in folder]
+    plain, nested = tmp_path / "plain", tmp_path / "nested"
+    trees[name].write(plain / first)
+    trees[name].write(nested / last / first)
+    if DATASETS[name].raw_tasks:  # COCAS+ Real1 has lists alone, whose places are their own
+        wanted, found = load_split(plain, name, task), load_split(nested, name, task)
+        assert [len(part) for part in (found.train, found.query, found.gallery)] == [
+            len(part) for part in (wanted.train, wanted.query, wanted.gallery)
+        ]
+        assert all(f"/{last}/{first}/" in record.image for record in (*found.train, *found.gallery))
+
+
+def test_a_folder_that_differs_in_capitals_is_named(make):
+    root = make("market1501", "MARKET-1501")
+    with pytest.raises(InputError, match="rename the folder MARKET-1501 to Market-1501"):
+        load_split(root, "market1501", "trad")
+
+
+@pytest.mark.parametrize("folder", ["real2", "real2/real_reid_image_face_blur", "real_reid_image_face_blur"])
+@pytest.mark.parametrize("below", [False, True])
+def test_the_owners_tables_of_real2_are_not_taken_for_lists(make, folder, below):
+    root = make("cocas_real2", folder)
+    split = load_split(root / folder if below else root, "cocas_real2", "ctcc")
+    ((query,), (gallery,)) = split.query, split.gallery
+    assert (query.pid, gallery.pid, gallery.camid) == (1, 1, 4)
+    assert query.clothes.endswith("templates/t.jpg") and gallery.clothes is None
+
+
+def test_lists_beside_real2_s_folder_are_lists(trees, tmp_path):
+    (tmp_path / "real2").mkdir()
+    (tmp_path / "real2/query.txt").write_text("images/a.jpg templates/t.jpg 1 2 3\n")
+    (tmp_path / "real2/gallery.txt").write_text("images/b.jpg crops/b.jpg 1 2 5\n")
+    (gallery,) = load_split(tmp_path, "cocas_real2", "ctcc").gallery
+    assert (gallery.pid, gallery.clothes) == (1, f"{tmp_path}/real2/crops/b.jpg")
+    with pytest.raises(InputError, match=r"gallery\.txt:1: expected the columns image_path pid clothes_id"):
+        load_split(tmp_path, "cocas_real2", "ctcc", source="raw")

@@ -94,6 +94,15 @@ def test_a_folder_with_a_table_of_records_is_a_data_set_too_and_both_are_found(t
     assert load_split(root / "own", "own/shop", "trad").train[0].image == f"{root}/own/a.jpg"
 
 
+def test_hidden_files_are_no_tables_and_a_closed_folder_may_hold_one(table, shut):
+    root = table("split,image,pid\n", "._shop.csv")
+    (root / "own/lobby").mkdir()
+    (root / "own/pictures").mkdir()
+    assert own_names(root) == []
+    shut(root / "own/lobby")
+    assert own_names(root) == ["own/lobby"]
+
+
 def test_windows_line_ends_a_byte_order_mark_trailing_blanks_and_unicode_names_are_read(table):
     text = "\ufeffsplit, image ,pid\r\ntrain,Straße/Jörg 1.jpg , 1 \r\n , ,\r\n"
     root = table(text.encode())
@@ -106,6 +115,8 @@ def test_windows_line_ends_a_byte_order_mark_trailing_blanks_and_unicode_names_a
         ("split,image\n", "has no column 'pid'"),
         ("", "has no column 'split'"),
         ("split,image,pid,captoins\n", r"column 'captoins' \(did you mean 'captions'\?\)"),
+        ("split;image;pid\ntrain;a.jpg;1\n", "has ';' between its columns; save it with commas"),
+        ("split\timage\tpid\n", r"has '\\t' between its columns"),
         ("split,image,pid\ntrain,a.jpg\n", r"shop\.csv:2: the column 'pid' is empty or missing"),
         ("split,image,pid\ntrian,a.jpg,1\n", r"shop\.csv:2: split 'trian' \(did you mean 'train'\?\)"),
         ("split,image,pid,modality\ntrain,a.jpg,1,nir\n", r"shop\.csv:2: modality 'nir'; use rgb or ir"),

@@ -41,8 +41,15 @@ def test_every_picture_is_opened_and_counted_whatever_the_chunks(paths, workers,
     assert len(set(result.contents.values())) == 3
 
 
-def spoil(path, how):
+def spoil(path, how, monkeypatch=None):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", path)
+
     match how:
+        case "closed":  # chmod does not keep root out
+            whole = Path.read_bytes
+            monkeypatch.setattr(Path, "read_bytes", lambda p: refuse() if str(p) == path else whole(p))
+            monkeypatch.setattr("builtins.open", refuse)
         case "missing":
             Path(path).unlink()
         case "empty":
@@ -57,8 +64,8 @@ def spoil(path, how):
 
 
 @pytest.mark.parametrize("how", [kind[0] for kind in pictures.KINDS])
-def test_each_kind_of_unreadable_picture_is_named_with_a_way_out(paths, how):
-    spoil(paths[1], how)
+def test_each_kind_of_unreadable_picture_is_named_with_a_way_out(paths, how, monkeypatch):
+    spoil(paths[1], how, monkeypatch)
     (finding,) = unopened("market1501", opened(paths))
     assert finding.message.startswith(f"1 of 3 pictures cannot be read, {how}: {paths[1]}")
     assert finding.severity == "problem" and finding.fix
@@ -68,6 +75,17 @@ def test_a_missing_picture_whose_neighbour_has_another_ending_is_guessed(paths, 
     Path(paths[0]).rename(tmp_path / "a.PNG")
     (finding,) = unopened("market1501", opened(paths))
     assert "did you mean 'a.PNG'?" in finding.message
+
+
+def test_a_link_that_leads_nowhere_is_told_from_a_file_that_is_not_there(paths, tmp_path):
+    (tmp_path / "d.png").symlink_to("/nowhere/d.png")
+    (finding,) = unopened("market1501", opened([*paths, str(tmp_path / "d.png")]))
+    assert "(a link to /nowhere/d.png, which is not there)" in finding.message
+
+
+def test_a_path_written_as_windows_has_it_is_told(paths, tmp_path):
+    (finding,) = unopened("own/shop", opened([*paths, f"{tmp_path}/imgs\\a.png"]))
+    assert "(write / for \\ between folders)" in finding.message
 
 
 def test_what_was_opened_before_is_not_opened_again_until_it_changes(paths, tmp_path, monkeypatch):
@@ -86,6 +104,14 @@ def test_what_was_opened_before_is_not_opened_again_until_it_changes(paths, tmp_
     assert [second.contents[p] == first.contents[p] for p in paths] == [True, True, False]
     with Ledger(tmp_path / "ledger", afresh=True) as ledger:
         assert opened(paths, ledger).num_known == 0
+
+
+def test_a_picture_that_was_closed_since_it_was_opened_is_not_believed(paths, tmp_path, shut):
+    with Ledger(tmp_path / "ledger") as ledger:
+        opened(paths, ledger)
+    shut(Path(paths[1]))
+    with Ledger(tmp_path / "ledger") as ledger:
+        assert opened(paths, ledger).num_known == 2
 
 
 def test_a_damaged_picture_is_never_remembered(paths, tmp_path):

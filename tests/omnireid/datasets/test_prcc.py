@@ -32,3 +32,14 @@ def test_validation_and_sketches_are_not_read(make):
 
 def test_the_rgb_folder_itself_is_accepted(make):
     assert len(PRCC.read(make("prcc") / "prcc" / "rgb").train) == 3
+
+
+def test_a_folder_that_is_no_person_is_left_out_and_said(make):
+    root = make("prcc")
+    (root / "prcc/rgb/test/A/005 (copy)").mkdir()
+    (root / "prcc/rgb/test/A/__MACOSX").mkdir()
+    split = DATASETS["prcc"].read(root)
+    assert len(split.gallery) == 2
+    assert (
+        f"1 folders in {root}/prcc/rgb/test/A left out: name not understood, e.g. '005 (copy)'" in split.notes
+    )

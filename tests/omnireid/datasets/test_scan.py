@@ -1,6 +1,16 @@
 """Folder scanning: sorted, pictures only."""
 
-from omnireid.datasets.scan import Dressed, image_names, is_image_name, number_outfits, subfolders
+import pytest
+
+from instructions.errors import InputError
+from omnireid.datasets.scan import (
+    Dressed,
+    image_names,
+    is_image_name,
+    number_outfits,
+    said_in_one_sentence,
+    subfolders,
+)
 
 
 def test_only_pictures_count_and_hidden_files_do_not():
@@ -23,3 +33,24 @@ def test_outfits_are_numbered_by_name_over_all_parts():
     parts = [[Dressed("1", 9, 0, "9_2")], [Dressed("2", 9, 0, "9_1"), Dressed("3", 9, 1, "9_2")]]
     (first,), (second, third) = number_outfits(parts)
     assert (first.clothes_id, second.clothes_id, third.clothes_id) == (1, 0, 1)
+
+
+def test_an_error_without_a_file_name_is_one_sentence_too():
+    with (
+        pytest.raises(
+            InputError, match=r"^a file cannot be read \(Input/output error\); look after the disk"
+        ),
+        said_in_one_sentence(),
+    ):
+        raise OSError(5, "Input/output error")
+
+
+def test_the_folder_that_is_closed_is_named_and_not_what_is_below_it(tmp_path, shut):
+    shut(tmp_path / "a")
+    with (
+        pytest.raises(
+            InputError, match=rf"^{tmp_path}/a cannot be read \(Permission denied\); give yourself"
+        ),
+        said_in_one_sentence(),
+    ):
+        raise PermissionError(13, "Permission denied", str(tmp_path / "a/b/c.txt"))

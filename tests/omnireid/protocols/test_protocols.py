@@ -109,11 +109,11 @@ def test_clothes_ids_that_count_within_a_person_only_are_no_danger():
 def test_clothes_protocols_refuse_people_without_clothes_ids(name):
     people = side([(1, 0, 10), (2, 1, 20)])
     bare = Labels(pids=people.pids, camids=people.camids)
-    with pytest.raises(InputError, match="2 of 2 query images have no clothes id"):
+    with pytest.raises(InputError, match="some query images have no clothes id"):
         PROTOCOLS[name].judge(bare, people)
-    with pytest.raises(InputError, match="gallery images have no clothes id"):
+    with pytest.raises(InputError, match="some gallery images have no clothes id"):
         PROTOCOLS[name].judge(people, bare)
-    with pytest.raises(InputError, match="1 of 2 query"):
+    with pytest.raises(InputError, match="some query"):
         PROTOCOLS[name].judge(side([(1, 0, 10), (2, 1, -1)]), people)
 
 

@@ -1,0 +1,91 @@
+"""Whether a protocol can judge a data set at all, by its labels, before anything is trained or embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from omnireid.columns import column_of
+from omnireid.protocols.protocol import Need, Protocol
+from omnireid.protocols.rules import PERSON_ALONE, count_bare
+from omnireid.records import MODALITIES, UNKNOWN, Labels, Record, Split
+
+_OF = {"query": "", "gallery": "of people who are asked for "}
+_BLOCK = 256  # kinds of queries that are judged at once
+
+
+def shortcoming(protocol: Protocol, split: Split) -> str | None:
+    """What a split lacks to be judged by a protocol, in half a sentence; None where nothing does."""
+    sides: dict[str, Sequence[Record]] = {"query": split.query, "gallery": split.gallery}
+    empty = [name for name, records in sides.items() if not len(records)]
+    if empty:
+        return f"it has no {' and no '.join(empty)} pictures here; evaluate on a set that has a test part"
+    query, gallery = (_labels(records) for records in sides.values())
+    for need in protocol.needs:
+        lack = _MISSING[need](split, query, gallery)
+        if lack is not None:
+            return lack
+    if not any(_has_answer(protocol, query, gallery, trial) for trial in range(protocol.num_trials)):
+        return (
+            "no query has an answer that it counts as right; compare people, cameras and clothes of query "
+            "and gallery, and the variant"
+        )
+    return None
+
+
+def _labels(records: Sequence[Record]) -> Labels:
+    """As ``labels_of``, without making a million records."""
+    columns = [column_of(records, name) for name in ("pid", "camid", "clothes_id", "modality")]
+    pids, camids, clothes_ids, modalities = columns
+    return Labels(pids, camids, None if (clothes_ids == UNKNOWN).all() else clothes_ids, modalities)
+
+
+def _without_clothes(split: Split, query: Labels, gallery: Labels) -> str | None:  # noqa: ARG001
+    for side, (bare, asked) in count_bare(query, gallery).items():
+        if bare:
+            return f"{bare} of {asked} {side} pictures {_OF[side]}have no clothes id; {PERSON_ALONE}"
+    return None
+
+
+def _without_two_modalities(split: Split, query: Labels, gallery: Labels) -> str | None:  # noqa: ARG001
+    sides = (column_of(side, "modality") for side in (split.query, split.gallery))
+    seen = [{MODALITIES[number] for number in np.unique(side)} for side in sides]
+    if len(seen[0]) == len(seen[1]) == 1 and seen[0] != seen[1]:
+        return None
+    held = " and the gallery ".join(" and ".join(sorted(side)) for side in seen)
+    return (
+        "one side has to be visible (rgb) and the other infrared (ir), but the query pictures are "
+        f"{held}; judge by market, or write the modality down"
+    )
+
+
+def _without_texts(split: Split, query: Labels, gallery: Labels) -> str | None:  # noqa: ARG001
+    bare = int((column_of(split.query, "num_captions") == 0).sum())
+    if not bare:
+        return None
+    return f"{bare} of its {len(query)} queries have no caption to search by; judge pictures by market"
+
+
+_MISSING: Mapping[Need, Callable[[Split, Labels, Labels], str | None]] = {
+    "clothes": _without_clothes,
+    "two modalities": _without_two_modalities,
+    "texts": _without_texts,
+}
+
+
+def _has_answer(protocol: Protocol, query: Labels, gallery: Labels, trial: int) -> bool:
+    """Whether any query that a trial draws has an answer that counts; pictures labelled alike are one."""
+    rows, searched = protocol.draw(query, gallery, trial)
+    asked, found = _kinds(query.take(rows)), _kinds(gallery.take(searched))
+    for start in range(0, len(asked), _BLOCK):
+        relevant, keep = protocol.judge(asked.take(np.arange(len(asked))[start : start + _BLOCK]), found)
+        if (relevant & keep).any():
+            return True
+    return False
+
+
+def _kinds(labels: Labels) -> Labels:
+    columns = (labels.pids, labels.camids, labels.clothes_ids, labels.modalities)
+    known = np.stack([column for column in columns if column is not None], axis=1)
+    return labels.take(np.unique(known, axis=0, return_index=True)[1])
