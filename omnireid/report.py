@@ -21,7 +21,7 @@ from omnireid.files import write_whole
 from omnireid.tasks import TASKS
 
 FORMAT = "instruct-reid report"
-VERSION = 2
+VERSION = 3
 COLUMNS = (
     "task",
     "data set",
