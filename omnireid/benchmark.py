@@ -59,6 +59,11 @@ class Row:
         """The data set, with its variant where one is named."""
         return self.dataset if self.variant is None else f"{self.dataset} {self.variant}"
 
+    @property
+    def label(self) -> str:
+        """What tells it from other rows."""
+        return f"{self.task}/{self.name} ({self.protocol})"
+
 
 OnFeatures = Callable[[Row, Split, Features, Features], None]
 

@@ -94,11 +94,24 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(monkeypatch, capsys, finished
 
 
 @pytest.mark.parametrize(
-    "words", [["--task", "trad"], ["--metric", "euclidean"], ["--protocol", "market"], ["--order", "f.txt"]]
+    ("words", "complaint"),
+    [
+        (["--task", "trad"], "--task goes with --dataset NAME"),
+        (["--protocol", "market"], "--protocol goes with --dataset NAME"),
+        (["--dataset", "market1501"], "--task is missing"),
+        (["--dataset", "market1501", "--task", "tra"], "did you mean 'trad'?"),
+        (["--dataset", "market1501", "--task", "trad", "--tasks", "trad"], "beside --dataset say --task"),
+        (["--metric", "euclidean"], "--metric goes with --features"),
+        (["--order", "f.txt"], "--order goes with --features"),
+        (["--re-rank", "20"], "--re-rank is '20'; give k1,k2,lambda"),
+        (["--re-rank", "20,0,0.3"], "--re-rank is '20,0,0.3'"),
+    ],
 )
-def test_what_a_runs_sheet_answers_is_refused_rather_than_passed_over(monkeypatch, capsys, finished, words):
+def test_options_that_do_not_fit_are_refused_rather_than_passed_over(
+    monkeypatch, capsys, finished, words, complaint
+):
     assert program(monkeypatch, str(finished), *words) == 2
-    assert f"{words[0]} goes with --features" in capsys.readouterr().err
+    assert complaint in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_run_or_unfinished_is_one_sentence(monkeypatch, capsys, tmp_path, finished):
