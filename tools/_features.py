@@ -96,6 +96,7 @@ def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
         "features": str(asked.features),
         "features_sha256": sha256_of(asked.features),
         "metric": result.headline.metric,
+        "re_rank": asked.re_rank,
         "data": str(asked.data),
         **{
             name: "; ".join(told)

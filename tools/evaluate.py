@@ -157,7 +157,7 @@ def _evaluate(
 ) -> "tuple[list[RowResult], list[RowResult], dict[str, str]]":
     """Results of the model and of the one before training, and why other rows have none, by their labels."""
     from instructions.errors import InputError
-    from irm.evaluation import readable_rows, sentences_of, trained_embedder, untrained_embedder
+    from irm.evaluation import readable_rows, trained_embedder, untrained_embedder
 
     settings = wanted.settings_of(asked)
     before = untrained_embedder(candidate, precision=asked.precision) if asked.untrained else None
@@ -165,8 +165,8 @@ def _evaluate(
     results: list[RowResult] = []
     untrained: list[RowResult] = []
     if present:
-        for sentence in sentences_of(left_out):
-            outcome.say(console, sentence)
+        if left_out:
+            outcome.say(console, f"left out, as told at the end: {', '.join(left_out)}")
         embedder = trained_embedder(candidate, precision=asked.precision)
         judge = _Judge(asked, settings, data, console, left_out)
         results = judge.judge(embedder, present)
