@@ -70,6 +70,8 @@ def open_candidate(folder: Path) -> Candidate:
         return Candidate(folder, None)
     if (folder / "state.json").is_file() and (folder / "config.yaml").is_file():
         return Candidate(folder, _sheet_of(folder))
+    if (folder / "model.safetensors").is_file():
+        raise InputError(f"{folder} holds weights but no config.json; copy the model's folder anew")
     return open_run(folder)
 
 
@@ -86,7 +88,8 @@ def open_run(folder: Path) -> Run:
     sheet = _sheet_of(folder)
     if not (folder / "model" / "model.safetensors").is_file():
         raise InputError(
-            f"the run {folder} has no model yet; finish it with python -m tools.train ... --resume"
+            f"the run {folder} has no model yet; finish it with python -m tools.train ... --resume, or give "
+            f"one of its checkpoints, {folder}/checkpoints/step-..."
         )
     return Run(folder, sheet)
 

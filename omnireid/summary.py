@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from omnireid.evaluation import Evaluation
-from omnireid.protocols import PROTOCOLS
 from omnireid.report import percent, sentence_spreads
 from omnireid.tasks import TASKS
 
@@ -93,7 +92,7 @@ def sentence_rows(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
         (
             spread.task,
             spread.dataset,
-            PROTOCOLS[spread.protocol].title,
+            spread.title,
             str(spread.num_sentences),
             percent(spread.mean_ap, spread.mean_ap_std),
             percent(spread.lowest_ap),

@@ -152,7 +152,7 @@ def told(asked: argparse.Namespace) -> str:
 
 
 def report_path(asked: argparse.Namespace, candidate: "Candidate", *, is_partial: bool) -> Path:
-    """Where a report goes unless --json says: a narrower question never takes the place of a whole answer.
+    """Where a report goes unless --json says: each question has its name, so no answer loses another's rows.
 
     ``evaluation.json`` in a run's folder; of a checkpoint or model beside it, for those folders are not ours.
     """
@@ -167,5 +167,6 @@ def report_path(asked: argparse.Namespace, candidate: "Candidate", *, is_partial
     words += [] if asked.sheet is None or asked.dataset else [asked.sheet.stem]
     words += [] if asked.tasks is None else [name.strip() for name in asked.tasks.split(",")]
     words += [word.replace(",", "+") for name in OWN_ROW if (word := getattr(asked, name)) is not None]
+    words += [name.replace("_", "-") for name in ("every_sentence", "re_rank") if getattr(asked, name)]
     words += ["partial"] if is_partial else []
     return place / f"{'-'.join(words)}.json"

@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = made.add_argument
     add("run", type=Path, metavar="RUN", nargs="?", help="a run of tools.train, its checkpoint, or a model")
-    add("--json", type=Path, metavar="FILE", help="write the report (RUN/evaluation.json, or -TASKS.json)")
+    add("--json", type=Path, metavar="FILE", help="write the report (RUN/evaluation[-QUESTION].json)")
     add("--html", type=Path, metavar="FILE", help="write one page with tables, curves and ranked lists")
     add("--per-query", type=Path, metavar="FILE", help="write every query's AP and R1 as a CSV table")
     add("--save-features", type=Path, metavar="DIR", help="write each row's features, for --features")

@@ -13,7 +13,7 @@ from omnireid.loading.transforms import Preprocessing
 from omnireid.metrics import ReRanking, re_rank
 from omnireid.per_query import per_query
 from omnireid.records import labels_of
-from omnireid.summary import HEADLINE_COLUMNS, headline_rows, headlines, steering_rows
+from omnireid.summary import HEADLINE_COLUMNS, headline_rows, headlines, sentence_rows, steering_rows
 from omnireid.tasks import TASKS
 from tests import reference
 
@@ -118,6 +118,13 @@ def test_draws_and_steered_rows_are_re_ranked_once_and_texts_never(tiny_root):
         assert len(steering_rows(result.evaluations)) == (4 if row.task == "li" else 0)
     texts = run_row(Second(), T2I, tiny_root, settings=how).evaluations
     assert [one.stage for one in texts] == ["scored again", "features"]
+
+
+def test_the_spread_of_a_bank_is_of_one_order_and_says_which(tiny_root):
+    how = Settings(re_rank=ReRanking())
+    result = run_row(Raw(), TRAD, tiny_root, settings=how, every_sentence=True)
+    ((_, _, title, num_sentences, *_),) = sentence_rows(result.evaluations)
+    assert (title, num_sentences) == ("Market-1501 rule, Euclidean", "20")
 
 
 def test_the_table_shows_where_the_last_right_answer_stands(tiny_root):

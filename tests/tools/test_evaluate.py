@@ -139,12 +139,14 @@ def evaluations(path):
     return found
 
 
-def test_a_narrower_question_takes_no_reports_place(monkeypatch, finished):
+def test_another_question_takes_no_reports_place(monkeypatch, finished):
     assert program(monkeypatch, finished) == 0
     whole = (finished / "evaluation.json").read_bytes()
     assert program(monkeypatch, finished, "--tasks", "trad,cc") == 0
     assert program(monkeypatch, finished, "--dataset", "market1501", "--task", "trad", "--re-score", "0") == 0
+    assert program(monkeypatch, finished, "--tasks", "cc", "--re-rank") == 0
     assert (finished / "evaluation.json").read_bytes() == whole
+    assert len(evaluations(finished / "evaluation-cc-re-rank.json")) == 2
     tasks = {task for task, *_ in evaluations(finished / "evaluation-trad-cc.json")}
     assert tasks == {"trad", "cc"}
     assert len(evaluations(finished / "evaluation-market1501-trad.json")) == 1
@@ -281,6 +283,9 @@ def test_what_is_no_retrieval_model_is_named(monkeypatch, capsys, tmp_path, tiny
         assert program(monkeypatch, folder, *row) == 2
         error = capsys.readouterr().err
         assert complaint in error and str(folder) in error and error.count("\n") == 1
+    (broken / "config.json").unlink()
+    assert program(monkeypatch, broken, *row) == 2
+    assert "holds weights but no config.json" in capsys.readouterr().err
     (broken / "config.json").write_text('{"model_type": "llava"}')
     assert program(monkeypatch, broken, *row) == 2
     assert "a model of transformers (llava)" in capsys.readouterr().err
