@@ -113,10 +113,9 @@ def finish(job: Job, settings: Settings, console: Console) -> Report:
 
 def scores(evaluations: Sequence[Evaluation]) -> dict[str, float]:
     """The mAP of every row of the sheet, and what a right instruction adds to a wrong one and to none."""
-    found = {
-        f"{scored.task}, {scored.dataset}, {scored.protocol}": 100 * scored.mean_ap
-        for scored in headlines(evaluations)
-    }
+    found: dict[str, float] = {}
+    for scored in headlines(evaluations):  # the first of a row is its own, others tell it in another order
+        found.setdefault(f"{scored.task}, {scored.dataset}, {scored.protocol}", 100 * scored.mean_ap)
     for asked, base in (("own", "wrong"), ("neutral", "none")):
         steered: dict[tuple[str, str], dict[str, float]] = {}
         for scored in evaluations:

@@ -16,6 +16,7 @@ from irm.models.tokens import InstructionTokens, class_token
 from omnireid.interfaces import PairStates, Side
 from omnireid.loading.batch import Batch, InstructionBatch
 from omnireid.loading.transforms import Preprocessing
+from omnireid.metrics import Metric
 from omnireid.tasks import TASKS
 
 
@@ -46,6 +47,11 @@ class IRMEmbedder:
         self.model = model.eval()
         self.autocast = autocast
         self.preprocessing = preprocessing_of(model)
+
+    @property
+    def metric(self) -> Metric:
+        """How pictures are compared: the released models compare raw features."""
+        return "cosine" if self.model.retrieval.normalise else "euclidean"
 
     @property
     def device(self) -> torch.device:

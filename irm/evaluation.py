@@ -1,4 +1,4 @@
-"""A run judged by the rows of its own sheet: the trained model, beside it the network before training."""
+"""A model judged by the rows of a sheet: the trained one, beside it the network before training."""
 
 from __future__ import annotations
 
@@ -6,108 +6,114 @@ import hashlib
 import json
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from instructions.errors import InputError
-from irm.build import asking_of, build_irm, choose_autocast, choose_device
-from irm.config import dump, read_run
+from irm.build import asking_of
+from irm.candidates import Candidate, Run, open_candidate, open_run, trained_embedder, untrained_embedder
+from irm.config import dump
 from irm.embedder import IRMEmbedder
-from irm.models import IRM
 from irm.schema import IRMRun
-from irm.training.seeding import seed_all
-from omnireid.benchmark import Row, RowResult, run_row
+from omnireid.benchmark import OnFeatures, Row, RowResult, run_row
+from omnireid.evaluation import check_protocol
 from omnireid.extraction import DEFAULTS, Progress, Settings
-from omnireid.files import sha256_of
 from omnireid.report import Fact, Report, machine
 from omnireid.synthetic.manifest import FILE_NAME as MANIFEST
-from omnireid.tasks import TASKS
+from omnireid.tasks import AS_THE_PAPER, TASKS, Asking
+
+__all__ = [
+    "Candidate",
+    "Listener",
+    "Run",
+    "asking_for",
+    "evaluate_rows",
+    "open_candidate",
+    "open_run",
+    "provenance",
+    "readable_rows",
+    "report_of",
+    "rows_of",
+    "sentences_of",
+    "trained_embedder",
+    "untrained_embedder",
+]
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished training run on disk."""
+class Listener:
+    """Who is told how an evaluation goes on; nobody unless said."""
 
-    folder: Path
-    sheet: IRMRun
-
-    @property
-    def model_folder(self) -> Path:
-        """Where the retrieval model lies."""
-        return self.folder / "model"
-
-    def fingerprint(self) -> str:
-        """Hash of the model's weights."""
-        return sha256_of(self.model_folder / "model.safetensors")
+    progress: Progress | None = None  # after every batch
+    say: Say | None = None  # after every row
+    on_features: OnFeatures | None = None  # both sides of every row
+    on_failure: Callable[[Row, InputError], None] | None = None  # of a row; else it ends the evaluation
 
 
-def open_run(folder: Path) -> Run:
-    """A run folder that ``tools.train`` finished.
-
-    Raises:
-        InputError: it is none, or it did not finish.
-    """
-    if not (folder / "config.yaml").is_file():
-        raise InputError(
-            f"{folder} is not a run folder (no config.yaml); train one with python -m tools.train"
-        )
-    if not (folder / "model" / "model.safetensors").is_file():
-        raise InputError(
-            f"the run {folder} has no model yet; finish it with python -m tools.train ... --resume"
-        )
-    return Run(folder, read_run(folder / "config.yaml"))
+NOBODY = Listener()
+NONE_LEFT_OUT: Mapping[str, str] = MappingProxyType({})
 
 
-def rows_of(run: Run, tasks: Sequence[str] | None = None) -> tuple[Row, ...]:
-    """The benchmark rows of a run's sheet, of some tasks only where ``tasks`` names them.
+def rows_of(
+    candidate: Candidate, tasks: Sequence[str] | None = None, *, sheet: IRMRun | None = None
+) -> tuple[Row, ...]:
+    """The benchmark rows of a sheet, of some tasks only where ``tasks`` names them.
+
+    Args:
+        candidate: what is judged; asked as its own sheet says.
+        tasks: names, or None for all.
+        sheet: whose rows; else the candidate's own.
 
     Raises:
-        InputError: a task is unknown or has no row.
+        InputError: there is no sheet, or a task is unknown or has no row.
     """
-    asking = asking_of(run.sheet)
-    rows = tuple(Row(**sheet.model_dump(), asking=asking) for sheet in run.sheet.evaluation)
-    if tasks is None:
-        if not rows:
-            raise InputError(f"the sheet of {run.folder} has no evaluation rows; add some to its config.yaml")
-        return rows
-    for task in tasks:
+    chosen = sheet or candidate.sheet
+    if chosen is None:
+        raise InputError(
+            f"{candidate.folder} is a model on its own, without rows to judge it by; give --sheet FILE, or "
+            "--dataset NAME --task t"
+        )
+    name = f"the sheet of {candidate.folder}" if sheet is None else "the given sheet"
+    asking = asking_for(candidate, sheet)
+    rows = tuple(Row(**row.model_dump(), asking=asking) for row in chosen.evaluation)
+    if not rows and tasks is None:
+        raise InputError(f"{name} has no evaluation rows; add some under its 'evaluation:'")
+    for task in tasks or ():
         if task not in TASKS:
             raise InputError(f"there is no task {task!r}; known: {', '.join(TASKS)}")
         if all(row.task != task for row in rows):
             known = ", ".join(dict.fromkeys(row.task for row in rows)) or "none"
-            raise InputError(
-                f"the sheet of {run.folder} has no evaluation row for task {task} (it has: {known})"
-            )
-    return tuple(row for row in rows if row.task in tasks)
+            raise InputError(f"{name} has no evaluation row for task {task} (it has: {known})")
+    return tuple(row for row in rows if tasks is None or row.task in tasks)
 
 
-def trained_embedder(run: Run, *, precision: str = "fp32") -> IRMEmbedder:
-    """The run's model.
-
-    Args:
-        run: a finished one.
-        precision: fp32, bf16, or auto, which is bf16 on a GPU.
-
-    Raises:
-        InputError: its files are damaged.
-    """
-    try:
-        model = IRM.from_pretrained(run.model_folder)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    device = choose_device(run.sheet.device)
-    return IRMEmbedder(model.to(device), autocast=choose_autocast(precision, device))
+def asking_for(candidate: Candidate, sheet: IRMRun | None = None) -> Asking:
+    """How a candidate is asked: as it was trained, else as a given sheet says, else as in the paper."""
+    told = candidate.sheet or sheet
+    return AS_THE_PAPER if told is None else asking_of(told)
 
 
-def untrained_embedder(run: Run, *, precision: str = "fp32") -> IRMEmbedder:
-    """The same network with the weights its training began with."""
-    seed_all(run.sheet.seed)
-    model, _ = build_irm(run.sheet)
-    device = choose_device(run.sheet.device)
-    return IRMEmbedder(model.to(device), autocast=choose_autocast(precision, device))
+def readable_rows(rows: Sequence[Row], data: Path) -> tuple[tuple[Row, ...], dict[str, str]]:
+    """Before the long work: the rows whose people can be read, and why not, by the labels of the others."""
+    found, left_out = [], {}
+    for row in rows:
+        try:
+            check_protocol(row.protocol)
+            row.split(data)
+        except InputError as error:
+            left_out[row.label] = str(error)
+        else:
+            found.append(row)
+    return tuple(found), left_out
+
+
+def sentences_of(left_out: Mapping[str, str]) -> list[str]:
+    """What is said of rows that could not be judged."""
+    return [f"{label} is left out: {reason}" for label, reason in left_out.items()]
 
 
 def evaluate_rows(
@@ -117,44 +123,91 @@ def evaluate_rows(
     *,
     settings: Settings = DEFAULTS,
     every_sentence: bool = False,
-    progress: Progress | None = None,
-    say: Say | None = None,
+    listener: Listener = NOBODY,
 ) -> list[RowResult]:
     """Every row in turn.
 
     Raises:
-        InputError: as ``run_row``.
+        InputError: as ``run_row``, unless the listener hears of failures.
     """
     results = []
     for row in rows:
         begun = time.perf_counter()
-        results.append(
-            run_row(embedder, row, data, settings=settings, every_sentence=every_sentence, progress=progress)
-        )
-        if say is not None:
-            say(f"{row.task}/{row.dataset}: {time.perf_counter() - begun:.1f} s")
+        try:
+            result = run_row(
+                embedder,
+                row,
+                data,
+                settings=settings,
+                every_sentence=every_sentence,
+                progress=listener.progress,
+                on_features=listener.on_features,
+            )
+        except InputError as error:
+            if listener.on_failure is None:
+                raise
+            listener.on_failure(row, error)
+            continue
+        results.append(result)
+        if listener.say is not None:
+            listener.say(f"{row.task}/{row.dataset}: {time.perf_counter() - begun:.1f} s")
     return results
 
 
-def report_of(run: Run, results: Sequence[RowResult], data: Path, *, asked: str) -> Report:
-    """All evaluations with what made them; ``asked`` says how the program was asked."""
+def report_of(
+    candidate: Candidate,
+    results: Sequence[RowResult],
+    data: Path,
+    *,
+    asked: str,
+    left_out: Mapping[str, str] = NONE_LEFT_OUT,
+) -> Report:
+    """All evaluations with what made them.
+
+    Args:
+        candidate: what was judged.
+        results: of its rows.
+        data: the folder of the data sets.
+        asked: how the program was asked.
+        left_out: why, by the labels of rows that could not be judged.
+    """
     evaluations = tuple(evaluation for result in results for evaluation in result.evaluations)
-    return Report(evaluations, {**provenance(run, data), "asked": asked})
+    facts = {**provenance(candidate, data), "asked": asked}
+    told = {
+        "left_out": sentences_of(left_out),
+        "warnings": [warning for result in results for warning in result.warnings],
+        "notes": [f"{one.row.task}/{one.row.name}: {note}" for one in results for note in one.notes],
+    }
+    facts |= {name: "; ".join(dict.fromkeys(sentences)) for name, sentences in told.items() if sentences}
+    return Report(evaluations, facts)
 
 
-def provenance(run: Run, data: Path) -> dict[str, Fact]:
+def provenance(candidate: Candidate, data: Path) -> dict[str, Fact]:
     """Sheet, seed, weights, data, commit, machine and time."""
+    sheet, facts = candidate.sheet, dict[str, Fact]()
+    if sheet is not None:
+        facts = {
+            "config_sha256": hashlib.sha256(dump(sheet).encode()).hexdigest(),
+            "seed": sheet.seed,
+            "steps": _steps(candidate.folder, sheet),
+        }
     return {
-        "run": str(run.folder),
-        "config_sha256": hashlib.sha256(dump(run.sheet).encode()).hexdigest(),
-        "model_sha256": run.fingerprint(),
-        "seed": run.sheet.seed,
-        "steps": run.sheet.optimizer.steps,
+        "run": str(candidate.folder),
+        "model_sha256": candidate.fingerprint(),
+        **facts,
         "data": _data(data),
         "commit": _commit(),
         **machine(),
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
     }
+
+
+def _steps(folder: Path, sheet: IRMRun) -> int:
+    """A checkpoint's own, else those of the whole run."""
+    state = folder / "state.json"
+    if not state.is_file():
+        return sheet.optimizer.steps
+    return int(json.loads(state.read_text(encoding="utf-8"))["step"])
 
 
 def _data(data: Path) -> str:

@@ -7,8 +7,9 @@ outfit: whether a model obeys its instruction is a difference between these numb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -53,6 +54,19 @@ class Row:
         keep = self.asking.shows_lists_picture(self.task)
         return load_split(data, self.dataset, self.task, self.variant, self.source, keep_clothes_image=keep)
 
+    @property
+    def name(self) -> str:
+        """The data set, with its variant where one is named."""
+        return self.dataset if self.variant is None else f"{self.dataset} {self.variant}"
+
+    @property
+    def label(self) -> str:
+        """What tells it from other rows."""
+        return f"{self.task}/{self.name} ({self.protocol})"
+
+
+OnFeatures = Callable[[Row, Split, Features, Features], None]
+
 
 @dataclass(frozen=True)
 class RankedList:
@@ -72,6 +86,8 @@ class RowResult:
     row: Row
     evaluations: tuple[Evaluation, ...]
     lists: tuple[RankedList, ...]
+    notes: tuple[str, ...] = ()  # of the data set's reader
+    warnings: tuple[str, ...] = ()  # about the features of that one
 
     @property
     def headline(self) -> Evaluation:
@@ -88,6 +104,7 @@ def run_row(
     every_sentence: bool = False,
     num_lists: int = 3,
     progress: Progress | None = None,
+    on_features: OnFeatures | None = None,
 ) -> RowResult:
     """Evaluate one row.
 
@@ -99,22 +116,24 @@ def run_row(
         every_sentence: Also evaluate each of a bank's twenty sentences (paper, appendix D.1).
         num_lists: Ranked lists to keep: evenly spaced from the best to the worst query.
         progress: Told after every batch.
+        on_features: Given both sides as the first evaluation compares them.
 
     Raises:
         InputError: The data is missing or cannot be read, or the protocol does not fit.
     """
     task, split = row.asking.task(row.task), row.split(data)
     asker = _Asker(embedder, split, task, settings, progress)
+    if on_features is not None:
+        asker.on_features = partial(on_features, row, split)
     if task.instruction in ("caption", "clothes"):
         evaluations = tuple(asker.steered(row.protocol))
     else:
         evaluations = tuple(asker.canonical(row.protocol))
         if every_sentence and task.bank is not None:
             evaluations += tuple(asker.each_sentence(row.protocol))
-    name = row.dataset if row.variant is None else f"{row.dataset} {row.variant}"
-    evaluations = tuple(replace(evaluation, dataset=name) for evaluation in evaluations)
+    evaluations = tuple(replace(evaluation, dataset=row.name) for evaluation in evaluations)
     lists = ranked_lists(split, asker.headline_instructions(), evaluations[0], num_lists)
-    return RowResult(row, evaluations, lists)
+    return RowResult(row, evaluations, lists, split.notes, asker.warnings)
 
 
 class _Asker:
@@ -125,22 +144,25 @@ class _Asker:
     ) -> None:
         self.embedder, self.split, self.task = embedder, split, task
         self.settings, self.progress = settings, progress
+        self.on_features: Callable[[Features, Features], None] | None = None
+        self.warnings: tuple[str, ...] = ()
 
     def headline_instructions(self) -> Sequence[Instruction] | None:
         return query_instructions(self.split, self.task, "right")
 
     def canonical(self, protocol: str) -> Iterator[Evaluation]:
-        """By the matcher where pictures have one, and then, as always, by cosine."""
+        """With a second stage where the model has one, and then, as always, by features alone."""
         if self.task.instruction == "none":
             query, gallery = NOTHING_ASKED, NOTHING_ASKED
         else:
             query, gallery = self._alike("right"), self._alike("own")
         sides = self._embed("query", query), self._embed("gallery", gallery)
+        self._look_at(*sides)
         scored = self._judge(*sides, protocol)
-        if scored.is_matched:
-            yield replace(scored, title=f"{scored.title}, matcher")
-            scored = judge(*sides, protocol)
         yield scored
+        if scored.stage != "features":
+            yield judge(*sides, protocol)
+        yield from self._re_ranked(*sides, protocol)
 
     def each_sentence(self, protocol: str) -> Iterator[Evaluation]:
         assert self.task.bank is not None
@@ -159,9 +181,13 @@ class _Asker:
         for gallery_mode in GALLERY_MODES:
             asked = Asked(names[gallery_mode], gallery_instructions(self.split, self.task, gallery_mode))
             gallery = self._embed("gallery", asked)
+            if gallery_mode == "own":
+                self._look_at(queries["right"], gallery)
             for rule in dict.fromkeys((protocol, BY_PERSON_AND_OUTFIT)):
                 for mode in QUERY_MODES:
                     yield self._judge(queries[mode], gallery, rule)
+            if gallery_mode == "own":
+                yield from self._re_ranked(queries["right"], gallery, protocol)
 
     def _alike(self, mode: Literal["right", "own"]) -> Asked:
         """One sentence, or the picture of the lists, beside every image of a side."""
@@ -182,6 +208,17 @@ class _Asker:
             settings=self.settings,
             progress=self.progress,
         )
+
+    def _look_at(self, query: Features, gallery: Features) -> None:
+        """The two sides that the row is named after."""
+        self.warnings = (*query.flaws("query"), *gallery.flaws("gallery"))
+        if self.on_features is not None:
+            self.on_features(query, gallery)
+
+    def _re_ranked(self, query: Features, gallery: Features, protocol: str) -> Iterator[Evaluation]:
+        """Where that is asked for; texts have no neighbours among pictures, nor pictures among texts."""
+        if self.settings.re_rank is not None and self.task.query == "image":
+            yield judge(query, gallery, protocol, re_ranking=self.settings.re_rank)
 
     def _judge(self, query: Features, gallery: Features, protocol: str) -> Evaluation:
         return judge(

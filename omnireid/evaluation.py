@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -22,15 +23,18 @@ from omnireid.extraction import (
     pair_scorer,
 )
 from omnireid.interfaces import Embedder, PairScorer
-from omnireid.metrics import Metric, chance_mean_ap, chance_rank_1
+from omnireid.metrics import Metric, ReRanking, chance_mean_ap, chance_rank_1
 from omnireid.protocols import PROTOCOLS, Protocol
 from omnireid.re_scoring import ReScorer
 from omnireid.records import Split
-from omnireid.tasks import TASKS, TaskSpec
+from omnireid.tasks import TaskSpec
 from omnireid.trial import Trial, query_means, run_trial
+
+Stage = Literal["features", "matcher", "scored again", "re-ranked"]
 
 __all__ = [
     "Evaluation",
+    "Stage",
     "check_protocol",
     "evaluate",
     "judge",
@@ -49,7 +53,9 @@ class Evaluation:
     task: str
     dataset: str
     protocol: str  # name in PROTOCOLS
-    title: str  # of the protocol, to be printed beside the numbers
+    stage: Stage  # what the order comes from
+    metric: Metric  # by which features are compared
+    title: str  # of the protocol, with stage and metric, to be printed beside the numbers
     query_asked: str  # label of the instructions beside the queries
     gallery_asked: str
     mean_ap: float
@@ -78,7 +84,7 @@ class Evaluation:
     @property
     def is_matched(self) -> bool:
         """Whether pictures were compared by a matcher and not by one vector each."""
-        return bool(self.num_re_scored) and TASKS[self.task].query == "image"
+        return self.stage == "matcher"
 
 
 def evaluate(
@@ -111,7 +117,8 @@ def judge(
     protocol: str,
     *,
     scorer: PairScorer | None = None,
-    metric: Metric = "cosine",
+    metric: Metric | None = None,
+    re_ranking: ReRanking | None = None,
     settings: Settings = DEFAULTS,
 ) -> Evaluation:
     """Judge features by a protocol, all its draws; the features may be judged by others too.
@@ -121,7 +128,8 @@ def judge(
         gallery: What is searched, by the same model.
         protocol: Name in PROTOCOLS.
         scorer: Scores the nearest images of each query again, where both sides kept their states.
-        metric: The released IRM evaluator took "euclidean", on features of any norm.
+        metric: Else the features' own; the released IRM evaluator took "euclidean", on features of any norm.
+        re_ranking: Orders all by k-reciprocal neighbours; then nothing is scored again.
         settings: Only ``re_score``, ``match`` and ``batch_size`` matter here.
 
     Raises:
@@ -131,10 +139,13 @@ def judge(
     rules = check_protocol(protocol)
     started = time.perf_counter()
     re_scorer, top = None, settings.top(query.task)
+    metric = metric or query.metric
+    if re_ranking is not None:
+        scorer = None
     if scorer is not None and top and query.states is not None and gallery.states is not None:
         re_scorer = ReScorer(scorer, query.states, gallery.states, top, settings.batch_size)
     trials = [
-        run_trial(query, gallery, rules, trial, metric=metric, re_scorer=re_scorer)
+        run_trial(query, gallery, rules, trial, metric=metric, re_scorer=re_scorer, re_ranking=re_ranking)
         for trial in range(rules.num_trials)
     ]
     if not all(trial.ranking.num_valid_queries for trial in trials):
@@ -143,8 +154,35 @@ def judge(
             f"{rules.title!r}; look at the pids and camids of both sides"
         )
     num_re_scored = min(re_scorer.top, trials[0].num_gallery) if re_scorer else 0
+    how = _How(_stage(query.task, re_scorer, re_ranking), metric, num_re_scored)
     seconds = query.seconds + gallery.seconds + time.perf_counter() - started
-    return _evaluation(query, gallery, rules, trials, num_re_scored=num_re_scored, seconds=seconds)
+    return _evaluation(query, gallery, rules, trials, how=how, seconds=seconds)
+
+
+def _stage(task: TaskSpec, re_scorer: ReScorer | None, re_ranking: ReRanking | None) -> Stage:
+    if re_scorer is not None:
+        return "matcher" if task.query == "image" else "scored again"
+    return "features" if re_ranking is None else "re-ranked"
+
+
+@dataclass(frozen=True)
+class _How:
+    """Where an order comes from."""
+
+    stage: Stage
+    metric: Metric
+    num_re_scored: int
+
+    def title(self, rules: Protocol) -> str:
+        """The protocol's, with everything that makes two numbers incomparable."""
+        told = {
+            "features": "",
+            "matcher": ", matcher",
+            "scored again": f", top {self.num_re_scored} scored again",
+            "re-ranked": ", re-ranked",
+        }
+        is_usual = self.metric == "cosine" or self.stage == "matcher"
+        return rules.title + told[self.stage] + ("" if is_usual else f", {self.metric.capitalize()}")
 
 
 def _evaluation(
@@ -153,7 +191,7 @@ def _evaluation(
     rules: Protocol,
     trials: Sequence[Trial],
     *,
-    num_re_scored: int,
+    how: _How,
     seconds: float,
 ) -> Evaluation:
     """Means and deviations over the draws; pictures and sizes of the first."""
@@ -168,7 +206,9 @@ def _evaluation(
         task=query.task.name,
         dataset=query.dataset,
         protocol=rules.name,
-        title=rules.title,
+        stage=how.stage,
+        metric=how.metric,
+        title=how.title(rules),
         query_asked=query.asked,
         gallery_asked=gallery.asked,
         mean_ap=mean_ap,
@@ -184,7 +224,7 @@ def _evaluation(
         num_query=len(query),
         num_gallery=first.num_gallery,
         num_valid_queries=int((~np.isnan(precision)).sum()),
-        num_re_scored=num_re_scored,
+        num_re_scored=how.num_re_scored,
         seconds=seconds,
         cmc=cmc,
         average_precision=precision,

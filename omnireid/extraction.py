@@ -19,6 +19,7 @@ from omnireid.loading.batch import Batch
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.instruct import query_texts
 from omnireid.loading.sweep import eval_batches
+from omnireid.metrics import Metric, ReRanking
 from omnireid.records import Labels, Record, Split, labels_of
 from omnireid.tasks import TaskSpec
 
@@ -41,12 +42,13 @@ NOTHING_ASKED = Asked()
 
 @dataclass(frozen=True)
 class Settings:
-    """How an evaluation runs; nothing here changes a score but ``re_score`` and ``match``."""
+    """How an evaluation runs; nothing here changes a score but ``re_score``, ``match`` and ``re_rank``."""
 
     batch_size: int = 128  # images, or text-image pairs, at a time
     workers: int = 0  # processes that read pictures
     re_score: int = 128  # images that a PairScorer scores again for each text; 0 leaves cosine order
     match: int | None = None  # pictures that a matcher scores for each query picture; None: all, 0: none
+    re_rank: ReRanking | None = None  # pictures that search pictures are also judged re-ranked
     cache: ImageCache | None = None  # keeps decoded pictures between evaluations
 
     def top(self, task: TaskSpec) -> int:
@@ -70,9 +72,20 @@ class Features:
     labels: Labels
     states: PairStates | None  # of all images, where pairs can be scored again
     seconds: float
+    metric: Metric = "cosine"  # what the model compares by
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def flaws(self, side: Side) -> tuple[str, ...]:
+        """A sentence where vectors tell nothing apart; equals are ranked in the order of the files."""
+        num, num_zero = len(self), int((self.vectors == 0).all(dim=1).sum())
+        place = f"{self.task.name}/{self.dataset} {side}"
+        if num > 1 and bool((self.vectors == self.vectors[0]).all()):
+            return (f"{place}: all {num} features are equal, so they tell nobody apart",)
+        if num_zero:
+            return (f"{place}: {num_zero} of {num} features are all zero, so their ranks say nothing",)
+        return ()
 
 
 def embed_side(
@@ -108,14 +121,12 @@ def embed_side(
     )
     vectors: list[Tensor] = []
     states: list[PairStates] = []
-    num_done = 0
     for batch in batches:
         part = _embed(embedder, scorer, batch, side)
         vectors.append(part.features if isinstance(part, PairStates) else part)
         states += [part] if isinstance(part, PairStates) else []
-        num_done += len(batch)
         if progress is not None:
-            progress(f"{task.name}/{split.name} {side}", num_done, len(records))
+            progress(f"{task.name}/{split.name} {side}", sum(map(len, vectors)), len(records))
     return Features(
         task=task,
         dataset=split.name,
@@ -124,6 +135,7 @@ def embed_side(
         labels=labels_of(records),
         states=_joined(states) if states else None,
         seconds=time.perf_counter() - started,
+        metric=getattr(embedder, "metric", "cosine") if task.query == "image" else "cosine",
     )
 
 

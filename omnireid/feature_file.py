@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from instructions.errors import InputError
 from omnireid.extraction import Features
 from omnireid.interfaces import Side
+from omnireid.metrics import Metric
 from omnireid.records import Record, Split, labels_of
 from omnireid.tasks import TaskSpec
 
@@ -39,6 +41,7 @@ class FeatureFile:
 
     path: Path
     rows: Mapping[str, Rows]
+    metric: Metric = "cosine"
 
     def side(self, split: Split, side: Side, task: TaskSpec, *, ignore_extra: bool = False) -> Features:
         """One side of a split, each record with its feature.
@@ -75,7 +78,9 @@ class FeatureFile:
             places = names.places(rows.images, ignore_extra=ignore_extra)
         vectors = rows.vectors[torch.tensor(places, dtype=torch.long)]
         _check_finite(vectors, records, what)
-        return Features(task, split.name, "", vectors, labels_of(records), states=None, seconds=0.0)
+        return Features(
+            task, split.name, "", vectors, labels_of(records), states=None, seconds=0.0, metric=self.metric
+        )
 
 
 def read_features(path: Path) -> FeatureFile:
@@ -94,6 +99,9 @@ def read_features(path: Path) -> FeatureFile:
             f"{path} ends in {path.suffix!r}; features are read from {' and '.join(readers)} files"
         )
     arrays, names = readers[path.suffix](path)
+    metric = str(names.pop("metric", "cosine"))
+    if metric not in get_args(Metric):
+        raise InputError(f"{path}: metric is {metric!r}; known are {', '.join(get_args(Metric))}")
     if "features" in arrays and "images" not in names:
         raise InputError(f"{path} has features but no images; {TOGETHER} belong together")
     wanted = ("features",) if "features" in arrays else SIDES
@@ -112,7 +120,21 @@ def read_features(path: Path) -> FeatureFile:
         raise InputError(
             f"{path}: query features have {widths['query']} values, gallery ones {widths['gallery']}"
         )
-    return FeatureFile(path, rows)
+    return FeatureFile(path, rows, cast(Metric, metric))
+
+
+def features_npz(split: Split, query: Features, gallery: Features) -> bytes:
+    """Content of an ``.npz`` file with both sides, their pictures' names and the metric, to be read again."""
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        query=query.vectors.numpy(),
+        gallery=gallery.vectors.numpy(),
+        query_images=np.array([record.image for record in split.query]),
+        gallery_images=np.array([record.image for record in split.gallery]),
+        metric=np.array(query.metric),
+    )
+    return buffer.getvalue()
 
 
 def order_table(split: Split) -> str:
@@ -131,7 +153,7 @@ def _read_npz(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             content = {name: file[name] for name in file.files}
     except Exception as error:  # zip, header and pickle errors are of many kinds
         raise InputError(f"{path} cannot be read as .npz ({error}); write it with numpy.savez") from None
-    names = {name: array for name, array in content.items() if name.endswith("images")}
+    names = {name: array for name, array in content.items() if name == "metric" or name.endswith("images")}
     return {name: array for name, array in content.items() if name not in names}, names
 
 
@@ -143,6 +165,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
             metadata = file.metadata() or {}
         names = {name: json.loads(text) for name, text in metadata.items() if name.endswith("images")}
+        names |= {name: text for name, text in metadata.items() if name == "metric"}
     except (SafetensorError, ValueError) as error:
         raise InputError(f"{path} cannot be read as .safetensors ({error})") from None
     return arrays, names

@@ -158,6 +158,9 @@ def _figure(title: str, curves: Sequence[Curve]) -> str:
 def _lists_section(result: RowResult) -> str:
     scored = result.headline
     parts = [f"<h2>{html.escape(TASKS[scored.task].title.capitalize())}: {html.escape(scored.dataset)}</h2>"]
+    said = "; ".join((*result.warnings, *result.notes))
+    if said:
+        parts.append(f"<p class=soft>{html.escape(said)}</p>")
     parts += [_ranked_list(shown, scored.query_asked) for shown in result.lists]
     return "".join(parts)
 

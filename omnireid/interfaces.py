@@ -37,7 +37,8 @@ class PairStates:
 class Embedder(Protocol):
     """Turns a batch into retrieval features; cosine similarity of two features is the score.
 
-    One that also has a ``device`` gets its pictures there, moved as 8-bit levels.
+    One that also has a ``device`` gets its pictures there, moved as 8-bit levels. One that also has a
+    ``metric`` (omnireid.metrics.Metric) has its pictures compared by that; texts and pictures are by cosine.
     """
 
     preprocessing: Preprocessing

@@ -35,7 +35,7 @@ class Search(NamedTuple):
 
     task: str
     dataset: str
-    protocol: str
+    protocol: str  # and, behind a space, what the order comes from where it is not the features
     query_asked: str
     gallery_asked: str
 
@@ -57,7 +57,9 @@ def per_query(evaluation: Evaluation, queries: Sequence[Record]) -> list[Scored]
     search = Search(
         evaluation.task,
         evaluation.dataset,
-        f"{evaluation.protocol} matcher" if evaluation.is_matched else evaluation.protocol,
+        evaluation.protocol
+        if evaluation.stage == "features"
+        else f"{evaluation.protocol} {evaluation.stage}",
         evaluation.query_asked,
         evaluation.gallery_asked,
     )

@@ -21,7 +21,7 @@ from omnireid.files import write_whole
 from omnireid.tasks import TASKS
 
 FORMAT = "instruct-reid report"
-VERSION = 2
+VERSION = 3
 COLUMNS = (
     "task",
     "data set",
@@ -65,6 +65,7 @@ class SentenceSpread:
     task: str
     dataset: str
     protocol: str
+    title: str
     num_sentences: int
     mean_ap: float
     mean_ap_std: float  # of the population of sentences
@@ -77,10 +78,10 @@ class SentenceSpread:
 
 
 def sentence_spreads(evaluations: Sequence[Evaluation]) -> tuple[SentenceSpread, ...]:
-    """One spread a task, data set and protocol for which every sentence of the task's bank was asked."""
-    asked: dict[tuple[str, str, str], dict[str, Evaluation]] = {}
+    """One spread a task, data set and title for which every sentence of the task's bank was asked."""
+    asked: dict[tuple[str, str, str, str], dict[str, Evaluation]] = {}
     for scored in evaluations:
-        place = (scored.task, scored.dataset, scored.protocol)
+        place = (scored.task, scored.dataset, scored.protocol, scored.title)
         asked.setdefault(place, {})[scored.query_asked] = scored
     spreads = []
     for place, scored_by in asked.items():

@@ -103,38 +103,90 @@ def _tested(
     return float(test.pvalue), float(interval.low), float(interval.high)
 
 
-def compare_tables(
-    first: Sequence[Scored], second: Sequence[Scored], *, seed: int = 0
-) -> dict[Search, tuple[Comparison, Comparison]]:
+@dataclass(frozen=True)
+class Pair:
+    """One search of two models; labels of what the queries ask may differ, the people do not."""
+
+    first: Search
+    second: Search
+    precision: Comparison
+    hits: Comparison
+
+
+def compare_tables(first: Sequence[Scored], second: Sequence[Scored], *, seed: int = 0) -> list[Pair]:
     """AP and R1 of every search that both tables hold, in the order of the first.
+
+    Where none of a row's searches is asked alike in both (another model's features do not say what it was
+    told), the first of each is compared: the one that the row is named after.
 
     Raises:
         InputError: The tables share no search, or their queries differ.
     """
     tables = [_by_search(table) for table in (first, second)]
-    shared = [search for search in tables[0] if search in tables[1]]
-    if not shared:
-        raise InputError("the two per-query tables share no task, data set, protocol and instruction")
-    found = {}
-    for search in shared:
-        lines = [table[search] for table in tables]
-        if [(line.query, line.pid) for line in lines[0]] != [(line.query, line.pid) for line in lines[1]]:
+    found = []
+    for searches in _paired(*tables):
+        sides = [table[search] for table, search in zip(tables, searches, strict=True)]
+        queries = [[(line.query, line.pid) for line in side] for side in sides]
+        if queries[0] != queries[1]:
             raise InputError(
-                f"the queries of {search.dataset} under {search.protocol} differ between the two tables; "
-                "evaluate both models on the same copy of the data set"
+                f"the queries of {searches[0].dataset} under {searches[0].protocol} differ between the two "
+                "tables; evaluate both models on the same copy of the data set"
             )
-        pids = np.array([line.pid for line in lines[0]])
-        precision = [np.array([line.average_precision for line in side]) for side in lines]
-        hits = [np.array([line.hit for line in side]) for side in lines]
-        found[search] = (
-            compare(precision[0], precision[1], pids, seed=seed),
-            compare(hits[0], hits[1], pids, seed=seed),
+        pids = np.array([line.pid for line in sides[0]])
+        precision = [np.array([line.average_precision for line in side]) for side in sides]
+        hits = [np.array([line.hit for line in side]) for side in sides]
+        found.append(
+            Pair(
+                *searches,
+                compare(precision[0], precision[1], pids, seed=seed),
+                compare(hits[0], hits[1], pids, seed=seed),
+            )
+        )
+    if not found:
+        held = (", ".join(dict.fromkeys(" ".join(_place(search)) for search in table)) for table in tables)
+        raise InputError(
+            "the two per-query tables share no task, data set and protocol: "
+            f"{'; the other holds '.join(held)}; judge both models by the same ones (--dataset, --protocol)"
         )
     return found
 
 
-def _by_search(table: Sequence[Scored]) -> dict[Search, list[Scored]]:
-    found: dict[Search, list[Scored]] = {}
+def unpaired(first: Sequence[Scored], second: Sequence[Scored]) -> tuple[list[Search], list[Search]]:
+    """The searches of each table that ``compare_tables`` finds nothing in the other for."""
+    tables = _by_search(first), _by_search(second)
+    pairs = _paired(*tables)
+    return (
+        [search for search in tables[0] if search not in {one for one, _ in pairs}],
+        [search for search in tables[1] if search not in {other for _, other in pairs}],
+    )
+
+
+Lines = dict[Search, list[Scored]]
+
+
+def _paired(first: Lines, second: Lines) -> list[tuple[Search, Search]]:
+    alike = {_place(search) for search in first if search in second}
+    heads: list[dict[tuple[str, str, str], Search]] = [{}, {}]
+    for head, table in zip(heads, (first, second), strict=True):
+        for search in table:
+            head.setdefault(_place(search), search)
+    pairs = []
+    for search in first:
+        place = _place(search)
+        if search in second:
+            pairs.append((search, search))
+        elif place not in alike and place in heads[1] and heads[0][place] == search:
+            pairs.append((search, heads[1][place]))
+    return pairs
+
+
+def _place(search: Search) -> tuple[str, str, str]:
+    return search.task, search.dataset, search.protocol
+
+
+def _by_search(table: Sequence[Scored]) -> Lines:
+    """Lines of each search; a bank's own sentence, asked twice by --every-sentence, counts once."""
+    found: dict[Search, dict[int, Scored]] = {}
     for line in table:
-        found.setdefault(line.search, []).append(line)
-    return found
+        found.setdefault(line.search, {}).setdefault(line.query, line)
+    return {search: list(lines.values()) for search, lines in found.items()}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from omnireid.evaluation import Evaluation
-from omnireid.protocols import PROTOCOLS
 from omnireid.report import percent, sentence_spreads
 from omnireid.tasks import TASKS
 
@@ -16,7 +16,9 @@ HEADLINE_COLUMNS = (
     "protocol",
     "mAP",
     "R1",
+    "R5",
     "R10",
+    "mINP",
     "mAP untrained",
     "mAP chance",
     "queries",
@@ -37,11 +39,11 @@ NUM_TEXT_COLUMNS = 3  # of all tables; the others are numbers
 
 
 def headlines(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """The first evaluation of every row: of a task, data set and, unless it is steered, rule."""
-    first: dict[tuple[str, str, str, bool], Evaluation] = {}
+    """The first evaluation of every row: of a task, data set, stage and, unless it is steered, rule."""
+    first: dict[tuple[str, str, str, str], Evaluation] = {}
     for scored in evaluations:
         rule = "" if scored.query_asked in QUERY_MODES else scored.protocol
-        first.setdefault((scored.task, scored.dataset, rule, scored.is_matched), scored)
+        first.setdefault((scored.task, scored.dataset, rule, scored.stage), scored)
     return list(first.values())
 
 
@@ -49,9 +51,7 @@ def headline_rows(
     evaluations: Sequence[Evaluation], untrained: Sequence[Evaluation] = ()
 ) -> list[tuple[str, ...]]:
     """Cells under HEADLINE_COLUMNS, one row a task and data set; scores in percent."""
-    before = {
-        (one.task, one.dataset, one.protocol, one.is_matched): one.mean_ap for one in headlines(untrained)
-    }
+    before = {(one.task, one.dataset, one.protocol, one.stage): one.mean_ap for one in headlines(untrained)}
     return [
         (
             f"{TASKS[scored.task].title} ({scored.task})",
@@ -59,10 +59,10 @@ def headline_rows(
             scored.title,
             percent(scored.mean_ap),
             percent(scored.rank_1),
+            percent(scored.rank_5),
             percent(scored.rank_10),
-            percent(
-                before.get((scored.task, scored.dataset, scored.protocol, scored.is_matched), float("nan"))
-            ),
+            percent(scored.mean_inp),
+            percent(before.get((scored.task, scored.dataset, scored.protocol, scored.stage), math.nan)),
             percent(scored.chance_ap),
             str(scored.num_valid_queries),
             str(scored.num_gallery),
@@ -75,7 +75,7 @@ def steering_rows(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
     """Cells under STEERING_COLUMNS: mAP under three ways of asking, by gallery and by rule."""
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     for scored in evaluations:
-        if scored.query_asked in QUERY_MODES:
+        if scored.query_asked in QUERY_MODES and scored.stage != "re-ranked":
             place = (scored.task, scored.gallery_asked, scored.title)
             found.setdefault(place, {})[scored.query_asked] = scored.mean_ap
     rows: list[tuple[str, ...]] = []
@@ -92,7 +92,7 @@ def sentence_rows(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
         (
             spread.task,
             spread.dataset,
-            PROTOCOLS[spread.protocol].title,
+            spread.title,
             str(spread.num_sentences),
             percent(spread.mean_ap, spread.mean_ap_std),
             percent(spread.lowest_ap),

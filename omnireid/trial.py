@@ -8,18 +8,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from omnireid.extraction import Features
 from omnireid.metrics import (
     Distances,
+    Given,
     Metric,
     RankedLists,
     Ranking,
     RankingBuilder,
+    ReRanking,
     nearest_exactly,
     ranked_lists,
+    re_rank_blocks,
     search,
 )
 from omnireid.protocols import Protocol
@@ -27,6 +31,7 @@ from omnireid.re_scoring import ReScorer
 from omnireid.records import Labels
 
 NUM_SHOWN = 10  # of each ranked list, for pictures
+Arrange = Callable[[Distances, slice], Distances]  # new distances of some of the drawn queries
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +53,19 @@ def run_trial(
     *,
     metric: Metric = "cosine",
     re_scorer: ReScorer | None = None,
+    re_ranking: ReRanking | None = None,
 ) -> Trial:
-    """Draw, search and rank, in memory for a block of queries."""
+    """Draw, search and rank, in memory for a block of queries; in a new order where one is asked for."""
     query_rows, gallery_rows = protocol.draw(query.labels, gallery.labels, trial)
     sides = _Side.drawn(query, query_rows), _Side.drawn(gallery, gallery_rows)
+    arrange: Arrange | None = None
+    if re_scorer is not None:
+        arrange = _scored_again(re_scorer, query_rows, gallery_rows)
+    elif re_ranking is not None:
+        arrange = _re_ranked(*sides, metric, re_ranking)
     # Both give every query a list of its own, which only its distances to the whole gallery tell.
-    if re_scorer is not None or protocol.thinned is not None:
-        lists = _one_by_one(*sides, protocol, trial, metric=metric, re_scorer=re_scorer)
+    if arrange is not None or protocol.thinned is not None:
+        lists = _one_by_one(*sides, protocol, trial, metric=metric, arrange=arrange)
     else:
         asking, asked = sides
         lists = ranked_lists(
@@ -90,6 +101,27 @@ class _Side:
         )
 
 
+def _scored_again(
+    re_scorer: ReScorer, query_rows: Int[np.ndarray, " q"], gallery_rows: Int[np.ndarray, " g"]
+) -> Arrange:
+    return lambda distances, rows: re_scorer.apply(distances, query_rows[rows], gallery_rows)
+
+
+def _re_ranked(query: _Side, gallery: _Side, metric: Metric, how: ReRanking) -> Arrange:
+    """Distances by reciprocal neighbours among all that was drawn, of unit vectors where cosine is meant."""
+    asking, asked = (
+        side.vectors if metric == "euclidean" else F.normalize(side.vectors) for side in (query, gallery)
+    )
+    blocks = re_rank_blocks(asking, asked, how.k1, how.k2, how.lambda_value)
+
+    def arrange(_: Distances, rows: slice) -> Distances:
+        found, values = next(blocks)
+        assert found == rows
+        return Given(values.numpy())
+
+    return arrange
+
+
 def _one_by_one(
     query: _Side,
     gallery: _Side,
@@ -97,7 +129,7 @@ def _one_by_one(
     trial: int,
     *,
     metric: Metric,
-    re_scorer: ReScorer | None,
+    arrange: Arrange | None,
 ) -> RankedLists:
     """Rank each query's distances, a block of queries at a time."""
     identities = gallery.labels.pids if protocol.cmc == "identity" else None
@@ -108,8 +140,8 @@ def _one_by_one(
     for block in search(*sides, protocol, metric=metric):
         rows = query.rows[block.rows]
         distances: Distances = block.distances
-        if re_scorer is not None:
-            distances = re_scorer.apply(distances, rows, gallery.rows)
+        if arrange is not None:
+            distances = arrange(distances, block.rows)
         keep = protocol.thin(gallery.labels, block.keep, rows, trial)
         builder.add(distances, block.relevant, keep)
         for row, place in enumerate(range(block.rows.start, block.rows.stop)):

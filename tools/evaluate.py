@@ -1,66 +1,70 @@
-"""Evaluate a run: `python -m tools.evaluate RUN`, each task by its protocol; a table, JSON, one HTML page."""
+"""Evaluate a model: `python -m tools.evaluate RUN`, each task by its protocol; a table, JSON, a page."""
 
 import argparse
-import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tools import _asked as wanted
 from tools import _features as foreign
-from tools._program import Parser, run, table, write_text
+from tools import _outcome as outcome
+from tools._compare import compare
+from tools._program import Parser, run
 
 if TYPE_CHECKING:
-    from irm.evaluation import Run
+    from irm.embedder import IRMEmbedder
+    from irm.evaluation import Candidate
     from omnireid.benchmark import Row, RowResult
-    from omnireid.html_report import Curve
+    from omnireid.extraction import Settings
     from omnireid.report import Report
 
 EXAMPLE = """examples:
   python -m tools.evaluate runs/demo/run --untrained --html runs/demo/report.html
   python -m tools.evaluate runs/market --data data/omnireid --tasks trad --json market.json
   python -m tools.evaluate runs/omnireid --every-sentence      all twenty sentences of each bank
+  python -m tools.evaluate runs/omnireid --re-rank             also re-ranked, with k1,k2,lambda = 20,6,0.3
 
-Features of any other model, judged in the same way:
+A row of one's own in place of the sheet's; a checkpoint; a converted model, by the rows of a sheet:
+  python -m tools.evaluate runs/omnireid --dataset cuhk03 --task trad --protocol market,irm_released
+  python -m tools.evaluate runs/omnireid/checkpoints/step-00008000 --tasks trad
+  python -m tools.evaluate weights/irm_market --sheet configs/irm/released.yaml --tasks trad --data DIR
+
+Features of any other model, judged in the same way, or of a run (--save-features), to go on with:
+  python -m tools.evaluate runs/omnireid --save-features features
   python -m tools.evaluate --features F.npz --data data/omnireid --dataset market1501 --task trad
 
 F.npz holds one row a picture, by name or in the split's order (--order FILE writes that order); in Python:
   np.savez("F.npz", query=qf, gallery=gf, query_images=q_paths, gallery_images=g_paths)
 
-Better, or lucky? Two tables that --per-query wrote, compared by person:
+Better, or lucky? Two tables that --per-query wrote, of runs or features, compared by person:
   python -m tools.evaluate --compare ours.csv theirs.csv
 
-The rows of a run are those of its sheet's `evaluation:`; docs/protocols.md says what each protocol means."""
+Exit code 0: all rows are judged; 3: there is a report, but rows are left out of it, each for a reason
+that is told and stands in the report; 2: nothing could be judged.
+docs/protocols.md says what each protocol means."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = Parser(
         prog="python -m tools.evaluate",
-        description="Evaluate a run, or another model's features, each task by its protocol.",
+        description="Evaluate a model, or another model's features, each task by its protocol.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
-    add("run", type=Path, metavar="RUN", nargs="?", help="folder that tools.train wrote")
-    add("--data", type=Path, metavar="DIR", help="the folder that holds the data sets; else the sheet's")
-    add("--tasks", metavar="t,...", help="only these tasks, e.g. trad,li")
-    add("--json", type=Path, metavar="FILE", help="write the report (of a run: RUN/evaluation.json)")
+    add("run", type=Path, metavar="RUN", nargs="?", help="a run of tools.train, its checkpoint, or a model")
+    add("--json", type=Path, metavar="FILE", help="write the report (RUN/evaluation[-QUESTION].json)")
     add("--html", type=Path, metavar="FILE", help="write one page with tables, curves and ranked lists")
     add("--per-query", type=Path, metavar="FILE", help="write every query's AP and R1 as a CSV table")
-    add("--untrained", action="store_true", help="also evaluate the network before training")
-    add(
-        "--every-sentence",
-        action="store_true",
-        help="also each of a bank's twenty sentences, mean ± deviation",
-    )
-    add("--re-score", type=int, default=128, metavar="K", help="images that t2i scores again (128)")
-    add("--precision", choices=("fp32", "bf16", "auto"), default="fp32", help="auto: bf16 on a GPU (fp32)")
-    add("--match", type=int, metavar="K", help="pictures that a matcher scores for each picture; else all")
-    add("--batch-size", type=int, default=128, metavar="N", help="pictures at a time (128)")
-    add("--workers", type=int, default=0, metavar="N", help="processes that read pictures (0)")
+    add("--save-features", type=Path, metavar="DIR", help="write each row's features, for --features")
+    add("--compare", type=Path, nargs=2, metavar="FILE", help="compare two tables that --per-query wrote")
     add("--reuse", action="store_true", help="keep a report that was made of this very model")
+    wanted.add_options(made)
     foreign.add_options(made)
     return made
 
@@ -68,182 +72,161 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse, evaluate, print the table, write the files."""
     asked = parser().parse_args()
-    if asked.run is None or asked.features or asked.compare:
-        foreign.main(asked)
+    console = Console(markup=False)
+    if asked.compare:
+        foreign.refuse_run(asked, "--compare")
+        compare(asked.compare, console)
+        return
+    if asked.run is None or asked.features:
+        foreign.main(asked, console)
         return
     foreign.refuse_beside_a_run(asked)
     # Heavy imports wait until --help and mistyped options have had their say.
-    from instructions.errors import InputError
-    from irm.evaluation import open_run, report_of, rows_of
+    from irm.evaluation import open_candidate, sentences_of
 
-    for name in ("re_score", "match", "batch_size", "workers"):
-        if (getattr(asked, name) or 0) < (1 if name == "batch_size" else 0):
-            raise InputError(
-                f"--{name.replace('_', '-')} is {getattr(asked, name)}; give a number above zero"
-            )
-    finished = open_run(asked.run)
-    data = asked.data or Path(finished.sheet.data)
-    rows = rows_of(
-        finished, None if asked.tasks is None else [name.strip() for name in asked.tasks.split(",")]
-    )
-    path = asked.json or asked.run / "evaluation.json"
-    console = Console(markup=False)
-    if asked.reuse and (kept := _kept(asked, path, finished)) is not None:
-        _print(console, *kept)
-        console.print(f"{path} was made of this very model: reused", highlight=False, soft_wrap=True)
+    candidate = open_candidate(asked.run)
+    rows, data = wanted.rows_and_data(asked, candidate)
+    path = wanted.report_path(asked, candidate, is_partial=False)
+    if asked.reuse and (kept := _kept(asked, path, candidate)) is not None:
+        outcome.print_tables(console, *kept)
+        outcome.say(console, f"{path} was made of this very model: reused")
         return
-    results, untrained = _evaluate(asked, finished, rows, data, console)
-    report = report_of(finished, results, data, asked=_asked(asked))
-    before = report_of(finished, untrained, data, asked=_asked(asked))
+    results, untrained, left_out = _evaluate(asked, candidate, rows, data, console)
+    report, before = _reports(asked, candidate, (results, untrained), data, left_out)
+    path = wanted.report_path(asked, candidate, is_partial=bool(left_out))
     path.parent.mkdir(parents=True, exist_ok=True)
     if untrained:
         before.write(_untrained_path(path))
     report.write(path)
-    _print(console, report, before)
+    outcome.print_tables(console, report, before)
     if asked.per_query is not None:
-        _write_per_query(asked.per_query, results, data)
-        console.print(f"every query's scores are in {asked.per_query}", highlight=False, soft_wrap=True)
+        outcome.write_per_query(asked.per_query, results, data)
+        outcome.say(console, f"every query's scores are in {asked.per_query}")
     if asked.html is not None:
-        _write_page(asked.html, results, before, finished, report)
-        console.print(f"the page is {asked.html}", highlight=False, soft_wrap=True)
-    console.print(f"the report is {path}", highlight=False, soft_wrap=True)
+        outcome.write_page(asked.html, results, before, candidate.folder, report)
+        outcome.say(console, f"the page is {asked.html}")
+    if asked.save_features is not None:
+        outcome.say(console, f"each row's features are in {asked.save_features}")
+    outcome.say(console, f"the report is {path}")
+    outcome.warn([warning for result in results for warning in result.warnings] + sentences_of(left_out))
+    if left_out:
+        sys.exit(outcome.LEFT_OUT)
 
 
-def _asked(asked: argparse.Namespace) -> str:
-    """What of the command line shapes a report."""
-    names = ("tasks", "data", "re_score", "match", "every_sentence", "precision")
-    return " ".join(f"{name}={getattr(asked, name)}" for name in names)
+def _reports(
+    asked: argparse.Namespace,
+    candidate: "Candidate",
+    results: "tuple[list[RowResult], list[RowResult]]",
+    data: Path,
+    left_out: dict[str, str],
+) -> "tuple[Report, Report]":
+    from irm.evaluation import report_of
+
+    trained, untrained = (
+        report_of(candidate, part, data, asked=wanted.told(asked), left_out=left_out) for part in results
+    )
+    return trained, untrained
 
 
 def _untrained_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}-untrained{path.suffix}")
 
 
-def _kept(asked: argparse.Namespace, path: Path, finished: "Run") -> "tuple[Report, Report] | None":
-    """Reports on disk made of the same weights in the same way, with the page beside them."""
+def _kept(asked: argparse.Namespace, path: Path, candidate: "Candidate") -> "tuple[Report, Report] | None":
+    """Reports on disk made of the same weights in the same way, whole, with the files beside them."""
     from instructions.errors import InputError
     from omnireid.report import Report
 
     paths = [path, _untrained_path(path)] if asked.untrained else [path]
-    wanted = [*paths, asked.html] if asked.html is not None else paths
-    if not all(file.is_file() for file in wanted):
+    others = [file for file in (asked.html, asked.per_query, asked.save_features) if file is not None]
+    if not all(file.exists() for file in (*paths, *others)):
         return None
     try:
         reports = [Report.read(file) for file in paths]
     except InputError:
         return None
-    made_of = {(report.provenance.get("model_sha256"), report.provenance.get("asked")) for report in reports}
-    if made_of != {(finished.fingerprint(), _asked(asked))}:
+    facts = ("model_sha256", "asked", "left_out")
+    made_of = {tuple(report.provenance.get(fact) for fact in facts) for report in reports}
+    if made_of != {(candidate.fingerprint(), wanted.told(asked), None)}:
         return None
     return reports[0], reports[1] if asked.untrained else Report(())
 
 
 def _evaluate(
-    asked: argparse.Namespace, finished: "Run", rows: "tuple[Row, ...]", data: Path, console: Console
-) -> "tuple[list[RowResult], list[RowResult]]":
-    from irm.evaluation import evaluate_rows, trained_embedder, untrained_embedder
-    from omnireid.extraction import Settings
+    asked: argparse.Namespace, candidate: "Candidate", rows: "tuple[Row, ...]", data: Path, console: Console
+) -> "tuple[list[RowResult], list[RowResult], dict[str, str]]":
+    """Results of the model and of the one before training, and why other rows have none, by their labels."""
+    from instructions.errors import InputError
+    from irm.evaluation import readable_rows, trained_embedder, untrained_embedder
 
-    settings = Settings(
-        batch_size=asked.batch_size, workers=asked.workers, re_score=asked.re_score, match=asked.match
-    )
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        line = bar.add_task("", total=None)
+    settings = wanted.settings_of(asked)
+    before = untrained_embedder(candidate, precision=asked.precision) if asked.untrained else None
+    present, left_out = readable_rows(rows, data)
+    results: list[RowResult] = []
+    untrained: list[RowResult] = []
+    if present:
+        if left_out:
+            outcome.say(console, f"left out, as told at the end: {', '.join(left_out)}")
+        embedder = trained_embedder(candidate, precision=asked.precision)
+        judge = _Judge(asked, settings, data, console, left_out)
+        results = judge.judge(embedder, present)
+        if before is not None:
+            untrained = judge.judge(before, [result.row for result in results], " (untrained)")
+    if not results:
+        raise InputError("; ".join(dict.fromkeys(left_out.values())))
+    return results, untrained, left_out
 
-        def say(text: str) -> None:
-            console.print(text, highlight=False)
 
-        def show(what: str, done: int, total: int) -> None:
-            bar.update(line, description=what, completed=done, total=total)
+class _Judge:
+    """Judges rows before the eyes of whoever waits, and notes those that fail."""
 
-        results = evaluate_rows(
-            trained_embedder(finished, precision=asked.precision),
-            rows,
-            data,
-            settings=settings,
-            every_sentence=asked.every_sentence,
-            progress=show,
-            say=say,
+    def __init__(
+        self,
+        asked: argparse.Namespace,
+        settings: "Settings",
+        data: Path,
+        console: Console,
+        left_out: dict[str, str],
+    ) -> None:
+        self.asked, self.settings, self.data = asked, settings, data
+        self.console, self.left_out = console, left_out
+
+    def judge(self, embedder: "IRMEmbedder", rows: "Sequence[Row]", which: str = "") -> "list[RowResult]":
+        """Every row in turn; ``which`` stands behind the time that it took."""
+        from irm.evaluation import Listener, evaluate_rows
+
+        folder = None if which else self.asked.save_features
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
         )
-        untrained = []
-        if asked.untrained:
-            embedder = untrained_embedder(finished, precision=asked.precision)
-            untrained = evaluate_rows(
+        is_seen = self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=not is_seen) as bar:
+            line = bar.add_task("", total=None)
+
+            def show(what: str, done: int, total: int) -> None:
+                bar.update(line, description=what, completed=done, total=total)
+
+            def failed(row: "Row", error: ValueError) -> None:
+                self.left_out[row.label] = str(error)
+                outcome.say(self.console, f"{row.label} is left out: {error}")
+
+            listener = Listener(
+                progress=show,
+                say=lambda text: outcome.say(self.console, text + which),
+                on_features=None if folder is None else outcome.keep_features(folder),
+                on_failure=failed,
+            )
+            return evaluate_rows(
                 embedder,
                 rows,
-                data,
-                settings=settings,
-                progress=show,
-                say=lambda text: say(f"{text} (untrained)"),
+                self.data,
+                settings=self.settings,
+                every_sentence=self.asked.every_sentence and not which,
+                listener=listener,
             )
-    return results, untrained
-
-
-def _print(console: Console, report: "Report", untrained: "Report") -> None:
-    from omnireid.summary import (
-        HEADLINE_COLUMNS,
-        SENTENCE_COLUMNS,
-        STEERING_COLUMNS,
-        headline_rows,
-        sentence_rows,
-        steering_rows,
-    )
-
-    wide = console if console.is_terminal else Console(width=150, markup=False)
-    rows = headline_rows(report.evaluations, untrained.evaluations)
-    wide.print(table("scores in percent", HEADLINE_COLUMNS, rows))
-    if steered := steering_rows(report.evaluations):
-        title = "mAP when the query carries the right instruction, somebody else's, or none"
-        wide.print(table(title, STEERING_COLUMNS, steered))
-    if worded := sentence_rows(report.evaluations):
-        wide.print(table("every sentence of a bank: mean ± deviation", SENTENCE_COLUMNS, worded))
-
-
-def _write_per_query(path: Path, results: "list[RowResult]", data: Path) -> None:
-    from omnireid.per_query import per_query, to_csv
-
-    lines = []
-    for result in results:
-        queries = result.row.split(data).query
-        for evaluation in result.evaluations:
-            lines += per_query(evaluation, queries)
-    write_text(path, to_csv(lines))
-
-
-def _write_page(
-    path: Path, results: "list[RowResult]", untrained: "Report", finished: "Run", report: "Report"
-) -> None:
-    from omnireid.html_report import html_page
-
-    page = html_page(
-        f"One IRM on {len({result.row.task for result in results})} tasks",
-        results,
-        untrained=untrained.evaluations,
-        curves=_curves(finished.folder / "metrics.jsonl"),
-        provenance=report.provenance,
-        introduction=f"Data: {report.provenance['data']}. Scores in percent; green is right, red is wrong.",
-    )
-    write_text(path, page)
-
-
-def _curves(path: Path) -> "dict[str, list[Curve]]":
-    """Loss of each task over the steps of a run, from its log."""
-    from omnireid.html_report import Curve
-
-    if not path.is_file():
-        return {}
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    domains = dict.fromkeys(domain for row in rows for domain in row["losses"])
-    lines = [
-        Curve(
-            domain,
-            [row["step"] for row in rows if domain in row["losses"]],
-            [row["losses"][domain] for row in rows if domain in row["losses"]],
-        )
-        for domain in domains
-    ]
-    return {"loss of each task": lines}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from omnireid.metrics.features import search
 from omnireid.metrics.nearest import nearest, nearest_exactly
 from omnireid.metrics.places import Distances, Given
 from omnireid.metrics.ranking import Ranking, RankingBuilder, rank
-from omnireid.metrics.re_ranking import re_rank, re_rank_blocks
+from omnireid.metrics.re_ranking import ReRanking, re_rank, re_rank_blocks
 from omnireid.metrics.streaming import RankedLists, rank_features, rank_protocols, ranked_lists
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "RankedLists",
     "Ranking",
     "RankingBuilder",
+    "ReRanking",
     "chance_average_precision",
     "chance_mean_ap",
     "chance_rank_1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,15 @@ from instructions.errors import InputError
 from omnireid.metrics.distances import checked
 from omnireid.metrics.neighbours import TILE, Neighbours, Pool, find_neighbours
 from omnireid.metrics.ranking import Array, row_blocks
+
+
+@dataclass(frozen=True)
+class ReRanking:
+    """Parameters of ``re_rank``, as published unless somebody says otherwise."""
+
+    k1: int = 20
+    k2: int = 6
+    lambda_value: float = 0.3
 
 
 def re_rank(

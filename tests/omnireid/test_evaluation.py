@@ -384,8 +384,8 @@ def test_a_file_that_is_no_report_is_refused(split, tmp_path):
         with pytest.raises(InputError, match="is not a report"):
             Report.read(path)
     report_of(split).write(path)
-    path.write_text(path.read_text().replace('"version": 2', '"version": 3'))
-    with pytest.raises(InputError, match="version 3"):
+    path.write_text(path.read_text().replace('"version": 3', '"version": 2'))
+    with pytest.raises(InputError, match="version 2"):
         Report.read(path)
 
 

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from instructions.errors import InputError
-from omnireid.feature_file import order_table, read_features
-from omnireid.records import Record, Split
+from omnireid.extraction import Features
+from omnireid.feature_file import features_npz, order_table, read_features
+from omnireid.records import Record, Split, labels_of
 from omnireid.tasks import TASKS
 
 TRAD, T2I = TASKS["trad"], TASKS["t2i"]
@@ -66,6 +67,31 @@ def test_safetensors_carry_their_names_as_metadata_and_may_be_bfloat16(tmp_path)
     query, gallery = sides(tmp_path / "f.safetensors")
     np.testing.assert_array_equal(query, QUERY[::-1])
     np.testing.assert_array_equal(gallery, GALLERY)
+
+
+def test_a_file_may_say_by_what_its_features_are_compared(tmp_path):
+    assert read_features(saved(tmp_path / "f.npz")).metric == "cosine"
+    file = read_features(saved(tmp_path / "f.npz", metric=np.array("euclidean")))
+    assert file.side(SPLIT, "query", TRAD).metric == "euclidean"
+    tensors = {"query": torch.from_numpy(QUERY), "gallery": torch.from_numpy(GALLERY)}
+    save_file(tensors, tmp_path / "f.safetensors", metadata={"metric": "euclidean"})
+    assert read_features(tmp_path / "f.safetensors").metric == "euclidean"
+    with pytest.raises(InputError, match="metric is 'hamming'; known are cosine, euclidean"):
+        read_features(saved(tmp_path / "f.npz", metric="hamming"))
+
+
+def test_what_was_kept_is_read_again_as_it_was(tmp_path):
+    """Also where a picture has several rows and file names repeat."""
+    twice = Split("tiny_set", query=(*SPLIT.query, *SPLIT.query), gallery=SPLIT.gallery)
+    given = [
+        Features(T2I, "tiny_set", "", torch.from_numpy(vectors), labels_of(records), None, 0.0, "euclidean")
+        for vectors, records in ((np.concatenate([QUERY, QUERY + 1]), twice.query), (GALLERY, twice.gallery))
+    ]
+    (tmp_path / "f.npz").write_bytes(features_npz(twice, *given))
+    query, gallery = sides(tmp_path / "f.npz", twice, T2I)
+    np.testing.assert_array_equal(query, given[0].vectors)
+    np.testing.assert_array_equal(gallery, GALLERY)
+    assert read_features(tmp_path / "f.npz").metric == "euclidean"
 
 
 def test_several_captions_of_a_picture_take_its_rows_in_turn(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from instructions.errors import InputError
 from omnireid.per_query import COLUMNS, Scored, Search, read_csv, to_csv
-from omnireid.significance import compare, compare_tables
+from omnireid.significance import compare, compare_tables, unpaired
 
 SEARCH = Search("trad", "market1501", "market", "do not change clothes", 'a, "quoted" one')
 
@@ -86,12 +86,33 @@ def test_a_file_that_is_no_table_is_refused(tmp_path):
 def test_only_the_same_queries_are_compared():
     other = SEARCH._replace(protocol="irm_released")
     first, second = lines([0.1, 0.2, 0.8, 0.9]), lines([0.3, 0.4, 0.9, 0.9]) + lines([1.0], other)
-    found = compare_tables(first, second)
-    assert list(found) == [SEARCH]
-    precision, hits = found[SEARCH]
-    assert precision.difference == pytest.approx(0.125)
-    assert hits.difference == 0
+    (pair,) = compare_tables(first, second)
+    assert pair.first == pair.second == SEARCH
+    assert pair.precision.difference == pytest.approx(0.125)
+    assert pair.hits.difference == 0
+    assert unpaired(first, second) == ([], [other])
     with pytest.raises(InputError, match="differ between the two tables"):
         compare_tables(first, second[:3])
-    with pytest.raises(InputError, match="share no task"):
+    with pytest.raises(InputError, match=r"share no task.* market; the other holds .* irm_released"):
         compare_tables(first, lines([1.0], other))
+
+
+def test_a_model_that_was_told_nothing_is_compared_with_the_search_that_a_row_is_named_after():
+    told, wrong, silent = (
+        SEARCH._replace(query_asked=asked, gallery_asked=asked) for asked in ("a", "b", "")
+    )
+    run = lines([0.1, 0.2, 0.8, 0.9], told) + lines([0.0] * 4, wrong)
+    (pair,) = compare_tables(run, lines([0.3, 0.4, 0.9, 0.9], silent))
+    assert (pair.first, pair.second) == (told, silent)
+    assert pair.precision.difference == pytest.approx(0.125)
+    (back,) = compare_tables(lines([0.3, 0.4, 0.9, 0.9], silent), run)
+    assert back.precision.difference == pytest.approx(-0.125)
+
+
+def test_every_sentence_of_one_table_is_compared_with_the_one_of_the_other():
+    sentences = [SEARCH._replace(query_asked=asked, gallery_asked=asked) for asked in ("a", "b", "c")]
+    canonical = lines([0.1, 0.2, 0.8, 0.9], sentences[0])
+    every = canonical + [line for one in sentences for line in lines([0.1, 0.2, 0.8, 0.9], one)]
+    (pair,) = compare_tables(canonical, every)
+    assert pair.precision.num_queries == 4 and pair.precision.difference == 0
+    assert unpaired(canonical, every) == ([], sentences[1:])

@@ -1,17 +1,26 @@
 """The evaluation program: a run of twenty steps, its table, its files, and what it refuses."""
 
+import html
 import json
 import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
-from irm.config import read_run
+from irm.config import dump, read_run
 from irm.embedder import IRMEmbedder
 from irm.evaluation import open_run, trained_embedder, untrained_embedder
+from irm.models import SentenceTokenizer
+from irm.models.weights.convert import Options, convert_weights
+from irm.pretraining.run import read_pretrain
 from irm.training.run import train_run
+from omnireid.datasets import load_split
+from omnireid.records import labels_of
+from tests import checkpoints, reference
 from tools._program import run
 from tools.evaluate import main
 
@@ -94,11 +103,24 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(monkeypatch, capsys, finished
 
 
 @pytest.mark.parametrize(
-    "words", [["--task", "trad"], ["--metric", "euclidean"], ["--protocol", "market"], ["--order", "f.txt"]]
+    ("words", "complaint"),
+    [
+        (["--task", "trad"], "--task goes with --dataset NAME"),
+        (["--protocol", "market"], "--protocol goes with --dataset NAME"),
+        (["--dataset", "market1501"], "--task is missing"),
+        (["--dataset", "market1501", "--task", "tra"], "did you mean 'trad'?"),
+        (["--dataset", "market1501", "--task", "trad", "--tasks", "trad"], "beside --dataset say --task"),
+        (["--metric", "euclidean"], "--metric goes with --features"),
+        (["--order", "f.txt"], "--order goes with --features"),
+        (["--re-rank", "20"], "--re-rank is '20'; give k1,k2,lambda"),
+        (["--re-rank", "20,0,0.3"], "--re-rank is '20,0,0.3'"),
+    ],
 )
-def test_what_a_runs_sheet_answers_is_refused_rather_than_passed_over(monkeypatch, capsys, finished, words):
+def test_options_that_do_not_fit_are_refused_rather_than_passed_over(
+    monkeypatch, capsys, finished, words, complaint
+):
     assert program(monkeypatch, str(finished), *words) == 2
-    assert f"{words[0]} goes with --features" in capsys.readouterr().err
+    assert complaint in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_run_or_unfinished_is_one_sentence(monkeypatch, capsys, tmp_path, finished):
@@ -107,3 +129,174 @@ def test_a_folder_that_is_no_run_or_unfinished_is_one_sentence(monkeypatch, caps
     shutil.copy(finished / "config.yaml", tmp_path)
     assert program(monkeypatch, tmp_path) == 2
     assert "--resume" in capsys.readouterr().err
+
+
+def evaluations(path):
+    """Evaluations of a report by task, data set and title; a row's own where several are asked otherwise."""
+    found = {}
+    for one in json.loads(path.read_text())["evaluations"]:
+        found.setdefault((one["task"], one["dataset"], one["title"]), one)
+    return found
+
+
+def test_another_question_takes_no_reports_place(monkeypatch, finished):
+    assert program(monkeypatch, finished) == 0
+    whole = (finished / "evaluation.json").read_bytes()
+    assert program(monkeypatch, finished, "--tasks", "trad,cc") == 0
+    assert program(monkeypatch, finished, "--dataset", "market1501", "--task", "trad", "--re-score", "0") == 0
+    assert program(monkeypatch, finished, "--tasks", "cc", "--re-rank") == 0
+    assert (finished / "evaluation.json").read_bytes() == whole
+    assert len(evaluations(finished / "evaluation-cc-re-rank.json")) == 2
+    tasks = {task for task, *_ in evaluations(finished / "evaluation-trad-cc.json")}
+    assert tasks == {"trad", "cc"}
+    assert len(evaluations(finished / "evaluation-market1501-trad.json")) == 1
+
+
+def test_a_data_set_that_is_missing_costs_its_own_rows_alone(
+    monkeypatch, capsys, tmp_path, tiny_root, finished
+):
+    (tmp_path / "market").symlink_to(tiny_root / "market")
+    (finished / "evaluation.json").write_text("an earlier whole answer")
+    assert program(monkeypatch, finished, "--data", tmp_path) == 3
+    told = capsys.readouterr()
+    for label in ("cc/ltcc", "vi/llcm", "ctcc/cocas_real2", "li/cocas_real2", "t2i/cuhk_pedes"):
+        assert sum(f"{label} (" in line and "is left out" in line for line in told.err.splitlines()) == 1
+    assert (finished / "evaluation.json").read_text() == "an earlier whole answer"
+    report = finished / "evaluation-partial.json"
+    assert [place[:2] for place in evaluations(report)] == [("trad", "market1501")]
+    assert "vi/llcm (llcm) is left out: LLCM" in json.loads(report.read_text())["provenance"]["left_out"]
+    assert program(monkeypatch, finished, "--data", tmp_path, "--tasks", "cc,vi") == 2
+
+
+def test_a_row_that_fails_on_the_way_costs_itself_alone(monkeypatch, capsys, tmp_path, finished):
+    row = ("--dataset", "market1501", "--task", "trad", "--protocol", "clothes_change,market")
+    assert program(monkeypatch, finished, *row, "--json", tmp_path / "r.json") == 3
+    assert "trad/market1501 (clothes_change) is left out" in capsys.readouterr().err
+    assert [title for *_, title in evaluations(tmp_path / "r.json")] == ["Market-1501 rule"]
+
+
+def test_saved_features_are_judged_as_the_run_was(monkeypatch, tmp_path, tiny_root, finished):
+    whole, kept = tmp_path / "run.json", tmp_path / "features"
+    assert program(monkeypatch, finished, "--json", whole, "--save-features", kept, "--re-rank") == 0
+    of_run = evaluations(whole)
+    sheet = read_run(finished / "config.yaml")
+    assert {path.stem for path in kept.iterdir()} == {f"{row.task}-{row.dataset}" for row in sheet.evaluation}
+    for row in sheet.evaluation:
+        asked = (
+            "--data",
+            tiny_root,
+            "--dataset",
+            row.dataset,
+            "--task",
+            row.task,
+            "--protocol",
+            row.protocol,
+        )
+        file, report = kept / f"{row.task}-{row.dataset}.npz", tmp_path / "features.json"
+        assert program(monkeypatch, "--features", file, *asked, "--re-rank", "--json", report) == 0
+        again = evaluations(report)
+        assert len(again) == (1 if row.task == "t2i" else 2)
+        for place, one in again.items():
+            assert one["average_precision"] == of_run[place]["average_precision"]
+
+
+def test_tables_of_a_run_and_of_features_are_compared(monkeypatch, capsys, tmp_path, tiny_root, finished):
+    run_csv, file_csv, every_csv = (tmp_path / f"{name}.csv" for name in ("run", "file", "every"))
+    row = ("--data", tiny_root, "--dataset", "market1501", "--task", "trad")
+    kept = ("--save-features", tmp_path)
+    assert program(monkeypatch, finished, *row, *kept, "--per-query", run_csv) == 0
+    assert program(monkeypatch, finished, *row, "--every-sentence", "--per-query", every_csv) == 0
+    file = tmp_path / "trad-market1501.npz"
+    assert program(monkeypatch, "--features", file, *row, "--per-query", file_csv) == 0
+    for pair in ((run_csv, file_csv), (file_csv, every_csv), (run_csv, every_csv)):
+        capsys.readouterr()
+        assert program(monkeypatch, "--compare", *pair) == 0
+        told = capsys.readouterr().out
+        assert told.count("1.0000") == 2 and "12 │" in told
+    assert "19 searches are in" in told
+
+
+def test_a_checkpoint_and_a_model_on_its_own_are_judged_like_the_run(
+    monkeypatch, capsys, tmp_path, tiny_root, finished
+):
+    assert program(monkeypatch, finished, "--tasks", "trad", "--json", tmp_path / "run.json") == 0
+    expected = evaluations(tmp_path / "run.json")
+    (checkpoint,) = (finished / "checkpoints").iterdir()
+    assert program(monkeypatch, checkpoint, "--tasks", "trad") == 0
+    found = evaluations(checkpoint.with_name(f"{checkpoint.name}-evaluation-trad.json"))
+    model = tmp_path / "model"
+    shutil.copytree(finished / "model", model)
+    asked = ("--sheet", TINY, "--tasks", "trad", "--data", tiny_root)
+    assert program(monkeypatch, model, *asked) == 0
+    alone = evaluations(tmp_path / "model-evaluation-tiny-trad.json")
+    for place, one in expected.items():
+        assert one["average_precision"] == found[place]["average_precision"]
+        assert one["average_precision"] == alone[place]["average_precision"]
+    capsys.readouterr()
+    for words, complaint in (
+        ([], "give --sheet FILE, or --dataset NAME"),
+        (["--dataset", "market1501", "--task", "trad"], "--data is missing"),
+        ([*asked, "--untrained"], "only a run says"),
+    ):
+        assert program(monkeypatch, model, *words) == 2
+        assert complaint in capsys.readouterr().err
+
+
+def test_a_converted_model_is_compared_as_its_authors_compare(monkeypatch, tmp_path, tiny_root):
+    words = SentenceTokenizer.characters()
+    words.save(tmp_path)
+    sizes = {"dim": 64, "depth": 3, "joint": 16, "queue": 8, "vocab": words.vocab_size}
+    released = checkpoints.filled(checkpoints.released(**sizes, crossing=range(1, 3)))
+    torch.save({"state_dict": released}, tmp_path / "checkpoint.pth.tar")
+    options = Options(tokenizer=tmp_path, domain="trad/market1501")
+    convert_weights("irm_released", tmp_path / "checkpoint.pth.tar", tmp_path / "irm", options=options)
+    row = ("--data", tiny_root, "--dataset", "market1501", "--task", "trad", "--protocol", "irm_released")
+    report = tmp_path / "irm.json"
+    assert program(monkeypatch, tmp_path / "irm", *row, "--save-features", tmp_path, "--json", report) == 0
+    ((place, one),) = evaluations(report).items()
+    assert place[2] == "released IRM evaluator (AP@500), Euclidean"
+    file = tmp_path / "trad-market1501.npz"
+    assert program(monkeypatch, "--features", file, *row, "--json", tmp_path / "file.json") == 0
+    assert evaluations(tmp_path / "file.json")[place]["average_precision"] == one["average_precision"]
+    split, kept = load_split(tiny_root, "market1501", "trad"), np.load(file)
+    masks = reference.judge("irm_released", labels_of(split.query), labels_of(split.gallery))
+    distmat = np.linalg.norm(kept["query"][:, None] - kept["gallery"][None], axis=2)
+    expected = reference.rank(distmat.astype(np.float64), *masks)  # fewer than 500 pictures: all count
+    assert one["mean_ap"] == pytest.approx(expected.mean_ap)
+
+
+def test_what_is_no_retrieval_model_is_named(monkeypatch, capsys, tmp_path, tiny_root, finished):
+    pretrained, backbone, broken = (tmp_path / name for name in ("pretrained", "backbone", "broken"))
+    (pretrained / "model").mkdir(parents=True)
+    (pretrained / "model" / "model.safetensors").touch()
+    (pretrained / "config.yaml").write_text(dump(read_pretrain(TINY.parents[1] / "mllm" / "tiny.yaml")))
+    backbone.mkdir()
+    (backbone / "spec.json").write_text("{}")
+    shutil.copytree(finished / "model", broken)
+    row = ("--data", tiny_root, "--dataset", "market1501", "--task", "trad")
+    for folder, complaint in (
+        (pretrained, "is a run of tools.pretrain"),
+        (backbone, "is a backbone folder"),
+        (broken, "config.json cannot be read as JSON"),
+    ):
+        (broken / "config.json").write_text('{"backbone": ')
+        assert program(monkeypatch, folder, *row) == 2
+        error = capsys.readouterr().err
+        assert complaint in error and str(folder) in error and error.count("\n") == 1
+    (broken / "config.json").unlink()
+    assert program(monkeypatch, broken, *row) == 2
+    assert "holds weights but no config.json" in capsys.readouterr().err
+    (broken / "config.json").write_text('{"model_type": "llava"}')
+    assert program(monkeypatch, broken, *row) == 2
+    assert "a model of transformers (llava)" in capsys.readouterr().err
+
+
+def test_notes_of_the_data_stand_in_report_and_page(monkeypatch, tmp_path, tiny_root, finished):
+    report, page = tmp_path / "r.json", tmp_path / "r.html"
+    asked = ("--tasks", "trad", "--json", report, "--html", page)
+    assert program(monkeypatch, finished, *asked) == 0
+    notes = load_split(tiny_root, "market1501", "trad").notes
+    assert notes
+    for note in notes:
+        assert f"trad/market1501: {note}" in json.loads(report.read_text())["provenance"]["notes"]
+        assert html.escape(note) in page.read_text()

@@ -1,0 +1,201 @@
+"""What may be judged: a finished run, a checkpoint of one, or the folder of a model on its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+
+from instructions.errors import InputError
+from irm.build import build_irm, choose_autocast, choose_device
+from irm.config import read_run, read_sheet
+from irm.embedder import IRMEmbedder
+from irm.models import IRM
+from irm.pretraining.schema import PretrainRun
+from irm.schema import IRMRun
+from irm.training.seeding import seed_all
+from omnireid.files import sha256_of
+
+WEIGHTS = ("model/model.safetensors", "average.safetensors", "model.safetensors")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is judged: a run, a checkpoint of one, or a model on its own, which has no sheet."""
+
+    folder: Path
+    sheet: IRMRun | None
+
+    @property
+    def weights(self) -> Path:
+        """The file that is judged; of a checkpoint the moving average, as a run would leave it behind."""
+        found = (self.folder / name for name in WEIGHTS)
+        return next((path for path in found if path.is_file()), self.folder / WEIGHTS[-1])
+
+    @property
+    def device(self) -> str:
+        """As ``choose_device`` takes it."""
+        return "auto" if self.sheet is None else self.sheet.device
+
+    def fingerprint(self) -> str:
+        """Hash of the model's weights."""
+        return sha256_of(self.weights)
+
+
+@dataclass(frozen=True)
+class Run(Candidate):
+    """A finished training run on disk."""
+
+    sheet: IRMRun
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the retrieval model lies."""
+        return self.folder / "model"
+
+
+def open_candidate(folder: Path) -> Candidate:
+    """A finished run, one of its checkpoints, or a model's folder, by what lies in it.
+
+    Raises:
+        InputError: it is none of them.
+    """
+    is_model = (folder / "config.json").is_file() and (folder / "model.safetensors").is_file()
+    if is_model or (folder / "spec.json").is_file():
+        _refuse_parts(folder)
+        return Candidate(folder, None)
+    if (folder / "state.json").is_file() and (folder / "config.yaml").is_file():
+        return Candidate(folder, _sheet_of(folder))
+    if (folder / "model.safetensors").is_file():
+        raise InputError(f"{folder} holds weights but no config.json; copy the model's folder anew")
+    return open_run(folder)
+
+
+def open_run(folder: Path) -> Run:
+    """A run folder that ``tools.train`` finished.
+
+    Raises:
+        InputError: it is none, or it did not finish.
+    """
+    if not (folder / "config.yaml").is_file():
+        raise InputError(
+            f"{folder} is not a run folder (no config.yaml); train one with python -m tools.train"
+        )
+    sheet = _sheet_of(folder)
+    if not (folder / "model" / "model.safetensors").is_file():
+        raise InputError(
+            f"the run {folder} has no model yet; finish it with python -m tools.train ... --resume, or give "
+            f"one of its checkpoints, {folder}/checkpoints/step-..."
+        )
+    return Run(folder, sheet)
+
+
+def _sheet_of(folder: Path) -> IRMRun:
+    """The sheet of a run; that of the other training is named as such.
+
+    Raises:
+        InputError: it is another's, or damaged.
+    """
+    path = folder / "config.yaml"
+    try:
+        return read_run(path)
+    except InputError as error:
+        try:
+            read_sheet(path, (), PretrainRun, {})
+        except InputError:
+            raise error from None
+        raise InputError(
+            f"{folder} is a run of tools.pretrain, which leaves a vision tower and no retrieval model; make "
+            "it a backbone with python -m tools.export_backbone, then train on it with python -m tools.train"
+        ) from None
+
+
+def _refuse_parts(folder: Path) -> None:
+    """Refuse what is only a part of a retrieval model, or another kind of model.
+
+    Raises:
+        InputError: the folder is a backbone's, or one of transformers.
+    """
+    if (folder / "spec.json").is_file():
+        raise InputError(
+            f"{folder} is a backbone folder and no retrieval model; train one on it with "
+            f"python -m tools.train SHEET model.backbone={folder}"
+        )
+    kind = _config_of(folder).get("model_type")
+    if kind is not None:
+        raise InputError(f"{folder} is a model of transformers ({kind}), not an IRM that tools.train wrote")
+
+
+def _config_of(folder: Path) -> dict[str, Any]:
+    """What ``config.json`` holds, named where it is damaged: the hub's loader says only where in the text."""
+    path = folder / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}); copy the model's folder anew") from None
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path} holds no JSON object, so it describes no model; copy the model's folder anew"
+        )
+    return content
+
+
+def trained_embedder(candidate: Candidate, *, precision: str = "fp32") -> IRMEmbedder:
+    """The candidate's model.
+
+    Args:
+        candidate: a finished run, a checkpoint or a model.
+        precision: fp32, bf16, or auto, which is bf16 on a GPU.
+
+    Raises:
+        InputError: its files are damaged.
+    """
+    weights = candidate.weights
+    if candidate.sheet is not None and not (weights.parent / "config.json").is_file():
+        model = _of_checkpoint(weights, candidate.sheet)
+    else:
+        model = _of_folder(weights.parent)
+    device = choose_device(candidate.device)
+    return IRMEmbedder(model.to(device), autocast=choose_autocast(precision, device))
+
+
+def _of_folder(folder: Path) -> IRM:
+    _config_of(folder)
+    try:
+        return IRM.from_pretrained(folder)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        is_told = isinstance(error, ValueError) and str(folder) in str(error)
+        told = str(error) if is_told else f"{folder / 'config.json'} describes no IRM: {error}"
+        raise InputError(told) from error
+
+
+def _of_checkpoint(weights: Path, sheet: IRMRun) -> IRM:
+    """The network of the sheet; its tokenizer is no weight, and comes with what the sheet names."""
+    model, _ = build_irm(sheet)
+    try:
+        safetensors.torch.load_model(model, str(weights))
+    except (RuntimeError, ValueError, OSError, safetensors.SafetensorError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise InputError(f"{weights} does not hold the weights of its sheet: {told}") from None
+    return model
+
+
+def untrained_embedder(candidate: Candidate, *, precision: str = "fp32") -> IRMEmbedder:
+    """The same network with the weights its training began with.
+
+    Raises:
+        InputError: it is a model on its own, which does not say.
+    """
+    sheet = candidate.sheet
+    if sheet is None:
+        raise InputError(
+            f"{candidate.folder} is a model on its own; what it was before training, only a run says"
+        )
+    seed_all(sheet.seed)
+    model, _ = build_irm(sheet)
+    device = choose_device(sheet.device)
+    return IRMEmbedder(model.to(device), autocast=choose_autocast(precision, device))

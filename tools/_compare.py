@@ -1,0 +1,57 @@
+"""The part of tools.evaluate that compares two tables of `--per-query`: better, or lucky?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from tools._program import table
+
+if TYPE_CHECKING:
+    from omnireid.per_query import Search
+    from omnireid.significance import Comparison
+
+COLUMNS = ("data set", "protocol", "query asks", "score")
+
+
+def compare(paths: Sequence[Path], console: Console) -> None:
+    """Print how the searches of two tables differ, and what each of the two alone holds."""
+    from omnireid.per_query import read_csv
+    from omnireid.significance import compare_tables, unpaired
+
+    tables = [read_csv(path) for path in paths]
+    rows = [
+        (*_place(pair.first, pair.second), *_cells(measure, scores))
+        for pair in compare_tables(*tables)
+        for measure, scores in (("mAP", pair.precision), ("R1", pair.hits))
+    ]
+    first, second = (path.name for path in paths)
+    columns = (*COLUMNS, first, second, "difference", "95 %", "p", "queries", "people")
+    wide = console if console.is_terminal else Console(width=150, markup=False)
+    wide.print(table(f"{second} minus {first}, by person", columns, rows))
+    for path, alone in zip(paths, unpaired(*tables), strict=True):
+        if alone:
+            console.print(f"{len(alone)} searches are in {path} alone", highlight=False, soft_wrap=True)
+
+
+def _place(first: "Search", second: "Search") -> tuple[str, str, str]:
+    from omnireid.protocols import PROTOCOLS
+
+    name, _, stage = first.protocol.partition(" ")
+    title = PROTOCOLS[name].title if name in PROTOCOLS else name
+    asked = dict.fromkeys((first.query_asked or "–", second.query_asked or "–"))
+    return f"{first.task} {first.dataset}", title + (stage and f", {stage}"), " / ".join(asked)
+
+
+def _cells(measure: str, scores: "Comparison") -> tuple[str, ...]:
+    return (
+        measure,
+        f"{100 * scores.first:.1f}",
+        f"{100 * scores.second:.1f}",
+        f"{100 * scores.difference:+.1f}",
+        f"{100 * scores.low:+.1f} to {100 * scores.high:+.1f}",
+        f"{scores.p_value:.4f}",
+        str(scores.num_queries),
+        str(scores.num_people),
+    )

@@ -1,0 +1,113 @@
+"""What tools.evaluate leaves behind: tables on the console, a page, per-query scores, feature files."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from tools._program import table, write_text
+
+if TYPE_CHECKING:
+    from omnireid.benchmark import OnFeatures, Row, RowResult
+    from omnireid.extraction import Features
+    from omnireid.html_report import Curve
+    from omnireid.records import Record, Split
+    from omnireid.report import Report
+
+LEFT_OUT = 3  # exit code: there is a report, but rows are missing from it
+
+
+def say(console: Console, text: str) -> None:
+    """A sentence on one line, paths as they are."""
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+def warn(sentences: Sequence[str]) -> None:
+    """Sentences that must not be lost among the tables, on stderr."""
+    for sentence in dict.fromkeys(sentences):
+        print(f"warning: {' '.join(sentence.split())}", file=sys.stderr)
+
+
+def print_tables(console: Console, report: "Report", untrained: "Report") -> None:
+    """Six tasks at a glance, whether instructions are obeyed, wordings."""
+    from omnireid.summary import (
+        HEADLINE_COLUMNS,
+        SENTENCE_COLUMNS,
+        STEERING_COLUMNS,
+        headline_rows,
+        sentence_rows,
+        steering_rows,
+    )
+
+    wide = console if console.is_terminal else Console(width=170, markup=False)
+    rows = headline_rows(report.evaluations, untrained.evaluations)
+    wide.print(table("scores in percent", HEADLINE_COLUMNS, rows))
+    if steered := steering_rows(report.evaluations):
+        title = "mAP when the query carries the right instruction, somebody else's, or none"
+        wide.print(table(title, STEERING_COLUMNS, steered))
+    if worded := sentence_rows(report.evaluations):
+        wide.print(table("every sentence of a bank: mean ± deviation", SENTENCE_COLUMNS, worded))
+
+
+def write_per_query(path: Path, results: "Sequence[RowResult]", data: Path) -> None:
+    """Every query's scores, in the order of the rows."""
+    from omnireid.per_query import per_query, to_csv
+
+    lines = []
+    for result in results:
+        queries: Sequence[Record] = result.row.split(data).query
+        for evaluation in result.evaluations:
+            lines += per_query(evaluation, queries)
+    write_text(path, to_csv(lines))
+
+
+def keep_features(folder: Path) -> "OnFeatures":
+    """A listener that writes each row's features as a file that --features reads."""
+    from omnireid.feature_file import features_npz
+    from omnireid.files import write_whole
+
+    def write(row: "Row", split: "Split", query: "Features", gallery: "Features") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = "-".join(filter(None, (row.task, row.dataset, row.variant)))
+        write_whole(folder / f"{name}.npz", features_npz(split, query, gallery))
+
+    return write
+
+
+def write_page(
+    path: Path, results: "Sequence[RowResult]", untrained: "Report", folder: Path, report: "Report"
+) -> None:
+    """One page with tables, curves and ranked lists."""
+    from omnireid.html_report import html_page
+
+    page = html_page(
+        f"One IRM on {len({result.row.task for result in results})} tasks",
+        results,
+        untrained=untrained.evaluations,
+        curves=_curves(folder / "metrics.jsonl"),
+        provenance=report.provenance,
+        introduction=f"Data: {report.provenance['data']}. Scores in percent; green is right, red is wrong.",
+    )
+    write_text(path, page)
+
+
+def _curves(path: Path) -> "dict[str, list[Curve]]":
+    """Loss of each task over the steps of a run, from its log."""
+    from omnireid.html_report import Curve
+
+    if not path.is_file():
+        return {}
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    domains = dict.fromkeys(domain for row in rows for domain in row["losses"])
+    lines = [
+        Curve(
+            domain,
+            [row["step"] for row in rows if domain in row["losses"]],
+            [row["losses"][domain] for row in rows if domain in row["losses"]],
+        )
+        for domain in domains
+    ]
+    return {"loss of each task": lines}
