@@ -18,8 +18,8 @@ from irm.config import dump
 from irm.embedder import IRMEmbedder
 from irm.schema import IRMRun
 from omnireid.benchmark import OnFeatures, Row, RowResult, run_row
-from omnireid.evaluation import check_protocol
 from omnireid.extraction import DEFAULTS, Progress, Settings
+from omnireid.protocols import refuse_unfit
 from omnireid.report import Fact, Report, machine
 from omnireid.synthetic.manifest import FILE_NAME as MANIFEST
 from omnireid.tasks import AS_THE_PAPER, TASKS, Asking
@@ -98,12 +98,11 @@ def asking_for(candidate: Candidate, sheet: IRMRun | None = None) -> Asking:
 
 
 def readable_rows(rows: Sequence[Row], data: Path) -> tuple[tuple[Row, ...], dict[str, str]]:
-    """Before the long work: the rows whose people can be read, and why not, by the labels of the others."""
+    """Before the long work: the rows that can be judged, and why not, by the labels of the others."""
     found, left_out = [], {}
     for row in rows:
         try:
-            check_protocol(row.protocol)
-            row.split(data)
+            refuse_unfit(row.protocol, row.split(data))
         except InputError as error:
             left_out[row.label] = str(error)
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from instructions.errors import InputError
 from irm.build import asking_of, domain_of
-from irm.schema import IRMRun, RowSheet
+from irm.schema import EvaluationSheet, IRMRun, RowSheet
 from omnireid.datasets import load_split
 from omnireid.leakage import FINGERPRINTS, People, drop_test_people
 from omnireid.loading.aside import keep_aside
@@ -16,6 +16,7 @@ from omnireid.loading.cache import ImageCache
 from omnireid.loading.feed import Source
 from omnireid.loading.mixture import Mixture
 from omnireid.loading.transforms import Augmentation, Preprocessing
+from omnireid.protocols import refuse_unfit
 from omnireid.records import Split
 
 MIB = 1024 * 1024
@@ -79,11 +80,16 @@ def refuse_lone_pictures(mixture: Mixture) -> None:
 
 
 def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
-    """Whoever is in a test of the data sets trained or evaluated on; a test not on this disk is named."""
+    """Whoever is in a test of the data sets trained or evaluated on; a test not on this disk is named.
+
+    Raises:
+        InputError: a test cannot be judged by the protocol of its row.
+    """
     tests, missing = [], []
-    used: tuple[RowSheet, ...] = (*run.mixture, *run.evaluation)
-    rows = {(row.dataset, row.task, row.variant, row.source): row for row in used}
-    for row in rows.values():
+    used: dict[tuple[str | None, ...], list[RowSheet]] = {}
+    for row in (*run.mixture, *run.evaluation):
+        used.setdefault((row.dataset, row.task, row.variant, row.source), []).append(row)
+    for row, *others in used.values():
         try:
             split = _split(run, row)
         except InputError as error:
@@ -92,6 +98,10 @@ def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
             )
             continue
         tests.append(People(row.dataset, (*split.query, *split.gallery)))
+        if len(split.query) and len(split.gallery):
+            judged = [one.protocol for one in (row, *others) if isinstance(one, EvaluationSheet)]
+            for protocol in dict.fromkeys(judged):
+                refuse_unfit(protocol, split)
     return tests, missing
 
 

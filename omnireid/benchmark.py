@@ -22,6 +22,7 @@ from omnireid.evaluation import Evaluation, judge, pair_scorer
 from omnireid.extraction import DEFAULTS, NOTHING_ASKED, Asked, Features, Progress, Settings, embed_side
 from omnireid.interfaces import Embedder
 from omnireid.loading.instruct import gallery_instructions, query_instructions
+from omnireid.protocols import PROTOCOLS, shortcoming
 from omnireid.records import Split
 from omnireid.tasks import AS_THE_PAPER, Asking, TaskSpec
 
@@ -178,12 +179,18 @@ class _Asker:
             mode: self._embed("query", Asked(mode, query_instructions(self.split, self.task, mode)))
             for mode in QUERY_MODES
         }
+        rules = [protocol]
+        if (
+            protocol != BY_PERSON_AND_OUTFIT
+            and shortcoming(PROTOCOLS[BY_PERSON_AND_OUTFIT], self.split) is None
+        ):
+            rules.append(BY_PERSON_AND_OUTFIT)  # not where nobody wrote down who wears what
         for gallery_mode in GALLERY_MODES:
             asked = Asked(names[gallery_mode], gallery_instructions(self.split, self.task, gallery_mode))
             gallery = self._embed("gallery", asked)
             if gallery_mode == "own":
                 self._look_at(queries["right"], gallery)
-            for rule in dict.fromkeys((protocol, BY_PERSON_AND_OUTFIT)):
+            for rule in rules:
                 for mode in QUERY_MODES:
                     yield self._judge(queries[mode], gallery, rule)
             if gallery_mode == "own":

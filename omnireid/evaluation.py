@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from instructions.errors import InputError, near_miss
+from instructions.errors import InputError
 from omnireid.extraction import (
     DEFAULTS,
     NOTHING_ASKED,
@@ -24,7 +24,7 @@ from omnireid.extraction import (
 )
 from omnireid.interfaces import Embedder, PairScorer
 from omnireid.metrics import Metric, ReRanking, chance_mean_ap, chance_rank_1
-from omnireid.protocols import PROTOCOLS, Protocol
+from omnireid.protocols import Protocol, protocol_named
 from omnireid.re_scoring import ReScorer
 from omnireid.records import Split
 from omnireid.tasks import TaskSpec
@@ -35,7 +35,6 @@ Stage = Literal["features", "matcher", "scored again", "re-ranked"]
 __all__ = [
     "Evaluation",
     "Stage",
-    "check_protocol",
     "evaluate",
     "judge",
     "mean_and_std",
@@ -103,7 +102,7 @@ def evaluate(
     Raises:
         InputError: As they do.
     """
-    check_protocol(protocol)
+    protocol_named(protocol)
     queries = embed_side(embedder, split, "query", task, asked=query, settings=settings, progress=progress)
     searched = embed_side(
         embedder, split, "gallery", task, asked=gallery, settings=settings, progress=progress
@@ -136,7 +135,7 @@ def judge(
         InputError: The protocol is unknown or lacks labels, features are not finite, or no query has an
             answer.
     """
-    rules = check_protocol(protocol)
+    rules = protocol_named(protocol)
     started = time.perf_counter()
     re_scorer, top = None, settings.top(query.task)
     metric = metric or query.metric
@@ -232,19 +231,6 @@ def _evaluation(
         shown=first.shown,
         shown_right=first.shown_right,
     )
-
-
-def check_protocol(name: str) -> Protocol:
-    """The protocol of that name.
-
-    Raises:
-        InputError: There is none.
-    """
-    if name not in PROTOCOLS:
-        raise InputError(
-            f"there is no protocol {name!r}{near_miss(name, PROTOCOLS)}; known: {', '.join(PROTOCOLS)}"
-        )
-    return PROTOCOLS[name]
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:

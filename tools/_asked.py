@@ -76,8 +76,7 @@ def _own_rows(asked: argparse.Namespace, candidate: "Candidate", sheet: "IRMRun 
     from irm.evaluation import asking_for
     from omnireid.benchmark import Row
     from omnireid.datasets import dataset_named
-    from omnireid.evaluation import check_protocol
-    from omnireid.protocols import suited_protocol
+    from omnireid.protocols import protocol_named, suited_protocol
     from omnireid.tasks import TASKS
 
     if asked.tasks is not None:
@@ -90,7 +89,7 @@ def _own_rows(asked: argparse.Namespace, candidate: "Candidate", sheet: "IRMRun 
         )
     dataset = dataset_named(asked.dataset).card.name
     named = asked.protocol or suited_protocol(asked.task, dataset, asked.variant)
-    protocols = [check_protocol(name.strip()).name for name in named.split(",")]
+    protocols = [protocol_named(name.strip()).name for name in named.split(",")]
     asking = asking_for(candidate, sheet)
     return tuple(
         Row(asked.task, dataset, protocol, asked.variant, asked.source, asking) for protocol in protocols

@@ -131,9 +131,9 @@ def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
 def _result(asked: argparse.Namespace, split: "Split") -> "RowResult":
     from instructions.errors import InputError, near_miss
     from omnireid.benchmark import Row, RowResult, ranked_lists
-    from omnireid.evaluation import check_protocol, judge
+    from omnireid.evaluation import judge
     from omnireid.feature_file import read_features
-    from omnireid.protocols import suited_protocol
+    from omnireid.protocols import protocol_named, suited_protocol
     from omnireid.tasks import TASKS
 
     metrics = ("cosine", "euclidean")
@@ -141,7 +141,7 @@ def _result(asked: argparse.Namespace, split: "Split") -> "RowResult":
         hint = near_miss(asked.metric, metrics)
         raise InputError(f"--metric is {asked.metric!r}{hint}; known are {', '.join(metrics)}")
     named = asked.protocol or suited_protocol(asked.task, asked.dataset, asked.variant)
-    protocols = [check_protocol(name.strip()).name for name in named.split(",")]
+    protocols = [protocol_named(name.strip()).name for name in named.split(",")]
     re_ranking = re_ranking_of(asked)
     file, task = read_features(asked.features), TASKS[asked.task]
     query, gallery = (

@@ -7,7 +7,15 @@ from omnireid.protocols.protocol import Protocol
 from omnireid.protocols.rules import Judgement
 from omnireid.records import Split
 
-__all__ = ["PROTOCOLS", "Judgement", "Protocol", "check_protocol", "shortcoming", "suited_protocol"]
+__all__ = [
+    "PROTOCOLS",
+    "Judgement",
+    "Protocol",
+    "protocol_named",
+    "refuse_unfit",
+    "shortcoming",
+    "suited_protocol",
+]
 
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
@@ -173,7 +181,20 @@ def suited_protocol(task: str, dataset: str, variant: str | None = None) -> str:
     )
 
 
-def check_protocol(name: str, split: Split) -> None:
+def protocol_named(name: str) -> Protocol:
+    """The protocol of that name.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name not in PROTOCOLS:
+        raise InputError(
+            f"there is no protocol {name!r}{near_miss(name, PROTOCOLS)}; known: {', '.join(PROTOCOLS)}"
+        )
+    return PROTOCOLS[name]
+
+
+def refuse_unfit(name: str, split: Split) -> None:
     """Refuse a protocol that cannot judge a split, by its labels, before anything is trained or embedded.
 
     ``shortcoming`` tells the same without refusing.
@@ -181,10 +202,7 @@ def check_protocol(name: str, split: Split) -> None:
     Raises:
         InputError: naming the protocol, the data set and what is missing.
     """
-    if name not in PROTOCOLS:
-        raise InputError(
-            f"there is no protocol {name!r}{near_miss(name, PROTOCOLS)}; there are: {', '.join(PROTOCOLS)}"
-        )
-    lack = shortcoming(PROTOCOLS[name], split)
+    protocol = protocol_named(name)
+    lack = shortcoming(protocol, split)
     if lack is not None:
-        raise InputError(f"protocol {name} ({PROTOCOLS[name].title}) cannot judge {split.name}: {lack}")
+        raise InputError(f"protocol {name} ({protocol.title}) cannot judge {split.name}: {lack}")

@@ -141,6 +141,15 @@ def test_a_test_that_is_not_on_this_disk_is_said_and_trains_on(tiny_root, tmp_pa
     assert any(note.startswith("test people of ltcc are not known") for note in notes)
 
 
+def test_a_protocol_that_cannot_judge_its_test_is_refused_before_anything_is_trained(tiny_root):
+    rows = [
+        "{task: trad, dataset: market1501, protocol: market}",
+        "{task: trad, dataset: market1501, protocol: llcm}",
+    ]
+    with pytest.raises(InputError, match=r"protocol llcm .* cannot judge market1501: one side has to be"):
+        mixture_of(f"data={tiny_root}", MARKET, f"evaluation=[{', '.join(rows)}]")
+
+
 def test_missing_data_are_refused(tmp_path):
     with pytest.raises(InputError, match="market1501"):
         mixture_of(f"data={tmp_path}", MARKET)

@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from omnireid.extraction import Asked, embed_side
 from omnireid.html_report import Curve, html_page
 from omnireid.loading.transforms import Preprocessing
 from omnireid.protocols import PROTOCOLS
-from omnireid.records import labels_of
+from omnireid.records import UNKNOWN, Split, labels_of
 from omnireid.report import sentence_spreads
 from omnireid.summary import HEADLINE_COLUMNS, STEERING_COLUMNS, headline_rows, headlines, steering_rows
 from omnireid.tasks import TASKS, Asking
@@ -58,6 +59,17 @@ def test_a_row_with_captions_is_asked_three_ways_of_two_galleries_by_two_rules(s
     }
     first = steered.headline
     assert (first.query_asked, first.gallery_asked, first.protocol) == ("right", "own caption", "instructed")
+
+
+def test_where_nobody_wrote_down_who_wears_what_outfits_are_not_judged(tiny_root, monkeypatch):
+    def bare(*arguments, **options):
+        split = load_split(*arguments, **options)
+        sides = ([replace(one, clothes_id=UNKNOWN) for one in side] for side in (split.query, split.gallery))
+        return Split(split.name, split.train, *map(tuple, sides), split.notes)
+
+    monkeypatch.setattr("omnireid.benchmark.load_split", bare)
+    result = run_row(Pixels(), LI, tiny_root)
+    assert {evaluation.protocol for evaluation in result.evaluations} == {"instructed"}
 
 
 def test_a_model_that_reads_the_sentence_is_seen_to_obey_and_one_that_does_not_is_not(steered, tiny_root):

@@ -7,7 +7,7 @@ import pytest
 from instructions.errors import InputError
 from omnireid.columns import Records
 from omnireid.datasets import DATASETS, load_split
-from omnireid.protocols import PROTOCOLS, check_protocol, shortcoming, suited_protocol
+from omnireid.protocols import PROTOCOLS, refuse_unfit, shortcoming, suited_protocol
 from omnireid.records import Record, Split
 
 # Two people before two cameras, in two outfits each.
@@ -18,7 +18,7 @@ SPLIT = Split("own/shop", (), QUERY, GALLERY)
 
 def refused(name, **changes):
     with pytest.raises(InputError) as error:
-        check_protocol(name, replace(SPLIT, **changes))
+        refuse_unfit(name, replace(SPLIT, **changes))
     assert str(error.value).startswith(f"protocol {name} ({PROTOCOLS[name].title}) cannot judge own/shop: ")
     return str(error.value)
 
@@ -32,7 +32,7 @@ def bare(records):
 )
 @pytest.mark.parametrize("kind", [tuple, Records.of])
 def test_what_can_judge_is_let_pass(name, kind):
-    check_protocol(name, replace(SPLIT, query=kind(QUERY), gallery=kind(GALLERY)))
+    refuse_unfit(name, replace(SPLIT, query=kind(QUERY), gallery=kind(GALLERY)))
 
 
 @pytest.mark.parametrize("name", ["clothes_change", "clothes_same", "instructed_outfit"])
@@ -47,14 +47,14 @@ def test_clothes_that_nobody_wrote_down_are_counted_over_all_pictures(name):
 @pytest.mark.parametrize("name", ["llcm", "llcm_script"])
 def test_a_search_between_modalities_needs_one_on_either_side(name):
     infrared = tuple(replace(record, modality="ir") for record in GALLERY)
-    check_protocol(name, replace(SPLIT, gallery=infrared))
+    refuse_unfit(name, replace(SPLIT, gallery=infrared))
     assert "the query pictures are rgb and the gallery rgb" in refused(name)
     assert "and the gallery ir and rgb" in refused(name, gallery=(*infrared, *GALLERY))
 
 
 def test_a_search_by_text_needs_texts():
     spoken = tuple(replace(record, captions=("A man.",)) for record in QUERY)
-    check_protocol("text_to_image", replace(SPLIT, query=spoken))
+    refuse_unfit("text_to_image", replace(SPLIT, query=spoken))
     assert "2 of its 2 queries have no caption" in refused("text_to_image")
     assert "1 of its 2 queries" in refused("text_to_image", query=(spoken[0], QUERY[1]))
 
@@ -84,7 +84,7 @@ def test_one_answer_among_very_many_labels_is_found():
 
 def test_a_protocol_that_there_is_not_is_refused_with_the_near_miss():
     with pytest.raises(InputError, match="did you mean 'market'"):
-        check_protocol("markt", SPLIT)
+        refuse_unfit("markt", SPLIT)
 
 
 def test_every_data_set_can_be_judged_by_its_own_protocol(tiny_root):
@@ -93,7 +93,7 @@ def test_every_data_set_can_be_judged_by_its_own_protocol(tiny_root):
         for task in dataset.card.tasks:
             split = load_split(tiny_root, name, task)
             if split.query:
-                check_protocol(suited_protocol(task, name), split)
+                refuse_unfit(suited_protocol(task, name), split)
                 judged.add(task)
     assert judged == {"trad", "cc", "vi", "ctcc", "li", "t2i"}
 
@@ -111,4 +111,4 @@ def test_every_data_set_can_be_judged_by_its_own_protocol(tiny_root):
 )
 def test_another_set_s_protocol_is_refused_by_both_names(tiny_root, name, dataset, task):
     with pytest.raises(InputError, match=rf"^protocol {name} \(.*\) cannot judge {dataset}: "):
-        check_protocol(name, load_split(tiny_root, dataset, task))
+        refuse_unfit(name, load_split(tiny_root, dataset, task))
