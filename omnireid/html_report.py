@@ -37,6 +37,7 @@ margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.5rem}p,figcaption,.soft{color:var(--soft)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;white-space:nowrap}
+td.fact{white-space:normal;overflow-wrap:anywhere}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.best{font-weight:600}
 .list{display:flex;gap:4px;overflow-x:auto;align-items:flex-start;margin:.3rem 0 1.2rem}
 .list figure{margin:0;flex:none;text-align:center;font-size:11px}.list .gap{width:14px;flex:none}
@@ -83,7 +84,7 @@ def html_page(
         parts.append(f"<p>{html.escape(introduction)}</p>")
     evaluations = [scored for result in results for scored in result.evaluations]
     table = _table(HEADLINE_COLUMNS, headline_rows(evaluations, untrained))
-    parts += [f"<h2>One model, {_count(results)} kinds of query</h2>{table}", _rules(results)]
+    parts += [f"<h2>One model, {_count(results)}</h2>{table}", _rules(results)]
     steered = steering_rows(evaluations)
     if steered:
         parts.append(_steering_section(steered))
@@ -95,7 +96,7 @@ def html_page(
     parts += [_lists_section(result) for result in results]
     if provenance:
         facts = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(fact))}</td></tr>"
+            f"<tr><td>{html.escape(name)}</td><td class=fact>{html.escape(str(fact))}</td></tr>"
             for name, fact in provenance.items()
         )
         parts.append(f"<h2>What made these numbers</h2><div class=wide><table>{facts}</table></div>")
@@ -105,8 +106,9 @@ def html_page(
     )
 
 
-def _count(results: Sequence[RowResult]) -> int:
-    return len({result.row.task for result in results})
+def _count(results: Sequence[RowResult]) -> str:
+    count = len({result.row.task for result in results})
+    return f"{count} kinds of query" if count > 1 else "one kind of query"
 
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -83,31 +83,36 @@ def write_page(
     """One page with tables, curves and ranked lists."""
     from omnireid.html_report import html_page
 
+    count = len({result.row.task for result in results})
     page = html_page(
-        f"One IRM on {len({result.row.task for result in results})} tasks",
+        f"One IRM on {count} task{'s' if count > 1 else ''}",
         results,
         untrained=untrained.evaluations,
-        curves=_curves(folder / "metrics.jsonl"),
+        curves=_curves(folder),
         provenance=report.provenance,
         introduction=f"Data: {report.provenance['data']}. Scores in percent; green is right, red is wrong.",
     )
     write_text(path, page)
 
 
-def _curves(path: Path) -> "dict[str, list[Curve]]":
-    """Loss of each task over the steps of a run, from its log."""
+def _curves(folder: Path) -> "dict[str, list[Curve]]":
+    """Loss and, where people were kept aside, their mAP over the steps of a run, by task, from its logs."""
+    told = {
+        "loss of each task": _lines(folder / "metrics.jsonl", "losses"),
+        "mAP of the people kept aside": _lines(folder / "validation.jsonl", "mean_ap"),
+    }
+    return {title: lines for title, lines in told.items() if lines}
+
+
+def _lines(path: Path, part: str) -> "list[Curve]":
     from omnireid.html_report import Curve
 
     if not path.is_file():
-        return {}
+        return []
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    domains = dict.fromkeys(domain for row in rows for domain in row["losses"])
-    lines = [
-        Curve(
-            domain,
-            [row["step"] for row in rows if domain in row["losses"]],
-            [row["losses"][domain] for row in rows if domain in row["losses"]],
-        )
-        for domain in domains
-    ]
-    return {"loss of each task": lines}
+    curves = []
+    for domain in dict.fromkeys(domain for row in rows for domain in row[part]):
+        points = [(row["step"], row[part][domain]) for row in rows if domain in row[part]]
+        steps, values = zip(*points, strict=True)
+        curves.append(Curve(domain, steps, values))
+    return curves

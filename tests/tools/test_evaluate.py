@@ -291,6 +291,14 @@ def test_what_is_no_retrieval_model_is_named(monkeypatch, capsys, tmp_path, tiny
     assert "a model of transformers (llava)" in capsys.readouterr().err
 
 
+def test_the_page_shows_how_the_people_kept_aside_were_found(monkeypatch, tmp_path, tiny_root):
+    sheet = ["mixture=[{task: trad, dataset: market1501}]", "optimizer.steps=2", "loader.workers=0"]
+    kept = ["validation={share: 0.3, every: 1}", f"data={tiny_root}"]
+    train_run(read_run(TINY, [*sheet, *kept]), tmp_path / "run", resume=False, console=Console(quiet=True))
+    assert program(monkeypatch, tmp_path / "run", "--tasks", "trad", "--html", tmp_path / "page.html") == 0
+    assert "mAP of the people kept aside" in (tmp_path / "page.html").read_text()
+
+
 def test_notes_of_the_data_stand_in_report_and_page(monkeypatch, tmp_path, tiny_root, finished):
     report, page = tmp_path / "r.json", tmp_path / "r.html"
     asked = ("--tasks", "trad", "--json", report, "--html", page)
