@@ -7,7 +7,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ from irm.candidates import Candidate, Run, open_candidate, open_run, trained_emb
 from irm.config import dump
 from irm.embedder import IRMEmbedder
 from irm.schema import IRMRun
-from omnireid.benchmark import OnFeatures, Row, RowResult, run_row
+from omnireid.benchmark import Memory, OnFeatures, Row, RowResult, run_row
 from omnireid.extraction import DEFAULTS, Progress, Settings
 from omnireid.protocols import refuse_unfit
 from omnireid.report import Fact, Report, machine
@@ -130,8 +130,12 @@ def evaluate_rows(
         InputError: as ``run_row``, unless the listener hears of failures.
     """
     results = []
+    memory: Memory = {}
+    before: Row | None = None
     for row in rows:
-        begun = time.perf_counter()
+        if before is None or replace(before, protocol=row.protocol) != row:
+            memory = {}
+        before, begun = row, time.perf_counter()
         try:
             result = run_row(
                 embedder,
@@ -141,6 +145,7 @@ def evaluate_rows(
                 every_sentence=every_sentence,
                 progress=listener.progress,
                 on_features=listener.on_features,
+                memory=memory,
             )
         except InputError as error:
             if listener.on_failure is None:

@@ -67,6 +67,7 @@ class Row:
 
 
 OnFeatures = Callable[[Row, Split, Features, Features], None]
+Memory = dict[tuple[str, str], Features]  # by side, and by what it was asked
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def run_row(
     num_lists: int = 3,
     progress: Progress | None = None,
     on_features: OnFeatures | None = None,
+    memory: Memory | None = None,
 ) -> RowResult:
     """Evaluate one row.
 
@@ -118,12 +120,14 @@ def run_row(
         num_lists: Ranked lists to keep: evenly spaced from the best to the worst query.
         progress: Told after every batch.
         on_features: Given both sides as the first evaluation compares them.
+        memory: Of an earlier row of the same model that differs in its protocol alone, or empty; added to.
 
     Raises:
         InputError: The data is missing or cannot be read, or the protocol does not fit.
     """
     task, split = row.asking.task(row.task), row.split(data)
     asker = _Asker(embedder, split, task, settings, progress)
+    asker.memory = {} if memory is None else memory
     if on_features is not None:
         asker.on_features = partial(on_features, row, split)
     if task.instruction in ("caption", "clothes"):
@@ -147,6 +151,7 @@ class _Asker:
         self.settings, self.progress = settings, progress
         self.on_features: Callable[[Features, Features], None] | None = None
         self.warnings: tuple[str, ...] = ()
+        self.memory: Memory = {}
 
     def headline_instructions(self) -> Sequence[Instruction] | None:
         return query_instructions(self.split, self.task, "right")
@@ -170,7 +175,8 @@ class _Asker:
         for number, label in enumerate(BANKS[self.task.bank]):
             query = Asked(label, query_instructions(self.split, self.task, number))
             gallery = Asked(label, gallery_instructions(self.split, self.task, number))
-            yield self._judge(self._embed("query", query), self._embed("gallery", gallery), protocol)
+            sides = self._embed("query", query, keep=False), self._embed("gallery", gallery, keep=False)
+            yield self._judge(*sides, protocol)
 
     def steered(self, protocol: str) -> Iterator[Evaluation]:
         own = {"caption": "own caption", "clothes": "own clothes"}[self.task.instruction]
@@ -205,16 +211,22 @@ class _Asker:
         assert instructions  # neither task is without
         return Asked(instructions[0].sentence or "the picture of the lists", instructions)
 
-    def _embed(self, side: Literal["query", "gallery"], asked: Asked) -> Features:
-        return embed_side(
-            self.embedder,
-            self.split,
-            side,
-            self.task,
-            asked=asked,
-            settings=self.settings,
-            progress=self.progress,
-        )
+    def _embed(self, side: Literal["query", "gallery"], asked: Asked, *, keep: bool = True) -> Features:
+        """A side asked in one way, from memory where it is there; what is not to be kept would fill it."""
+        found = self.memory.get((side, asked.label))
+        if found is None:
+            found = embed_side(
+                self.embedder,
+                self.split,
+                side,
+                self.task,
+                asked=asked,
+                settings=self.settings,
+                progress=self.progress,
+            )
+            if keep:
+                self.memory[side, asked.label] = found
+        return found
 
     def _look_at(self, query: Features, gallery: Features) -> None:
         """The two sides that the row is named after."""

@@ -44,6 +44,9 @@ class Pixels:
         return torch.cat([seen, self.obedience * said], dim=1)
 
 
+embed = Pixels.embed
+
+
 @pytest.fixture(scope="module")
 def steered(tiny_root):
     return run_row(Pixels(obedience=10.0), LI, tiny_root)
@@ -59,6 +62,22 @@ def test_a_row_with_captions_is_asked_three_ways_of_two_galleries_by_two_rules(s
     }
     first = steered.headline
     assert (first.query_asked, first.gallery_asked, first.protocol) == ("right", "own caption", "instructed")
+
+
+def test_rows_that_differ_in_their_protocol_alone_are_embedded_once(tiny_root, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        Pixels, "embed", lambda model, batch, side: seen.append(side) or embed(model, batch, side)
+    )
+    memory, whole = {}, Row("cc", "ltcc", "clothes_general")
+    run_row(Pixels(), whole, tiny_root, every_sentence=True, memory=memory)
+    assert len(memory) == 2, "the twenty sentences are not kept"
+    seen.clear()
+    again = run_row(Pixels(), replace(whole, protocol="clothes_change"), tiny_root, memory=memory)
+    assert seen == []
+    alone = run_row(Pixels(), replace(whole, protocol="clothes_change"), tiny_root)
+    assert seen
+    np.testing.assert_array_equal(again.headline.average_precision, alone.headline.average_precision)
 
 
 def test_where_nobody_wrote_down_who_wears_what_outfits_are_not_judged(tiny_root, monkeypatch):
