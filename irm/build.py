@@ -131,8 +131,9 @@ def _refuse_missing(sheet: ModelSheet) -> None:
         }
         anyway = " ".join(f"{key}={random[key]}" for keys in missing.values() for key in keys)
         raise InputError(
-            f"there is no folder of weights {told}; docs/weights.md says which published file becomes one by "
-            f"tools.convert_weights; to start at random instead, say {anyway}"
+            f"there is no folder of weights {told}; tools.convert_weights makes one of a published file "
+            f"(docs/weights.md), tools.export_backbone of a run of tools.pretrain; to start at random instead, "
+            f"say {anyway}"
         )
 
 

@@ -90,7 +90,7 @@ def test_a_backbone_folder_gives_shape_and_weights(tmp_path):
         ("model.backbone=tinny", "no backbone 'tinny'; did you mean 'tiny'"),
         (
             "model.backbone=/nowhere/vit",
-            r"no folder of weights /nowhere/vit \(model.backbone\); docs/weights.md",
+            r"no folder of weights /nowhere/vit \(model.backbone\); tools.convert_weights",
         ),
         (
             "model.instruction.text_weights=no/bert",
