@@ -171,8 +171,8 @@ def test_a_bug_is_an_error_without_its_trace(gallery, monkeypatch):
     ("trouble", "status", "code"),
     [
         (sqlite3.OperationalError("database is locked"), 503, "busy"),
-        (sqlite3.OperationalError("database or disk is full"), 500, "internal"),
-        (sqlite3.OperationalError("disk I/O error"), 500, "internal"),
+        (sqlite3.OperationalError("database or disk is full"), 503, "busy"),
+        (sqlite3.OperationalError("disk I/O error"), 503, "busy"),
         (sqlite3.OperationalError("unable to open database file"), 500, "internal"),
         (sqlite3.DatabaseError("database disk image is malformed"), 500, "internal"),
     ],
