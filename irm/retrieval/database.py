@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from instructions.errors import BrokenError, FullError, HeldError
@@ -53,6 +53,21 @@ class Database:
             handle = os.open(self.file, os.O_CREAT | os.O_RDWR, OWNERS_ONLY)
             os.fchmod(handle, mode)
             os.close(handle)
+
+    def copy_to(self, file: Path) -> None:
+        """Write the database as it is at this moment, whole or not at all, while others read and write.
+
+        Raises:
+            FullError: There is no room for it.
+        """
+        part = Database(file.with_name(f".{file.name}.part"))
+        part.make()
+        try:
+            with self.errors(), part.errors(), closing(sqlite3.connect(part.file)) as other:
+                self.connection.backup(other)
+            part.file.replace(file)
+        finally:
+            part.file.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close every connection; the database is of no use afterwards."""

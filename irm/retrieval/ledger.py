@@ -119,6 +119,14 @@ class Ledger:
         self._database.close()
         self.trail.close()
 
+    def copy_to(self, folder: Path) -> None:
+        """Write the store into another folder as it is at this moment.
+
+        The audit's file comes last, so that what the gallery's notes of it stands there.
+        """
+        for database in (self._database, self.trail):
+            database.copy_to(folder / database.file.name)
+
     def errors(self) -> AbstractContextManager[None]:
         """See ``Database.errors``."""
         return self._database.errors()

@@ -61,7 +61,7 @@ def _search(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
 def _found_in(
     data: bytes, wanted: dict[int, list[bytes]], begins: np.ndarray, goes_on: np.ndarray
 ) -> set[bytes]:
-    """Fragments in a piece of a file: first by their first two bytes and the two after, wherever those are."""
+    """Fragments in a piece of a file: by their first two bytes and the two after, wherever those stand."""
     levels = np.frombuffer(data, dtype=np.uint8).astype(np.uint16)
     pairs = levels[:-1] | (levels[1:] << 8)
     found = set()
