@@ -37,8 +37,9 @@ def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         part.replace(path)
-    except OSError:  # a full disk: half of what may be a person's picture is not left behind
+    except OSError as error:  # a full disk: half of what may be a person's picture is not left behind
         part.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
         raise
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from instructions.errors import BrokenError, HeldError, InputError, near_miss
@@ -37,7 +38,7 @@ def questions_of(asked: argparse.Namespace) -> list[Asked]:
     if asked.queries is None:
         return [Asked({"image": path}, _with(asked, {"image": [path]})) for path in asked.image]
     try:
-        lines = asked.queries.read_text(encoding="utf-8-sig").splitlines()
+        lines = asked.queries.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{asked.queries} cannot be read: {error}") from error
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
@@ -57,7 +58,7 @@ def answer_many(
     """
     for first in range(0, len(asked), TOGETHER):
         part = asked[first : first + TOGETHER]
-        told: list[Question | str] = [_or_sentence(lambda one=one: question_of(one.options)) for one in part]
+        told: list[Question | str] = [_or_sentence(partial(question_of, one.options)) for one in part]
         answers = iter(_answers([one for one in told if not isinstance(one, str)], gallery, part[0].options))
         for one, question in zip(part, told, strict=True):
             found = question if isinstance(question, str) else next(answers)
@@ -68,16 +69,17 @@ def _answers(
     questions: "list[Question]", gallery: "Gallery", options: argparse.Namespace
 ) -> "list[Answer | str]":
     """All together; where one of them cannot be asked, each alone, so that it harms no other."""
-
-    def ask(some: "list[Question]") -> "list[Answer]":
-        return gallery.search_many(some, who=options.who, purpose=options.purpose)
-
+    if not questions:
+        return []
     try:
-        return [*ask(questions)] if questions else []
+        return [*gallery.search_many(questions, who=options.who, purpose=options.purpose)]
     except (BrokenError, HeldError):
         raise
     except InputError:
-        return [_or_sentence(lambda one=one: ask([one])[0]) for one in questions]
+        return [
+            _or_sentence(partial(gallery.search, one, who=options.who, purpose=options.purpose))
+            for one in questions
+        ]
 
 
 def _or_sentence(make: Callable[[], Any]) -> Any:

@@ -96,7 +96,12 @@ class Database:
                 raise HeldError(
                     f"another process is writing to {self.folder}; wait for it, or end it"
                 ) from error
-            if "readonly" in said or "unable to open" in said:
+            if "unable to open" in said:
+                raise BrokenError(
+                    f"{self.file} cannot be opened ({said}): SQLite must write its log beside it first; open "
+                    "it, or a copy of its folder, where that may be written"
+                ) from error
+            if "readonly" in said:
                 raise BrokenError(
                     f"{self.folder} cannot be written ({said}): it can be looked at (tools.index info, list, "
                     "export), but even a search writes its line of the audit"

@@ -146,7 +146,9 @@ def test_an_export_without_room_is_one_sentence_and_leaves_no_half_file(
     with pytest.raises(SystemExit) as ended:
         run(main)
     assert ended.value.code == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    error = capsys.readouterr().err
+    assert f"No space left on device: '{out / 'image_1.json'}'" in error
+    assert error.count("\n") == 1
     assert list(out.iterdir()) == []
 
 

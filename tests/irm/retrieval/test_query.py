@@ -142,10 +142,10 @@ def test_a_query_of_a_file_that_cannot_be_asked_harms_no_other(
         {"image": "gone.jpg"},
         {"like": [2], "text": "in a red coat"},
         {"image": "a.jpg", "task": "t2i"},
-        {"text": "a man with a bag"},
+        {"text": "a man\u2028with a bag"},  # which some take for the end of a line
     ]
     file = tmp_path / "queries.jsonl"
-    file.write_text("\n\n".join(json.dumps(one) for one in said) + "\n")
+    file.write_text("\n\n".join(json.dumps(one, ensure_ascii=False) for one in said) + "\n")
     assert program(monkeypatch, "--store", tiny_store, "--queries", file, "--top", 2, "--re-score", 0) == 2
     out, err = capsys.readouterr()
     answers = lines_of(out)
