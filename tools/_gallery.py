@@ -124,7 +124,7 @@ def _list(asked: argparse.Namespace) -> None:
         for image in listed(gallery.ledger, time.time(), pids=asked.pid, beginning=asked.key):
             told = {"image": image.id, **{name: getattr(image, name) for name in names[1:]}}
             if asked.json:
-                print(json.dumps(told, ensure_ascii=False))
+                print(json.dumps(told))
             else:
                 table.writerow(told.values())
 

@@ -119,7 +119,7 @@ def _ask_many(asked: argparse.Namespace) -> None:
     with Gallery.open(asked.store, run=asked.run, engine=asked.engine) as gallery:
         for told in answer_many(gallery, questions, _question):
             failed += "error" in told
-            print(json.dumps(told, ensure_ascii=False), flush=True)
+            print(json.dumps(told), flush=True)
     if failed:
         raise InputError(f"{failed} of {len(questions)} queries were not answered; their lines say why")
 

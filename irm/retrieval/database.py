@@ -86,9 +86,10 @@ class Database:
             yield
         except sqlite3.OperationalError as error:
             said = str(error)
-            if "readonly" in said:  # perhaps only because what hindered its opening still does
-                said = self._connections.hindrance or said
-            if "full" in said or "disk I/O" in said:
+            hindrance = self._connections.hindrance or ""
+            if "readonly" in said and _is_full(hindrance):  # and was therefore opened as it lay
+                said = hindrance
+            if _is_full(said):
                 raise FullError(
                     f"the disk of {self.folder} is full ({said}): make room and try again"
                 ) from error
@@ -133,6 +134,10 @@ class Database:
                 yield
             finally:
                 self.connection.execute("COMMIT")
+
+
+def _is_full(said: str) -> bool:
+    return "full" in said or "disk I/O" in said
 
 
 @contextmanager

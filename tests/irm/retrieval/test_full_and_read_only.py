@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -118,10 +119,29 @@ def test_a_store_that_cannot_be_written_can_be_read_and_says_why_it_is_not_chang
     told = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert told.returncode == 0, told.stderr
     images, image, lines, error, sentence, after = json.loads(told.stdout)
-    assert (image, lines, error) == (1, 1, "BrokenError")
+    with contextlib.closing(sqlite3.connect(f"file:{guarded / TRAIL_NAME}?immutable=1", uri=True)) as trail:
+        assert lines == trail.execute("SELECT count(*) FROM audit").fetchone()[0] > 0
+    assert (image, error) == (1, "BrokenError")
     assert "cannot be written" in sentence
     assert images == after > 1
     assert sorted(path.name for path in guarded.iterdir()) == [TRAIL_NAME, FILE_NAME]
+
+
+@pytest.mark.parametrize(
+    ("hindrance", "kind", "sentence"),
+    [
+        ("disk I/O error", FullError, r"is full \(disk I/O error\)"),
+        ("unable to open database file", BrokenError, "even a search writes its line of the audit"),
+    ],
+)
+def test_a_write_says_what_hindered_the_opening(own_gallery, hindrance, kind, sentence):
+    folder = own_gallery.ledger.folder
+    own_gallery.close()
+    with Keeping.of(folder) as kept:
+        kept.ledger._database._connections.hindrance = hindrance
+        kept.ledger.connection.execute("PRAGMA query_only = ON")
+        with pytest.raises(kind, match=sentence):
+            kept.erase(images=[1])
 
 
 def test_a_gallery_that_cannot_be_written_is_not_opened_for_searching(own_gallery, search_model, monkeypatch):
