@@ -1,4 +1,4 @@
-"""The one exception that a user may cause, a sentence with the way out; two kinds are the machine's fault."""
+"""The one exception that a user may cause, a sentence with the way out; some are the machine's fault."""
 
 import difflib
 from collections.abc import Iterable
@@ -14,6 +14,10 @@ class HeldError(InputError):
 
 class BrokenError(InputError):
     """No fault of whoever asks: a disk is full, a file damaged, or not to be opened."""
+
+
+class FullError(BrokenError):
+    """A disk has no room; the same goes once there is some."""
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:

@@ -30,12 +30,17 @@ def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
         durable: Wait until the disk has it; for the few files that vouch for the others.
     """
     part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:  # a full disk: half of what may be a person's picture is not left behind
+        part.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
+        raise
 
 
 def sha256_of(path: Path) -> str:

@@ -1,7 +1,10 @@
-"""What can be done with a gallery: info, erase, expire, export, rebuild; and how progress looks."""
+"""What can be done with a gallery, from info to erase; and how progress looks."""
 
 import argparse
+import csv
 import json
+import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -80,15 +83,17 @@ def _info(asked: argparse.Namespace) -> None:
 
     with _open(asked) as gallery:
         lines = gallery.audit(asked.audit) if asked.audit else []
-        count = 0
+        count, head = 0, ""
+        asked.check = asked.check or bool(asked.head)
         if asked.check:
-            count = audit.check(gallery.ledger)
+            head = audit.head(gallery.ledger)
+            count = audit.check(gallery.ledger, asked.head)
             for view in gallery.ledger.spaces():
                 engines.check_lengths(gallery.ledger, view)
                 engines.verify(gallery.store, gallery.ledger, view)
         if asked.json:
             told = {**asdict(gallery.info()), "audit": [asdict(line) for line in lines]}
-            told |= {"checked_audit_lines": count} if asked.check else {}
+            told |= {"checked_audit_lines": count, "audit_head": head} if asked.check else {}
             print(json.dumps(told, indent=1))
             return
         console = Console(markup=False)
@@ -104,6 +109,35 @@ def _info(asked: argparse.Namespace) -> None:
             console.print(
                 f"checked: {count} lines of the audit, every vector of {gallery.store.name}", highlight=False
             )
+            console.print(f"the audit's head is {head}", highlight=False, soft_wrap=True)
+
+
+def _list(asked: argparse.Namespace) -> None:
+    """List the images of a gallery: number, key, person, camera, time, data set."""
+    from irm.retrieval.facts import listed
+
+    names = ("image", "key", "pid", "camid", "taken", "dataset")
+    table = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
+    with _open(asked) as gallery:
+        if not asked.json:
+            table.writerow(names)
+        for image in listed(gallery.ledger, time.time(), pids=asked.pid, beginning=asked.key):
+            told = {"image": image.id, **{name: getattr(image, name) for name in names[1:]}}
+            if asked.json:
+                print(json.dumps(told))
+            else:
+                table.writerow(told.values())
+
+
+def _copy(asked: argparse.Namespace) -> None:
+    """Copy a gallery as it is at this moment, while others search it and index."""
+    from omnireid.files import check_new_folder
+
+    check_new_folder(asked.out)
+    with _open(asked) as gallery:
+        asked.out.mkdir(mode=0o700, parents=True, exist_ok=True)
+        gallery.ledger.copy_to(asked.out)
+    print(f"copied to {asked.out}; who is erased from {asked.store} later stays in the copy")
 
 
 def _erase(asked: argparse.Namespace) -> None:
@@ -148,7 +182,7 @@ def _export(asked: argparse.Namespace) -> None:
     if not asked.image:
         raise InputError("say which image: --image N")
     with _open(asked) as gallery:
-        asked.out.mkdir(parents=True, exist_ok=True)
+        asked.out.mkdir(mode=0o700, parents=True, exist_ok=True)
         for image in asked.image:
             told = care.held(gallery.ledger, image, with_vectors=True)
             write_whole(asked.out / f"image_{image}.json", (json.dumps(told, indent=1) + "\n").encode())
@@ -176,6 +210,8 @@ def _rebuild(asked: argparse.Namespace) -> None:
 
 ACTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "info": _info,
+    "list": _list,
+    "copy": _copy,
     "erase": _erase,
     "expire": _expire,
     "export": _export,

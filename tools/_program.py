@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from rich.table import Table
 
+from instructions import numbers
 from instructions.errors import InputError
 
 
@@ -26,10 +27,10 @@ class Parser(argparse.ArgumentParser):
 
 def whole_number(text: str) -> int:
     """A whole number on the command line that a store can hold; as ``type`` of an argument."""
-    number = int(text)
-    if not -(2**63) <= number < 2**63:
-        raise argparse.ArgumentTypeError(f"{text} is too large; number from 0 to {2**63 - 1}")
-    return number
+    try:
+        return numbers.whole_number(text, "the number")
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(main: Callable[[], None]) -> NoReturn:

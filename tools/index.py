@@ -24,9 +24,11 @@ EXAMPLE = """examples:
 
 and about a store that there is:
   python -m tools.index info    --store galleries/photos --audit 20
+  python -m tools.index list    --store galleries/photos --pid 7
   python -m tools.index erase   --store galleries/photos --pid 7
   python -m tools.index expire  --store galleries/photos
   python -m tools.index export  --store galleries/photos --image 12 --out held
+  python -m tools.index copy    --store galleries/photos --out backup/photos
   python -m tools.index rebuild --store galleries/photos --engine postgresql://me@db/reid
 
 The same command again goes on where an interrupted one stopped, adds what is new and leaves the rest alone.
@@ -81,10 +83,13 @@ def action_parser(action: str) -> argparse.ArgumentParser:
     several = partial(made.add_argument, action="extend", nargs="+", default=[])
     if action in ("erase", "export"):
         several("--image", type=whole_number, metavar="N", help="image by number")
-    if action == "erase":
+    if action in ("erase", "list"):
         several("--pid", type=whole_number, metavar="N", help="person")
+    if action == "erase":
         several("--key", metavar="NAME", help="image by its key")
-    if action == "export":
+    if action == "list":
+        made.add_argument("--key", default="", metavar="BEGINNING", help="only images whose key begins so")
+    if action in ("copy", "export"):
         made.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
     if action == "info":
         made.add_argument(
@@ -93,6 +98,7 @@ def action_parser(action: str) -> argparse.ArgumentParser:
         made.add_argument(
             "--check", action="store_true", help="also check the audit's chain and the other store"
         )
+        several("--head", metavar="N:DIGEST", help="an audit's head that --check once printed")
     made.add_argument("--json", action="store_true", help="print JSON")
     return made
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from instructions import numbers
 from instructions.errors import InputError
 from tools._program import Parser, run, whole_number
+from tools._queries import answer_many, questions_of
 
 if TYPE_CHECKING:
     from irm.retrieval import Answer, Question
@@ -24,7 +26,11 @@ EXAMPLE = """examples:
   python -m tools.query --store galleries/photos --text "a man with a yellow backpack"
   python -m tools.query --store galleries/photos --image a.jpg b.jpg --not c.jpg --camera 2,3 \\
     --since 2026-01-01 --first 20 --json
+  python -m tools.query --store galleries/photos --each --image queries/*.jpg > answers.jsonl
+  python -m tools.query --store galleries/photos --queries queries.jsonl > answers.jsonl
 
+A line of --queries is {"image": "me.jpg", "text": "in a red coat"}, with any of image, not, like, unlike,
+text, clothes, task, view; the other options count for all. Each answer is a line, in the same order.
 A text beside a picture is understood by its nearest known instruction; the answer says how, --task or --view
 overrides it. Similarity is not identification."""
 
@@ -66,23 +72,29 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
     made.add_argument("--purpose", default="", metavar="TEXT", help="why; stands in the audit")
+    made.add_argument("--each", action="store_true", help="each --image is a query of its own: JSON lines")
+    made.add_argument("--queries", type=Path, metavar="FILE", help="ask every line of a file: JSON lines")
     made.add_argument("--json", action="store_true", help="print the answer as JSON")
     made.add_argument("--csv", type=Path, metavar="FILE", help="write the ranked list")
-    made.add_argument("--picture", type=Path, metavar="FILE", help="write a contact sheet (JPEG)")
+    made.add_argument("--picture", type=Path, metavar="FILE", help="write a contact sheet (JPEG, PNG, WebP)")
     return made
 
 
 def main() -> None:
     """Parse, search, print, write."""
     asked = parser().parse_args()
+    if asked.each or asked.queries is not None:
+        _ask_many(asked)
+        return
     question = _question(asked)
     from irm.retrieval import Gallery
-    from irm.retrieval.contact_sheet import contact_sheet
+    from irm.retrieval.contact_sheet import contact_sheet, kind_of
     from omnireid.files import write_whole
 
+    kind = "" if asked.picture is None else kind_of(asked.picture)
     with Gallery.open(asked.store, run=asked.run, engine=asked.engine) as gallery:
         answer = gallery.search(question, who=asked.who, purpose=asked.purpose)
-        sheet = contact_sheet(question, answer, gallery.picture) if asked.picture is not None else b""
+        sheet = contact_sheet(question, answer, gallery.picture, kind) if kind else b""
     if asked.json:
         print(json.dumps(answer.as_dict(), indent=1, ensure_ascii=False))
     else:
@@ -93,6 +105,25 @@ def main() -> None:
             write_whole(path, content)
 
 
+def _ask_many(asked: argparse.Namespace) -> None:
+    if asked.each == (asked.queries is not None):
+        raise InputError("--each and --queries both ask many; give one of them")
+    if asked.each and not asked.image:
+        raise InputError("--each asks one query a picture; give pictures with --image")
+    if asked.csv is not None or asked.picture is not None:
+        raise InputError("--csv and --picture show one answer; leave out --each and --queries, or them")
+    questions = questions_of(asked)
+    from irm.retrieval import Gallery
+
+    failed = 0
+    with Gallery.open(asked.store, run=asked.run, engine=asked.engine) as gallery:
+        for told in answer_many(gallery, questions, _question):
+            failed += "error" in told
+            print(json.dumps(told), flush=True)
+    if failed:
+        raise InputError(f"{failed} of {len(questions)} queries were not answered; their lines say why")
+
+
 def _question(asked: argparse.Namespace) -> "Question":
     from irm.retrieval import Filter, Picture, Question
     from irm.retrieval.items import time_of
@@ -100,12 +131,8 @@ def _question(asked: argparse.Namespace) -> "Question":
     def words(text: str | None) -> tuple[str, ...]:
         return () if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
-    try:
-        camids = tuple(whole_number(word) for word in words(asked.camera))
-    except (ValueError, argparse.ArgumentTypeError):
-        raise InputError(f"--camera is {asked.camera!r}; give numbers, e.g. --camera 1,2") from None
     where = Filter(
-        camids=camids,
+        camids=tuple(numbers.whole_number(word, "--camera") for word in words(asked.camera)),
         datasets=words(asked.dataset),
         modalities=words(asked.modality),
         since=None if asked.since is None else time_of(asked.since, "--since"),

@@ -11,6 +11,8 @@ from typing import Any
 from instructions.errors import InputError
 from irm.retrieval.ledger import Ledger
 
+HEAD = "audit's head"  # a fact of the ledger: a line of the trail, noted in the gallery's file
+
 
 @dataclass(frozen=True)
 class AuditEntry:
@@ -43,7 +45,7 @@ class Keep:
 
 def write(ledger: Ledger, lines: Sequence[Line], now: float, keep: Sequence[Keep | None] = ()) -> None:
     """Add lines, all or none."""
-    with ledger.writing(is_gallery=False) as connection:
+    with ledger.trail.writing() as connection:
         row = connection.execute("SELECT hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()
         last = "" if row is None else str(row[0])
         for place, line in enumerate(lines):
@@ -61,10 +63,16 @@ def write(ledger: Ledger, lines: Sequence[Line], now: float, keep: Sequence[Keep
                 )
 
 
+def forget(ledger: Ledger, numbers: Sequence[int]) -> None:
+    """Let kept questions go; their lines stay."""
+    with ledger.trail.writing() as connection:
+        connection.executemany("DELETE FROM kept WHERE audit = ?", [(number,) for number in numbers])
+
+
 def entries(ledger: Ledger, last: int) -> list[AuditEntry]:
     """The newest lines, newest first."""
-    with ledger.errors():
-        rows = ledger.connection.execute(
+    with ledger.trail.errors():
+        rows = ledger.trail.connection.execute(
             "SELECT number, time, who, action, detail FROM audit ORDER BY number DESC LIMIT ?", (last,)
         ).fetchall()
     return [
@@ -73,32 +81,58 @@ def entries(ledger: Ledger, last: int) -> list[AuditEntry]:
     ]
 
 
-def check(ledger: Ledger) -> int:
+def head(ledger: Ledger) -> str:
+    """Number and digest of the newest line, "0:" where there is none.
+
+    Whoever notes it elsewhere can tell later whether all lines up to it are still as they were.
+    """
+    with ledger.trail.errors():
+        sql = "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1"
+        row = ledger.trail.connection.execute(sql).fetchone()
+    return "0:" if row is None else f"{row[0]}:{row[1]}"
+
+
+def check(ledger: Ledger, noted: Sequence[str] = ()) -> int:
     """How many lines the trail has.
 
+    Args:
+        ledger: Whose.
+        noted: Earlier ``head`` of it, which must still be its lines.
+
     Raises:
-        InputError: a line was changed or taken out.
+        InputError: a line was changed or taken out, be it the last.
     """
-    last = ""
-    count = 0
-    rows = ledger.connection.execute(
-        "SELECT number, time, who, action, detail, hash FROM audit ORDER BY number"
-    )
-    for number, time, who, action, detail, known in rows:
-        last = _chained(last, time, who, action, detail)
-        if last != known:
-            raise InputError(
-                f"the audit trail of {ledger.folder} was changed at or before line {number}; "
-                "compare it with a copy"
-            )
-        count += 1
+    told = f"the audit trail of {ledger.folder} was changed"
+    last, count = "", 0
+    heads = [_parsed(one) for one in (*noted, ledger.fact(HEAD) or "0:")]
+    with ledger.trail.errors():
+        run = ledger.trail.connection.execute
+        given = run("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
+        rows = run("SELECT number, time, who, action, detail, hash FROM audit ORDER BY number")
+        for number, time, who, action, detail, known in rows:
+            last = _chained(last, time, who, action, detail)
+            count += 1
+            is_as_noted = all(known.startswith(digest) for line, digest in heads if line == number)
+            if last != known or number != count or not is_as_noted:
+                raise InputError(f"{told} at or before line {number}; compare it with a copy")
+    ended = max(0 if given is None else int(given[0]), *(line for line, _ in heads))
+    if ended > count:
+        raise InputError(f"{told}: it ends with line {count} and once had {ended}; compare it with a copy")
     return count
+
+
+def _parsed(head: str) -> tuple[int, str]:
+    number, _, digest = head.partition(":")
+    if not number.isdecimal():
+        raise InputError(f"{head!r} is no head of an audit; give what info --check printed, NUMBER:DIGEST")
+    return int(number), digest
 
 
 def kept_questions(ledger: Ledger, ids: Sequence[int]) -> list[int]:
     """Lines whose kept question shows or found one of these images."""
     wanted = set(ids)
-    rows = ledger.connection.execute("SELECT audit, images FROM kept").fetchall()
+    with ledger.trail.errors():
+        rows = ledger.trail.connection.execute("SELECT audit, images FROM kept").fetchall()
     return [number for number, images in rows if wanted & set(json.loads(images))]
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from instructions.errors import HeldError, InputError
 from irm.retrieval import audit, forgotten
+from irm.retrieval.database import telling
 from irm.retrieval.ledger import PARAMETERS, Ledger
 from irm.retrieval.store import VectorStore
 from irm.retrieval.traces import search_files
@@ -20,6 +23,10 @@ FRAGMENT = 32  # bytes that are searched for: pixels and vectors do not repeat t
 START_OF_SCAN = b"\xff\xda"  # stands once in a JPEG, before its pixels
 UNFINISHED = "unfinished erasure"  # a fact of the ledger: its files still hold what was deleted
 PATIENCE = 60.0  # seconds to wait for others who read the log
+LEFT = (
+    "nobody finds the erased any more, but their bytes are still in the files: to rewrite them takes room "
+    "for another copy, there and in the folder for temporary files"
+)
 
 
 @dataclass(frozen=True)
@@ -90,24 +97,28 @@ def erase(
     fragments = _fragments(ledger, ids)
     views = tuple(ledger.spaces())
     lines = audit.kept_questions(ledger, ids)
+    # The audit's file is rewritten only where it held something: searches wait for that.
+    is_kept = bool(lines) or ledger.fact(UNFINISHED) == "1"
     # First what nobody would find again if this were cut short, the rows that name the images last.
-    with ledger.writing() as connection:
-        connection.executemany("DELETE FROM kept WHERE audit = ?", [(number,) for number in lines])
-        forgotten.remember(ledger, connection, ids)
-        connection.execute("INSERT OR REPLACE INTO facts VALUES (?, '1')", (UNFINISHED,))
-    for store in stores:
-        store.delete(ids)
-    told = {"images": len(ids), "kept_questions": len(lines)}
-    audit.write(ledger, [audit.Line(what.who, what.reason, told)], what.now)
+    with telling("whom it was to erase is still in the gallery"):
+        with ledger.writing() as connection:
+            forgotten.remember(ledger, connection, ids)
+            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, '1')", (UNFINISHED,))
+        told = {"images": len(ids), "kept_questions": len(lines)}
+        audit.write(ledger, [audit.Line(what.who, what.reason, told)], what.now)
+        if lines:
+            audit.forget(ledger, lines)
+        for store in stores:
+            store.delete(ids)
     followed()
-    scrub(ledger)
+    scrub(ledger, trail=is_kept)
     searched, found = search_files(ledger.folder, fragments)
     if found:
         raise HeldError(
             f"{len(ids)} images are erased, but {found} traces are still in the files of {ledger.folder}, "
             "because another process reads them; end it and give the same command again"
         )
-    ledger.note(**{UNFINISHED: "0"})
+    ledger.note(**{UNFINISHED: "0", audit.HEAD: audit.head(ledger)})
     return Receipt(len(ids), views, searched, found, what.now, what.who)
 
 
@@ -119,30 +130,41 @@ def finish(ledger: Ledger) -> bool:
     """
     if ledger.fact(UNFINISHED) != "1":
         return False
-    scrub(ledger)
+    scrub(ledger, trail=True)
     ledger.note(**{UNFINISHED: "0"})
     return True
 
 
-def scrub(ledger: Ledger) -> None:
-    """Rewrite the database without what was deleted, and empty its log.
+def scrub(ledger: Ledger, *, trail: bool) -> None:
+    """Rewrite the database without what was deleted, and empty its log; searches go on meanwhile.
+
+    Args:
+        ledger: Whose.
+        trail: Also the audit's file, for which searches wait.
 
     Raises:
         HeldError: Another process keeps reading an older state.
+        FullError: There is no room for what is rewritten.
     """
-    with ledger.errors():
-        ledger.connection.execute("VACUUM")
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            busy, *_ = ledger.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy:
-                return
-            if time.monotonic() > deadline:
-                raise HeldError(
-                    f"another process reads an older state of {ledger.folder}, so deleted bytes stay in "
-                    "its log; end it and give the same command again"
-                )
-            time.sleep(0.1)
+    with telling(LEFT), ledger.errors():
+        _rewrite(ledger.connection, ledger.folder)
+        if trail:
+            _rewrite(ledger.trail.connection, ledger.folder)
+
+
+def _rewrite(connection: sqlite3.Connection, folder: Path) -> None:
+    connection.execute("VACUUM")
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return
+        if time.monotonic() > deadline:
+            raise HeldError(
+                f"another process reads an older state of {folder}, so deleted bytes stay in its log; end it "
+                "and give the same command again"
+            )
+        time.sleep(0.1)
 
 
 def held(ledger: Ledger, image: int, *, with_vectors: bool = False) -> dict[str, Any]:

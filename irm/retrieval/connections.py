@@ -22,6 +22,7 @@ class Connections:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.hindrance: str | None = None  # why the file is read as it lies, and cannot be written
         self._local = threading.local()
         self._open: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._opening = threading.Lock()
@@ -33,9 +34,7 @@ class Connections:
         """This thread's."""
         made: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if made is None:
-            made = sqlite3.connect(self.file, isolation_level=None, timeout=30, check_same_thread=False)
-            for pragma in PRAGMAS:
-                made.execute(f"PRAGMA {pragma}")
+            made = self._made()
             self._local.connection = made
             with self._opening:
                 self._close_ended()
@@ -49,8 +48,38 @@ class Connections:
         self._open.clear()
         self._local = threading.local()
 
+    def _made(self) -> sqlite3.Connection:
+        """A new one; where SQLite cannot put its log beside the file, and there is none, the file as it lies.
+
+        So a store on a read-only or a full disk can still be read.
+        """
+        try:
+            return _opened(str(self.file))
+        except sqlite3.OperationalError as error:
+            log = self.file.with_name(f"{self.file.name}-wal")
+            if not self.file.is_file() or (log.is_file() and log.stat().st_size):
+                raise
+            made = _opened(f"{self.file.absolute().as_uri()}?immutable=1")
+            self.hindrance = str(error)
+            return made
+
     def _close_ended(self) -> None:
         for thread, connection in self._open:
             if not thread.is_alive():
                 connection.close()
         self._open = [kept for kept in self._open if kept[0].is_alive()]
+
+
+def _opened(name: str) -> sqlite3.Connection:
+    """A connection that has read something; ``name`` is a path, or an address that begins with file:."""
+    made = sqlite3.connect(
+        name, isolation_level=None, timeout=30, check_same_thread=False, uri=name.startswith("file:")
+    )
+    try:
+        for pragma in PRAGMAS:
+            made.execute(f"PRAGMA {pragma}")
+        made.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        made.close()
+        raise
+    return made

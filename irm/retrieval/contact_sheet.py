@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from instructions.errors import InputError
 from irm.retrieval.answer import Answer
 from irm.retrieval.question import Question
 
@@ -15,13 +17,30 @@ NUM_COLUMNS = 10
 _PAPER, _INK, _QUIET, _ACCENT = (250, 249, 246), (30, 32, 36), (112, 116, 124), (24, 110, 72)
 
 
-def contact_sheet(question: Question, answer: Answer, picture_of: Callable[[int], bytes]) -> bytes:
-    """A JPEG of one page of a ranked list.
+KINDS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}  # by a file's suffix
+
+
+def kind_of(file: Path) -> str:
+    """What a file is to be, by its name.
+
+    Raises:
+        InputError: its suffix is none of ``KINDS``.
+    """
+    if file.suffix.lower() not in KINDS:
+        raise InputError(f"{file} says no kind of picture that is written; end it in {', '.join(KINDS)}")
+    return KINDS[file.suffix.lower()]
+
+
+def contact_sheet(
+    question: Question, answer: Answer, picture_of: Callable[[int], bytes], kind: str = "JPEG"
+) -> bytes:
+    """One page of a ranked list as a picture file.
 
     Args:
         question: Its pictures come first, framed.
         answer: Whose hits are shown.
         picture_of: The thumbnail of a gallery image.
+        kind: Of ``KINDS``.
     """
     cells = [(Image.fromarray(one.pixels), "query", "", True) for one in question.images]
     cells += [(_opened(picture_of(image)), "query", f"image {image}", True) for image in question.like]
@@ -47,7 +66,7 @@ def contact_sheet(question: Question, answer: Answer, picture_of: Callable[[int]
         pen.text((left, top + HEIGHT + 2), title, _ACCENT if is_asked else _INK, _font(12))
         pen.text((left, top + HEIGHT + 2 + LINE), remark, _QUIET, _font(10))
     buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=90)
+    sheet.save(buffer, kind, quality=90)  # of which PNG takes no note
     return buffer.getvalue()
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from irm.retrieval.ledger import Ledger
+from irm.retrieval.ledger import PARAMETERS, Image, Ledger
 from irm.retrieval.planning import Held
 from irm.retrieval.views import PREFERRED, VIEWS
 
@@ -76,6 +76,26 @@ def info_of(ledger: Ledger, held: Mapping[str, Held], engine: str) -> Info:
         size_bytes=sum(path.stat().st_size for path in ledger.folder.rglob("*") if path.is_file()),
         tasks=tuple(task for task, names in PREFERRED.items() if any(name in held for name in names)),
     )
+
+
+def listed(ledger: Ledger, now: float, *, pids: Sequence[int] = (), beginning: str = "") -> Iterator[Image]:
+    """The images by number, those whose time has run out left out.
+
+    Args:
+        ledger: Whose.
+        now: Unix seconds.
+        pids: Only of these people; everybody's where none is named.
+        beginning: Only those whose key begins so.
+    """
+    wanted = "(expires IS NULL OR expires > ?) AND substr(key, 1, ?) = ?"
+    values: list[Any] = [now, len(beginning), beginning]
+    if pids:
+        wanted += f" AND pid IN ({','.join('?' * len(pids))})"
+        values += pids
+    with ledger.errors():
+        rows = ledger.connection.execute(f"SELECT id FROM images WHERE {wanted} ORDER BY id", values)
+        while part := [row[0] for row in rows.fetchmany(PARAMETERS)]:
+            yield from sorted(ledger.images(part).values(), key=lambda image: image.id)
 
 
 def facets_of(ledger: Ledger) -> Facets:

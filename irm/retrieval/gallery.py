@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from irm.retrieval import audit
 from irm.retrieval.answer import Answer, Explanation, Route
 from irm.retrieval.calibration import Calibrations
+from irm.retrieval.database import telling
 from irm.retrieval.explain import explain
 from irm.retrieval.facts import Facets, facets_of
 from irm.retrieval.indexing import Added, Indexer, Mirror, Progress, sole_indexer
@@ -60,8 +61,10 @@ class Gallery(Keeping):
 
         Raises:
             InputError: There is no store, no model, or they do not belong together.
+            BrokenError: The store cannot be written, so that no search would find its place in the audit.
         """
         ledger = Ledger(Path(folder))
+        ledger.check_writable()
         return cls(ledger, model_of(ledger, run, model), engine)
 
     @classmethod
@@ -124,7 +127,7 @@ class Gallery(Keeping):
         Raises:
             InputError: Another process is indexing, the disk is full, a key is given twice or not free.
         """
-        with sole_indexer(self.ledger.folder):
+        with telling("the last batch was not kept, all before it was"), sole_indexer(self.ledger.folder):
             for row in self.ledger.spaces().values():
                 self._check(row.space)
             indexer = Indexer(
@@ -159,6 +162,7 @@ class Gallery(Keeping):
 
         Raises:
             InputError: The question does not fit together, or the gallery cannot answer it.
+            FullError: There is no room for its line of the audit.
         """
         return self.search_many([question], who=who, purpose=purpose, keep_question=keep_question, now=now)[0]
 
@@ -182,7 +186,8 @@ class Gallery(Keeping):
         asked = list(zip(questions, answers, strict=True))
         lines = [line_of(name, purpose, *pair) for name, pair in zip(names, asked, strict=True)]
         keep = [keep_of(*pair) for pair in asked] if keep_question else []
-        audit.write(self.ledger, lines, moment, keep)
+        with telling("a search is answered only when its line stands in the audit"):
+            audit.write(self.ledger, lines, moment, keep)
         return answers
 
     def warm(self, progress: Progress | None = None) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from instructions.errors import InputError, near_miss
+from instructions.numbers import whole_number
 from omnireid.datasets.scan import IMAGE_SUFFIXES
 from omnireid.loading.image import FORMATS
 from omnireid.records import MODALITIES, UNKNOWN, Record
@@ -28,7 +29,6 @@ FACTS = {  # of a picture, by the column that says them
     "modality": "modality", "caption": "captions", "clothes": "clothes",
 }  # fmt: skip
 MORE = "more"  # cells of a row beyond the heading
-WHOLE = range(-(2**63), 2**63)  # numbers that a store can hold
 YEAR_1, YEAR_10000 = -62135596800.0, 253402300800.0  # unix seconds; calendars end there
 
 
@@ -167,21 +167,6 @@ def _item(row: Mapping[str, Any], file: Path, number: int) -> Item:
 
 def _number(cells: Mapping[str, str], name: str, where: str) -> int | None:
     return whole_number(cells[name], f"{where}: {name}") if cells.get(name) else None
-
-
-def whole_number(text: str, what: str) -> int:
-    """A whole number that a store can hold; ``what`` is what an error calls it.
-
-    Raises:
-        InputError: it is none, or too large.
-    """
-    try:
-        number = int(text)
-    except ValueError:
-        raise InputError(f"{what} is {text!r}, not a whole number") from None
-    if number not in WHOLE:
-        raise InputError(f"{what} is {text!r}, too large; number from 0 to {WHOLE[-1]}")
-    return number
 
 
 def time_of(text: str, where: str) -> float:

@@ -1,25 +1,24 @@
-"""The system of record of a gallery: one SQLite file with images, thumbnails, vectors and the audit trail."""
+"""The system of record of a gallery: a SQLite file with images, thumbnails and vectors, and the audit's."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from instructions.errors import BrokenError, HeldError, InputError
-from irm.retrieval.connections import Connections
-from irm.retrieval.schema import migrate
+from instructions.errors import InputError
+from irm.retrieval.database import Database
+from irm.retrieval.schema import bring_up_to_date
 from irm.retrieval.views import Space
 from omnireid.records import UNKNOWN, Record
 
-FILE_NAME = "gallery.db"
+FILE_NAME, TRAIL_NAME = "gallery.db", "audit.db"
 PARAMETERS = 900  # of one statement; SQLite's oldest limit is 999
 COLUMNS = (
     "key", "path", "size", "changed", "content", "pid", "camid", "taken", "dataset", "clothes_id", "modality",
@@ -85,7 +84,7 @@ class SpaceRow:
 
 
 class Ledger:
-    """Every read sees whole transactions; every write is one. Threads have a connection each."""
+    """What a gallery holds; may be used by many threads."""
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         """Open, bringing older tables up to date.
@@ -97,80 +96,58 @@ class Ledger:
         self.file = folder / FILE_NAME
         if not create and not self.file.is_file():
             raise InputError(f"{folder} is no gallery store; make one with python -m tools.index RUN --store")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._connections = Connections(self.file)
-        self._writing = threading.Lock()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._database = Database(self.file)
+        if create:
+            self._database.make()
+        # The audit has a file of its own: a search writes its line while the gallery's file is rewritten.
+        self.trail = Database(folder / TRAIL_NAME)
         with self.errors():
-            migrate(self.connection, folder)
+            bring_up_to_date(self._database, self.trail)
 
     @property
     def connection(self) -> sqlite3.Connection:
         """This thread's own."""
-        return self._connections.own()
+        return self._database.connection
+
+    def check_writable(self) -> None:
+        """See ``Database.check_writable``."""
+        self._database.check_writable()
 
     def close(self) -> None:
         """Close every connection; the ledger is of no use afterwards."""
-        self._connections.close()
+        self._database.close()
+        self.trail.close()
 
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        """A full disk, a locked or damaged file become one sentence.
+    def copy_to(self, folder: Path) -> None:
+        """Write the store into another folder as it is at this moment.
 
-        Raises:
-            HeldError: Another process is writing.
-            BrokenError: The disk is full, or the file damaged or not to be written.
+        The audit's file comes last, so that what the gallery's notes of it stands there.
         """
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if "full" in str(error) or "disk I/O" in str(error):
-                raise BrokenError(
-                    f"the disk of {self.folder} is full ({error}): the last batch was not kept, all before "
-                    "it was; make room and give the same command again"
-                ) from error
-            if "locked" in str(error) or "busy" in str(error):
-                raise HeldError(
-                    f"another process is writing to {self.folder}; wait for it, or end it"
-                ) from error
-            if "readonly" in str(error) or "unable to open" in str(error):
-                raise BrokenError(
-                    f"{self.folder} cannot be written ({error}); even a search writes its line of the audit"
-                ) from error
-            raise
-        except sqlite3.DatabaseError as error:
-            raise BrokenError(f"{self.file} is damaged or no gallery store ({error})") from error
+        for database in (self._database, self.trail):
+            database.copy_to(folder / database.file.name)
+
+    def errors(self) -> AbstractContextManager[None]:
+        """See ``Database.errors``."""
+        return self._database.errors()
 
     @contextmanager
     def writing(self, *, is_gallery: bool = True) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is durable when the block ends, or nothing of it happened.
+        """One transaction, see ``Database.writing``.
 
         Args:
-            is_gallery: Searches must take note; not so of a line in the audit.
+            is_gallery: Searches must take note; not so of a mere fact.
         """
-        with self._writing, self.errors():
-            connection = self.connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                if is_gallery:
-                    connection.execute(
-                        "UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = 'revision'"
-                    )
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        with self._database.writing() as connection:
+            if is_gallery:
+                connection.execute(
+                    "UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = 'revision'"
+                )
+            yield connection
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """All that this thread reads inside is of one moment, whatever others write meanwhile."""
-        with self.errors():
-            self.connection.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self.connection.execute("COMMIT")
+    def snapshot(self) -> AbstractContextManager[None]:
+        """See ``Database.snapshot``."""
+        return self._database.snapshot()
 
     def revision(self) -> int:
         """Grows with every write, whoever writes."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from instructions.errors import InputError
+from instructions.errors import BrokenError, InputError
+from irm.retrieval.database import Database
+
+Step = tuple[str, ...]
+Before = Callable[[sqlite3.Connection], None]
 
 # Ids are never used again (AUTOINCREMENT), so that a number in a log cannot come to mean somebody else.
 # Each space has a table of its own, vectors_N, whose rowid is the image.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+MIGRATIONS: tuple[Step, ...] = (
     (
         "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
         "INSERT INTO facts VALUES ('revision', '0')",
@@ -44,35 +51,107 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("CREATE INDEX images_expires ON images (expires) WHERE expires IS NOT NULL",),
     # Keyed digests of pictures that were erased or have expired; see ``forgotten``.
     ("CREATE TABLE forgotten (digest BLOB PRIMARY KEY) WITHOUT ROWID",),
+    # They stand in a file of their own from here on, where ``_move_audit`` has brought them.
+    ("DROP TABLE kept", "DROP TABLE audit"),
+)
+AUDIT_MOVES = 4  # the version before that step
+TRAIL: tuple[Step, ...] = (
+    (
+        """CREATE TABLE audit (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, who TEXT NOT NULL,
+            action TEXT NOT NULL, detail TEXT NOT NULL, hash TEXT NOT NULL)""",
+        # Questions that somebody asked to keep: apart from the audit's chain, so that they can be erased.
+        """CREATE TABLE kept (
+            audit INTEGER PRIMARY KEY REFERENCES audit (number), text TEXT, jpegs BLOB NOT NULL,
+            images TEXT NOT NULL)""",
+    ),
 )
 
 
-def migrate(connection: sqlite3.Connection, folder: object) -> None:
+def bring_up_to_date(gallery: Database, trail: Database) -> None:
+    """Have the tables of a store as this program knows them, the audit's in their own file.
+
+    Raises:
+        InputError: it was written by a later version of this program.
+        BrokenError: it is of an earlier version and cannot be written.
+    """
+    version = _version(gallery.connection)
+    _refuse_later(version, len(MIGRATIONS), gallery.folder)
+    if gallery.is_read_only:
+        if version < len(MIGRATIONS):
+            raise BrokenError(
+                f"the store {gallery.folder} has version {version} and cannot be written; bring it to "
+                f"version {len(MIGRATIONS)} by python -m tools.index info --store, where it can"
+            )
+        return
+    trail.make(stat.S_IMODE(gallery.file.stat().st_mode))
+    migrate(trail.connection, trail.folder, TRAIL)
+    move = partial(_move_audit, trail=trail.connection)
+    migrate(gallery.connection, gallery.folder, before={AUDIT_MOVES: move})
+
+
+def migrate(
+    connection: sqlite3.Connection,
+    folder: object,
+    steps: tuple[Step, ...] | None = None,
+    before: Mapping[int, Before] | None = None,
+) -> None:
     """Bring a database to the newest version, one transaction a step.
+
+    Args:
+        connection: To it.
+        folder: Where it lies, for an error.
+        steps: The gallery's by default.
+        before: What is done first within the step from a version.
 
     Raises:
         InputError: it was written by a later version of this program.
     """
-    newest = len(MIGRATIONS)
+    steps = MIGRATIONS if steps is None else steps
     version = _version(connection)
-    if version > newest:
-        raise InputError(
-            f"the store {folder} has version {version}; this program knows up to {newest}: update the program"
-        )
-    while version < newest:
+    _refuse_later(version, len(steps), folder)
+    while version < len(steps):
         connection.execute("BEGIN IMMEDIATE")
         try:
             version = _version(connection)  # another process may have been first
-            if version < newest:
-                for statement in MIGRATIONS[version]:
+            if version < len(steps):
+                if before is not None and version in before:
+                    before[version](connection)
+                for statement in steps[version]:
                     connection.execute(statement)
                 version += 1
                 connection.execute(f"PRAGMA user_version = {version}")
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk ends it by itself
+                connection.execute("ROLLBACK")
             raise
+
+
+def _refuse_later(version: int, newest: int, folder: object) -> None:
+    if version > newest:
+        raise InputError(
+            f"the store {folder} has version {version}; this program knows up to {newest}: update the program"
+        )
 
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _move_audit(gallery: sqlite3.Connection, trail: sqlite3.Connection) -> None:
+    """Copy what the gallery's own file has of the audit; cut short, it is done again."""
+    trail.execute("BEGIN IMMEDIATE")
+    try:
+        for table, marks in (("audit", "?, ?, ?, ?, ?, ?"), ("kept", "?, ?, ?, ?")):
+            rows = gallery.execute(f"SELECT * FROM {table}")
+            trail.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
+        # The highest number ever given, which tells whether the last lines are missing.
+        given = gallery.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchall()
+        trail.execute("DELETE FROM sqlite_sequence")
+        trail.executemany("INSERT INTO sqlite_sequence VALUES ('audit', ?)", given)
+        trail.execute("COMMIT")
+    except BaseException:
+        if trail.in_transaction:
+            trail.execute("ROLLBACK")
+        raise

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 CHUNK = 1 << 24
-SHORTEST = 2  # bytes of a fragment
+SHORTEST = 4  # bytes of a fragment
 
 
 def search_files(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
@@ -43,8 +43,9 @@ def _search(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
     for fragment in fragments:
         wanted.setdefault(int.from_bytes(fragment[:2], "little"), []).append(fragment)
     longest = max((len(fragment) for fragment in fragments), default=SHORTEST)
-    begins = np.zeros(1 << 16, dtype=bool)
+    begins, goes_on = np.zeros((2, 1 << 16), dtype=bool)
     begins[list(wanted)] = True
+    goes_on[[int.from_bytes(fragment[2:4], "little") for fragment in fragments]] = True
     searched = 0
     found: set[bytes] = set()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -53,16 +54,19 @@ def _search(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
             while part := file.read(CHUNK):
                 searched += len(part)
                 data = data[-longest + 1 :] + part
-                found |= _found_in(data, wanted, begins)
+                found |= _found_in(data, wanted, begins, goes_on)
     return searched, len(found)
 
 
-def _found_in(data: bytes, wanted: dict[int, list[bytes]], begins: np.ndarray) -> set[bytes]:
-    """Fragments in a piece of a file: first by their first two bytes, wherever those stand."""
+def _found_in(
+    data: bytes, wanted: dict[int, list[bytes]], begins: np.ndarray, goes_on: np.ndarray
+) -> set[bytes]:
+    """Fragments in a piece of a file: by their first two bytes and the two after, wherever those stand."""
     levels = np.frombuffer(data, dtype=np.uint8).astype(np.uint16)
     pairs = levels[:-1] | (levels[1:] << 8)
     found = set()
-    for place in begins[pairs].nonzero()[0].tolist():
+    places = begins[pairs[:-2]].nonzero()[0]
+    for place in places[goes_on[pairs[places + 2]]].tolist():
         found |= {piece for piece in wanted[int(pairs[place])] if data.startswith(piece, place)}
     return found
 

@@ -26,12 +26,13 @@ class RouteBody(BaseModel):
 
 
 class HitBody(BaseModel):
-    """One image of a ranked list; its picture is at ``/v1/images/{image}/thumbnail``."""
+    """One image of a ranked list, by number and by its key; ``/v1/images/{image}/thumbnail`` shows it."""
 
     model_config = ConfigDict(from_attributes=True)
 
     rank: int
     image: int
+    key: str
     score: float
     stage: str
     percent: int | None
@@ -131,7 +132,7 @@ def answer_body(answer: Answer, first: int) -> AnswerBody:
 
 
 def _facts(thing: object, body: type[BaseModel]) -> dict[str, Any]:
-    """The fields of a dataclass that its body shows; a gallery's keys (file names) are not among them."""
+    """The fields of a dataclass that its body shows."""
     return {name: getattr(thing, name) for name in body.model_fields if hasattr(thing, name)}
 
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Response, Security
 from irm.retrieval import Gallery
 from irm.retrieval.http.guard import Guard
 from irm.retrieval.http.problems import add_handlers
-from irm.retrieval.http.routes import BEARER, api, health
+from irm.retrieval.http.routes import BEARER, api, health, measures
 from irm.retrieval.http.service import Service
 from irm.retrieval.http.settings import ServerSettings
 
@@ -57,10 +57,11 @@ def build_app(gallery: Gallery, settings: ServerSettings | None = None) -> FastA
     app.state.service = service
     add_handlers(app, private=str(gallery.ledger.folder))
     app.include_router(health)
-    app.include_router(api, dependencies=[] if settings.token is None else [Security(BEARER)])
+    for router in (api, measures):
+        app.include_router(router, dependencies=[] if settings.token is None else [Security(BEARER)])
     for address, (name, kind) in PAGES.items():
         _serve_page(app, address, name, kind)
-    app.add_middleware(Guard, settings=settings, open_paths=OPEN)
+    app.add_middleware(Guard, settings=settings, open_paths=OPEN, metrics=service.metrics)
     return app
 
 

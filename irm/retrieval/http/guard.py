@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from irm.retrieval.http.metrics import Metrics
 from irm.retrieval.http.problems import Problem, problem_response
 from irm.retrieval.http.settings import ServerSettings
 
@@ -31,11 +32,14 @@ SECURITY = {
 class Guard:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, open_paths: frozenset[str]) -> None:
-        """Guard an application; ``open_paths`` need no token."""
+    def __init__(
+        self, app: ASGIApp, settings: ServerSettings, open_paths: frozenset[str], metrics: Metrics
+    ) -> None:
+        """Guard an application; ``open_paths`` need no token, ``metrics`` count what was answered."""
         self.app = app
         self.settings = settings
         self.open_paths = open_paths
+        self.metrics = metrics
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,6 +71,7 @@ class Guard:
             # Quoted, because a line break in it would begin a line that nobody logged.
             client = quote(scope["client"][0], safe=":") if scope.get("client") else "?"
             seconds = time.perf_counter() - begun
+            self.metrics.saw(*_labels(scope), status, seconds)
             log.info("%s %s %s %d %.3f s", client, scope["method"], quote(scope["path"]), status, seconds)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
@@ -110,6 +115,12 @@ class Guard:
             return message
 
         return read
+
+
+def _labels(scope: Scope) -> tuple[str, str]:
+    """Method and pattern of a request's address; what matches none, or was refused before, is "other"."""
+    route = getattr(scope.get("route"), "path", "other")
+    return (scope["method"] if route != "other" else "other"), route
 
 
 def host_of(header: str) -> str:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from instructions.errors import BrokenError, HeldError, InputError
+from instructions.errors import BrokenError, FullError, HeldError, InputError
 from irm.retrieval.http.batching import BusyError
 
 log = logging.getLogger("irm.retrieval.http")
@@ -78,6 +78,12 @@ def add_handlers(app: FastAPI, private: str) -> None:
     async def on_broken(_: Request, error: BrokenError) -> JSONResponse:
         log.error("%s", error)
         return problem_response(500, str(error).replace(private, "this gallery"))
+
+    @app.exception_handler(FullError)
+    async def on_full(_: Request, error: FullError) -> JSONResponse:
+        log.error("%s", error)
+        told = str(error).replace(private, "this gallery")
+        return problem_response(503, told, {"Retry-After": str(RETRY)})
 
     @app.exception_handler(BusyError)
     async def on_busy(_: Request, error: BusyError) -> JSONResponse:

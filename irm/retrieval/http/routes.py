@@ -20,6 +20,7 @@ from irm.retrieval.http.answers import (
     index_body,
 )
 from irm.retrieval.http.asking import EraseForm, ExplainForm, SearchForm
+from irm.retrieval.http.metrics import KIND
 from irm.retrieval.http.problems import RETRY, ErrorAnswer, Problem
 from irm.retrieval.http.service import Service
 from irm.retrieval.ledger import Ledger
@@ -33,7 +34,7 @@ BEARER = HTTPBearer(auto_error=False, description="The server's token.")  # says
 ImageId = Annotated[int, Path(ge=0, lt=2**63)]
 
 health = APIRouter(tags=["health"])
-HIDDEN = frozenset({"key", "path", "clothes"})  # of what is held: where files lie on the server
+HIDDEN = frozenset({"path", "clothes"})  # of what is held: where files lie on the server
 
 
 async def takes_forms(request: Request) -> None:
@@ -47,6 +48,9 @@ async def takes_forms(request: Request) -> None:
 
 
 api = APIRouter(prefix="/v1", tags=["search"], responses=REFUSED, dependencies=[Depends(takes_forms)])
+
+
+measures = APIRouter(tags=["health"], responses={status: REFUSED[status] for status in (401, 500, 503)})
 
 
 def service_of(request: Request) -> Service:
@@ -80,6 +84,17 @@ async def ready(request: Request) -> HealthBody:
     if not await run_in_threadpool(_can_read, service.gallery.ledger):
         raise Problem(503, "the gallery's store cannot be read", {"Retry-After": str(RETRY)})
     return HealthBody(status="ready", waiting=service.searches.waiting)
+
+
+@measures.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus's text format."}},
+)
+async def metrics(request: Request) -> Response:
+    """How many requests were answered, how, and in what time; how many searches wait."""
+    service = service_of(request)
+    return Response(service.metrics.text({"searches_waiting": service.searches.waiting}), media_type=KIND)
 
 
 @api.get("/index")

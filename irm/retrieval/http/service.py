@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from irm.retrieval import Answer, Explanation, Gallery, Question
 from irm.retrieval.http.batching import Batcher
+from irm.retrieval.http.metrics import Metrics
 from irm.retrieval.http.settings import ServerSettings
 from irm.retrieval.http.uploads import Decoder
 
@@ -35,6 +36,7 @@ class Service:
         self.explanations: Batcher[Asked, Explanation] = Batcher(
             self._explain, capacity=limits.explanations, size=1, name="explain"
         )
+        self.metrics = Metrics()
         self.is_closing = False
 
     @asynccontextmanager

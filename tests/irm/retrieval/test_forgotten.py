@@ -57,7 +57,7 @@ def test_an_erasure_that_was_cut_short_is_finished_when_asked_again(filled, retr
     gallery, items = filled
     gallery.add(items, now=0.0, keep_days=1.0)
 
-    def interrupted(ledger):
+    def interrupted(ledger, *, trail):
         raise InputError("another process reads an older state")
 
     with monkeypatch.context() as patched, pytest.raises(InputError, match="older state"):

@@ -1,11 +1,16 @@
 """Indexing and care from the command line: what is printed, what is refused, what is gone from the files."""
 
+import csv
 import json
 import shutil
+import stat
 import sys
 
 import pytest
 
+from irm.retrieval import audit
+from irm.retrieval.facts import listed
+from irm.retrieval.keeping import Keeping
 from tools._program import run
 from tools.index import main
 
@@ -59,6 +64,67 @@ def test_a_gallery_is_made_told_about_and_nobody_is_left_after_erasing(
     assert "checked: 1 lines of the audit" in told
 
 
+@pytest.fixture
+def filled(monkeypatch, capsys, tmp_path, tiny_run, people):
+    """A store of the table."""
+    index = (tiny_run, "--images", people / "table.csv", "--store", tmp_path / "store", "--views", "trad")
+    assert program(monkeypatch, *index) == 0
+    capsys.readouterr()
+    return tmp_path / "store"
+
+
+def test_images_are_listed_by_person_and_by_the_beginning_of_their_key(monkeypatch, capsys, filled):
+    assert program(monkeypatch, "list", "--store", filled) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines(), delimiter="\t"))
+    assert [row["key"] for row in rows] == [f"picture_{number:03}.jpg" for number in range(12)]
+    facts = ("5", "picture_004.jpg", "2", "0", "1767571200.0", "")
+    assert rows[4] == dict(zip(("image", "key", "pid", "camid", "taken", "dataset"), facts, strict=True))
+    assert program(monkeypatch, "list", "--store", filled, "--pid", 2, "--json") == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["key"] for one in told] == [f"picture_{number:03}.jpg" for number in (1, 4, 7, 10)]
+    assert program(monkeypatch, "list", "--store", filled, "--key", "picture_01", "--json") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert program(monkeypatch, "list", "--store", filled, "--key", "picture%", "--json") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_who_has_expired_is_not_listed(filled):
+    with Keeping.of(filled) as kept:
+        with kept.ledger.writing() as connection:
+            connection.execute("UPDATE images SET expires = 10 WHERE id = 3")
+        assert [image.id for image in listed(kept.ledger, 9.0)] == list(range(1, 13))
+        assert [image.id for image in listed(kept.ledger, 11.0)] == [1, 2, *range(4, 13)]
+
+
+def test_a_copy_made_while_others_write_is_a_whole_store(monkeypatch, capsys, tmp_path, filled):
+    with Keeping.of(filled) as kept:
+        audit.write(kept.ledger, [audit.Line("test", "look", {})], 0.0)  # stands in the log, not in the file
+        assert program(monkeypatch, "copy", "--store", filled, "--out", tmp_path / "copy") == 0
+        kept.erase(images=[1])
+    files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "copy").iterdir()}
+    assert files == {"gallery.db": 0o600, "audit.db": 0o600}
+    capsys.readouterr()
+    assert program(monkeypatch, "info", "--store", tmp_path / "copy", "--check", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["images"], told["checked_audit_lines"]) == (12, 1)
+    assert program(monkeypatch, "copy", "--store", filled, "--out", tmp_path / "copy") == 2
+    assert "is not empty" in capsys.readouterr().err
+
+
+def test_a_head_that_was_noted_is_compared(monkeypatch, capsys, filled):
+    with Keeping.of(filled) as kept:
+        audit.write(kept.ledger, [audit.Line("test", "look", {})] * 2, 0.0)
+    assert program(monkeypatch, "info", "--store", filled, "--check", "--json") == 0
+    head = json.loads(capsys.readouterr().out)["audit_head"]
+    assert head.startswith("2:")
+    assert program(monkeypatch, "info", "--store", filled, "--head", head) == 0
+    assert f"the audit's head is {head}" in capsys.readouterr().out
+    assert program(monkeypatch, "info", "--store", filled, "--head", "2:00") == 2
+    assert "was changed at or before line 2" in capsys.readouterr().err
+    assert program(monkeypatch, "info", "--store", filled, "--head", "3:00") == 2
+    assert "ends with line 2 and once had 3" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -70,7 +136,7 @@ def test_a_gallery_is_made_told_about_and_nobody_is_left_after_erasing(
         (["erase", "--store", "STORE"], "say whom to erase"),
         (["info", "--store", "STORE"], "is no gallery store"),
         (["rebuild", "--store", "STORE"], "say which store to fill"),
-        (["erase", "--store", "STORE", "--pid", "9" * 20], f"--pid: {'9' * 20} is too large"),
+        (["erase", "--store", "STORE", "--pid", "9" * 20], f"--pid: the number is '{'9' * 20}', too large"),
         (["earse", "--store", "STORE"], "did you mean 'erase'?"),
     ],
 )

@@ -104,9 +104,86 @@ def test_a_name_in_brackets_is_shown_as_it_is(
 
 
 @pytest.mark.parametrize(
+    ("name", "kind"), [("a.jpg", "JPEG"), ("a.JPEG", "JPEG"), ("a.png", "PNG"), ("a.webp", "WEBP")]
+)
+def test_a_contact_sheet_is_what_its_name_says(monkeypatch, tmp_path, tiny_store, name, kind):
+    words = ["--store", tiny_store, "--like", 1, "--task", "trad", "--top", 2]
+    assert program(monkeypatch, *words, "--picture", tmp_path / name) == 0
+    with Image.open(tmp_path / name) as sheet:
+        assert sheet.format == kind
+
+
+def lines_of(told: str) -> list[dict]:
+    return [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+
+
+def keys_of(answer: dict) -> list[str]:
+    return [hit["key"] for hit in answer["hits"]]
+
+
+def test_each_picture_is_a_query_of_its_own(monkeypatch, capsys, tiny_store, tiny_items):
+    common = ["--store", tiny_store, "--task", "trad", "--top", 3]
+    paths = [item.path for item in tiny_items[:3]]
+    assert program(monkeypatch, *common, "--each", "--image", *paths) == 0
+    together = lines_of(capsys.readouterr().out)
+    assert [one["query"] for one in together] == [{"image": path} for path in paths]
+    for path, one in zip(paths, together, strict=True):
+        assert program(monkeypatch, *common, "--image", path, "--json") == 0
+        told = capsys.readouterr().out
+        assert keys_of(one) == keys_of(json.loads(told[told.index("{") :]))
+
+
+def test_a_query_of_a_file_that_cannot_be_asked_harms_no_other(
+    monkeypatch, capsys, tmp_path, tiny_store, tiny_items
+):
+    shutil.copy(tiny_items[0].path, tmp_path / "a.jpg")
+    said = [
+        {"image": "a.jpg", "task": "trad"},
+        {"image": "gone.jpg"},
+        {"like": [2], "text": "in a red coat"},
+        {"image": "a.jpg", "task": "t2i"},
+        {"text": "a man\u2028with a bag"},  # which some take for the end of a line
+    ]
+    file = tmp_path / "queries.jsonl"
+    file.write_text("\n\n".join(json.dumps(one, ensure_ascii=False) for one in said) + "\n")
+    assert program(monkeypatch, "--store", tiny_store, "--queries", file, "--top", 2, "--re-score", 0) == 2
+    out, err = capsys.readouterr()
+    answers = lines_of(out)
+    assert [one["query"] for one in answers] == said
+    assert [one.get("task") for one in answers] == ["trad", None, answers[2]["task"], None, "t2i"]
+    assert "gone.jpg" in answers[1]["error"]
+    assert "leave the picture out" in answers[3]["error"]
+    assert all(len(answers[place]["hits"]) == 2 for place in (0, 2, 4))
+    assert err == "error: 2 of 5 queries were not answered; their lines say why\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("{", "line 1 is no JSON"),
+        ("[1]", "line 1 is no object"),
+        ('{"imag": "a.jpg"}', "did you mean 'image'?"),
+        ('{"like": "one"}', "like is 'one'; give a number"),
+        ('{"text": ["a", "b"]}', "text is ['a', 'b']; give a text"),
+        ("", "there is no query in"),
+    ],
+)
+def test_a_line_that_is_no_query_is_one_sentence(monkeypatch, capsys, tmp_path, tiny_store, line, complaint):
+    (tmp_path / "queries.jsonl").write_text(line)
+    assert program(monkeypatch, "--store", tiny_store, "--queries", tmp_path / "queries.jsonl") == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     ("words", "complaint"),
     [
         ([], "nothing is asked"),
+        (["--each"], "give pictures with --image"),
+        (["--each", "--image", "A", "--queries", "x"], "both ask many"),
+        (["--each", "--image", "A", "--csv", "x.csv"], "--csv and --picture show one answer"),
+        (["--image", "A", "--picture", "x.gif"], "x.gif says no kind of picture"),
         (["--image", "/nowhere.jpg"], "there is no such file"),
         (["--text", "a man", "--task", "cc"], "task cc needs a picture"),
         (["--image", "A", "--task", "li"], "task li needs a text"),
@@ -115,7 +192,7 @@ def test_a_name_in_brackets_is_shown_as_it_is(
         (["--image", "A", "--camera", "one"], "--camera is 'one'"),
         (["--image", "A", "--since", "yesterday"], "'yesterday' is no time"),
         (["--image", "A", "--top", "0"], "a page lies within"),
-        (["--like", "9" * 20], f"--like: {'9' * 20} is too large"),
+        (["--like", "9" * 20], f"--like: the number is '{'9' * 20}', too large"),
         (["--image", "A", "--camera", "9" * 20], f"--camera is '{'9' * 20}'"),
         (["--image", "A", "--since", "1767225600000"], "perhaps milliseconds"),
         (["--like", "99999"], "there is no image 99999"),

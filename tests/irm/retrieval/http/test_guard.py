@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from instructions.errors import InputError
 from irm.retrieval.http.app import OPEN, PAGES, build_app
 from irm.retrieval.http.guard import Guard, host_of
+from irm.retrieval.http.metrics import Metrics
 from irm.retrieval.http.settings import Limits, ServerSettings, is_loopback, settings_for
 
 TOKEN = "a-token-of-the-tests"
@@ -92,7 +93,7 @@ def test_a_body_that_does_not_come_is_given_up():
     async def send(message):
         sent.append(message)
 
-    guard = Guard(endless, ServerSettings(limits=Limits(body_seconds=0.05)), OPEN)
+    guard = Guard(endless, ServerSettings(limits=Limits(body_seconds=0.05)), OPEN, Metrics())
     scope = {"type": "http", "method": "POST", "path": "/v1/search", "headers": [], "client": None}
     asyncio.run(guard(scope, never, send))
     assert sent[0]["status"] == 408
@@ -171,8 +172,8 @@ def test_a_bug_is_an_error_without_its_trace(gallery, monkeypatch):
     ("trouble", "status", "code"),
     [
         (sqlite3.OperationalError("database is locked"), 503, "busy"),
-        (sqlite3.OperationalError("database or disk is full"), 500, "internal"),
-        (sqlite3.OperationalError("disk I/O error"), 500, "internal"),
+        (sqlite3.OperationalError("database or disk is full"), 503, "busy"),
+        (sqlite3.OperationalError("disk I/O error"), 503, "busy"),
         (sqlite3.OperationalError("unable to open database file"), 500, "internal"),
         (sqlite3.DatabaseError("database disk image is malformed"), 500, "internal"),
     ],
@@ -235,7 +236,7 @@ def test_the_server_is_ready_until_it_closes(serve):
 def test_the_document_describes_every_address_and_its_errors(client):
     document = client.get("/openapi.json").json()
     assert set(document["paths"]) == {
-        "/healthz", "/readyz", "/v1/index", "/v1/search", "/v1/explain", "/v1/erase",
+        "/healthz", "/readyz", "/metrics", "/v1/index", "/v1/search", "/v1/explain", "/v1/erase",
         "/v1/images/{image}", "/v1/images/{image}/thumbnail",
     }  # fmt: skip
     form = document["components"]["schemas"]["SearchForm"]["properties"]

@@ -15,6 +15,7 @@ def test_an_answer_is_the_engines(gallery, ask, encode):
     given = ask(images=[jpeg], text="a man in a red coat", top=7).json()
     answer = gallery.search(Question(images=(Picture.decode(jpeg),), text="a man in a red coat", top=7))
     assert [hit["image"] for hit in given["hits"]] == [hit.image for hit in answer.hits]
+    assert [hit["key"] for hit in given["hits"]] == [hit.key for hit in answer.hits]
     assert [hit["score"] for hit in given["hits"]] == pytest.approx([hit.score for hit in answer.hits])
     assert (given["task"], given["view"], given["total"]) == (answer.task, answer.view, answer.total)
     assert given["route"]["reason"] == answer.route.reason

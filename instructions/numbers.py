@@ -1,0 +1,23 @@
+"""Whole numbers as people write them, bounded by what a database can hold."""
+
+from instructions.errors import InputError
+
+WHOLE = range(-(2**63), 2**63)
+
+
+def whole_number(text: str, what: str) -> int:
+    """A whole number that a store can hold; ``what`` is what an error calls it.
+
+    Raises:
+        InputError: it is none, or too large.
+
+    >>> whole_number("12", "--camera")
+    12
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        raise InputError(f"{what} is {text!r}, not a whole number") from None
+    if number not in WHOLE:
+        raise InputError(f"{what} is {text!r}, too large; number from 0 to {WHOLE[-1]}")
+    return number

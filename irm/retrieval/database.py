@@ -1,0 +1,153 @@
+"""One SQLite file of a store: whole transactions, a connection a thread, trouble as a sentence."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from instructions.errors import BrokenError, FullError, HeldError
+from irm.retrieval.connections import Connections
+
+OWNERS_ONLY = 0o600  # a store holds pictures of people
+
+
+class Database:
+    """Every read sees whole transactions; every write is one. Threads have a connection each."""
+
+    def __init__(self, file: Path) -> None:
+        """Join a file; it is opened when it is first asked."""
+        self.file, self.folder = file, file.parent
+        self._connections = Connections(file)
+        self._writing = threading.Lock()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's own."""
+        return self._connections.own()
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nobody could write it: the file, its folder or the disk does not let them."""
+        return self._connections.hindrance is not None or not all(
+            os.access(path, os.W_OK) for path in (self.file, self.folder)
+        )
+
+    def check_writable(self) -> None:
+        """See that it can be written.
+
+        Raises:
+            FullError: The disk was full when it was opened.
+            BrokenError: As ``is_read_only``.
+        """
+        if self.is_read_only:
+            with self.errors():
+                raise sqlite3.OperationalError("it is readonly")
+
+    def make(self, mode: int = OWNERS_ONLY) -> None:
+        """Have a file, an empty one if need be; SQLite's log and index beside it take its mode."""
+        if not self.file.exists():
+            handle = os.open(self.file, os.O_CREAT | os.O_RDWR, OWNERS_ONLY)
+            os.fchmod(handle, mode)
+            os.close(handle)
+
+    def copy_to(self, file: Path) -> None:
+        """Write the database as it is at this moment, whole or not at all, while others read and write.
+
+        Raises:
+            FullError: There is no room for it.
+        """
+        part = Database(file.with_name(f".{file.name}.part"))
+        part.make()
+        try:
+            with self.errors(), part.errors(), closing(sqlite3.connect(part.file)) as other:
+                self.connection.backup(other)
+            part.file.replace(file)
+        finally:
+            part.file.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close every connection; the database is of no use afterwards."""
+        self._connections.close()
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """A full disk, a locked or damaged file become one sentence.
+
+        Raises:
+            HeldError: Another process is writing.
+            FullError: The disk has no room.
+            BrokenError: The file is damaged or not to be written.
+        """
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            said = str(error)
+            hindrance = self._connections.hindrance or ""
+            if "readonly" in said and _is_full(hindrance):  # and was therefore opened as it lay
+                said = hindrance
+            if _is_full(said):
+                raise FullError(
+                    f"the disk of {self.folder} is full ({said}): make room and try again"
+                ) from error
+            if "locked" in said or "busy" in said:
+                raise HeldError(
+                    f"another process is writing to {self.folder}; wait for it, or end it"
+                ) from error
+            if "unable to open" in said:
+                raise BrokenError(
+                    f"{self.file} cannot be opened ({said}): SQLite must write its log beside it first; open "
+                    "it, or a copy of its folder, where that may be written"
+                ) from error
+            if "readonly" in said:
+                raise BrokenError(
+                    f"{self.folder} cannot be written ({said}): it can be looked at (tools.index info, list, "
+                    "export), but even a search writes its line of the audit"
+                ) from error
+            raise
+        except sqlite3.DatabaseError as error:
+            raise BrokenError(f"{self.file} is damaged or no gallery store ({error})") from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is durable when the block ends, or nothing of it happened."""
+        with self._writing, self.errors():
+            connection = self.connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that this thread reads inside is of one moment, whatever others write meanwhile."""
+        with self.errors():
+            self.connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self.connection.execute("COMMIT")
+
+
+def _is_full(said: str) -> bool:
+    return "full" in said or "disk I/O" in said
+
+
+@contextmanager
+def telling(outcome: str) -> Iterator[None]:
+    """A full disk is told with what did and did not happen.
+
+    Raises:
+        FullError: The disk has no room.
+    """
+    try:
+        yield
+    except FullError as error:
+        raise FullError(f"{error}; {outcome}") from error

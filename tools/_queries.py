@@ -1,0 +1,118 @@
+"""Many questions for `tools.query`: each picture one, or a file of them; the answers as JSON lines."""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from instructions.errors import BrokenError, HeldError, InputError, near_miss
+
+if TYPE_CHECKING:
+    from irm.retrieval import Answer, Gallery, Question
+
+# What a line of the file may say, as which option of the command line, and whether there may be several.
+FIELDS = {
+    "image": ("image", True), "like": ("like", True), "not": ("negatives", True), "unlike": ("unlike", True),
+    "text": ("text", False), "clothes": ("clothes", False), "task": ("task", False), "view": ("view", False),
+}  # fmt: skip
+FILES = ("image", "not", "clothes")  # relative to the file's folder
+TOGETHER = 64  # questions of one forward pass
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One of the questions: how it was put, and what the command line then says."""
+
+    said: dict[str, Any]
+    options: argparse.Namespace
+
+
+def questions_of(asked: argparse.Namespace) -> list[Asked]:
+    """The questions of a command line that asks many.
+
+    Raises:
+        InputError: The file cannot be read, or a line is none; the sentence says which.
+    """
+    if asked.queries is None:
+        return [Asked({"image": path}, _with(asked, {"image": [path]})) for path in asked.image]
+    try:
+        lines = asked.queries.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{asked.queries} cannot be read: {error}") from error
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not numbered:
+        raise InputError(f"there is no query in {asked.queries}")
+    return [_asked(line, f"{asked.queries}, line {number}", asked) for number, line in numbered]
+
+
+def answer_many(
+    gallery: "Gallery", asked: list[Asked], question_of: Callable[[argparse.Namespace], "Question"]
+) -> Iterator[dict[str, Any]]:
+    """The questions in their order, each with its answer, or with the sentence that says why there is none.
+
+    Raises:
+        BrokenError: No further question can be answered either.
+        HeldError: Likewise, for now.
+    """
+    for first in range(0, len(asked), TOGETHER):
+        part = asked[first : first + TOGETHER]
+        told: list[Question | str] = [_or_sentence(partial(question_of, one.options)) for one in part]
+        answers = iter(_answers([one for one in told if not isinstance(one, str)], gallery, part[0].options))
+        for one, question in zip(part, told, strict=True):
+            found = question if isinstance(question, str) else next(answers)
+            yield {"query": one.said, **({"error": found} if isinstance(found, str) else found.as_dict())}
+
+
+def _answers(
+    questions: "list[Question]", gallery: "Gallery", options: argparse.Namespace
+) -> "list[Answer | str]":
+    """All together; where one of them cannot be asked, each alone, so that it harms no other."""
+    if not questions:
+        return []
+    try:
+        return [*gallery.search_many(questions, who=options.who, purpose=options.purpose)]
+    except (BrokenError, HeldError):
+        raise
+    except InputError:
+        return [
+            _or_sentence(partial(gallery.search, one, who=options.who, purpose=options.purpose))
+            for one in questions
+        ]
+
+
+def _or_sentence(make: Callable[[], Any]) -> Any:
+    """What is made, or what stands in the way."""
+    try:
+        return make()
+    except (BrokenError, HeldError):
+        raise
+    except InputError as error:
+        return str(error)
+
+
+def _asked(line: str, where: str, asked: argparse.Namespace) -> Asked:
+    try:
+        said = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{where} is no JSON ({error})") from None
+    if not isinstance(said, dict):
+        raise InputError(f'{where} is no object; write {{"image": "me.jpg", "text": "in a red coat"}}')
+    given: dict[str, Any] = {}
+    for name, value in said.items():
+        if name not in FIELDS:
+            known = ", ".join(FIELDS)
+            raise InputError(f"{where}: there is no field {name!r}{near_miss(name, FIELDS)}; known: {known}")
+        option, may_be_several = FIELDS[name]
+        values = value if may_be_several and isinstance(value, list) else [value]
+        kind = int if name in ("like", "unlike") else str
+        if any(type(one) is not kind for one in values):
+            raise InputError(f"{where}: {name} is {value!r}; give {'a number' if kind is int else 'a text'}")
+        values = [asked.queries.parent / one for one in values] if name in FILES else values
+        given[option] = values if may_be_several else values[0]
+    return Asked(said, _with(asked, given))
+
+
+def _with(asked: argparse.Namespace, given: dict[str, Any]) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(asked), **given})
