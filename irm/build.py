@@ -132,8 +132,8 @@ def _refuse_missing(sheet: ModelSheet) -> None:
         anyway = " ".join(f"{key}={random[key]}" for keys in missing.values() for key in keys)
         raise InputError(
             f"there is no folder of weights {told}; tools.convert_weights makes one of a published file "
-            f"(docs/weights.md), tools.export_backbone of a run of tools.pretrain; to start at random instead, "
-            f"say {anyway}"
+            f"(docs/weights.md), tools.export_backbone one of a run of tools.pretrain; to start at random "
+            f"instead, say {anyway}"
         )
 
 
