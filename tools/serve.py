@@ -110,11 +110,13 @@ def _need_libraries() -> None:
 
     try:
         import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
         import python_multipart  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"serving needs {error.name}; get it by pip install fastapi uvicorn python-multipart"
+            f"serving needs {error.name}; get it by pip install fastapi uvicorn python-multipart "
+            "prometheus-client"
         ) from None
 
 

@@ -1,23 +1,37 @@
-"""Counts and times of requests in Prometheus's text format, by the address's pattern: nobody is in them."""
+"""Counts and times of requests for Prometheus, by the address's pattern: nobody is in them."""
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable
 
-KIND = "text/plain; version=0.0.4; charset=utf-8"
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+KIND = CONTENT_TYPE_PLAIN_0_0_4
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
 
 
 class Metrics:
-    """What was answered since the server started; may be used by many threads."""
+    """What one server answered since it started; may be used by many threads."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: Counter[tuple[str, str, int]] = Counter()
-        self._times: dict[str, list[int]] = defaultdict(lambda: [0] * (len(BOUNDS) + 1))
-        self._sums: dict[str, float] = defaultdict(float)
+    def __init__(self, waiting: Callable[[], int]) -> None:
+        """Begin to count; ``waiting`` says how many searches wait for the model."""
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "instruct_reid_requests",
+            "Answers, by method, pattern of the address and status.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "instruct_reid_request_seconds",
+            "From a request's head to its answer's end.",
+            ("route",),
+            buckets=BOUNDS,
+            registry=self._registry,
+        )
+        gauge = Gauge("instruct_reid_searches_waiting", "Searches before the model.", registry=self._registry)
+        gauge.set_function(waiting)
 
     def saw(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer.
@@ -28,26 +42,9 @@ class Metrics:
             status: Of the answer.
             seconds: From the request's head to the answer's end.
         """
-        with self._lock:
-            self._counts[method, route, status] += 1
-            self._times[route][sum(seconds > bound for bound in BOUNDS)] += 1
-            self._sums[route] += seconds
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
 
-    def text(self, gauges: Mapping[str, float]) -> str:
-        """All of it, and some values of this moment by their names."""
-        lines = ["# TYPE instruct_reid_requests_total counter"]
-        with self._lock:
-            for (method, route, status), count in sorted(self._counts.items()):
-                labels = f'method="{method}",route="{route}",status="{status}"'
-                lines.append(f"instruct_reid_requests_total{{{labels}}} {count}")
-            lines.append("# TYPE instruct_reid_request_seconds histogram")
-            for route, counts in sorted(self._times.items()):
-                name, total = "instruct_reid_request_seconds", 0
-                for bound, count in zip((*map(str, BOUNDS), "+Inf"), counts, strict=True):
-                    total += count
-                    lines.append(f'{name}_bucket{{route="{route}",le="{bound}"}} {total}')
-                lines.append(f'{name}_sum{{route="{route}"}} {self._sums[route]:.6f}')
-                lines.append(f'{name}_count{{route="{route}"}} {total}')
-        for name, value in gauges.items():
-            lines += [f"# TYPE instruct_reid_{name} gauge", f"instruct_reid_{name} {value:g}"]
-        return "\n".join(lines) + "\n"
+    def text(self) -> bytes:
+        """All of it, in Prometheus's text format."""
+        return generate_latest(self._registry)

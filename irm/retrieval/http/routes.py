@@ -93,8 +93,7 @@ async def ready(request: Request) -> HealthBody:
 )
 async def metrics(request: Request) -> Response:
     """How many requests were answered, how, and in what time; how many searches wait."""
-    service = service_of(request)
-    return Response(service.metrics.text({"searches_waiting": service.searches.waiting}), media_type=KIND)
+    return Response(service_of(request).metrics.text(), media_type=KIND)
 
 
 @api.get("/index")

@@ -36,7 +36,7 @@ class Service:
         self.explanations: Batcher[Asked, Explanation] = Batcher(
             self._explain, capacity=limits.explanations, size=1, name="explain"
         )
-        self.metrics = Metrics()
+        self.metrics = Metrics(lambda: self.searches.waiting)
         self.is_closing = False
 
     @asynccontextmanager

@@ -93,7 +93,7 @@ def test_a_body_that_does_not_come_is_given_up():
     async def send(message):
         sent.append(message)
 
-    guard = Guard(endless, ServerSettings(limits=Limits(body_seconds=0.05)), OPEN, Metrics())
+    guard = Guard(endless, ServerSettings(limits=Limits(body_seconds=0.05)), OPEN, Metrics(int))
     scope = {"type": "http", "method": "POST", "path": "/v1/search", "headers": [], "client": None}
     asyncio.run(guard(scope, never, send))
     assert sent[0]["status"] == 408

@@ -1,7 +1,6 @@
 """Metrics: what was answered is counted by its address's pattern, and the text is Prometheus's."""
 
-import re
-
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from irm.retrieval.http.app import build_app
@@ -9,27 +8,30 @@ from irm.retrieval.http.metrics import BOUNDS, Metrics
 from irm.retrieval.http.settings import ServerSettings
 
 TOKEN = "a-token-of-the-tests"
-LINE = re.compile(r'[a-z_]+(\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\})? [0-9.e+-]+')
+SECONDS = "instruct_reid_request_seconds"
 
 
-def values(text: str) -> dict[str, float]:
-    """Every sample by its name and labels; each line is a comment or a sample."""
-    lines = [line for line in text.splitlines() if not line.startswith("# TYPE ")]
-    assert all(LINE.fullmatch(line) for line in lines)
-    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+def values(text: str) -> dict[tuple[str, frozenset], float]:
+    """Every sample by its name and labels."""
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples}
+
+
+def named(name: str, **labels: str) -> tuple[str, frozenset]:
+    return name, frozenset(labels.items())
 
 
 def test_a_time_is_counted_in_every_bucket_that_reaches_it():
-    metrics = Metrics()
+    metrics, route = Metrics(lambda: 3), "/v1/search"
     for seconds in (0.001, 0.05, 0.07, 1000.0):
-        metrics.saw("POST", "/v1/search", 200, seconds)
-    told = values(metrics.text({"searches_waiting": 3}))
-    name = 'instruct_reid_request_seconds_bucket{route="/v1/search",le="%s"}'
+        metrics.saw("POST", route, 200, seconds)
+    told = values(metrics.text().decode())
     for bound in BOUNDS:
-        assert told[name % bound] == sum(seconds <= bound for seconds in (0.001, 0.05, 0.07, 1000.0))
-    assert told[name % "+Inf"] == told['instruct_reid_request_seconds_count{route="/v1/search"}'] == 4
-    assert told['instruct_reid_request_seconds_sum{route="/v1/search"}'] == 1000.121
-    assert told["instruct_reid_searches_waiting"] == 3
+        expected = sum(seconds <= bound for seconds in (0.001, 0.05, 0.07, 1000.0))
+        assert told[named(f"{SECONDS}_bucket", route=route, le=str(bound))] == expected
+    assert told[named(f"{SECONDS}_count", route=route)] == 4
+    assert told[named(f"{SECONDS}_sum", route=route)] == 1000.121
+    assert told[named("instruct_reid_searches_waiting")] == 3
 
 
 def test_requests_are_counted_by_pattern_and_name_nobody(client):
@@ -39,12 +41,24 @@ def test_requests_are_counted_by_pattern_and_name_nobody(client):
     reply = client.get("/metrics")
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     told = values(reply.text)
-    name = 'instruct_reid_requests_total{method="%s",route="%s",status="%s"}'
-    assert told[name % ("GET", "/v1/images/{image}", 200)] == 2
-    assert told[name % ("GET", "/v1/images/{image}", 404)] == 1
-    assert told[name % ("other", "other", 404)] == 2
-    assert told[name % ("POST", "/v1/search", 200)] == 1
+    for method, route, status, count in (
+        ("GET", "/v1/images/{image}", "200", 2),
+        ("GET", "/v1/images/{image}", "404", 1),
+        ("other", "other", "404", 2),
+        ("POST", "/v1/search", "200", 1),
+    ):
+        assert told[named("instruct_reid_requests_total", method=method, route=route, status=status)] == count
     assert "secret" not in reply.text
+
+
+def test_two_servers_of_one_process_count_apart(gallery):
+    with (
+        TestClient(build_app(gallery, ServerSettings())) as one,
+        TestClient(build_app(gallery, ServerSettings())) as two,
+    ):
+        one.get("/healthz")
+        assert "/healthz" in one.get("/metrics").text
+        assert "/healthz" not in two.get("/metrics").text
 
 
 def test_metrics_ask_for_the_token_where_there_is_one(gallery):
