@@ -5,6 +5,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools._outcome import file_name
+
 if TYPE_CHECKING:
     from irm.evaluation import Candidate
     from irm.schema import IRMRun
@@ -170,7 +172,7 @@ def report_path(asked: argparse.Namespace, candidate: "Candidate", *, is_partial
     words = [first]
     words += [] if asked.sheet is None or asked.dataset else [asked.sheet.stem]
     words += [] if asked.tasks is None else [name.strip() for name in asked.tasks.split(",")]
-    words += [word.replace(",", "+") for name in OWN_ROW if (word := getattr(asked, name)) is not None]
+    words += [word for name in OWN_ROW if (word := getattr(asked, name)) is not None]
     words += [name.replace("_", "-") for name in ("every_sentence", "re_rank") if getattr(asked, name)]
     words += ["partial"] if is_partial else []
-    return place / f"{'-'.join(words)}.json"
+    return place / f"{file_name(words)}.json"

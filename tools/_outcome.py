@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from omnireid.report import Report
 
 LEFT_OUT = 3  # exit code: there is a report, but rows are missing from it
+
+
+def file_name(words: Iterable[str]) -> str:
+    """One name of several words, without an ending: own/shop and classic_detected/3 make no folders."""
+    return "-".join(words).replace(",", "+").replace("/", "_")
 
 
 def refuse_unwritable(*files: Path | None, folder: Path | None) -> None:
@@ -92,7 +97,7 @@ def keep_features(folder: Path) -> "OnFeatures":
 
     def write(row: "Row", split: "Split", query: "Features", gallery: "Features") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        name = "-".join(filter(None, (row.task, row.dataset, row.variant)))
+        name = file_name(filter(None, (row.task, row.dataset, row.variant)))
         write_whole(folder / f"{name}.npz", features_npz(split, query, gallery))
 
     return write

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from irm.config import read_run
 from irm.training.run import train_run
+from omnireid.datasets import load_split
 from tools import evaluate
 from tools._program import run
 
@@ -137,3 +138,19 @@ def test_beside_compare_nothing_else_is_asked(ask, own, tmp_path):
     assert "a/q.csv" in "".join(said.split()), "which of two tables of one name is meant"
     code, said = ask("--compare", *tables, "--json", tmp_path / "r.json")
     assert code == 2 and "--json asks nothing of --compare" in said
+
+
+def test_names_with_slashes_make_no_folders(ask, own, tiny_root, tmp_path):
+    data, kept = tmp_path / "data", tmp_path / "features"
+    (data / "own").mkdir(parents=True)
+    lines = [
+        f"{side},{record.image},{record.pid},{record.camid}\n"
+        for side in ("query", "gallery")
+        for record in getattr(load_split(tiny_root, "market1501", "trad"), side)
+    ]
+    (data / "own" / "shop.csv").write_text("split,image,pid,camera\n" + "".join(lines))
+    row = ("--data", data, "--dataset", "own/shop", "--task", "trad")
+    assert ask(own, *row, "--save-features", kept)[0] == 0
+    assert (own / "evaluation-own_shop-trad.json").is_file()
+    assert [path.name for path in kept.iterdir()] == ["trad-own_shop.npz"]
+    assert ask("--features", kept / "trad-own_shop.npz", *row)[0] == 0
