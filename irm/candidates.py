@@ -11,7 +11,7 @@ import safetensors
 import safetensors.torch
 
 from instructions.errors import InputError
-from irm.build import build_irm, choose_autocast, choose_device
+from irm.build import as_input_errors, build_irm, choose_autocast, choose_device
 from irm.config import read_run, read_sheet
 from irm.embedder import IRMEmbedder
 from irm.models import IRM
@@ -69,10 +69,24 @@ def open_candidate(folder: Path) -> Candidate:
         _refuse_parts(folder)
         return Candidate(folder, None)
     if (folder / "state.json").is_file() and (folder / "config.yaml").is_file():
+        step_of(folder)
         return Candidate(folder, _sheet_of(folder))
     if (folder / "model.safetensors").is_file():
         raise InputError(f"{folder} holds weights but no config.json; copy the model's folder anew")
     return open_run(folder)
+
+
+def step_of(checkpoint: Path) -> int:
+    """After how many steps a checkpoint was written.
+
+    Raises:
+        InputError: its facts are damaged.
+    """
+    path = checkpoint / "state.json"
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["step"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not say a step ({error!r}); take another checkpoint") from None
 
 
 def open_run(folder: Path) -> Run:
@@ -165,12 +179,11 @@ def trained_embedder(candidate: Candidate, *, precision: str = "fp32") -> IRMEmb
 
 def _of_folder(folder: Path) -> IRM:
     _config_of(folder)
-    try:
-        return IRM.from_pretrained(folder)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        is_told = isinstance(error, ValueError) and str(folder) in str(error)
-        told = str(error) if is_told else f"{folder / 'config.json'} describes no IRM: {error}"
-        raise InputError(told) from error
+    with as_input_errors():
+        model = IRM.from_pretrained(folder)
+    if model.tokenizer is None:
+        raise InputError(f"{folder} has no tokenizer to read instructions with; copy the model's folder anew")
+    return model
 
 
 def _of_checkpoint(weights: Path, sheet: IRMRun) -> IRM:

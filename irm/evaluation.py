@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,15 @@ from types import MappingProxyType
 
 from instructions.errors import InputError
 from irm.build import asking_of
-from irm.candidates import Candidate, Run, open_candidate, open_run, trained_embedder, untrained_embedder
+from irm.candidates import (
+    Candidate,
+    Run,
+    open_candidate,
+    open_run,
+    step_of,
+    trained_embedder,
+    untrained_embedder,
+)
 from irm.config import dump
 from irm.embedder import IRMEmbedder
 from irm.schema import IRMRun
@@ -21,7 +28,7 @@ from omnireid.benchmark import Memory, OnFeatures, Row, RowResult, run_row
 from omnireid.extraction import DEFAULTS, Progress, Settings
 from omnireid.protocols import refuse_unfit
 from omnireid.report import Fact, Report, machine
-from omnireid.synthetic.manifest import FILE_NAME as MANIFEST
+from omnireid.synthetic.manifest import Manifest
 from omnireid.tasks import AS_THE_PAPER, TASKS, Asking
 
 __all__ = [
@@ -208,19 +215,18 @@ def provenance(candidate: Candidate, data: Path) -> dict[str, Fact]:
 
 def _steps(folder: Path, sheet: IRMRun) -> int:
     """A checkpoint's own, else those of the whole run."""
-    state = folder / "state.json"
-    if not state.is_file():
-        return sheet.optimizer.steps
-    return int(json.loads(state.read_text(encoding="utf-8"))["step"])
+    return step_of(folder) if (folder / "state.json").is_file() else sheet.optimizer.steps
 
 
 def _data(data: Path) -> str:
     """The data root, and whether its people are drawn."""
-    manifest = data / MANIFEST
-    if not manifest.is_file():
-        return str(data)
-    content = json.loads(manifest.read_text(encoding="utf-8"))
-    return f"{data}: synthetic people, preset {content['preset']}, seed {content['seed']}"
+    try:
+        drawn = Manifest.read(data)
+    except InputError as error:  # no score hangs on it
+        return f"{data}: {error}"
+    return (
+        str(data) if drawn is None else f"{data}: synthetic people, preset {drawn.preset}, seed {drawn.seed}"
+    )
 
 
 def _commit() -> str | None:

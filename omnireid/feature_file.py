@@ -172,7 +172,11 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _rows(path: Path, name: str, array: Any, images: Any) -> Rows:
-    vectors = torch.as_tensor(array)
+    try:
+        native = array.astype(array.dtype.newbyteorder("=")) if isinstance(array, np.ndarray) else array
+        vectors = torch.as_tensor(native)
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: {name} holds {array.dtype}; expected floating-point numbers") from None
     if vectors.ndim != 2 or 0 in vectors.shape or not vectors.is_floating_point():
         shape = "x".join(map(str, vectors.shape)) or "a single number"
         raise InputError(

@@ -100,6 +100,9 @@ def _scored(path: Path, number: int, row: Sequence[str]) -> Scored:
     try:
         *search, query, image, pid, camid, precision, hit = row
         scores = [float(value) if value else np.nan for value in (precision, hit)]
-        return Scored(Search(*search), int(query), image, int(pid), int(camid), *scores)
+        scored = Scored(Search(*search), int(query), image, int(pid), int(camid), *scores)
     except (TypeError, ValueError):
         raise InputError(f"{path}:{number}: expected the columns {', '.join(COLUMNS)}, got {row}") from None
+    if any(value and not 0 <= share <= 1 for value, share in zip((precision, hit), scores, strict=True)):
+        raise InputError(f"{path}:{number}: AP and R1 are shares from 0 to 1, got {precision} and {hit}")
+    return scored

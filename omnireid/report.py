@@ -139,7 +139,7 @@ class Report:
         """A report that ``write`` wrote.
 
         Raises:
-            InputError: The file is not a report, or one of a newer version.
+            InputError: The file is not a report, or damaged, or one of another version.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -151,8 +151,11 @@ class Report:
             raise InputError(
                 f"{path} is a report of version {content.get('version')!r}; this program reads {VERSION}"
             )
-        evaluations = tuple(_from_dict(part) for part in content["evaluations"])
-        return Report(evaluations, content["provenance"])
+        try:
+            evaluations = tuple(_from_dict(part) for part in content["evaluations"])
+            return Report(evaluations, dict(content["provenance"]))
+        except (LookupError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is a damaged report ({error}); evaluate again") from None
 
 
 def percent(share: float, deviation: float | None = None) -> str:

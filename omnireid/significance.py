@@ -135,17 +135,18 @@ def compare_tables(first: Sequence[Scored], second: Sequence[Scored], *, seed: i
         pids = np.array([line.pid for line in sides[0]])
         precision = [np.array([line.average_precision for line in side]) for side in sides]
         hits = [np.array([line.hit for line in side]) for side in sides]
-        found.append(
-            Pair(
-                *searches,
-                compare(precision[0], precision[1], pids, seed=seed),
-                compare(hits[0], hits[1], pids, seed=seed),
-            )
-        )
+        try:
+            compared = [compare(one, other, pids, seed=seed) for one, other in (precision, hits)]
+        except InputError as error:
+            raise InputError(f"{' '.join(_place(searches[0]))}: {error}") from None
+        found.append(Pair(*searches, *compared))
     if not found:
-        held = (", ".join(dict.fromkeys(" ".join(_place(search)) for search in table)) for table in tables)
+        held = [
+            ", ".join(dict.fromkeys(" ".join(_place(search)) for search in table)) or "nothing"
+            for table in tables
+        ]
         raise InputError(
-            "the two per-query tables share no task, data set and protocol: "
+            "the two per-query tables share no task, data set and protocol: one holds "
             f"{'; the other holds '.join(held)}; judge both models by the same ones (--dataset, --protocol)"
         )
     return found

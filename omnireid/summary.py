@@ -72,12 +72,17 @@ def headline_rows(
 
 
 def steering_rows(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
-    """Cells under STEERING_COLUMNS: mAP under three ways of asking, by gallery and by rule."""
+    """Cells under STEERING_COLUMNS: mAP under three ways of asking, by gallery and by rule.
+
+    The data set stands behind the task where it has several.
+    """
     found: dict[tuple[str, str, str], dict[str, float]] = {}
-    for scored in evaluations:
-        if scored.query_asked in QUERY_MODES and scored.stage != "re-ranked":
-            place = (scored.task, scored.gallery_asked, scored.title)
-            found.setdefault(place, {})[scored.query_asked] = scored.mean_ap
+    steered = [one for one in evaluations if one.query_asked in QUERY_MODES and one.stage != "re-ranked"]
+    datasets = {task: {one.dataset for one in steered if one.task == task} for task in TASKS}
+    for scored in steered:
+        asked = scored.task if len(datasets[scored.task]) == 1 else f"{scored.task} {scored.dataset}"
+        place = (asked, scored.gallery_asked, scored.title)
+        found.setdefault(place, {})[scored.query_asked] = scored.mean_ap
     rows: list[tuple[str, ...]] = []
     for place, modes in found.items():
         right, wrong, none = (modes[mode] for mode in QUERY_MODES)

@@ -1,8 +1,11 @@
 """What a command line of tools.evaluate asks of a model: which rows, judged how, reported where."""
 
 import argparse
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tools._outcome import file_name
 
 if TYPE_CHECKING:
     from irm.evaluation import Candidate
@@ -105,11 +108,10 @@ def settings_of(asked: argparse.Namespace) -> "Settings":
     from instructions.errors import InputError
     from omnireid.extraction import Settings
 
-    for name in ("re_score", "match", "batch_size", "workers"):
-        if (getattr(asked, name) or 0) < (1 if name == "batch_size" else 0):
-            raise InputError(
-                f"--{name.replace('_', '-')} is {getattr(asked, name)}; give a number above zero"
-            )
+    for name, least in (("re_score", 0), ("match", 0), ("batch_size", 1), ("workers", 0)):
+        given = getattr(asked, name)
+        if given is not None and given < least:
+            raise InputError(f"--{name.replace('_', '-')} is {given}; give a number from {least}")
     return Settings(
         batch_size=asked.batch_size,
         workers=asked.workers,
@@ -145,9 +147,14 @@ def re_ranking_of(asked: argparse.Namespace) -> "ReRanking | None":
 
 def told(asked: argparse.Namespace) -> str:
     """What of the command line shapes a report."""
+    from irm.config import dump, read_run
+
     how = ("re_score", "match", "re_rank", "every_sentence", "precision")
     names = ("tasks", "data", "sheet", "source", *OWN_ROW, *how)
-    return " ".join(f"{name}={getattr(asked, name)}" for name in names)
+    words = [f"{name}={getattr(asked, name)}" for name in names]
+    if asked.sheet is not None:  # the file may say something else tomorrow
+        words.append(f"sheet_sha256={hashlib.sha256(dump(read_run(asked.sheet)).encode()).hexdigest()}")
+    return " ".join(words)
 
 
 def report_path(asked: argparse.Namespace, candidate: "Candidate", *, is_partial: bool) -> Path:
@@ -165,7 +172,7 @@ def report_path(asked: argparse.Namespace, candidate: "Candidate", *, is_partial
     words = [first]
     words += [] if asked.sheet is None or asked.dataset else [asked.sheet.stem]
     words += [] if asked.tasks is None else [name.strip() for name in asked.tasks.split(",")]
-    words += [word.replace(",", "+") for name in OWN_ROW if (word := getattr(asked, name)) is not None]
+    words += [word for name in OWN_ROW if (word := getattr(asked, name)) is not None]
     words += [name.replace("_", "-") for name in ("every_sentence", "re_rank") if getattr(asked, name)]
     words += ["partial"] if is_partial else []
-    return place / f"{'-'.join(words)}.json"
+    return place / f"{file_name(words)}.json"

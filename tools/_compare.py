@@ -26,7 +26,7 @@ def compare(paths: Sequence[Path], console: Console) -> None:
         for pair in compare_tables(*tables)
         for measure, scores in (("mAP", pair.precision), ("R1", pair.hits))
     ]
-    first, second = (path.name for path in paths)
+    first, second = (path.name if len({path.name for path in paths}) > 1 else str(path) for path in paths)
     columns = (*COLUMNS, first, second, "difference", "95 %", "p", "queries", "people")
     wide = console if console.is_terminal else Console(width=150, markup=False)
     wide.print(table(f"{second} minus {first}, by person", columns, rows))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tools._asked import re_ranking_of
-from tools._outcome import say, warn
+from tools._outcome import refuse_unwritable, say, warn
 from tools._program import table, write_text
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def main(asked: argparse.Namespace, console: Console) -> None:
     from instructions.errors import InputError
 
     refuse_run(asked, "--features")
+    re_ranking_of(asked)  # what is no number may be a RUN that it swallowed
     if asked.features is None and asked.order is None:
         raise InputError("nothing to evaluate; give a RUN folder, or --features FILE (see --help)")
     for name in ("tasks", "sheet", "untrained", "every_sentence", "save_features", "reuse"):
@@ -91,6 +92,7 @@ def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
     from omnireid.per_query import per_query, to_csv
     from omnireid.report import COLUMNS, Report, machine
 
+    refuse_unwritable(asked.json, asked.html, asked.per_query, folder=None)
     result = _result(asked, split)
     provenance = {
         "features": str(asked.features),

@@ -1,8 +1,9 @@
 """What tools.evaluate leaves behind: tables on the console, a page, per-query scores, feature files."""
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,31 @@ if TYPE_CHECKING:
     from omnireid.report import Report
 
 LEFT_OUT = 3  # exit code: there is a report, but rows are missing from it
+
+
+def file_name(words: Iterable[str]) -> str:
+    """One name of several words, without an ending: own/shop and classic_detected/3 make no folders."""
+    return "-".join(words).replace(",", "+").replace("/", "_")
+
+
+def refuse_unwritable(*files: Path | None, folder: Path | None) -> None:
+    """Before the long work: whether its results can be written where they are to go.
+
+    Raises:
+        InputError: a file is a folder, or the folder a file, or nothing may be written there.
+    """
+    from instructions.errors import InputError
+
+    for path in (*files, folder):
+        if path is None:
+            continue
+        whole = path.absolute()
+        nearest = next(above for above in (whole, *whole.parents) if above.exists())
+        if nearest.is_dir() != (path is folder or nearest != whole):
+            kind = "folder" if nearest.is_dir() else "file"
+            raise InputError(f"{path} cannot be written: {nearest} is a {kind}; name another place")
+        if not os.access(nearest if nearest.is_dir() else nearest.parent, os.W_OK):
+            raise InputError(f"{path} cannot be written: {nearest} is closed to you; name another place")
 
 
 def say(console: Console, text: str) -> None:
@@ -71,7 +97,7 @@ def keep_features(folder: Path) -> "OnFeatures":
 
     def write(row: "Row", split: "Split", query: "Features", gallery: "Features") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        name = "-".join(filter(None, (row.task, row.dataset, row.variant)))
+        name = file_name(filter(None, (row.task, row.dataset, row.variant)))
         write_whole(folder / f"{name}.npz", features_npz(split, query, gallery))
 
     return write

@@ -75,6 +75,7 @@ def main() -> None:
     console = Console(markup=False)
     if asked.compare:
         foreign.refuse_run(asked, "--compare")
+        _refuse_beside_tables(asked)
         compare(asked.compare, console)
         return
     if asked.run is None or asked.features:
@@ -91,6 +92,7 @@ def main() -> None:
         outcome.print_tables(console, *kept)
         outcome.say(console, f"{path} was made of this very model: reused")
         return
+    outcome.refuse_unwritable(path, asked.html, asked.per_query, folder=asked.save_features)
     results, untrained, left_out = _evaluate(asked, candidate, rows, data, console)
     report, before = _reports(asked, candidate, (results, untrained), data, left_out)
     path = wanted.report_path(asked, candidate, is_partial=bool(left_out))
@@ -111,6 +113,16 @@ def main() -> None:
     outcome.warn([warning for result in results for warning in result.warnings] + sentences_of(left_out))
     if left_out:
         sys.exit(outcome.LEFT_OUT)
+
+
+def _refuse_beside_tables(asked: argparse.Namespace) -> None:
+    """Two tables are compared as they are, and printed; whatever else was asked would be passed over."""
+    from instructions.errors import InputError
+
+    bare = vars(parser().parse_args(["--compare", *map(str, asked.compare)]))
+    for name, value in vars(asked).items():
+        if value != bare[name]:
+            raise InputError(f"--{name.replace('_', '-')} asks nothing of --compare, which prints a table")
 
 
 def _reports(

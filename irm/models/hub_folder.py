@@ -71,6 +71,8 @@ class HubFolder(PyTorchModelHubMixin):
             told = str(error)  # its first line says what was tried
             reason = " ".join((told.partition(":\n")[2] or told).split())[:300]
             raise ValueError(f"{model_id} holds the weights of another model: {reason}") from None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # arguments that are none
+            raise ValueError(f"config.json of {model_id} describes no {cls.__name__}: {error}") from error
         if not local:
             options = ("revision", "cache_dir", "force_download", "local_files_only", "token")
             hub = {key: arguments[key] for key in options}

@@ -42,11 +42,14 @@ class SentenceTokenizer:
         """From a folder with ``tokenizer.json`` or ``vocab.txt``.
 
         Raises:
-            ValueError: when the folder has neither.
+            ValueError: when the folder has neither, or they are damaged.
         """
         if not any((folder / name).is_file() for name in TOKENIZER_FILES):
             raise ValueError(f"{folder} holds no tokenizer: it has neither tokenizer.json nor vocab.txt")
-        tokenizer = BertTokenizer.from_pretrained(folder)
+        try:
+            tokenizer = BertTokenizer.from_pretrained(folder)
+        except Exception as error:  # of as many kinds as there are ways to damage a file
+            raise ValueError(f"the tokenizer in {folder} is damaged or cut off ({error})") from None
         return cls(tokenizer, max_tokens=max_tokens, albef=albef, pad_to_max=pad_to_max)
 
     @classmethod

@@ -117,22 +117,29 @@ def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: 
     facts = resume_from(run, out, bench, read=kind.read, free=kind.free, console=console)
     start, best = int(facts["step"]), facts.get("best")
     largest(start)  # nobody writes before all have looked
-    if this_rank().is_first:
-        write_whole(out / "config.yaml", dump(run).encode(), durable=True)
+    model = out / "model"
+    is_lengthened = start < run.optimizer.steps and model.is_dir()
+    if this_rank().is_first and not is_lengthened:  # the sheet is that of the model beside it
+        _write_sheet(out, run)
     step, losses = start, dict[str, float]()
     if start < run.optimizer.steps:
         bench.prepare()
         recorder = _train(run, out, bench, start, None if best is None else Best(**best), console)
         step, losses = recorder.step, recorder.losses
-    model = None
-    if step == run.optimizer.steps:
-        model = out / "model"
-        if largest(int(start < step or not model.is_dir())):  # a finished run has its model
-            result = partial(shutil.copytree, out / "best") if bench.validate_every else bench.result()
-            if this_rank().is_first:
-                replace_folder(model, result)
+    is_finished = step == run.optimizer.steps
+    if is_finished and largest(int(start < step or not model.is_dir())):  # a finished run has its model
+        result = partial(shutil.copytree, out / "best") if bench.validate_every else bench.result()
+        if this_rank().is_first:
+            replace_folder(model, result)
+            _write_sheet(out, run)
     seconds = time.perf_counter() - begun
-    return Summary(out, start, step, run.optimizer.steps, seconds, losses, model, this_rank().rank)
+    made = model if is_finished else None
+    return Summary(out, start, step, run.optimizer.steps, seconds, losses, made, this_rank().rank)
+
+
+def _write_sheet(out: Path, run: RunSheet) -> None:
+    """The sheet of the run's model, or of the one that it will have."""
+    write_whole(out / "config.yaml", dump(run).encode(), durable=True)
 
 
 def check_folder(out: Path, resume: bool) -> None:

@@ -37,6 +37,7 @@ def place(
             _place_one(image, variation, row)
         return
     kept = [np.ascontiguousarray(image) for image in images]  # until C is done with them
+    assert all(image.shape == out.shape[1:] and image.dtype == out.dtype for image in kept), "C reads on"
     moves = np.array(
         [
             (image.ctypes.data, *_moved(one, width), _packed(one))

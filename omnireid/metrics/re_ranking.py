@@ -92,6 +92,7 @@ class ReRanker:
             raise InputError(
                 f"k1 is {k1}, k2 {k2}, lambda_value {lambda_value}; two count from 1, the last is a share"
             )
+        _refuse_overflow(query, gallery)
         self._pool = Pool(query.cpu(), gallery.cpu())
         self._lambda = lambda_value
         neighbours = find_neighbours(self._pool, min(max(k1 + 1, k2), len(self._pool)), into=into)
@@ -122,6 +123,13 @@ class ReRanker:
             columns, shared = _overlap(self._query.indices[part], self._query.data[part], self._columns)
             values[row, columns] -= (1 - self._lambda) * shared / (2 - shared)
         return squares
+
+
+def _refuse_overflow(*sides: Float[Tensor, "N D"]) -> None:
+    """Squared distances are float32."""
+    largest = max(float(bound.abs()) for side in sides for bound in side.aminmax())
+    if 4 * sides[0].shape[1] * largest**2 > torch.finfo(torch.float32).max:
+        raise InputError("the features are too long to be re-ranked: their squares overflow; divide them")
 
 
 def _links(neighbours: Int[np.ndarray, "N k"]) -> sparse.csr_array:

@@ -1,6 +1,8 @@
 """A run may begin with the weights of another: all of them, none by accident, and what is new is said."""
 
 import io
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,28 @@ def test_what_is_no_model_is_refused(tmp_path):
     (tmp_path / "config.yaml").touch()
     with pytest.raises(InputError, match="has no model yet"):
         build(f"model.start={tmp_path}")
+    (tmp_path / "state.json").touch()
+    with pytest.raises(InputError, match=r"is a checkpoint, .*; finish its run with --resume"):
+        build(f"model.start={tmp_path}")
+
+
+@pytest.mark.parametrize("damage", [{"backbone": 3}, {"instruction": {}}, {"instruction": 7}])
+def test_a_config_that_describes_no_model_is_refused(saved, tmp_path, damage):
+    folder = shutil.copytree(saved, tmp_path / "model")
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, **damage}))
+    with pytest.raises(InputError, match=r"config\.json is not of an IRM"):
+        build(f"model.start={folder}")
+
+
+def test_a_model_whose_tokenizer_is_lost_or_damaged_is_refused(saved, tmp_path):
+    folder = shutil.copytree(saved, tmp_path / "model")
+    (folder / "tokenizer.json").write_text("{")
+    with pytest.raises(InputError, match=r"the tokenizer in .*model is damaged or cut off"):
+        build(f"model.start={folder}")
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(InputError, match="holds no tokenizer"):
+        build(f"model.start={folder}")
 
 
 def test_a_run_goes_on_where_another_run_ended(tiny_root, tmp_path):

@@ -99,6 +99,14 @@ def test_a_model_that_reads_the_sentence_is_seen_to_obey_and_one_that_does_not_i
         assert row[STEERING_COLUMNS.index("right − wrong")] == "+0.0"
 
 
+def test_two_data_sets_of_a_task_do_not_share_a_line(steered):
+    others = [replace(one, dataset="another", mean_ap=0.5) for one in steered.evaluations]
+    alone, both = steering_rows(steered.evaluations), steering_rows([*steered.evaluations, *others])
+    assert [row[1:] for row in both[: len(alone)]] == [row[1:] for row in alone]
+    assert len(both) == 2 * len(alone)
+    assert {row[0] for row in both} == {"li cocas_real2", "li another"}
+
+
 def test_every_sentence_of_a_bank_can_be_asked(tiny_root):
     result = run_row(Pixels(), TRAD, tiny_root, every_sentence=True)
     assert len(result.evaluations) == 1 + 20

@@ -1,5 +1,6 @@
 """Evaluation with a model that is only labels and noise: batches in, table rows out."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -384,6 +385,12 @@ def test_a_file_that_is_no_report_is_refused(split, tmp_path):
         with pytest.raises(InputError, match="is not a report"):
             Report.read(path)
     report_of(split).write(path)
+    whole = json.loads(path.read_text())
+    for damage in ({"evaluations": None}, {"evaluations": [{}]}, {"provenance": 3}, {"provenance": ["abc"]}):
+        path.write_text(json.dumps({**whole, **damage}))
+        with pytest.raises(InputError, match="is a damaged report"):
+            Report.read(path)
+    path.write_text(json.dumps(whole))
     path.write_text(path.read_text().replace('"version": 3', '"version": 2'))
     with pytest.raises(InputError, match="version 2"):
         Report.read(path)

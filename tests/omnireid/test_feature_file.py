@@ -157,6 +157,15 @@ def test_files_that_are_no_feature_files_are_refused(tmp_path):
         read_features(tmp_path / "f.npz")
 
 
+def test_numbers_of_another_machine_are_read_and_words_refused(tmp_path):
+    path = tmp_path / "f.npz"
+    np.savez(path, query=QUERY.astype(">f4"), gallery=GALLERY.astype("<f8"))
+    np.testing.assert_array_equal(read_features(path).rows["query"].vectors.numpy(), QUERY.astype("f4"))
+    np.savez(path, query=np.array([["a", "b"]]), gallery=GALLERY)
+    with pytest.raises(InputError, match=r"query holds <U1; expected floating-point numbers"):
+        read_features(path)
+
+
 def test_the_order_is_told_a_line_a_picture():
     lines = order_table(SPLIT).splitlines()
     assert lines[0].split("\t")[:3] == ["side", "row", "image"]

@@ -81,6 +81,10 @@ def test_a_file_that_is_no_table_is_refused(tmp_path):
     path.write_text(",".join(COLUMNS) + "\ntrad,x\n")
     with pytest.raises(InputError, match=r"q\.csv:2: expected"):
         read_csv(path)
+    for score in ("inf", "nan", "-0.1", "15.5"):
+        path.write_text(to_csv(lines([0.5])).replace("0.5", score))
+        with pytest.raises(InputError, match=r"q\.csv:2: AP and R1 are shares from 0 to 1"):
+            read_csv(path)
 
 
 def test_only_the_same_queries_are_compared():
@@ -95,6 +99,14 @@ def test_only_the_same_queries_are_compared():
         compare_tables(first, second[:3])
     with pytest.raises(InputError, match=r"share no task.* market; the other holds .* irm_released"):
         compare_tables(first, lines([1.0], other))
+
+
+def test_a_search_that_cannot_be_tested_is_named():
+    unanswered = lines([math.nan] * 4)
+    with pytest.raises(InputError, match=r"trad .* market: 0 people are left"):
+        compare_tables(unanswered, unanswered)
+    with pytest.raises(InputError, match="one holds nothing; the other holds"):
+        compare_tables([], unanswered)
 
 
 def test_a_model_that_was_told_nothing_is_compared_with_the_search_that_a_row_is_named_after():

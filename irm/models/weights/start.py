@@ -37,6 +37,11 @@ def saved_folder(source: str) -> Path:
     if is_hub_source(source):
         return local_folder(source, SAVED)
     folder = Path(source)
+    if (folder / "state.json").is_file():
+        raise ValueError(
+            f"{source} is a checkpoint, and another run begins with a model; finish its run with --resume, "
+            "or name its best/"
+        )
     if (folder / "config.yaml").is_file():
         folder = folder / "model"
         if not folder.is_dir():
@@ -59,9 +64,13 @@ def read_shapes(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} holds no IRM: it has no config.json") from None
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(content, dict) or not {"backbone", "instruction"} <= set(content):
+    told = content if isinstance(content, dict) else {}
+    shapes = {key: told.get(key) for key in ("backbone", "instruction")}
+    encoders = shapes["instruction"] if isinstance(shapes["instruction"], dict) else {}
+    parts = (shapes["backbone"], *(encoders.get(key) for key in ("text", "image")))
+    if not all(isinstance(part, dict) for part in parts):
         raise ValueError(f"{path} is not of an IRM; name a run of tools.train or its model folder")
-    return {key: content[key] for key in ("backbone", "instruction")}
+    return shapes
 
 
 def start_from(model: IRM, folder: Path, *, name: str) -> tuple[str, ...]:
@@ -76,7 +85,8 @@ def start_from(model: IRM, folder: Path, *, name: str) -> tuple[str, ...]:
         What begins anew and what stays behind, in sentences: necks, cameras, match head and matcher only.
 
     Raises:
-        ValueError: the folder is damaged, or, naming the first, a tensor is missing, unknown or misshapen.
+        ValueError: the folder is damaged or without a tokenizer, or, naming the first, a tensor is missing,
+            unknown or misshapen.
     """
     source = IRM.from_pretrained(folder)
     own, theirs = _tensors(model), _tensors(source)
@@ -99,8 +109,7 @@ def start_from(model: IRM, folder: Path, *, name: str) -> tuple[str, ...]:
     with torch.no_grad():
         for key in own.keys() & theirs.keys():
             own[key].copy_(theirs[key])
-    if source.tokenizer is not None:
-        model.load_tokenizer(folder)
+    model.load_tokenizer(folder)
     told = {f"what {name} has not begins anew": new, f"of {name} stays behind": left}
     return tuple(f"{what}: {', '.join(_parts(keys))}" for what, keys in told.items() if keys)
 

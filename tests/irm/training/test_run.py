@@ -143,6 +143,21 @@ def test_a_finished_run_trains_on_as_if_it_had_been_asked_for_more(tiny_root, tm
     assert read_run(tmp_path / "run" / "config.yaml").optimizer.steps == 5
 
 
+def test_a_run_stopped_on_its_way_to_more_steps_still_says_what_its_model_is(
+    tiny_root, tmp_path, monkeypatch
+):
+    out, rows = tmp_path / "run", ("optimizer.schedule=constant", MARKET)
+    go(sheet(tiny_root, *rows, "optimizer.steps=2"), out)
+    before = {path.name: path.read_bytes() for path in (out / "config.yaml", out / "model/model.safetensors")}
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        go(sheet(tiny_root, *rows, "optimizer.steps=5"), out, resume=True)
+    after = {path.name: path.read_bytes() for path in (out / "config.yaml", out / "model/model.safetensors")}
+    assert after == before
+    go(sheet(tiny_root, *rows, "optimizer.steps=5"), out, resume=True)
+    assert read_run(out / "config.yaml").optimizer.steps == 5
+
+
 def test_a_schedule_that_ends_with_its_steps_is_not_lengthened(tiny_root, tmp_path):
     out = tmp_path / "run"
     go(sheet(tiny_root, MARKET, "optimizer.steps=1"), out)

@@ -53,6 +53,12 @@ def test_parameters_out_of_range_are_refused(bad):
         re_rank(torch.ones(2, 3), torch.ones(2, 3), **bad)
 
 
+def test_features_whose_squares_overflow_are_refused():
+    with pytest.raises(InputError, match="too long to be re-ranked"):
+        re_rank(torch.rand(4, 3) * 1e25, torch.rand(5, 3))
+    assert re_rank(torch.rand(4, 3) * 1e18, torch.rand(5, 3) * 1e18).isfinite().all()
+
+
 def test_rows_by_blocks_are_those_of_the_matrix(monkeypatch):
     rng = np.random.default_rng(4)
     query, gallery = (torch.from_numpy(rng.standard_normal((num, 8))).float() for num in (20, 70))
