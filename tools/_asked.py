@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from omnireid.extraction import Settings
     from omnireid.metrics import ReRanking
 
+RE_RANKING = "20,6,0.3"
+# Options that change a score, as they are unless said otherwise.
+HOW = {
+    "source": "auto",
+    "every_sentence": False,
+    "re_rank": None,
+    "re_score": 128,
+    "match": None,
+    "precision": "fp32",
+}
 OWN_ROW = ("dataset", "task", "variant", "protocol")  # options that say a row instead of a sheet's
 
 
@@ -34,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--re-rank",
         nargs="?",
-        const="20,6,0.3",
+        const=RE_RANKING,
         metavar="k1,k2,l",
         help="also a row of each picture search, re-ranked (20,6,0.3)",
     )
@@ -149,8 +159,7 @@ def told(asked: argparse.Namespace) -> str:
     """What of the command line shapes a report."""
     from irm.config import dump, read_run
 
-    how = ("re_score", "match", "re_rank", "every_sentence", "precision")
-    names = ("tasks", "data", "sheet", "source", *OWN_ROW, *how)
+    names = ("tasks", "data", "sheet", *OWN_ROW, *HOW)
     words = [f"{name}={getattr(asked, name)}" for name in names]
     if asked.sheet is not None:  # the file may say something else tomorrow
         words.append(f"sheet_sha256={hashlib.sha256(dump(read_run(asked.sheet)).encode()).hexdigest()}")
@@ -173,6 +182,9 @@ def report_path(asked: argparse.Namespace, candidate: "Candidate", *, is_partial
     words += [] if asked.sheet is None or asked.dataset else [asked.sheet.stem]
     words += [] if asked.tasks is None else [name.strip() for name in asked.tasks.split(",")]
     words += [word for name in OWN_ROW if (word := getattr(asked, name)) is not None]
-    words += [name.replace("_", "-") for name in ("every_sentence", "re_rank") if getattr(asked, name)]
+    for name, usual in HOW.items():
+        value, word = getattr(asked, name), name.replace("_", "-")
+        if value != usual:
+            words.append(word if value in (True, RE_RANKING) else f"{word}-{value}")
     words += ["partial"] if is_partial else []
     return place / f"{file_name(words)}.json"

@@ -149,7 +149,7 @@ def test_another_question_takes_no_reports_place(monkeypatch, finished):
     assert len(evaluations(finished / "evaluation-cc-re-rank.json")) == 2
     tasks = {task for task, *_ in evaluations(finished / "evaluation-trad-cc.json")}
     assert tasks == {"trad", "cc"}
-    assert len(evaluations(finished / "evaluation-market1501-trad.json")) == 1
+    assert len(evaluations(finished / "evaluation-market1501-trad-re-score-0.json")) == 1
 
 
 def test_a_data_set_that_is_missing_costs_its_own_rows_alone(
@@ -289,6 +289,19 @@ def test_what_is_no_retrieval_model_is_named(monkeypatch, capsys, tmp_path, tiny
     (broken / "config.json").write_text('{"model_type": "llava"}')
     assert program(monkeypatch, broken, *row) == 2
     assert "a model of transformers (llava)" in capsys.readouterr().err
+
+
+def test_who_asks_in_another_way_gets_another_report(monkeypatch, finished):
+    kept = (finished / "evaluation-vi.json", "--tasks", "vi")
+    assert program(monkeypatch, finished, *kept[1:]) == 0
+    before = kept[0].read_bytes()
+    for asked, name in (
+        (("--precision", "bf16"), "evaluation-vi-precision-bf16.json"),
+        (("--re-rank", "5,2,0.3"), "evaluation-vi-re-rank-5+2+0.3.json"),
+    ):
+        assert program(monkeypatch, finished, *kept[1:], *asked) == 0
+        assert (finished / name).is_file(), sorted(path.name for path in finished.iterdir())
+    assert kept[0].read_bytes() == before
 
 
 def test_the_page_shows_how_the_people_kept_aside_were_found(monkeypatch, tmp_path, tiny_root):
