@@ -83,8 +83,7 @@ def pipelines(paths: list[str]) -> dict[str, Callable[[], object]]:
             images = kept.read_each(batch, preprocessing.image_size)
             transform.place([_readable(image) for image in images], drawn, pixels)
             if normalise:
-                flipped = np.array([variation.flip for variation in drawn])
-                preprocessing.normalise(torch.from_numpy(pixels), flipped, room)
+                preprocessing.normalise(torch.from_numpy(pixels), drawn.flips, room)
 
     return {
         "Pillow decodes only": lambda: [np.asarray(Image.open(path)) for path in paths],

@@ -143,9 +143,8 @@ class Feed:
                 text=self._text(records[i], rngs[i]),
             )
             samples.append(sample)
-        flipped = np.array([variation.flip for variation in variations])
         name, domain = source.task.name, source.domain
-        return collate(samples, pixels, task=name, domain=domain, flipped=flipped), faults
+        return collate(samples, pixels, task=name, domain=domain, flipped=variations.flips), faults
 
     def _generator(self, purpose: Purpose, step: int, place: int) -> np.random.Generator:
         return generator(self._seed, purpose, stream=self._stream, step=step, row=place)

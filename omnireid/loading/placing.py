@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 
 from omnireid.loading.resizing import Image
-from omnireid.loading.variation import Variation
+from omnireid.loading.variation import Variations
 from omnireid.native import address, compiled
 
 SOURCE = Path(__file__).with_name("place.c")
 
 
-def place(
-    images: Sequence[Image], variations: Sequence[Variation], out: UInt8[np.ndarray, "B H W 3"]
-) -> None:
+def place(images: Sequence[Image], variations: Variations, out: UInt8[np.ndarray, "B H W 3"]) -> None:
     """Shift and erase pictures on their way into the rows of a batch; what moved in from outside is black.
 
     Flips are left to whoever makes numbers of the pixels: of interleaved channels they take five times as
@@ -30,24 +28,22 @@ def place(
         out: where they go; contiguous.
     """
     assert out.flags.c_contiguous, "a copy of it would be written, not it"
+    assert len(images) == len(out) and all(image.shape == out.shape[1:] for image in images)
     count, height, width, _ = out.shape
+    moves = _moves(variations, width)
     made = library()
     if made is None:
-        for image, variation, row in zip(images, variations, out, strict=True):
-            _place_one(image, variation, row)
+        for image, move, fill, row in zip(images, moves.tolist(), variations.fills, out, strict=True):
+            _place_one(image, move, fill, row)
         return
     kept = [np.ascontiguousarray(image) for image in images]  # until C is done with them
-    assert all(image.shape == out.shape[1:] and image.dtype == out.dtype for image in kept), "C reads on"
-    moves = np.array(
-        [
-            (image.ctypes.data, *_moved(one, width), _packed(one))
-            for image, one in zip(kept, variations, strict=True)
-        ],
-        dtype=np.int64,
-    )
+    told = np.empty((count, 8), dtype=np.int64)
+    told[:, 0] = [image.ctypes.data for image in kept]
+    told[:, 1:7] = moves
+    told[:, 7] = variations.fills @ np.array([1, 1 << 8, 1 << 16])
     sizes = [ctypes.c_int64(size) for size in (count, height, width)]
     strip = np.empty((width, 3), dtype=np.uint8)
-    made.place(address(moves), *sizes, address(strip), address(out))
+    made.place(address(told), *sizes, address(strip), address(out))
 
 
 def library() -> ctypes.CDLL | None:
@@ -55,23 +51,19 @@ def library() -> ctypes.CDLL | None:
     return compiled(SOURCE)
 
 
-def _moved(variation: Variation, width: int) -> tuple[int, int, int, int, int, int]:
+def _moves(variations: Variations, width: int) -> Int64[np.ndarray, "B 6"]:
     """Down, right, top, left, height and width of what happens before a flip that comes later."""
-    top, left, tall, wide = variation.erased or (0, 0, 0, 0)
-    if variation.flip:
-        return variation.down, -variation.right, top, width - left - wide, tall, wide
-    return variation.down, variation.right, top, left, tall, wide
+    moves = np.concatenate([variations.shifts, variations.boxes], axis=1)
+    flipped = variations.flips
+    moves[flipped, 1] *= -1
+    moves[flipped, 3] = width - moves[flipped, 3] - moves[flipped, 5]
+    return moves
 
 
-def _packed(variation: Variation) -> int:
-    red, green, blue = variation.fill
-    return red | green << 8 | blue << 16
-
-
-def _place_one(image: Image, variation: Variation, out: Image) -> None:
+def _place_one(image: Image, move: Sequence[int], fill: Int64[np.ndarray, 3], out: Image) -> None:
     """One picture: all its bytes in one copy, and what that carries over an edge blackened after."""
     height, width = image.shape[:2]
-    down, right, top, left, tall, wide = _moved(variation, width)
+    down, right, top, left, tall, wide = move
     if abs(down) >= height or abs(right) >= width:
         out[:] = 0
     else:
@@ -84,7 +76,7 @@ def _place_one(image: Image, variation: Variation, out: Image) -> None:
         rows = out.reshape(height, 3 * width)
         rows[_edge(down)] = 0
         rows[:, _edge(3 * right)] = 0
-    out[top : top + tall, left : left + wide] = variation.fill
+    out[top : top + tall, left : left + wide] = fill
 
 
 def _edge(moved: int) -> slice:

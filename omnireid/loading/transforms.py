@@ -16,7 +16,15 @@ from omnireid.loading.pixels import normalise
 from omnireid.loading.placing import place
 from omnireid.loading.resizing import Image, Resampling, resize
 from omnireid.loading.room import Room
-from omnireid.loading.variation import AUGMENTATIONS, RGB, Augmentation, Box, Drawing, Variation
+from omnireid.loading.variation import (
+    AUGMENTATIONS,
+    RGB,
+    Augmentation,
+    Box,
+    Drawing,
+    Variation,
+    Variations,
+)
 
 __all__ = [
     "AUGMENTATIONS",
@@ -25,6 +33,7 @@ __all__ = [
     "Preprocessing",
     "TrainTransform",
     "Variation",
+    "Variations",
     "empty_pixels",
 ]
 
@@ -88,26 +97,28 @@ class TrainTransform:
         self.augmentation = augmentation
         self._drawing = Drawing(augmentation, preprocessing.image_size, preprocessing.mean)
 
-    def draw_rows(self, seed: int, *, stream: int, step: int, rows: Sequence[int]) -> list[Variation]:
+    def draw_rows(self, seed: int, *, stream: int, step: int, rows: Sequence[int]) -> Variations:
         """What will happen to the rows of a batch; see ``Drawing``."""
         return self._drawing.draw_rows(seed, stream=stream, step=step, rows=rows)
 
     def place(
-        self, images: Sequence[Image], variations: Sequence[Variation], out: UInt8[np.ndarray, "B H W 3"]
+        self, images: Sequence[Image], variations: Variations, out: UInt8[np.ndarray, "B H W 3"]
     ) -> None:
         """Put pictures, resized and varied, into a batch, but for the flip (``Preprocessing.normalise``)."""
-        ready = [self._ready(image, one) for image, one in zip(images, variations, strict=True)]
-        place(ready, variations, out)
-        for row, variation in zip(out, variations, strict=True):
-            if variation.noise is not None and variation.erased is not None:
-                box = variation.erased
-                left = row.shape[1] - box.left - box.width if variation.flip else box.left
-                noise = self._noise(variation.noise, box)
-                row[box.top : box.top + box.height, left : left + box.width] = noise
+        size, mode = self.preprocessing.image_size, self.preprocessing.resize
+        images = [resize(image, size, mode) for image in images]
+        if variations.jitters is not None:
+            images = [_jitter(image, steps) for image, steps in zip(images, variations.jitters, strict=True)]
+        place(images, variations, out)
+        for row in range(len(out)) if variations.noises is not None else ():
+            self._spread_noise(variations[row], out[row])
 
-    def _ready(self, image: Image, variation: Variation) -> Image:
-        image = resize(image, self.preprocessing.image_size, self.preprocessing.resize)
-        return _jitter(image, variation.jitter) if variation.jitter else image
+    def _spread_noise(self, variation: Variation, out: Image) -> None:
+        box = variation.erased
+        if variation.noise is not None and box is not None:
+            left = out.shape[1] - box.left - box.width if variation.flip else box.left
+            noise = self._noise(variation.noise, box)
+            out[box.top : box.top + box.height, left : left + box.width] = noise
 
     def _noise(self, key: int, box: Box) -> Image:
         """Normal noise of mean 0 and deviation 1 behind the normalisation, but for what 8 bits cut off."""

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Int64
 
 from instructions.errors import InputError
 from omnireid.loading.keyed import Purpose, generator, uniforms
@@ -70,6 +71,46 @@ class Variation(NamedTuple):
     noise: int | None = None  # the key of normal noise that fills the rectangle, instead of ``fill``
 
 
+@dataclass(frozen=True, eq=False)
+class Variations:
+    """What happens to the pictures of a batch, by column; a row of it is a ``Variation``."""
+
+    flips: Bool[np.ndarray, " B"]
+    shifts: Int64[np.ndarray, "B 2"]  # down and right
+    boxes: Int64[np.ndarray, "B 4"]  # as ``Box``; of height 0 where nothing is erased
+    fills: Int64[np.ndarray, "B 3"]
+    jitters: Sequence[tuple[tuple[str, float], ...]] | None = None  # None: no row has any
+    noises: Sequence[int | None] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Variation]) -> Variations:
+        """The same by column."""
+        return cls(
+            flips=np.array([row.flip for row in rows], dtype=bool),
+            shifts=np.array([(row.down, row.right) for row in rows], dtype=np.int64).reshape(-1, 2),
+            boxes=np.array([row.erased or (0, 0, 0, 0) for row in rows], dtype=np.int64).reshape(-1, 4),
+            fills=np.array([row.fill for row in rows], dtype=np.int64).reshape(-1, 3),
+            jitters=[row.jitter for row in rows] if any(row.jitter for row in rows) else None,
+            noises=[row.noise for row in rows] if any(row.noise is not None for row in rows) else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self.flips)
+
+    def __getitem__(self, row: int) -> Variation:
+        box, (down, right) = Box(*self.boxes[row].tolist()), self.shifts[row].tolist()
+        red, green, blue = self.fills[row].tolist()
+        return Variation(
+            flip=bool(self.flips[row]),
+            down=down,
+            right=right,
+            erased=box if box.height else None,
+            fill=(red, green, blue),
+            jitter=() if self.jitters is None else self.jitters[row],
+            noise=None if self.noises is None else self.noises[row],
+        )
+
+
 class Drawing:
     """Draws what happens to pictures of one size; every draw comes from the row's own generator."""
 
@@ -85,8 +126,7 @@ class Drawing:
     def draw(self, rng: np.random.Generator) -> Variation:
         """What will happen to one picture."""
         rule = self._rule
-        # All at once, because numpy takes longer for a call than for a number.
-        first = rng.random(4).tolist()
+        first = rng.random((1, 4))
         levels = self.mean
         if rule.erase_fill == "colour":
             red, green, blue = rng.integers(0, 256, size=3).tolist()
@@ -94,70 +134,47 @@ class Drawing:
         elif rule.erase_fill == "white":
             levels = (255, 255, 255)
         erased = None
-        if first[3] < rule.erase:
-            boxes = (self._box(*rng.random(4).tolist()) for _ in range(10))
-            erased = next((box for box in boxes if box is not None), None)
+        if first[0, 3] < rule.erase:
+            boxes = (Box(*self._boxes(rng.random((1, 4)))[0].tolist()) for _ in range(10))
+            erased = next((box for box in boxes if box.height), None)
         jitter = () if rule.jitter is None else _draw_jitter(rng, rule.jitter)
         noise = int(rng.integers(2**63)) if rule.erase_fill == "pixel" else None
-        return self._variation(first, erased, levels, jitter, noise)
+        ((down, right),) = self._shifts(first).tolist()
+        return Variation(bool(first[0, 0] < rule.flip), down, right, erased, levels, jitter, noise)
 
-    def draw_rows(self, seed: int, *, stream: int, step: int, rows: Sequence[int]) -> list[Variation]:
+    def draw_rows(self, seed: int, *, stream: int, step: int, rows: Sequence[int]) -> Variations:
         """What will happen to a batch: as ``draw`` with each row's own generator, in a fifth of the time."""
         own = partial(generator, seed, Purpose.AUGMENTATION, stream=stream, step=step)
         if self._rule.erase_fill != "mean" or self._rule.jitter is not None:
-            return [self.draw(own(row=row)) for row in rows]
+            return Variations.of([self.draw(own(row=row)) for row in rows])
         drawn = uniforms(seed, Purpose.AUGMENTATION, stream=stream, step=step, rows=rows, count=8)
-        variations = []
-        for row, numbers in zip(rows, drawn.tolist(), strict=True):
-            erased = self._box(*numbers[4:]) if numbers[3] < self._rule.erase else None
-            if erased is None and numbers[3] < self._rule.erase:  # rare: the first box does not fit
-                variations.append(self.draw(own(row=row)))
-            else:
-                variations.append(self._variation(numbers, erased, self.mean, ()))
-        return variations
+        boxes, wanted = self._boxes(drawn[:, 4:]), drawn[:, 3] < self._rule.erase
+        for place in np.flatnonzero(wanted & (boxes[:, 2] == 0)).tolist():  # rare: the first does not fit
+            boxes[place] = self.draw(own(row=rows[place])).erased or (0, 0, 0, 0)
+        boxes[~wanted] = 0
+        fills = np.broadcast_to(np.array(self.mean), (len(rows), 3))
+        return Variations(drawn[:, 0] < self._rule.flip, self._shifts(drawn), boxes, fills)
 
-    def _variation(
-        self,
-        numbers: list[float],
-        erased: Box | None,
-        fill: Levels,
-        jitter: tuple[tuple[str, float], ...],
-        noise: int | None = None,
-    ) -> Variation:
-        flip, down, right = numbers[:3]
-        places = 2 * self._pad + 1
-        return Variation(
-            flip=flip < self._rule.flip,
-            down=int(down * places) - self._pad,
-            right=int(right * places) - self._pad,
-            erased=erased,
-            fill=fill,
-            jitter=jitter,
-            noise=noise,
-        )
+    def _shifts(self, drawn: Float[np.ndarray, "B n"]) -> Int64[np.ndarray, "B 2"]:
+        """Down and right of the second and third of each row's numbers in [0, 1)."""
+        return (drawn[:, 1:3] * (2 * self._pad + 1)).astype(np.int64) - self._pad
 
-    def _box(self, share: float, elongation: float, top: float, left: float) -> Box | None:
-        """The rectangle of four numbers in [0, 1), or None if it does not fit."""
+    def _boxes(self, drawn: Float[np.ndarray, "B 4"]) -> Int64[np.ndarray, "B 4"]:
+        """The rectangle of four numbers in [0, 1), of height 0 where it does not fit."""
         height, width = self._size
+        share, elongation, top, left = drawn.T
         if self._rule.erase_shape == "square":
-            side = round(share * OCCLUDED * min(height, width))
-            if not side:
-                return None
-            places = int(top * (height - side + 1)), int(left * (width - side + 1))
-            return Box(*places, side, side)
-        smallest, largest = self._rule.erase_area
-        low, high = self._elongations
-        area = height * width * (smallest + share * (largest - smallest))
-        aspect = math.exp(low + elongation * (high - low))
-        box_height, box_width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if not (0 < box_height < height and 0 < box_width < width):
-            return None
-        return Box(
-            top=int(top * (height - box_height + 1)),
-            left=int(left * (width - box_width + 1)),
-            height=box_height,
-            width=box_width,
-        )
+            tall = wide = np.rint(share * OCCLUDED * min(height, width))
+            fits = tall > 0
+        else:
+            smallest, largest = self._rule.erase_area
+            low, high = self._elongations
+            area = height * width * (smallest + share * (largest - smallest))
+            aspect = np.exp(low + elongation * (high - low))
+            tall, wide = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
+            fits = (tall > 0) & (wide > 0) & (tall < height) & (wide < width)
+        places = [top * (height - tall + 1), left * (width - wide + 1), tall * fits, wide * fits]
+        return np.stack(places, axis=1).astype(np.int64)
 
 
 def _draw_jitter(

@@ -20,6 +20,7 @@ from omnireid.loading.transforms import (
     Preprocessing,
     TrainTransform,
     Variation,
+    Variations,
     empty_pixels,
 )
 from omnireid.records import Record
@@ -35,7 +36,7 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 def placed(transform: TrainTransform, image: np.ndarray, variation: Variation) -> np.ndarray:
     """The picture, resized and varied, but for the flip."""
     out = empty_pixels(1, transform.preprocessing.image_size)
-    transform.place([image], [variation], out)
+    transform.place([image], Variations.of([variation]), out)
     return out[0]
 
 

@@ -8,7 +8,7 @@ import torch
 
 from omnireid.loading.keyed import Purpose, generator
 from omnireid.loading.transforms import AUGMENTATIONS, Preprocessing, TrainTransform, empty_pixels
-from omnireid.loading.variation import Drawing
+from omnireid.loading.variation import Drawing, Variations
 
 SMALL = Preprocessing(image_size=(64, 32), clothes_size=(16, 16))
 NARROW = dataclasses.replace(
@@ -27,14 +27,14 @@ def test_a_batch_draws_what_each_row_would_draw_alone(rule):
     drawing = Drawing(rule, SMALL.image_size, SMALL.mean)
     rows = range(3, 103)
     alone = [drawing.draw(generator(9, Purpose.AUGMENTATION, stream=2, step=5, row=row)) for row in rows]
-    assert TrainTransform(SMALL, rule).draw_rows(9, stream=2, step=5, rows=rows) == alone
+    assert list(TrainTransform(SMALL, rule).draw_rows(9, stream=2, step=5, rows=rows)) == alone
 
 
 def varied(transform, variation):
     """A black picture, but for the flip."""
     size = transform.preprocessing.image_size
     out = empty_pixels(1, size)
-    transform.place([np.zeros((*size, 3), np.uint8)], [variation], out)
+    transform.place([np.zeros((*size, 3), np.uint8)], Variations.of([variation]), out)
     return out[0]
 
 
