@@ -61,4 +61,7 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("say which program, e.g. python -m examples.own_parts tools.train --help")
     del sys.argv[0]
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    except ImportError as error:
+        sys.exit(f"error: {error}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._asked import re_ranking_of
+from tools._asked import HOW, re_ranking_of
 from tools._outcome import refuse_unwritable, say, warn
 from tools._program import table, write_text
 
@@ -65,6 +65,9 @@ def main(asked: argparse.Namespace, console: Console) -> None:
     for name in ("tasks", "sheet", "untrained", "every_sentence", "save_features", "reuse"):
         if getattr(asked, name):
             raise InputError(f"--{name.replace('_', '-')} needs a RUN; features are judged as they are")
+    for name in ("re_score", "match", "precision"):  # of what a model computes
+        if getattr(asked, name) != HOW[name]:
+            raise InputError(f"--{name.replace('_', '-')} needs a RUN; features are compared as they are")
     for name in ("data", "dataset", "task"):
         if getattr(asked, name) is None:
             raise InputError(f"--{name} is missing; a feature file needs --data DIR --dataset NAME --task t")

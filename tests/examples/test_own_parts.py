@@ -39,3 +39,5 @@ def test_without_a_program_it_says_what_to_name():
     told = run()
     assert told.returncode == 1
     assert "say which program" in told.stderr
+    misspelt = run("tools.trian")
+    assert (misspelt.returncode, misspelt.stderr.count("\n")) == (1, 1), misspelt.stderr
