@@ -47,6 +47,7 @@ def test_a_released_file_becomes_a_folder_that_loads(tmp_path):
 def test_a_run_of_the_released_preset_begins_with_a_released_model(tmp_path):
     given = checkpoints.filled(checkpoints.released(**{**SIZES, "joint": 256}))
     model, _ = convert_released(given, name="it", domain="trad/market1501")
+    model.attach_tokenizer(SentenceTokenizer.characters(max_tokens=70))
     model.save_pretrained(tmp_path / "irm")
     rows = "mixture=[{task: trad, dataset: market1501}, {task: t2i, dataset: cuhk_pedes}]"
     sizes = (f"model.instruction.image_size={list(model.clothes_size)}", "losses.lessons.queue=8")
