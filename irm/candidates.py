@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -15,6 +14,7 @@ from irm.build import as_input_errors, build_irm, choose_autocast, choose_device
 from irm.config import read_run, read_sheet
 from irm.embedder import IRMEmbedder
 from irm.models import IRM
+from irm.models.hub_folder import read_config
 from irm.pretraining.schema import PretrainRun
 from irm.schema import IRMRun
 from irm.training.seeding import seed_all
@@ -139,23 +139,10 @@ def _refuse_parts(folder: Path) -> None:
             f"{folder} is a backbone folder and no retrieval model; train one on it with "
             f"python -m tools.train SHEET model.backbone={folder}"
         )
-    kind = _config_of(folder).get("model_type")
+    with as_input_errors():
+        kind = read_config(folder).get("model_type")
     if kind is not None:
         raise InputError(f"{folder} is a model of transformers ({kind}), not an IRM that tools.train wrote")
-
-
-def _config_of(folder: Path) -> dict[str, Any]:
-    """What ``config.json`` holds, named where it is damaged: the hub's loader says only where in the text."""
-    path = folder / "config.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}); copy the model's folder anew") from None
-    if not isinstance(content, dict):
-        raise InputError(
-            f"{path} holds no JSON object, so it describes no model; copy the model's folder anew"
-        )
-    return content
 
 
 def trained_embedder(candidate: Candidate, *, precision: str = "fp32") -> IRMEmbedder:
@@ -178,8 +165,8 @@ def trained_embedder(candidate: Candidate, *, precision: str = "fp32") -> IRMEmb
 
 
 def _of_folder(folder: Path) -> IRM:
-    _config_of(folder)
     with as_input_errors():
+        read_config(folder)  # the hub's loader says only where in the text it is damaged
         model = IRM.from_pretrained(folder)
     if model.tokenizer is None:
         raise InputError(f"{folder} has no tokenizer to read instructions with; copy the model's folder anew")

@@ -23,7 +23,7 @@ from omnireid.extraction import DEFAULTS, NOTHING_ASKED, Asked, Features, Progre
 from omnireid.interfaces import Embedder
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.protocols import PROTOCOLS, shortcoming
-from omnireid.records import Split
+from omnireid.records import Record, Split
 from omnireid.tasks import AS_THE_PAPER, Asking, TaskSpec
 
 QUERY_MODES: tuple[Literal["right", "wrong", "none"], ...] = (
@@ -90,6 +90,7 @@ class RowResult:
     lists: tuple[RankedList, ...]
     notes: tuple[str, ...] = ()  # of the data set's reader
     warnings: tuple[str, ...] = ()  # about the features of that one
+    queries: Sequence[Record] = ()  # a row of each evaluation's per-query scores each
 
     @property
     def headline(self) -> Evaluation:
@@ -138,7 +139,7 @@ def run_row(
             evaluations += tuple(asker.each_sentence(row.protocol))
     evaluations = tuple(replace(evaluation, dataset=row.name) for evaluation in evaluations)
     lists = ranked_lists(split, asker.headline_instructions(), evaluations[0], num_lists)
-    return RowResult(row, evaluations, lists, split.notes, asker.warnings)
+    return RowResult(row, evaluations, lists, split.notes, asker.warnings, split.query)
 
 
 class _Asker:

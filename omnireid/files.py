@@ -62,7 +62,7 @@ def check_new_folder(folder: Path) -> None:
 
 
 def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
-    """Have a folder written beside, then put in the place of what was there before.
+    """Have a folder written beside, then put in the place of what was there; a failure leaves nothing.
 
     Args:
         folder: where it goes; its parent exists.
@@ -70,7 +70,11 @@ def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
     """
     beside = folder.with_name(f".tmp-{folder.name}")
     shutil.rmtree(beside, ignore_errors=True)
-    write(beside)
+    try:
+        write(beside)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     beside.replace(folder)
 

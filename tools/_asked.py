@@ -89,7 +89,6 @@ def _own_rows(asked: argparse.Namespace, candidate: "Candidate", sheet: "IRMRun 
     from irm.evaluation import asking_for
     from omnireid.benchmark import Row
     from omnireid.datasets import dataset_named
-    from omnireid.protocols import protocol_named, suited_protocol
     from omnireid.tasks import TASKS
 
     if asked.tasks is not None:
@@ -101,12 +100,23 @@ def _own_rows(asked: argparse.Namespace, candidate: "Candidate", sheet: "IRMRun 
             f"there is no task {asked.task!r}{near_miss(asked.task, TASKS)}; known: {', '.join(TASKS)}"
         )
     dataset = dataset_named(asked.dataset).card.name
-    named = asked.protocol or suited_protocol(asked.task, dataset, asked.variant)
-    protocols = [protocol_named(name.strip()).name for name in named.split(",")]
     asking = asking_for(candidate, sheet)
     return tuple(
-        Row(asked.task, dataset, protocol, asked.variant, asked.source, asking) for protocol in protocols
+        Row(asked.task, dataset, protocol, asked.variant, asked.source, asking)
+        for protocol in protocols_of(asked, dataset)
     )
+
+
+def protocols_of(asked: argparse.Namespace, dataset: str) -> list[str]:
+    """The names behind --protocol, else the data set's own.
+
+    Raises:
+        InputError: there is no such protocol.
+    """
+    from omnireid.protocols import protocol_named, suited_protocol
+
+    named = asked.protocol or suited_protocol(asked.task, dataset, asked.variant)
+    return [protocol_named(name.strip()).name for name in named.split(",")]
 
 
 def settings_of(asked: argparse.Namespace) -> "Settings":

@@ -4,12 +4,12 @@ import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console
 
-from tools._asked import HOW, re_ranking_of
-from tools._outcome import refuse_unwritable, say, warn
+from tools._asked import HOW, protocols_of, re_ranking_of
+from tools._outcome import refuse_unwritable, say, warn, write_per_query
 from tools._program import table, write_text
 
 if TYPE_CHECKING:
@@ -92,7 +92,6 @@ def _split(asked: argparse.Namespace) -> "Split":
 
 def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
     from omnireid.files import sha256_of
-    from omnireid.per_query import per_query, to_csv
     from omnireid.report import COLUMNS, Report, machine
 
     refuse_unwritable(asked.json, asked.html, asked.per_query, folder=None)
@@ -120,8 +119,7 @@ def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
         write_text(asked.json, report.to_json())
         say(console, f"the report is {asked.json}")
     if asked.per_query is not None:
-        lines = [line for scored in result.evaluations for line in per_query(scored, split.query)]
-        write_text(asked.per_query, to_csv(lines))
+        write_per_query(asked.per_query, [result])
         say(console, f"every query's scores are in {asked.per_query}")
     if asked.html is not None:
         from omnireid.html_report import html_page
@@ -138,15 +136,14 @@ def _result(asked: argparse.Namespace, split: "Split") -> "RowResult":
     from omnireid.benchmark import Row, RowResult, ranked_lists
     from omnireid.evaluation import judge
     from omnireid.feature_file import read_features
-    from omnireid.protocols import protocol_named, suited_protocol
+    from omnireid.metrics import Metric
     from omnireid.tasks import TASKS
 
-    metrics = ("cosine", "euclidean")
+    metrics = get_args(Metric)
     if asked.metric not in (None, *metrics):
         hint = near_miss(asked.metric, metrics)
         raise InputError(f"--metric is {asked.metric!r}{hint}; known are {', '.join(metrics)}")
-    named = asked.protocol or suited_protocol(asked.task, asked.dataset, asked.variant)
-    protocols = [protocol_named(name.strip()).name for name in named.split(",")]
+    protocols = protocols_of(asked, asked.dataset)
     re_ranking = re_ranking_of(asked)
     file, task = read_features(asked.features), TASKS[asked.task]
     query, gallery = (
@@ -162,4 +159,4 @@ def _result(asked: argparse.Namespace, split: "Split") -> "RowResult":
     instructions = None  # what another model was told, the file does not say
     lists = ranked_lists(split, instructions, evaluations[0], 3) if asked.html is not None else ()
     warnings = (*query.flaws("query"), *gallery.flaws("gallery"))
-    return RowResult(row, evaluations, lists, split.notes, warnings)
+    return RowResult(row, evaluations, lists, split.notes, warnings, split.query)

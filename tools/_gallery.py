@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -131,12 +132,16 @@ def _list(asked: argparse.Namespace) -> None:
 
 def _copy(asked: argparse.Namespace) -> None:
     """Copy a gallery as it is at this moment, while others search it and index."""
-    from omnireid.files import check_new_folder
+    from omnireid.files import check_new_folder, replace_folder
+
+    def write(folder: Path) -> None:
+        folder.mkdir(mode=0o700)
+        gallery.ledger.copy_to(folder)
 
     check_new_folder(asked.out)
     with _open(asked) as gallery:
-        asked.out.mkdir(mode=0o700, parents=True, exist_ok=True)
-        gallery.ledger.copy_to(asked.out)
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        replace_folder(asked.out, write)
     print(f"copied to {asked.out}; who is erased from {asked.store} later stays in the copy")
 
 

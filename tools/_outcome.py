@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from omnireid.benchmark import OnFeatures, Row, RowResult
     from omnireid.extraction import Features
     from omnireid.html_report import Curve
-    from omnireid.records import Record, Split
+    from omnireid.records import Split
     from omnireid.report import Report
 
 LEFT_OUT = 3  # exit code: there is a report, but rows are missing from it
@@ -78,15 +78,14 @@ def print_tables(console: Console, report: "Report", untrained: "Report") -> Non
         wide.print(table("every sentence of a bank: mean ± deviation", SENTENCE_COLUMNS, worded))
 
 
-def write_per_query(path: Path, results: "Sequence[RowResult]", data: Path) -> None:
+def write_per_query(path: Path, results: "Sequence[RowResult]") -> None:
     """Every query's scores, in the order of the rows."""
     from omnireid.per_query import per_query, to_csv
 
     lines = []
     for result in results:
-        queries: Sequence[Record] = result.row.split(data).query
         for evaluation in result.evaluations:
-            lines += per_query(evaluation, queries)
+            lines += per_query(evaluation, result.queries)
     write_text(path, to_csv(lines))
 
 

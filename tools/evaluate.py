@@ -102,7 +102,7 @@ def main() -> None:
     report.write(path)
     outcome.print_tables(console, report, before)
     if asked.per_query is not None:
-        outcome.write_per_query(asked.per_query, results, data)
+        outcome.write_per_query(asked.per_query, results)
         outcome.say(console, f"every query's scores are in {asked.per_query}")
     if asked.html is not None:
         outcome.write_page(asked.html, results, before, candidate.folder, report)

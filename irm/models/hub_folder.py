@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -21,6 +22,26 @@ An instruct-ReID model (IRM): one network for six person re-identification tasks
 clothes picture what to look for. Load it with `from irm import IRM; model = IRM.from_pretrained(...)`.
 Method: He et al., Instruct-ReID, CVPR 2024. This is an independent implementation.
 """
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What ``config.json`` of a saved model holds, named where it is damaged.
+
+    Raises:
+        ValueError: it is missing, or no JSON object.
+    """
+    path = folder / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{folder} holds no IRM: it has no config.json") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as JSON ({error}); copy the model's folder anew") from None
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{path} holds no JSON object, so it describes no model; copy the model's folder anew"
+        )
+    return content
 
 
 class HubFolder(PyTorchModelHubMixin):

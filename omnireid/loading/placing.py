@@ -30,7 +30,7 @@ def place(images: Sequence[Image], variations: Variations, out: UInt8[np.ndarray
     assert out.flags.c_contiguous, "a copy of it would be written, not it"
     assert len(images) == len(out) and all(image.shape == out.shape[1:] for image in images)
     count, height, width, _ = out.shape
-    moves = _moves(variations, width)
+    moves = variations.moves(width)
     made = library()
     if made is None:
         for image, move, fill, row in zip(images, moves.tolist(), variations.fills, out, strict=True):
@@ -49,15 +49,6 @@ def place(images: Sequence[Image], variations: Variations, out: UInt8[np.ndarray
 def library() -> ctypes.CDLL | None:
     """The compiled lines of C; None where they cannot be had."""
     return compiled(SOURCE)
-
-
-def _moves(variations: Variations, width: int) -> Int64[np.ndarray, "B 6"]:
-    """Down, right, top, left, height and width of what happens before a flip that comes later."""
-    moves = np.concatenate([variations.shifts, variations.boxes], axis=1)
-    flipped = variations.flips
-    moves[flipped, 1] *= -1
-    moves[flipped, 3] = width - moves[flipped, 3] - moves[flipped, 5]
-    return moves
 
 
 def _place_one(image: Image, move: Sequence[int], fill: Int64[np.ndarray, 3], out: Image) -> None:

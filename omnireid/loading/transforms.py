@@ -110,20 +110,16 @@ class TrainTransform:
         if variations.jitters is not None:
             images = [_jitter(image, steps) for image, steps in zip(images, variations.jitters, strict=True)]
         place(images, variations, out)
-        for row in range(len(out)) if variations.noises is not None else ():
-            self._spread_noise(variations[row], out[row])
+        if variations.noises is not None:
+            boxes = variations.moves(out.shape[2])[:, 2:].tolist()
+            for row, key, (top, left, height, width) in zip(out, variations.noises, boxes, strict=True):
+                if key is not None and height:
+                    row[top : top + height, left : left + width] = self._noise(key, height, width)
 
-    def _spread_noise(self, variation: Variation, out: Image) -> None:
-        box = variation.erased
-        if variation.noise is not None and box is not None:
-            left = out.shape[1] - box.left - box.width if variation.flip else box.left
-            noise = self._noise(variation.noise, box)
-            out[box.top : box.top + box.height, left : left + box.width] = noise
-
-    def _noise(self, key: int, box: Box) -> Image:
+    def _noise(self, key: int, height: int, width: int) -> Image:
         """Normal noise of mean 0 and deviation 1 behind the normalisation, but for what 8 bits cut off."""
         rng = np.random.Generator(np.random.Philox(key=key))
-        noise = rng.standard_normal((box.height, box.width, 3), dtype=np.float32)
+        noise = rng.standard_normal((height, width, 3), dtype=np.float32)
         mean, std = (
             np.array(given, dtype=np.float32) for given in (self.preprocessing.mean, self.preprocessing.std)
         )

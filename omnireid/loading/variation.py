@@ -94,6 +94,13 @@ class Variations:
             noises=[row.noise for row in rows] if any(row.noise is not None for row in rows) else None,
         )
 
+    def moves(self, width: int) -> Int64[np.ndarray, "B 6"]:
+        """Down, right, top, left, height and width of what happens before a flip that comes later."""
+        moves = np.concatenate([self.shifts, self.boxes], axis=1)
+        moves[self.flips, 1] *= -1
+        moves[self.flips, 3] = width - moves[self.flips, 3] - moves[self.flips, 5]
+        return moves
+
     def __len__(self) -> int:
         return len(self.flips)
 

@@ -22,6 +22,7 @@ def test_a_folder_is_replaced_only_once_the_new_one_is_whole(tmp_path):
     with pytest.raises(OSError, match="disk full"):
         replace_folder(folder, breaks_off)
     assert [path.name for path in folder.iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"], "nothing half written stays beside it"
 
     def finishes(beside):
         beside.mkdir()

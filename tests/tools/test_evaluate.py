@@ -258,7 +258,9 @@ def test_a_converted_model_is_compared_as_its_authors_compare(monkeypatch, tmp_p
     file = tmp_path / "trad-market1501.npz"
     assert program(monkeypatch, "--features", file, *row, "--json", tmp_path / "file.json") == 0
     assert evaluations(tmp_path / "file.json")[place]["average_precision"] == one["average_precision"]
-    split, kept = load_split(tiny_root, "market1501", "trad"), np.load(file)
+    split = load_split(tiny_root, "market1501", "trad")
+    with np.load(file) as content:
+        kept = dict(content)
     masks = reference.judge("irm_released", labels_of(split.query), labels_of(split.gallery))
     distmat = np.linalg.norm(kept["query"][:, None] - kept["gallery"][None], axis=2)
     expected = reference.rank(distmat.astype(np.float64), *masks)  # fewer than 500 pictures: all count

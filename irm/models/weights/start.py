@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from irm.models.backbone_folder import resized_for
+from irm.models.hub_folder import read_config
 from irm.models.hub_source import is_hub_source, local_folder
 from irm.models.irm import IRM
 
@@ -57,19 +57,14 @@ def read_shapes(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: when the folder is not one of an IRM.
     """
-    path = folder / "config.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{folder} holds no IRM: it has no config.json") from None
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    told = content if isinstance(content, dict) else {}
-    shapes = {key: told.get(key) for key in ("backbone", "instruction")}
+    content = read_config(folder)
+    shapes = {key: content.get(key) for key in ("backbone", "instruction")}
     encoders = shapes["instruction"] if isinstance(shapes["instruction"], dict) else {}
     parts = (shapes["backbone"], *(encoders.get(key) for key in ("text", "image")))
     if not all(isinstance(part, dict) for part in parts):
-        raise ValueError(f"{path} is not of an IRM; name a run of tools.train or its model folder")
+        raise ValueError(
+            f"{folder}/config.json is not of an IRM; name a run of tools.train or its model folder"
+        )
     return shapes
 
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from instructions.errors import FullError
 from irm.retrieval import audit
 from irm.retrieval.facts import listed
 from irm.retrieval.keeping import Keeping
@@ -109,6 +110,16 @@ def test_a_copy_made_while_others_write_is_a_whole_store(monkeypatch, capsys, tm
     assert (told["images"], told["checked_audit_lines"]) == (12, 1)
     assert program(monkeypatch, "copy", "--store", filled, "--out", tmp_path / "copy") == 2
     assert "is not empty" in capsys.readouterr().err
+
+
+def test_a_copy_that_breaks_off_leaves_nothing(monkeypatch, capsys, tmp_path, filled):
+    def full(*_):
+        raise FullError("the disk is full")
+
+    monkeypatch.setattr("irm.retrieval.ledger.Database.copy_to", full)
+    assert program(monkeypatch, "copy", "--store", filled, "--out", tmp_path / "in" / "copy") == 2
+    assert capsys.readouterr().err == "error: the disk is full\n"
+    assert list((tmp_path / "in").iterdir()) == []
 
 
 def test_a_head_that_was_noted_is_compared(monkeypatch, capsys, filled):
