@@ -1,11 +1,10 @@
-"""Parts of one's own without touching the project: a data set, a protocol and a backbone, then any program.
+"""Parts of one's own without touching the project: data set, protocol, backbone, losses, then any program.
 
-    python -m examples.own_parts tools.train SHEET.yaml --out RUN
+    python -m examples.own_parts tools.train SHEET.yaml --out RUN "losses.own={centre: 0.0005, sdm: 1}"
     python -m examples.own_parts tools.evaluate RUN
 
 What varies here is data in plain dicts, so whatever is added before a program starts is known to it, in
 sheets and on the command line. Copy this file, put your own entries in, and name it instead of this one.
-Losses are written into the objectives (CONTRIBUTING.md).
 """
 
 from __future__ import annotations
@@ -15,12 +14,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
-from irm.models import BACKBONES, BackboneSpec
+from irm.models import BACKBONES, BackboneSpec, IRMOutput
+from irm.models.output import Necked
+from irm.training.terms import PAIR_TERMS, PICTURE_TERMS
 from omnireid.datasets.card import DatasetCard
 from omnireid.datasets.catalog import DATASETS
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.market import read_market_style
+from omnireid.loading.batch import Batch
 from omnireid.metrics.judging import LabelArrays
 from omnireid.protocols import PROTOCOLS, Judgement, Protocol
 from omnireid.records import Split
@@ -51,6 +55,36 @@ def same_person(query: LabelArrays, gallery: LabelArrays) -> Judgement:
     return Judgement(right, np.ones_like(right))
 
 
+class CentreTerm(nn.Module):
+    """F stays near a centre of its person, which is learnt (Wen et al., 2016)."""
+
+    def __init__(self, dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.centres = nn.Parameter(torch.randn(num_classes, dim))
+
+    def forward(self, output: IRMOutput, necked: Necked, batch: Batch) -> Tensor:  # noqa: ARG002
+        """The mean squared distance of a batch."""
+        return (output.edited - self.centres[batch.labels]).pow(2).sum(dim=1).mean()
+
+
+class SimilarityDistributionMatching(nn.Module):
+    """Cosines of pictures and texts are shared out as the labels are (Jiang and Ye, 2023)."""
+
+    def __init__(self, dim: int, temperature: float = 0.02) -> None:  # noqa: ARG002
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, image_vectors: Tensor, text_vectors: Tensor, labels: Tensor) -> Tensor:
+        """Divergence of what is found from what is wanted, in both directions."""
+        wanted = (labels[:, None] == labels).float()
+        wanted = (wanted / wanted.sum(dim=1, keepdim=True) + 1e-8).log()  # the same in both directions
+        logits = image_vectors @ text_vectors.T / self.temperature
+        found = torch.stack([logits, logits.T]).log_softmax(dim=-1)
+        return (found.exp() * (found - wanted)).sum(dim=-1).mean(dim=1).sum()
+
+
+PICTURE_TERMS["centre"] = CentreTerm
+PAIR_TERMS["sdm"] = SimilarityDistributionMatching
 DATASETS["mall"] = Dataset(MALL, read_mall, markers=("bounding_box_train", "query"), raw_tasks=("trad",))
 PROTOCOLS["any_camera"] = Protocol(
     "any_camera", "any camera", "Same person is right, nothing is junk.", same_person

@@ -156,15 +156,6 @@ class LossWeights(Sheet):
     hidden_words: Weight = Field(default=0.0, description="not in eq. 8; released: 1; needs lessons")
     replaced_words: Weight = Field(default=0.0, description="not in eq. 8; released: 0.5; needs lessons")
 
-    @model_validator(mode="after")
-    def _something_is_minimised(self) -> Self:
-        identity = self.identification + self.adaptive_triplet + self.score_triplet
-        if not identity + self.identification_fused + self.adaptive_triplet_fused:
-            raise ValueError("every term of eq. 7 has weight 0, so nothing would be learnt")
-        if not self.contrastive + self.matching:
-            raise ValueError("both terms of eq. 8 have weight 0, so nothing would be learnt")
-        return self
-
 
 class LessonsSheet(Sheet):
     """What the released code adds to eq. 8, after RaSa: a teacher, a queue, words hidden and replaced."""
@@ -202,6 +193,26 @@ class LossesSheet(Sheet):
         default=None, description="eq. 8 has two terms; released: a teacher, a queue, two more terms"
     )
     weights: LossWeights = LossWeights()
+    own: dict[str, Weight] = Field(
+        default={}, description="ours: factors of terms that a program adds (examples/own_parts.py)"
+    )
+
+    @model_validator(mode="after")
+    def _something_is_minimised(self) -> Self:
+        weights, own = self.weights, sum(self.own.values())
+        identity = weights.identification + weights.adaptive_triplet + weights.score_triplet
+        if not identity + weights.identification_fused + weights.adaptive_triplet_fused + own:
+            raise ValueError("every term of eq. 7 has weight 0, so nothing would be learnt")
+        if not weights.contrastive + weights.matching + own:
+            raise ValueError("both terms of eq. 8 have weight 0, so nothing would be learnt")
+        return self
+
+    @model_validator(mode="after")
+    def _own_terms_have_names_of_their_own(self) -> Self:
+        taken = sorted(self.own.keys() & LossWeights.model_fields)
+        if taken:
+            raise ValueError(f"own: {taken[0]} is a term of the paper's; its factor is weights.{taken[0]}")
+        return self
 
     @model_validator(mode="after")
     def _lessons_are_given(self) -> Self:

@@ -1,4 +1,4 @@
-"""What is minimised: equation 7 for the five picture tasks, equation 8 for text-to-image (IRM, sec. 4.4)."""
+"""What is minimised: equation 7 for the five picture tasks, and who takes which batch (IRM, sec. 4.4)."""
 
 from __future__ import annotations
 
@@ -10,26 +10,22 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from irm.embedder import run_batch
 from irm.losses import (
-    MatchPairs,
     adaptive_triplet_loss,
     batch_hard_triplet_loss,
     composition_loss,
-    contrastive_loss,
     identification_loss,
-    match_pairs,
-    matching_loss,
     outfit_loss,
     score_triplet_loss,
 )
-from irm.models import IRM, InstructionTokens, IRMOutput
+from irm.models import IRM, IRMOutput
 from irm.models.output import Necked
 from irm.training.breakdown import LossBreakdown, weigh
+from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import Lessons
-from irm.training.rows import encode_rows, own_pairs, own_rows, whole_batch
+from irm.training.rows import encode_rows, whole_batch
 from omnireid.loading.batch import Batch
 from omnireid.tasks import TASKS
 
@@ -74,6 +70,7 @@ class IdentityObjective(nn.Module):
         label_smoothing: float = 0.0,
         composition_temperature: float = 0.1,
         parts: int = 1,
+        own: Mapping[str, nn.Module] | None = None,
     ) -> None:
         """Make the classifiers.
 
@@ -87,9 +84,10 @@ class IdentityObjective(nn.Module):
             label_smoothing: of the identification loss.
             composition_temperature: divides the cosines of the composition loss.
             parts: pieces in which a batch is encoded.
+            own: further terms by domain (``irm.training.terms``).
         """
         super().__init__()
-        self.parts = parts
+        self.parts, self.own = parts, nn.ModuleDict(own)
         self.classifiers = nn.ModuleDict(
             {domain: Classifiers(dim, count, streams) for domain, count in num_classes.items()}
         )
@@ -106,12 +104,13 @@ class IdentityObjective(nn.Module):
             **self._on_fused(batch, output, necked),
             **self._on_outfits(batch, output, model.joined(necked)),
             **self._on_scores(batch, output, model),
+            **{name: term(output, necked, batch) for name, term in self._own(batch)},
         }
         return weigh(terms, self.weights)
 
     def _encode(self, model: IRM, batch: Batch) -> IRMOutput:
         output = run_batch(model, batch)
-        if self.weights.get("score_triplet"):
+        if self.weights.get("score_triplet") or self._own(batch):
             return output
         return replace(output, patch_tokens=output.patch_tokens[:, :0])  # nobody compares these
 
@@ -165,6 +164,9 @@ class IdentityObjective(nn.Module):
         scores = model.matcher(places, places)
         return {"score_triplet": score_triplet_loss(scores, batch.labels, self.triplet.score_margin)}
 
+    def _own(self, batch: Batch) -> list[tuple[str, nn.Module]]:
+        return list(self.own[batch.domain].named_children()) if batch.domain in self.own else []
+
     def _heads(self, batch: Batch) -> Classifiers:
         heads = self.classifiers[batch.domain]
         assert isinstance(heads, Classifiers)
@@ -187,91 +189,6 @@ class IdentityObjective(nn.Module):
 def _sent(mark: Tensor, beside: Tensor) -> Tensor:
     """The host's numbers on the device of others, without a wait."""
     return mark.to(beside.device, non_blocking=True)
-
-
-@dataclass(frozen=True)
-class Described:
-    """Pictures and their descriptions, encoded apart."""
-
-    picture: IRMOutput
-    text: InstructionTokens
-
-
-class ImageTextObjective(nn.Module):
-    """L_cl(F) + L_match(F_out) (eq. 8): a picture stands alone, its description is the query."""
-
-    def __init__(
-        self, *, weights: Mapping[str, float], parts: int = 1, lessons: Lessons | None = None
-    ) -> None:
-        """Remember the factors of contrastive and matching; a term of weight zero is left out.
-
-        Args:
-            weights: factors by term.
-            parts: pieces in which a batch is encoded and matched.
-            lessons: what the released code adds; its terms are hidden_words and replaced_words.
-        """
-        super().__init__()
-        self.weights, self.parts, self.lessons = dict(weights), parts, lessons
-
-    def forward(self, model: IRM, batch: Batch) -> LossBreakdown:
-        """Loss terms of one batch of pictures with their descriptions."""
-        described = encode_rows(partial(self._encode, model), batch, self.parts)
-        output, text, labels = described.picture, described.text, whole_batch(batch).labels
-        image_vectors, text_vectors = model.project_image(output.edited), model.project_text(text.pooled)
-        terms = {}
-        if self.weights["contrastive"] and self.lessons is None:
-            terms["contrastive"] = contrastive_loss(
-                image_vectors, text_vectors, labels, temperature=model.temperature
-            )
-        elif self.lessons is not None:
-            terms |= self._learn(self.lessons, model, batch, described, labels)
-        if self.weights["matching"]:
-            similarity = text_vectors @ image_vectors.T / model.temperature
-            # The loop seeds the default generator for each step, so the draw is the step's own.
-            pairs = own_pairs(match_pairs(similarity, labels, torch.default_generator))
-            logits = self._match(model, text, output.match_tokens, pairs)
-            terms["matching"] = matching_loss(logits, pairs.matches)
-        return weigh(terms, self.weights)
-
-    def _learn(
-        self, lessons: Lessons, model: IRM, batch: Batch, described: Described, labels: Tensor
-    ) -> dict[str, Tensor]:
-        """The contrastive loss with a teacher, hidden words, replaced words."""
-        assert batch.texts is not None
-        terms, images = {}, own_rows(described.picture.match_tokens)
-        if self.weights["contrastive"]:
-            terms["contrastive"] = lessons.contrastive(
-                model,
-                model.project_image(described.picture.edited),
-                model.project_text(described.text.pooled),
-                labels,
-                texts=batch.texts,
-                domain=batch.domain,
-            )
-        if self.weights["hidden_words"]:
-            terms["hidden_words"] = lessons.hidden_words(model, batch.texts, images)
-        if self.weights["replaced_words"]:
-            terms["replaced_words"] = lessons.replaced_words(model, batch.texts, images)
-        return terms
-
-    @staticmethod
-    def _encode(model: IRM, batch: Batch) -> Described:
-        assert batch.images is not None and batch.texts is not None
-        text = model.encode_sentences(batch.texts)
-        return Described(model(batch.images), text)
-
-    def _match(
-        self, model: IRM, text: InstructionTokens, images: Float[Tensor, "B M D"], pairs: MatchPairs
-    ) -> Float[Tensor, "m 2"]:
-        if self.parts == 1:
-            return model.match(text.take(pairs.text_rows), images[pairs.image_rows])
-        logits = [
-            checkpoint(model.match, text.take(texts), images[pictures], use_reentrant=False)
-            for texts, pictures in zip(
-                pairs.text_rows.chunk(self.parts), pairs.image_rows.chunk(self.parts), strict=True
-            )
-        ]
-        return torch.cat(logits)
 
 
 class Objectives(nn.Module):

@@ -21,9 +21,11 @@ from irm.schema import IRMRun
 from irm.training.bench import Bench, optimizer_of
 from irm.training.checkpoint import TrainingState
 from irm.training.class_graphs import ClassGraphs
+from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import LessonRule, Lessons
-from irm.training.objectives import IdentityObjective, ImageTextObjective, Objectives, TripletRule
+from irm.training.objectives import IdentityObjective, Objectives, TripletRule
 from irm.training.seeding import seed_all
+from irm.training.terms import make_pair_terms, make_picture_terms, refuse_unknown_terms
 from irm.training.validation import validate
 from omnireid.loading.batch import Batch
 from omnireid.loading.mixture import Mixture
@@ -156,7 +158,8 @@ def _distinct(sentences: Iterable[str]) -> Iterator[str]:
 def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
     """Losses as the sheet weighs them, with classifiers for each domain that tells identities apart."""
     losses, rule = run.losses, run.losses.adaptive_triplet
-    weights = losses.weights.model_dump()
+    refuse_unknown_terms(losses.own)
+    weights = losses.weights.model_dump() | losses.own
     if any(weights[name] for name in ("adaptive_triplet", "adaptive_triplet_fused", "score_triplet")):
         refuse_lone_pictures(mixture)
     identity = IdentityObjective(
@@ -175,9 +178,14 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
         label_smoothing=losses.label_smoothing,
         composition_temperature=losses.composition_temperature,
         parts=run.batch.parts,
+        own=make_picture_terms(losses.own, model, mixture),
     )
-    lessons = _lessons(run, model)
-    image_text = ImageTextObjective(weights=weights, parts=run.batch.parts, lessons=lessons)
+    image_text = ImageTextObjective(
+        weights=weights,
+        parts=run.batch.parts,
+        lessons=_lessons(run, model),
+        own=make_pair_terms(losses.own, model),
+    )
     return Objectives(identity, image_text)
 
 

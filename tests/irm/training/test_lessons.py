@@ -11,8 +11,8 @@ from instructions.errors import InputError
 from irm.build import build_irm
 from irm.config import read_run
 from irm.models.words import NOBODY, FeatureQueue
+from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import LessonRule, Lessons
-from irm.training.objectives import ImageTextObjective
 from irm.training.run import train_run
 from omnireid.loading.batch import Batch
 

@@ -16,12 +16,8 @@ from irm.losses import (
     score_triplet_loss,
 )
 from irm.training.breakdown import LossBreakdown
-from irm.training.objectives import (
-    IdentityObjective,
-    ImageTextObjective,
-    Objectives,
-    TripletRule,
-)
+from irm.training.image_text import ImageTextObjective
+from irm.training.objectives import IdentityObjective, Objectives, TripletRule
 from omnireid.loading.batch import Batch, InstructionBatch
 
 TINY = Path(__file__).parents[3] / "configs" / "irm" / "tiny.yaml"

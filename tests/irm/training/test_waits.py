@@ -14,9 +14,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from irm.training import loop
+from irm.training.breakdown import LossBreakdown
+from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import LessonRule, Lessons
 from irm.training.loop import LoopSettings, moved
-from irm.training.objectives import ImageTextObjective, LossBreakdown
 from irm.training.optimizer import build_optimizer
 from tests.irm.training.test_objectives import build, described, identity, image_text, pictures
 

@@ -7,8 +7,9 @@ import torch
 
 from irm.build import build_irm
 from irm.config import read_run
+from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import LessonRule, Lessons
-from irm.training.objectives import IdentityObjective, ImageTextObjective, Objectives, TripletRule
+from irm.training.objectives import IdentityObjective, Objectives, TripletRule
 from irm.training.ranks import average_gradients, joined_ranks
 from omnireid.loading.batch import Batch, InstructionBatch
 
