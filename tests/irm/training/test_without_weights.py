@@ -9,10 +9,12 @@ from rich.console import Console
 
 from instructions.errors import InputError
 from irm import IRM
+from irm.build import build_irm
 from irm.candidates import open_candidate, trained_embedder
 from irm.config import read_run
 from irm.models import SentenceTokenizer
 from irm.models.weights.convert import Options, convert_weights
+from irm.retrieval import SearchModel
 from irm.training.run import train_run
 from tests import checkpoints
 from tests.processes import trace
@@ -81,6 +83,16 @@ def test_a_checkpoint_on_its_own_is_the_model_that_the_run_left(runs, tmp_path):
     assert all(torch.equal(tensor, state[name]) for name, tensor in found.state_dict().items())
     sentence = ["A man in a blue-grey coat."]
     assert torch.equal(found.eval().embed_text(sentence), expected.embed_text(sentence))
+
+
+def test_a_finished_run_is_searched_with_and_begun_with(runs):
+    whole, _, named = runs
+    assert SearchModel.load(whole).tasks == ("trad", "t2i")
+    start = named.model.model_copy(update={"start": str(whole)})
+    model, notes = build_irm(named.model_copy(update={"model": start}))
+    theirs = IRM.from_pretrained(whole / "model").state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in model.state_dict().items())
+    assert notes == ("the head that predicts words starts with random weights",)
 
 
 def test_no_weights_are_kept_beside_the_description(runs):
