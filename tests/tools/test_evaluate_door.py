@@ -65,7 +65,7 @@ def test_a_file_of_another_question_is_not_reused(ask, own, tmp_path, option):
     file = tmp_path / "beside"
     assert ask(own, option, file)[0] == 0
     assert "reused" in ask(own, option, file, "--reuse")[1]
-    assert ask(own, option, file, "--precision", "bf16", "--every-sentence")[0] == 0
+    assert ask(own, option, file, "--precision", "bf16", "--re-rank")[0] == 0
     assert "reused" not in ask(own, option, file, "--reuse")[1]
     assert "reused" in ask(own, option, file, "--reuse")[1]
 
