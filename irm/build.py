@@ -55,19 +55,25 @@ def domain_of(row: SourceSheet) -> str:
     return f"{row.task}/{row.dataset}"
 
 
-def build_irm(run: IRMRun) -> tuple[IRM, tuple[str, ...]]:
+def build_irm(run: IRMRun, *, described: Path | None = None) -> tuple[IRM, tuple[str, ...]]:
     """The model of a sheet, with the weights it names, on the CPU; and what should be said aloud about them.
+
+    Args:
+        run: the sheet.
+        described: what this model was built as (``HubFolder.save_description``). Then nothing that the sheet
+            names is read, and the weights stay random, to be filled from a checkpoint.
 
     Raises:
         InputError: for an unknown backbone or a folder that does not fit.
     """
     sheet, notes = run.model, list[str]()
-    if sheet.start is None:
+    if sheet.start is None and described is None:
         _refuse_missing(sheet)
     objectives = {domain_of(row): TASKS[row.task].objective for row in run.mixture}
     with as_input_errors():
+        saved = described or (None if sheet.start is None else saved_folder(sheet.start))
         model = IRM(
-            **_arguments(sheet),
+            **_arguments(sheet, saved),
             editing={
                 "editing": sheet.editing,
                 "gate": sheet.gate,
@@ -79,8 +85,11 @@ def build_irm(run: IRMRun) -> tuple[IRM, tuple[str, ...]]:
             necks=[domain for domain, objective in objectives.items() if objective == "identity"],
             cameras=_cameras(run),
         )
-        if sheet.start is not None:
-            notes += start_from(model, saved_folder(sheet.start), name=sheet.start)
+        if described is not None:
+            model.load_tokenizer(described)
+            return model, ()
+        if saved is not None:
+            notes += start_from(model, saved, name=str(sheet.start))
         else:
             notes += _load_backbone(model, sheet)
             notes += _load_instruction_encoder(model, sheet.instruction)
@@ -137,11 +146,11 @@ def _refuse_missing(sheet: ModelSheet) -> None:
         )
 
 
-def _arguments(sheet: ModelSheet) -> dict[str, Any]:
-    """Arguments of IRM that say how large its parts are."""
+def _arguments(sheet: ModelSheet, saved: Path | None) -> dict[str, Any]:
+    """Arguments of IRM that say how large its parts are, which a saved model knows best."""
     instruction = sheet.instruction
-    if sheet.start is not None:
-        shapes = read_shapes(saved_folder(sheet.start))
+    if saved is not None:
+        shapes = read_shapes(saved)
         backbone, text, image = (
             shapes["backbone"],
             shapes["instruction"]["text"],

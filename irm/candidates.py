@@ -17,6 +17,7 @@ from irm.models import IRM
 from irm.models.hub_folder import read_config
 from irm.pretraining.schema import PretrainRun
 from irm.schema import IRMRun
+from irm.training.checkpoint import network_of
 from irm.training.seeding import seed_all
 from omnireid.files import sha256_of
 
@@ -174,8 +175,8 @@ def _of_folder(folder: Path) -> IRM:
 
 
 def _of_checkpoint(weights: Path, sheet: IRMRun) -> IRM:
-    """The network of the sheet; its tokenizer is no weight, and comes with what the sheet names."""
-    model, _ = build_irm(sheet)
+    """The network of the sheet; of older checkpoints its tokenizer comes with the weights the sheet names."""
+    model, _ = build_irm(sheet, described=network_of(weights.parent))
     try:
         safetensors.torch.load_model(model, str(weights))
     except (RuntimeError, ValueError, OSError, safetensors.SafetensorError) as error:

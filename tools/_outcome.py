@@ -1,9 +1,10 @@
 """What tools.evaluate leaves behind: tables on the console, a page, per-query scores, feature files."""
 
+import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from omnireid.extraction import Features
     from omnireid.html_report import Curve
     from omnireid.records import Split
-    from omnireid.report import Report
+    from omnireid.report import Fact, Report
 
 LEFT_OUT = 3  # exit code: there is a report, but rows are missing from it
 
@@ -100,6 +101,19 @@ def keep_features(folder: Path) -> "OnFeatures":
         write_whole(folder / f"{name}.npz", features_npz(split, query, gallery))
 
     return write
+
+
+def digests(files: Mapping[str, Path]) -> "dict[str, Fact]":
+    """Facts that tell these very files, and the feature files of a folder, from any others."""
+    from omnireid.files import sha256_of
+
+    def digest(path: Path) -> str:
+        if path.is_file():
+            return sha256_of(path)
+        held = [f"{file.name} {sha256_of(file)}\n" for file in sorted(path.glob("*.npz"))]
+        return hashlib.sha256("".join(held).encode()).hexdigest()
+
+    return {f"{name}_sha256": digest(path) for name, path in files.items()}
 
 
 def write_page(

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from irm.evaluation import Candidate
     from omnireid.benchmark import Row, RowResult
     from omnireid.extraction import Settings
-    from omnireid.report import Report
+    from omnireid.report import Fact, Report
 
 EXAMPLE = """examples:
   python -m tools.evaluate runs/demo/run --untrained --html runs/demo/report.html
@@ -97,9 +98,7 @@ def main() -> None:
     report, before = _reports(asked, candidate, (results, untrained), data, left_out)
     path = wanted.report_path(asked, candidate, is_partial=bool(left_out))
     path.parent.mkdir(parents=True, exist_ok=True)
-    if untrained:
-        before.write(_untrained_path(path))
-    report.write(path)
+    _write(path, report, before, {})
     outcome.print_tables(console, report, before)
     if asked.per_query is not None:
         outcome.write_per_query(asked.per_query, results)
@@ -109,6 +108,8 @@ def main() -> None:
         outcome.say(console, f"the page is {asked.html}")
     if asked.save_features is not None:
         outcome.say(console, f"each row's features are in {asked.save_features}")
+    if beside := outcome.digests(_beside(asked)):  # the numbers were written before what may fail
+        _write(path, report, before, beside)
     outcome.say(console, f"the report is {path}")
     outcome.warn([warning for result in results for warning in result.warnings] + sentences_of(left_out))
     if left_out:
@@ -144,22 +145,39 @@ def _untrained_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}-untrained{path.suffix}")
 
 
+def _beside(asked: argparse.Namespace) -> dict[str, Path]:
+    """What is to be written beside the report, by option."""
+    files = {name: getattr(asked, name) for name in ("html", "per_query", "save_features")}
+    return {name: file for name, file in files.items() if file is not None}
+
+
+def _write(path: Path, report: "Report", before: "Report", beside: "Mapping[str, Fact]") -> None:
+    """Both reports, where there are two, with the digests of the files that were made with them."""
+    for file, one in ((_untrained_path(path), before), (path, report)):
+        if one.evaluations:
+            replace(one, provenance={**one.provenance, **beside}).write(file)
+
+
 def _kept(asked: argparse.Namespace, path: Path, candidate: "Candidate") -> "tuple[Report, Report] | None":
-    """Reports on disk made of the same weights in the same way, whole, with the files beside them."""
+    """Reports on disk made of the same weights in the same way, whole, with the very files made with them."""
     from instructions.errors import InputError
     from omnireid.report import Report
 
     paths = [path, _untrained_path(path)] if asked.untrained else [path]
-    others = [file for file in (asked.html, asked.per_query, asked.save_features) if file is not None]
-    if not all(file.exists() for file in (*paths, *others)):
+    beside = _beside(asked)
+    if not all(file.exists() for file in (*paths, *beside.values())):
         return None
     try:
         reports = [Report.read(file) for file in paths]
     except InputError:
         return None
-    facts = ("model_sha256", "asked", "left_out")
-    made_of = {tuple(report.provenance.get(fact) for fact in facts) for report in reports}
-    if made_of != {(candidate.fingerprint(), wanted.told(asked), None)}:
+    made_of = {
+        "model_sha256": candidate.fingerprint(),
+        "asked": wanted.told(asked),
+        "left_out": None,
+        **outcome.digests(beside),
+    }
+    if any(report.provenance.get(fact) != value for report in reports for fact, value in made_of.items()):
         return None
     return reports[0], reports[1] if asked.untrained else Report(())
 

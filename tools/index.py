@@ -16,6 +16,10 @@ from tools._program import Parser, run, whole_number
 if TYPE_CHECKING:
     from irm.retrieval import Item
 
+BY_COSINE = (
+    "this model is judged by the Euclidean distance of raw features (model.normalise: false); "
+    "a gallery compares by cosine, so its lists are not those of tools.evaluate"
+)
 EXAMPLE = """examples:
   python -m tools.index runs/demo/run --images photos --store galleries/photos
   python -m tools.index runs/demo/run --images day2 --prefix day2 --store galleries/photos
@@ -125,6 +129,8 @@ def main() -> None:
     views = None if asked.views is None else [name.strip() for name in asked.views.split(",")]
     console = Console(markup=False)
     with Gallery.create(asked.store, asked.run, views=views, dataset=dataset, engine=asked.engine) as gallery:
+        if gallery.model.is_raw:
+            console.print(BY_COSINE, highlight=False, soft_wrap=True)
         gone = gallery.expire()
         if gone is not None:
             told = f"{gone.images} images had expired and were erased" if gone.images else FINISHED

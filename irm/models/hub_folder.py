@@ -70,6 +70,14 @@ class HubFolder(PyTorchModelHubMixin):
             return self.push_to_hub(hub.pop("repo_id", folder.name), **hub)
         return None
 
+    def save_description(self, folder: Path) -> None:
+        """Write a new folder with ``config.json`` and the tokenizer: all that weights by name do not tell."""
+        folder.mkdir()
+        config = json.dumps(self._hub_mixin_config, sort_keys=True, indent=2)
+        (folder / "config.json").write_text(config, encoding="utf-8")
+        if self.tokenizer is not None:
+            self.tokenizer.save(folder)
+
     def _save_pretrained(self, save_directory: Path) -> None:
         super()._save_pretrained(save_directory)
         if self.tokenizer is not None:

@@ -62,8 +62,17 @@ class SentenceTokenizer:
         )
 
     def save(self, folder: Path) -> None:
-        """Write the tokenizer's files into an existing folder."""
-        self.tokenizer.save_pretrained(folder)
+        """Write the tokenizer's files into an existing folder.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        try:
+            self.tokenizer.save_pretrained(folder)
+        except OSError:
+            raise
+        except Exception as error:  # the library's Rust says a full disk with no kind of its own
+            raise OSError(f"the tokenizer cannot be written to {folder}: {error}") from None
 
     @property
     def vocab_size(self) -> int:

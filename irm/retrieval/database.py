@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ from instructions.errors import BrokenError, FullError, HeldError
 from irm.retrieval.connections import Connections
 
 OWNERS_ONLY = 0o600  # a store holds pictures of people
+ROOM = 1 << 18  # bytes: more than SQLite's log grows by with the lines of a batch of searches
 
 
 class Database:
@@ -46,6 +48,14 @@ class Database:
         if self.is_read_only:
             with self.errors():
                 raise sqlite3.OperationalError("it is readonly")
+
+    def has_room(self) -> bool:
+        """Whether the disk takes what a write needs; tried with a file that has no name, so nothing stays."""
+        try:
+            with tempfile.TemporaryFile(dir=self.folder, buffering=0) as file:
+                return file.write(bytes(ROOM)) == ROOM
+        except OSError:
+            return False
 
     def make(self, mode: int = OWNERS_ONLY) -> None:
         """Have a file, an empty one if need be; SQLite's log and index beside it take its mode."""

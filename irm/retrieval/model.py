@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from torch.nn import functional as F
 
 from instructions.errors import InputError
 from instructions.instruction import Instruction
@@ -79,6 +80,11 @@ class SearchModel:
         return cls(IRMEmbedder(model.to(choose_device(device))), fingerprint, folder, tasks, asking)
 
     @property
+    def is_raw(self) -> bool:
+        """Whether the benchmark compares its features as they are; a gallery compares directions."""
+        return self.embedder.metric == "euclidean"
+
+    @property
     def can_match(self) -> bool:
         """Whether it scores texts and images jointly."""
         return self.embedder.model.match_head is not None and "t2i" in self.tasks
@@ -102,7 +108,7 @@ class SearchModel:
         instructions: Sequence[Instruction] | None,
         clothes: Sequence[UInt8[np.ndarray, "_H _W 3"] | None] | None = None,
     ) -> Float[np.ndarray, "B D"]:
-        """Vectors of pictures, as the benchmark embeds them.
+        """Vectors of pictures, as the benchmark embeds them, of length one.
 
         Args:
             pixels: Of the model's size (``resized``).
@@ -123,7 +129,7 @@ class SearchModel:
         raw = collate(samples, pixels, task=view.task, domain=domain)
         with self.lock:
             features = self.embedder.embed(raw.normalised(self.preprocessing), "gallery")
-        return features.numpy()
+        return F.normalize(features, dim=-1).numpy() if self.is_raw else features.numpy()
 
     def words_read(self, text: str) -> int:
         """How many of a text's words, as spaces part them, the model reads; the rest is cut."""

@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from irm.training.sharding import is_sharded, parts_of, parts_of_optimizer, whol
 from omnireid.files import sha256_of
 
 MANIFEST = "manifest.json"
+NETWORK = "network"  # a folder: what the model was built as, so that nobody asks the sheet's weights for it
 _FOLDER = re.compile(r"^step-(\d+)$")
 
 
@@ -32,7 +34,8 @@ class TrainingState:
     """What a checkpoint holds beside the step: the model, the objectives (classifiers), the optimizer.
 
     ``average`` is a moving average of the model, where the run keeps one; ``graphs`` are what batches of a
-    graph sampler follow, which the weights of a later step no longer tell.
+    graph sampler follow, which the weights of a later step no longer tell; ``describe`` writes a folder that
+    tells how to build the model anew.
     """
 
     model: nn.Module
@@ -40,6 +43,7 @@ class TrainingState:
     optimizer: Optimizer
     average: AveragedModel | None = None
     graphs: ClassGraphs | None = None  # who is alike, as long as a pass over the people lasts
+    describe: Callable[[Path], object] | None = None
 
     def contents(self) -> Contents:
         """What a checkpoint holds; all ranks must ask together, as each may have but a part of it."""
@@ -53,7 +57,8 @@ class TrainingState:
             training["graphs"] = self.graphs.state_dict()
         is_parted = any(map(is_sharded, self.model.parameters()))
         model = whole(self.model.state_dict()) if is_parted else self.model
-        return Contents(model, None if self.average is None else self.average.module, training)
+        average = None if self.average is None else self.average.module
+        return Contents(model, average, training, self.describe)
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Contents:
     model: nn.Module | dict[str, Tensor]  # weights by name where the ranks had parts of them
     average: nn.Module | None
     training: dict[str, Any]
+    describe: Callable[[Path], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,9 +124,12 @@ def _write(folder: Path, contents: Contents, sheet: str, facts: str) -> None:
     torch.save(contents.training, folder / "training.pt")
     (folder / "config.yaml").write_text(sheet, encoding="utf-8")
     (folder / "state.json").write_text(facts, encoding="utf-8")
-    hashes = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    if contents.describe is not None:
+        contents.describe(folder / NETWORK)
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    hashes = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
     (folder / MANIFEST).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
-    for path in (*folder.iterdir(), folder):
+    for path in (*folder.rglob("*"), folder):
         _fsync(path)
 
 
@@ -133,6 +142,11 @@ def find_checkpoint(root: Path) -> Found:
             return Found(folder, tuple(complaints))
         complaints.append(f"checkpoint {folder} is damaged ({damage}); it is passed over")
     return Found(None, tuple(complaints))
+
+
+def network_of(folder: Path) -> Path | None:
+    """What a checkpoint tells of its model beside the weights; older ones tell nothing."""
+    return folder / NETWORK if (folder / NETWORK).is_dir() else None
 
 
 def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:

@@ -19,31 +19,21 @@ from irm.training.checkpoint import find_checkpoint, load_checkpoint
 OPEN_ENDED = ("constant", "steps")
 
 
-def resume(
-    run: RunSheet,
-    out: Path,
-    bench: Bench,
-    *,
-    read: Callable[[Path], Sheet],
-    free: Collection[str],
-    console: Console,
-) -> dict[str, Any]:
-    """Fill what trains from the newest whole checkpoint of a run folder.
+def newest(
+    run: RunSheet, out: Path, *, read: Callable[[Path], Sheet], free: Collection[str], console: Console
+) -> Path | None:
+    """The newest whole checkpoint of a run folder; None where there is none yet.
 
     Args:
         run: the resolved sheet that is to go on.
         out: the run folder.
-        bench: whose state is filled.
         read: reads the sheet beside a checkpoint.
         free: settings, by dotted path, that may differ because nothing of them touches the losses.
-        console: where complaints and the step are said.
-
-    Returns:
-        The facts of the checkpoint, ``step`` among them; step 0 alone where there is no checkpoint.
+        console: where complaints are said.
 
     Raises:
-        InputError: no checkpoint can be read, or sheet or data have changed (more steps are
-            asked for by a schedule that ends with them, say).
+        InputError: no checkpoint can be read, or the sheet has changed (more steps are asked for by a
+            schedule that ends with them, say).
     """
     found = find_checkpoint(out / "checkpoints")
     for complaint in found.complaints:
@@ -53,15 +43,23 @@ def resume(
             raise InputError(
                 f"no checkpoint in {out} can be read ({found.complaints[0]}); start again in another --out"
             )
-        return {"step": 0}
+        return None
     _refuse_changes(read(found.folder / "config.yaml"), run, found.folder, free)
-    facts = load_checkpoint(found.folder, bench.state)
+    return found.folder
+
+
+def fill(checkpoint: Path, bench: Bench) -> dict[str, Any]:
+    """Fill what trains from a checkpoint that ``newest`` found; returns its facts, ``step`` among them.
+
+    Raises:
+        InputError: it is of another model, or the data have changed.
+    """
+    facts = load_checkpoint(checkpoint, bench.state)
     if facts["data"] != bench.fingerprint:
         raise InputError(
-            f"the training pictures or their words are not those of {found.folder} (people, order or number "
+            f"the training pictures or their words are not those of {checkpoint} (people, order or number "
             f"differ); a resumed run keeps its data, so use another --out"
         )
-    console.print(f"resuming {out} after step {facts['step']}", highlight=False, soft_wrap=True)
     return facts
 
 

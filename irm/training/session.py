@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from rich.console import Console
@@ -20,13 +20,14 @@ from irm.build import choose_autocast, choose_device
 from irm.config import dump
 from irm.schema import OptimizerSheet, RunSheet
 from irm.training.bench import Bench, doubts_of
+from irm.training.checkpoint import network_of
 from irm.training.logs import RunLog
 from irm.training.loop import LoopSettings, NonFiniteLossError, train
 from irm.training.optimizer import learning_rate
 from irm.training.progress import TrainingProgress
 from irm.training.ranks import joined_ranks, largest, this_rank
 from irm.training.recorder import Best, Recorder
-from irm.training.resuming import resume as resume_from
+from irm.training.resuming import fill, newest
 from irm.training.seeding import repeatable
 from irm.training.signals import StopRequest
 from omnireid.files import replace_folder, sole_writer, write_whole
@@ -38,7 +39,8 @@ R = TypeVar("R", bound=RunSheet)
 class Kind(Generic[R]):
     """What one training does otherwise than the other."""
 
-    build: Callable[[R, torch.device], Bench]
+    # From the sheet; and, where a checkpoint is to fill it and tells, from what it tells of the model.
+    build: Callable[[R, torch.device, Path | None], Bench]
     read: Callable[[Path], R]
     # What may change between a run and its resumption: nothing of it touches the losses.
     free: tuple[str, ...]
@@ -111,11 +113,14 @@ def run_folder(out: Path, resume: bool) -> Iterator[None]:
 
 def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: Console) -> Summary:
     begun = time.perf_counter()
-    bench = kind.build(run, device)
+    checkpoint = newest(run, out, read=kind.read, free=kind.free, console=console)
+    bench = kind.build(run, device, None if checkpoint is None else network_of(checkpoint))
     for note in (*bench.notes, *doubts_of(run.optimizer)):
         console.print(note, highlight=False, soft_wrap=True)
-    facts = resume_from(run, out, bench, read=kind.read, free=kind.free, console=console)
+    facts: dict[str, Any] = {"step": 0} if checkpoint is None else fill(checkpoint, bench)
     start, best = int(facts["step"]), facts.get("best")
+    if checkpoint is not None:
+        console.print(f"resuming {out} after step {start}", highlight=False, soft_wrap=True)
     largest(start)  # nobody writes before all have looked
     model = out / "model"
     is_lengthened = start < run.optimizer.steps and model.is_dir()

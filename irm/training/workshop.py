@@ -91,16 +91,21 @@ class Workshop(Bench):
         return self.chosen.save_pretrained
 
 
-def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
+def build_workshop(run: IRMRun, device: torch.device, described: Path | None = None) -> Workshop:
     """Build everything of a run; equal seeds give equal weights.
+
+    Args:
+        run: the sheet.
+        device: where all trains.
+        described: as in ``build_irm``; for a run that a checkpoint is to fill.
 
     Raises:
         InputError: for weights or data that are not there or do not fit.
     """
     seed_all(run.seed)
-    model, model_notes = build_irm(run)
+    model, model_notes = build_irm(run, described=described)
     mixture, data_notes = build_mixture(run, preprocessing_of(model))
-    objectives = build_objectives(run, model, mixture)
+    objectives = build_objectives(run, model, mixture, begins=described is None)
     model.to(device)
     objectives.to(device)
     optimizer = optimizer_of(run.optimizer, named_parameters(model=model, objectives=objectives))
@@ -109,7 +114,7 @@ def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
         rule = get_ema_multi_avg_fn(run.optimizer.average)  # type: ignore[no-untyped-call]
         average = AveragedModel(model, multi_avg_fn=rule, use_buffers=True)
     graphs = ClassGraphs(model, mixture) if mixture.graph_samplers() else None
-    state = TrainingState(model, objectives, optimizer, average, graphs)
+    state = TrainingState(model, objectives, optimizer, average, graphs, describe=model.save_description)
     if run.compile:
         model.editing_transformer.compile()
         model.fusion.compile()
@@ -155,8 +160,15 @@ def _distinct(sentences: Iterable[str]) -> Iterator[str]:
             yield sentence
 
 
-def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
-    """Losses as the sheet weighs them, with classifiers for each domain that tells identities apart."""
+def build_objectives(run: IRMRun, model: IRM, mixture: Mixture, *, begins: bool = True) -> Objectives:
+    """Losses as the sheet weighs them, with classifiers for each domain that tells identities apart.
+
+    Args:
+        run: the sheet.
+        model: what is trained.
+        mixture: on what.
+        begins: with weights that the sheet names, where it names any; else a checkpoint is to fill all.
+    """
     losses, rule = run.losses, run.losses.adaptive_triplet
     refuse_unknown_terms(losses.own)
     weights = losses.weights.model_dump() | losses.own
@@ -183,19 +195,19 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
     image_text = ImageTextObjective(
         weights=weights,
         parts=run.batch.parts,
-        lessons=_lessons(run, model),
+        lessons=_lessons(run, model, begins),
         own=make_pair_terms(losses.own, model),
     )
     return Objectives(identity, image_text)
 
 
-def _lessons(run: IRMRun, model: IRM) -> Lessons | None:
+def _lessons(run: IRMRun, model: IRM, begins: bool) -> Lessons | None:
     """What the released code adds for text-to-image, where the sheet asks for it."""
     domains = tuple(domain_of(row) for row in run.mixture if TASKS[row.task].objective == "image_text")
     if run.losses.lessons is None or not domains:
         return None
     lessons = Lessons(model, LessonRule(**run.losses.lessons.model_dump()), domains=domains)
-    folder = word_head_of(run.model)
+    folder = word_head_of(run.model) if begins else None
     if folder is not None:
         load_word_head(lessons.words, folder)
     lessons.follow(model)  # the teacher begins as the model does

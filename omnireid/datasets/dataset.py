@@ -54,8 +54,9 @@ class Dataset:
         yield root
 
     def marks(self, variant: str | None = None) -> str:
-        """For sentences: by what the data set's own folder is known."""
-        return " or ".join(mark for mark in self._markers(variant) if mark[0] != NOT)
+        """For sentences: by what the data set's own folder is known; of an ending the small letters."""
+        marks = (mark for mark in self._markers(variant) if mark[0] != NOT)
+        return " or ".join(mark for mark in marks if not Path(mark).suffix.isupper())
 
     def _markers(self, variant: str | None) -> tuple[str, ...]:
         name = (variant or self.card.default_variant).partition("/")[0]

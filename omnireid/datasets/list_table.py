@@ -120,7 +120,8 @@ def whose_picture(image: str, dataset: str, list_name: str) -> str | None:
     """Another data set that has a list of this name and to which the picture belongs by its path, or None."""
     if PICTURES[dataset].search(image):
         return None
-    others = [name for name, names in LISTS.items() if name[0] != dataset and list_name in names.files()]
+    known = str(Path(list_name).with_suffix(Path(list_name).suffix.lower()))
+    others = [name for name, names in LISTS.items() if name[0] != dataset and known in names.files()]
     return next((other for other, _ in others if PICTURES[other].search(image)), None)
 
 
@@ -162,8 +163,10 @@ def _is_owners(gallery: Path | None, first_line: re.Pattern[str] | None) -> bool
 
 
 def _first(root: Path, names: Sequence[str]) -> Path | None:
+    """The first name that is there, its ending also in capitals."""
     paths = (root / folder / name for name in names for folder in ("datalist", "."))
-    return next((path for path in paths if path.is_file()), None)
+    spelled = (other for path in paths for other in (path, path.with_suffix(path.suffix.upper())))
+    return next((path for path in spelled if path.is_file()), None)
 
 
 def expected_lists(data_root: str | Path, names: ListNames, variant: str) -> str:

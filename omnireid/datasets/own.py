@@ -27,7 +27,7 @@ NEEDED = ("split", "image", "pid")
 _NEEDED = frozenset(NEEDED)
 BETWEEN_CAPTIONS = "|"  # in a CSV cell
 JUNK = "-1"
-KINDS = (".csv", ".jsonl")
+KINDS = (".csv", ".jsonl", ".CSV", ".JSONL")  # some systems write endings in capitals
 CAMID: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}  # where a row names no camera
 
 Row = Mapping[str, Any]  # cells by column; a missing or empty cell is absent
@@ -126,7 +126,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     Raises:
         InputError: for text that is no such table, a column that is misspelt, or a row without what it needs.
     """
-    rows = _csv_rows(path) if path.suffix == ".csv" else _json_rows(path)
+    rows = _csv_rows(path) if _is_csv(path) else _json_rows(path)
     try:
         for line, row in rows:
             if not row.keys() >= _NEEDED:
@@ -138,6 +138,10 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
             yield line, row
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text: {error}") from None
+
+
+def _is_csv(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -226,7 +230,7 @@ def _append(
     if modality not in get_args(Modality):
         raise InputError(f"{path}:{line}: modality {modality!r}; use {' or '.join(get_args(Modality))}")
     captions = row.get("captions", ())
-    if isinstance(captions, str) and path.suffix == ".csv":
+    if isinstance(captions, str) and _is_csv(path):
         captions = captions.split(BETWEEN_CAPTIONS)
     builders[part].append(
         _placed(path, row["image"]),

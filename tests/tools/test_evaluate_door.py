@@ -60,6 +60,22 @@ def test_an_edited_sheet_is_another_question(ask, own, tiny_root, tmp_path):
     assert "reused" in ask(own, "--sheet", sheet, "--data", tiny_root, "--reuse")[1]
 
 
+@pytest.mark.parametrize("option", ["--html", "--per-query", "--save-features"])
+def test_a_file_of_another_question_is_not_reused(ask, own, tmp_path, option):
+    file = tmp_path / "beside"
+    assert ask(own, option, file)[0] == 0
+    assert "reused" in ask(own, option, file, "--reuse")[1]
+    assert ask(own, option, file, "--precision", "bf16", "--re-rank")[0] == 0
+    assert "reused" not in ask(own, option, file, "--reuse")[1]
+    assert "reused" in ask(own, option, file, "--reuse")[1]
+
+
+def test_a_page_without_the_untrained_is_not_reused_where_they_are_asked_for(ask, own, tmp_path):
+    assert ask(own, "--untrained")[0] == 0
+    assert ask(own, "--html", tmp_path / "page.html")[0] == 0
+    assert "reused" not in ask(own, "--untrained", "--html", tmp_path / "page.html", "--reuse")[1]
+
+
 @pytest.mark.parametrize(
     "damage", ["{}", '{"evaluations": [{}], "provenance": {}}', '{"evaluations": [], "provenance": [3]}']
 )

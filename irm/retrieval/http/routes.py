@@ -30,6 +30,7 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 }
 FORM = Form(media_type="multipart/form-data")
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+NO_ROOM = "the disk is full or closed to the server, and every search writes its line of the audit first"
 BEARER = HTTPBearer(auto_error=False, description="The server's token.")  # says so; the guard checks it
 ImageId = Annotated[int, Path(ge=0, lt=2**63)]
 
@@ -75,7 +76,7 @@ async def alive() -> HealthBody:
 @health.head("/readyz", include_in_schema=False)
 @health.get("/readyz", responses={503: {"model": ErrorAnswer}})
 async def ready(request: Request) -> HealthBody:
-    """The store can be read, the model is loaded, and there is room in the queue."""
+    """The store can be read and written, the model is loaded, and there is room in the queue."""
     service = service_of(request)
     if service.is_closing:
         raise Problem(503, "the server is shutting down", {"Retry-After": "5"})
@@ -83,6 +84,8 @@ async def ready(request: Request) -> HealthBody:
         raise Problem(503, "the queue before the model is full", {"Retry-After": "2"})
     if not await run_in_threadpool(_can_read, service.gallery.ledger):
         raise Problem(503, "the gallery's store cannot be read", {"Retry-After": str(RETRY)})
+    if not await run_in_threadpool(service.gallery.ledger.trail.has_room):
+        raise Problem(503, NO_ROOM, {"Retry-After": str(RETRY)})
     return HealthBody(status="ready", waiting=service.searches.waiting)
 
 

@@ -52,6 +52,12 @@ def test_the_spelling_tokenizer_knows_every_printed_sign_and_saves(tmp_path):
     assert torch.equal(SentenceTokenizer.load(tmp_path)(["t-shirt, 3"])[0], tokenizer(["t-shirt, 3"])[0])
 
 
+def test_a_tokenizer_that_cannot_be_written_is_an_error_of_the_disk(tmp_path):
+    (tmp_path / "tokenizer.json").mkdir()
+    with pytest.raises(OSError, match="the tokenizer cannot be written to"):
+        SentenceTokenizer.characters().save(tmp_path)
+
+
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no tokenizer"):
         SentenceTokenizer.load(tmp_path)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from instructions.errors import FullError
-from irm.retrieval import audit
+from irm.retrieval import Gallery, Picture, Question, audit
 from irm.retrieval.facts import listed
 from irm.retrieval.keeping import Keeping
 from tools._program import run
@@ -63,6 +63,25 @@ def test_a_gallery_is_made_told_about_and_nobody_is_left_after_erasing(
     assert "8 images, 2 people" in told
     assert "erase" in told
     assert "checked: 1 lines of the audit" in told
+
+
+def test_a_model_of_raw_features_is_searched_by_their_cosine(monkeypatch, capsys, tmp_path, tiny_run, people):
+    shutil.copytree(tiny_run, tmp_path / "raw")
+    config = tmp_path / "raw" / "model" / "config.json"
+    told = json.loads(config.read_text())
+    told["retrieval"]["normalise"] = False
+    config.write_text(json.dumps(told))
+    lists = []
+    for run_folder in (tiny_run, tmp_path / "raw"):
+        store = tmp_path / f"{run_folder.name}-store"
+        index = (run_folder, "--images", people / "table.csv", "--store", store, "--views", "trad")
+        assert program(monkeypatch, *index) == 0
+        assert ("a gallery compares by cosine" in capsys.readouterr().out) == (run_folder.name == "raw")
+        assert program(monkeypatch, "info", "--store", store, "--check") == 0
+        with Gallery.open(store) as gallery:
+            answer = gallery.search(Question(images=(Picture.read(people / "picture_003.jpg"),), top=12))
+        lists.append([(hit.image, hit.score) for hit in answer.hits])
+    assert lists[0] == lists[1]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -162,6 +163,19 @@ def test_weights_that_are_no_weights_are_refused_in_a_sentence(tmp_path):
     sealed(folder)
     with pytest.raises(InputError, match="step-00000002 belongs to another model"):
         load_checkpoint(folder, fresh(1))
+
+
+def test_what_tells_of_the_model_is_part_of_the_checkpoint(tmp_path):
+    def describe(folder):
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+
+    first = save(tmp_path, 1, replace(fresh(0), describe=describe))
+    second = save(tmp_path, 2, replace(fresh(1), describe=describe))
+    assert find_checkpoint(tmp_path).folder == second
+    (checkpoint.network_of(second) / "config.json").write_text("{ }")
+    assert find_checkpoint(tmp_path).folder == first
+    assert checkpoint.network_of(save(tmp_path, 3, fresh(1))) is None
 
 
 def test_a_folder_without_checkpoints_has_none(tmp_path):

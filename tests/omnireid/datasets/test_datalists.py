@@ -278,6 +278,18 @@ def test_every_known_spelling_is_found(write_lists, dataset, task, folder, name)
     assert len(read_datalists(root, dataset, task).train) == 1
 
 
+def test_a_list_whose_ending_is_in_capitals_is_read_and_guarded_as_any_other(write_lists):
+    foreign = "train/0000/0000_000_01_0303morning_0008_0.jpg x 1 1\n"
+    root = write_lists("market/datalist", train="a.jpg x 1 1\n", query=QUERY, gallery=GALLERY)
+    for path in (root / "market/datalist").iterdir():
+        path.rename(path.with_suffix(".TXT"))
+    split = read_datalists(root, "market1501", "trad")
+    assert [len(part) for part in (split.train, split.query, split.gallery)] == [1, 1, 1]
+    (root / "market/datalist/train.TXT").write_text(foreign)
+    with pytest.raises(InputError, match="lists pictures of msmt17"):
+        read_datalists(root, "market1501", "trad")
+
+
 @pytest.mark.parametrize("name", ["runner_real2_v1_gpt.json", "real2_v1.json"])
 def test_both_names_of_the_caption_file_are_found(write_lists, name):
     root = write_lists("real2/datalist", query_attr="a.jpg a 1 1\n", gallery_attr="b.jpg b 1 1\n")

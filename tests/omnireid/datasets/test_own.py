@@ -46,6 +46,15 @@ def test_every_column_becomes_a_field(table):
     assert split.name == "own/shop"
 
 
+@pytest.mark.parametrize("name", ["shop.CSV", "shop/records.CSV"])
+def test_a_table_whose_ending_is_in_capitals_is_read(table, name):
+    root = table(HEADER + ROWS, name)
+    assert own_names(root) == ["own/shop"]
+    split = load_split(root, "own/shop", "trad")
+    assert split.train[0].captions == ("A man.", "He runs.")
+    assert split.name == "own/shop"
+
+
 def test_json_lines_say_the_same(table):
     expected = load_split(table(HEADER + ROWS), "own/shop", "trad")
     names = HEADER.strip().split(",")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import sqlite3
 
 import pytest
@@ -205,6 +206,22 @@ def test_a_store_that_cannot_be_read_is_not_ready(own_gallery):
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "busy")
         assert not own_gallery.ledger.file.exists()
         assert client.get("/healthz").status_code == 200
+
+
+def test_where_a_search_finds_no_room_for_its_line_the_server_is_not_ready(own_gallery):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with TestClient(build_app(own_gallery)) as client:
+        assert client.post("/v1/search", data={"like": 1}).status_code == 200
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))  # no file may grow, as on a full disk
+        try:
+            replies = client.post("/v1/search", data={"like": 1}), client.get("/readyz")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert [reply.status_code for reply in replies] == [503, 503]
+        assert "writes its line of the audit" in replies[1].json()["error"]["message"]
+        assert [reply.headers["retry-after"] for reply in replies] == ["5", "5"]
+        for reply in (client.post("/v1/search", data={"like": 1}), client.get("/readyz")):
+            assert reply.status_code == 200
 
 
 def test_the_log_names_neither_words_nor_pictures(client, encode, caplog):
