@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import table
+from tools._program import say, table
 
 if TYPE_CHECKING:
     from omnireid.per_query import Search
@@ -32,7 +32,7 @@ def compare(paths: Sequence[Path], console: Console) -> None:
     wide.print(table(f"{second} minus {first}, by person", columns, rows))
     for path, alone in zip(paths, unpaired(*tables), strict=True):
         if alone:
-            console.print(f"{len(alone)} searches are in {path} alone", highlight=False, soft_wrap=True)
+            say(console, f"{len(alone)} searches are in {path} alone")
 
 
 def _place(first: "Search", second: "Search") -> tuple[str, str, str]:

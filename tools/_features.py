@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, get_args
 from rich.console import Console
 
 from tools._asked import HOW, protocols_of, re_ranking_of
-from tools._outcome import refuse_unwritable, say, warn, write_per_query
-from tools._program import table, write_text
+from tools._outcome import refuse_unwritable, warn, write_per_query
+from tools._program import say, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.benchmark import RowResult

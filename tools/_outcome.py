@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import table, write_text
+from tools._program import say, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.benchmark import OnFeatures, Row, RowResult
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from omnireid.records import Split
     from omnireid.report import Report
 
+__all__ = ["say"]  # tools.evaluate has it from here
 LEFT_OUT = 3  # exit code: there is a report, but rows are missing from it
 
 
@@ -46,13 +47,8 @@ def refuse_unwritable(*files: Path | None, folder: Path | None) -> None:
             raise InputError(f"{path} cannot be written: {nearest} is closed to you; name another place")
 
 
-def say(console: Console, text: str) -> None:
-    """A sentence on one line, paths as they are."""
-    console.print(text, highlight=False, soft_wrap=True)
-
-
 def warn(sentences: Sequence[str]) -> None:
-    """Sentences that must not be lost among the tables, on stderr."""
+    """Print sentences to stderr, where they are not lost among the tables."""
     for sentence in dict.fromkeys(sentences):
         print(f"warning: {' '.join(sentence.split())}", file=sys.stderr)
 

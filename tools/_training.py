@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from instructions.errors import InputError
-from tools._program import Parser
+from tools._program import Parser, program_parser
 
 if TYPE_CHECKING:
     from irm.schema import RunSheet
@@ -18,12 +18,7 @@ R = TypeVar("R", bound="RunSheet")
 def sheet_parser(name: str, description: str, example: str, *, sheet: str) -> Parser:
     """The command line of a program that trains from a run sheet."""
     # Not jsonargparse: it has no intermixed parsing, so `CONFIG --out RUN key=value` would be refused.
-    made = Parser(
-        prog=f"python -m {name}",
-        description=description,
-        epilog=example,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = program_parser(name, description, example)
     add = made.add_argument
     add("config", type=Path, metavar="CONFIG.yaml", help=f"run sheet, e.g. {sheet}")
     add("overrides", nargs="*", metavar="key.path=value", help="settings that replace the sheet's")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from instructions.errors import InputError
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 EXAMPLE = """example:
   python -m tools.compare_lists runs/reid/baseline runs/reid/ours --data data/omnireid --dataset market1501 \\
@@ -18,11 +18,10 @@ how the two compare over all queries stand in the picture. A run with a matcher 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.compare_lists",
-        description="The ranked lists of two runs for the same queries, one below the other, as a picture.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "compare_lists",
+        "The ranked lists of two runs for the same queries, one below the other, as a picture.",
+        EXAMPLE,
     )
     add = made.add_argument
     add("runs", type=Path, nargs=2, metavar="RUN", help="folders that tools.train wrote: baseline, then ours")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from instructions.errors import InputError, near_miss
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 EXAMPLE = """examples:
   python -m tools.convert_weights --kind pass pass_vit_base_full.pth --out weights/pass
@@ -27,11 +27,8 @@ ARCHITECTURE = {  # what the library's sentences call an option -> what it is ca
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.convert_weights",
-        description="Convert a published checkpoint into a folder that IRM loads.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "convert_weights", "Convert a published checkpoint into a folder that IRM loads.", EXAMPLE
     )
     made.add_argument("source", metavar="SRC", help="file, folder, or owner/name@COMMIT[:FILE] on the hub")
     made.add_argument(

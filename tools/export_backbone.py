@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 if TYPE_CHECKING:
     from irm.pretraining.schema import PretrainRun
@@ -21,11 +21,8 @@ TOLERANCE = 1e-4  # of tokens before and after; on a CPU they are equal bit for 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.export_backbone",
-        description="Write the trained vision tower of an MLLMReID run as a plain backbone.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "export_backbone", "Write the trained vision tower of an MLLMReID run as a plain backbone.", EXAMPLE
     )
     made.add_argument("run", type=Path, metavar="RUN", help="folder that tools.pretrain wrote")
     made.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the backbone folder; new")

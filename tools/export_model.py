@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 EXAMPLE = """examples:
   python -m tools.export_model runs/demo/run --out served --view cc/ltcc --instruction "ignore clothes"
@@ -19,11 +19,10 @@ ONNX needs `pip install 'instruct-reid[export]'`."""
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.export_model",
-        description="Write a model's image path as ONNX or as a torch.export archive, and compare it.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "export_model",
+        "Write a model's image path as ONNX or as a torch.export archive, and compare it.",
+        EXAMPLE,
     )
     add = made.add_argument
     add("run", type=Path, metavar="RUN", help="folder that tools.train wrote, or of a model on its own")

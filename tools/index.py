@@ -11,7 +11,7 @@ from rich.console import Console
 
 from instructions.errors import InputError, near_miss
 from tools._gallery import ACTIONS, FINISHED, Bar, print_info
-from tools._program import Parser, run, whole_number
+from tools._program import program_parser, run, say, whole_number
 
 if TYPE_CHECKING:
     from irm.retrieval import Item
@@ -39,12 +39,7 @@ caption, clothes; see docs/search.md. (A run in a folder called "erase" is writt
 
 def parser() -> argparse.ArgumentParser:
     """The command line of indexing."""
-    made = Parser(
-        prog="python -m tools.index",
-        description="Make or extend a searchable gallery of pictures.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = program_parser("index", "Make or extend a searchable gallery of pictures.", EXAMPLE)
     made.add_argument("run", type=Path, metavar="RUN", help="run of tools.train, or the folder of a model")
     made.add_argument(
         "--store", type=Path, required=True, metavar="DIR", help="the gallery; made if not there"
@@ -71,12 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
 def action_parser(action: str) -> argparse.ArgumentParser:
     """The command line of the other actions."""
-    made = Parser(
-        prog=f"python -m tools.index {action}",
-        description=ACTIONS[action].__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = program_parser(f"index {action}", ACTIONS[action].__doc__, EXAMPLE)
     made.add_argument("--store", type=Path, required=True, metavar="DIR", help="the gallery")
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
     made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
@@ -143,7 +133,7 @@ def main() -> None:
                 highlight=False,
             )
         for key, reason in added.failures[:10]:
-            console.print(f"left out: {key} ({reason})", highlight=False, soft_wrap=True, style="yellow")
+            say(console, f"left out: {key} ({reason})", style="yellow")
         console.print(
             f"{added.added} added, {added.updated} updated, {added.unchanged} unchanged, "
             f"{len(added.failures)} could not be read", highlight=False,

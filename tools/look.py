@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from instructions.errors import InputError
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 EXAMPLE = """examples:
   python -m tools.look runs/demo/run --image someone.jpg --out look.png
@@ -24,11 +24,10 @@ That folder then holds thumbnails of the people of the split: treat it as you tr
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.look",
-        description="Draw what a model looks at and listens to, or write a split's features for TensorBoard.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "look",
+        "Draw what a model looks at and listens to, or write a split's features for TensorBoard.",
+        EXAMPLE,
     )
     add = made.add_argument
     add("run", type=Path, metavar="RUN", help="folder that tools.train wrote, or of a model on its own")

@@ -31,7 +31,7 @@ TEXT_TOKENS = 70  # of the two common instructions with an answer each, for the 
 def parser() -> Parser:
     """The command line."""
     made = sheet_parser(
-        "tools.pretrain",
+        "pretrain",
         "Train a vision tower inside a multimodal language model (MLLMReID).",
         EXAMPLE,
         sheet="configs/mllm/tiny.yaml",

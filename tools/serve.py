@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tools._gallery import Bar
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 if TYPE_CHECKING:
     import uvicorn
@@ -34,12 +34,7 @@ TOKEN = "INSTRUCT_REID_TOKEN"
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.serve",
-        description="Serve a gallery: a page to search with, and an HTTP API.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = program_parser("serve", "Serve a gallery: a page to search with, and an HTTP API.", EXAMPLE)
     made.add_argument(
         "--store", type=Path, metavar="DIR", required=True, help="the gallery that tools.index wrote"
     )

@@ -18,7 +18,7 @@ the same command with --resume goes on as if it had never stopped."""
 
 def parser() -> Parser:
     """The command line."""
-    return sheet_parser("tools.train", "Train IRM from a run sheet.", EXAMPLE, sheet="configs/irm/tiny.yaml")
+    return sheet_parser("train", "Train IRM from a run sheet.", EXAMPLE, sheet="configs/irm/tiny.yaml")
 
 
 def main() -> None:
