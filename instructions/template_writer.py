@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 
 from instructions import phrases
 from instructions.attributes import AttributeSet
 from instructions.phrases import Pronoun, is_agnostic, join, sentence
 
+MAX_WORDS, NUM_DRAFTS = 50, 6
 # What a short caption tells, as people do in CUHK-PEDES: what catches the eye first.
 SALIENT = (
     "gender_code",
@@ -56,23 +56,19 @@ _DOUBTS = {
 }
 
 
-@dataclass(frozen=True)
 class TemplateWriter:
     """Writes a few sentences that name every attribute given; same attributes and rng, same text.
 
-    What catches the eye comes first, since ALBEF reads fifty words and no more. Of a few drafts the first
-    that fits is taken, and the shortest where none fits.
+    What catches the eye comes first, since ALBEF reads fifty words and no more. Of six drafts the first that
+    fits is taken, or the shortest if none does.
     """
-
-    max_words: int = 50
-    drafts: int = 6
 
     def write(self, attributes: AttributeSet, rng: random.Random) -> str:
         """Several sentences that leave nothing out; ``missing_words`` finds nothing missing."""
         texts: list[str] = []
-        while len(texts) < self.drafts:
+        while len(texts) < NUM_DRAFTS:
             texts.append(self._draft(attributes.to_dict(), rng))
-            if _length(texts[-1]) <= self.max_words:
+            if _length(texts[-1]) <= MAX_WORDS:
                 return texts[-1]
         return min(texts, key=_length)
 

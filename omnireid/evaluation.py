@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
@@ -216,9 +217,9 @@ def _evaluation(
         rank_1_std=rank_1_std,
         rank_5=float(cmc[4]),
         rank_10=float(cmc[9]),
-        mean_inp=mean([ranking.mean_inp for ranking in rankings]),
-        chance_ap=math.nan if rules.ap_topk else mean([chance_mean_ap(ranking) for ranking in rankings]),
-        chance_rank_1=mean([chance_rank_1(ranking) for ranking in rankings]),
+        mean_inp=fmean(ranking.mean_inp for ranking in rankings),
+        chance_ap=math.nan if rules.ap_topk else fmean(chance_mean_ap(ranking) for ranking in rankings),
+        chance_rank_1=fmean(chance_rank_1(ranking) for ranking in rankings),
         num_trials=len(trials),
         num_query=len(query),
         num_gallery=first.num_gallery,
@@ -235,9 +236,4 @@ def _evaluation(
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
     """Mean and population standard deviation: over draws, over the sentences of a bank, over seeds."""
-    return mean(values), float(np.std(values))
-
-
-def mean(values: Sequence[float]) -> float:
-    """Mean, rounded once."""
-    return math.fsum(values) / len(values)
+    return fmean(values), float(np.std(values))

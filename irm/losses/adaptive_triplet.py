@@ -80,9 +80,9 @@ def _over_all(
     Strangers all have relatedness zero, so r1 can always be a positive: B*(K-1) pairs (anchor, r1) against B
     references instead of B*B*B.
     """
-    itself = diagonal(distances)
     if distances.device.type != "cpu":
         return _over_cube(distances, beta, same, margin)
+    itself = diagonal(distances)
     anchors, first = (same & ~itself).nonzero(as_tuple=True)
     gap = beta[anchors, first, None] - beta[anchors]
     # Of two positives, each of which is r1 once, the more related one is taken, so that a pair counts once.

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from irm.losses.distances import diagonal
 from irm.losses.precision import full_precision
 
 
@@ -26,7 +27,7 @@ def outfit_loss(
     """
     with torch.autocast(features.device.type, enabled=False):
         unit = F.normalize(full_precision(features), dim=-1)
-        itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
+        itself = diagonal(unit)
         logits = (unit @ unit.T / temperature).masked_fill(itself, -torch.inf)
         partners = (outfits[:, None] == outfits[None, :]) & ~itself
         log_share = logits.log_softmax(dim=1).masked_fill(~partners, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,8 +14,8 @@ from irm.retrieval.indexing import sole_indexer
 from irm.retrieval.ledger import Ledger
 from irm.retrieval.question import Filter
 from irm.retrieval.store import Rows, VectorStore
+from omnireid.extraction import Progress
 
-Progress = Callable[[str, int, int], None]
 BATCH = 1000  # images sent together
 
 

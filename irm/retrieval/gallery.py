@@ -16,7 +16,7 @@ from irm.retrieval.calibration import Calibrations
 from irm.retrieval.database import telling
 from irm.retrieval.explain import explain
 from irm.retrieval.facts import Facets, facets_of
-from irm.retrieval.indexing import Added, Indexer, Mirror, Progress, sole_indexer
+from irm.retrieval.indexing import Added, Indexer, Mirror, sole_indexer
 from irm.retrieval.items import Item
 from irm.retrieval.keeping import Keeping, clock
 from irm.retrieval.ledger import Ledger
@@ -28,6 +28,7 @@ from irm.retrieval.routing import Router
 from irm.retrieval.searching import Searcher
 from irm.retrieval.trail import keep_of, line_of
 from irm.retrieval.views import VIEWS, Space, View
+from omnireid.extraction import Progress
 
 
 class Gallery(Keeping):

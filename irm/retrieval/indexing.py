@@ -24,10 +24,10 @@ from irm.retrieval.ledger import COLUMNS, Image, Ledger, SpaceRow
 from irm.retrieval.model import SearchModel
 from irm.retrieval.store import Rows, VectorStore
 from irm.retrieval.views import Space, View
+from omnireid.extraction import Progress
 from omnireid.files import sole_writer
 from omnireid.loading.image import decode_image
 
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 THUMBNAIL = 256  # pixels of height at most
 DAY = 86400.0
 

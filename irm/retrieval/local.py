@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from irm.retrieval.columns import FactTable
 from irm.retrieval.ledger import PARAMETERS, Ledger, SpaceRow
 from irm.retrieval.question import Filter
-from irm.retrieval.scan import Scan
+from irm.retrieval.scan import Filling, Scan
 from irm.retrieval.store import Found, Rows, Vectors, digest_of, digest_text, settle_each
 
 SETTLED = 128  # queries whose candidates are read together
@@ -118,7 +118,7 @@ class LocalStore:
     def _known_scan(self, space: SpaceRow, revision: int) -> Scan:
         known = self._scans.get(space.number)
         if known is None:
-            filling = Scan(space.dim).reserve(self.ledger.count(space.table))
+            filling = Filling(space.dim, self.ledger.count(space.table))
             for ids, vectors in self.ledger.each_vector(space):
                 filling.add(np.array(ids, dtype=np.int64), torch.from_numpy(np.array(vectors)))
             scan = filling.finish()

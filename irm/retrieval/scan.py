@@ -36,10 +36,6 @@ class Scan:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def reserve(self, count: int) -> Filling:
-        """Room for so many rows, to be filled in order of ids."""
-        return Filling(self.dim, count)
-
     def replace(
         self, gone: Int[np.ndarray, " M"], ids: Int[np.ndarray, " K"], vectors: Float[Tensor, "K D"]
     ) -> Scan:
@@ -147,7 +143,7 @@ class Scan:
 
 
 class Filling:
-    """Codes of many rows, written where they will stay."""
+    """A ``Scan`` in the making: rows are added in the order of their ids, into memory reserved for all."""
 
     def __init__(self, dim: int, count: int) -> None:
         self.scan = Scan(dim)

@@ -30,6 +30,7 @@ from irm.losses import (
 from irm.losses.words import IGNORED
 from irm.models import IRM
 from irm.models.instruction_encoder import read_words
+from irm.models.neck import module_key
 from irm.models.words import FeatureQueue, WordHead
 from irm.training.ranks import first_says, gather_rows, largest, mean_over_ranks, this_rank
 from irm.training.rows import own_rows
@@ -98,7 +99,7 @@ class Lessons(nn.Module):
         self.teacher.requires_grad_(False).eval()
         dim = model.retrieval.projection_dim
         self.queues = nn.ModuleDict(
-            {_key(domain): FeatureQueue(rule.queue, dim) for domain in domains if rule.queue}
+            {module_key(domain): FeatureQueue(rule.queue, dim) for domain in domains if rule.queue}
         )
 
     def train(self, mode: bool = True) -> Lessons:
@@ -134,7 +135,7 @@ class Lessons(nn.Module):
         with torch.no_grad():
             taught = gather_rows(self._teacher().project(*_on_device(model, *_read(model, texts))))
         keys = ContrastiveKeys(image.detach(), taught, labels)
-        queue = self.queues[_key(domain)] if self.rule.queue else None
+        queue = self.queues[module_key(domain)] if self.rule.queue else None
         if queue is not None:
             assert isinstance(queue, FeatureQueue)
             keys = ContrastiveKeys(
@@ -223,8 +224,3 @@ def _count(words: HiddenWords) -> Float[Tensor, ""]:
     """Places that are judged: those of all ranks, shared out."""
     found = mean_over_ranks((words.labels != IGNORED).sum().float())
     return found.clamp(min=1 / this_rank().world)
-
-
-def _key(domain: str) -> str:
-    """A name without the dots that torch forbids."""
-    return domain.replace(".", "_")

@@ -9,6 +9,8 @@ from typing import Literal
 
 Part = Literal["train", "query", "gallery"]
 PARTS: tuple[Part, ...] = ("train", "query", "gallery")
+# The camid of a picture whose camera is not known: query and gallery differ, so that no pair is ever junk.
+NO_CAMERA: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}
 
 
 @dataclass(frozen=True, slots=True)

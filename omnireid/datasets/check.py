@@ -14,9 +14,9 @@ import numpy as np
 
 from instructions.errors import InputError
 from omnireid.columns import column_of, images_of
-from omnireid.datasets.card import PARTS, DatasetCard, Part
+from omnireid.datasets.card import NO_CAMERA, PARTS, DatasetCard, Part
 from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
-from omnireid.datasets.datalists import CAMID, read_datalists
+from omnireid.datasets.datalists import read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, find_lists
 from omnireid.datasets.own import FOLDER, PREFIX, waiting_for
@@ -26,7 +26,6 @@ from omnireid.records import Record, Split
 from omnireid.tasks import TASKS, TaskSpec
 
 Severity = Literal["problem", "warning"]
-NO_CAMERA = frozenset(CAMID.values())  # what stands for "no camera" in the lists
 NUM_EXAMPLES = 3
 COPY_AGAIN = "copy it again from its owners' archive"
 
@@ -197,7 +196,7 @@ def _numbers(reading: Reading) -> Iterator[Finding]:
         if card.num_cameras is None:
             continue
         camids = column_of(records, "camid")
-        far = np.flatnonzero(~np.isin(camids, [*range(card.num_cameras), *NO_CAMERA]))
+        far = np.flatnonzero(~np.isin(camids, [*range(card.num_cameras), *NO_CAMERA.values()]))
         if len(far):
             first = records[int(far[0])]
             message = (

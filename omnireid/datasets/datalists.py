@@ -10,7 +10,7 @@ from typing import NamedTuple
 from instructions.errors import InputError, near_miss
 from omnireid.columns import Records, RecordsBuilder
 from omnireid.datasets.captions import NO_BOOK, CaptionBook, query_per_caption, read_caption_book
-from omnireid.datasets.card import PARTS, Part
+from omnireid.datasets.card import NO_CAMERA, PARTS, Part
 from omnireid.datasets.list_table import (
     LISTS,
     FoundLists,
@@ -23,7 +23,6 @@ from omnireid.datasets.scan import is_image_name
 from omnireid.records import MODALITIES, UNKNOWN, Split
 from omnireid.tasks import TASKS, TaskSpec
 
-CAMID: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}  # where a line has no fifth column
 NO_INSTRUCTION = "-"  # ours: this picture comes without an instruction
 UNSET = "-1"  # as a person: junk; as clothes: not known
 # Training people of a list are classes, numbered by first appearance, and say nothing of who is in the test.
@@ -117,7 +116,7 @@ class ListReader:
             pid = FIRST_LIST_PID + classes.setdefault(line.pid, len(classes))
         else:
             pid = _integer(line.pid, "person", path, line)
-        camid = CAMID[part] if line.camera is None else _integer(line.camera, "camera", path, line)
+        camid = NO_CAMERA[part] if line.camera is None else _integer(line.camera, "camera", path, line)
         infrared = self.names.infrared is not None and self.names.infrared.search(line.image) is not None
         builder.append(
             self._path(line.image),

@@ -10,7 +10,6 @@ from typing import Literal
 from omnireid.records import Record
 
 Reason = Literal["same person", "same picture", "same person by name", "same file", "same picture by look"]
-NUM_EXAMPLES = 5
 COLUMNS = ("training set", "reason", "people dropped", "for example", "test picture")
 
 
@@ -42,11 +41,6 @@ class LeakageReport:
     people: Mapping[tuple[str, Reason], int]  # dropped people by (data set, reason)
     leaks: tuple[Leak, ...]  # one a dropped person, by data set in the order given, then by pid
     num_unreadable: int = 0  # pictures that should have been compared by look and could not be read
-
-    @property
-    def examples(self) -> tuple[Leak, ...]:
-        """The first few leaks."""
-        return self.leaks[:NUM_EXAMPLES]
 
     def sentences(self) -> tuple[str, ...]:
         """The report in words, one sentence a (data set, reason)."""

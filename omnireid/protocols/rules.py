@@ -11,10 +11,10 @@ from jaxtyping import Bool
 
 from instructions.errors import InputError
 from omnireid.metrics.judging import LabelArrays
+from omnireid.records import UNKNOWN
 
 JUNK_PID = -1  # Market-1501's bad detections: no right answer and no wrong one
 PERSON_ALONE = "judge by person alone (clothes_general, market or instructed)"  # where clothes are not known
-UNKNOWN = -1  # a clothes id that nobody wrote down
 
 
 class Judgement(NamedTuple):

@@ -74,7 +74,6 @@ class Figure:
         fabric: Fabric,
         *,
         roundness: float = 0.85,
-        rim: float = 0.35,
         seam: float = 0.0,
     ) -> None:
         """Paint a surface with a fabric; along the length `seam` it grows out of what lies below."""
@@ -83,4 +82,4 @@ class Figure:
                 clear = np.clip(0.5 - surface.along / np.float32(seam * self.unit), 0, 1)
                 surface.coverage[...] *= 1 - clear * self.canvas.body[surface.rows, surface.columns]
             colors, relief = weave(self.canvas, surface, fabric, self.unit)
-            self.canvas.cover(surface, colors, relief=relief, roundness=roundness, rim=rim)
+            self.canvas.cover(surface, colors, relief=relief, roundness=roundness, rim=0.35)

@@ -123,7 +123,7 @@ VIT_FORMATS: dict[str, VitFormat] = {
         refused=SWIN,
     ),
     "timm": VitFormat(None, dropped={r"(head|fc_norm)\..*": "classifier of the pretraining"}, refused=SWIN),
-    # Picture towers of larger files; see albef.py and blip.py.
+    # The image towers inside ALBEF's and BLIP's files; vision_language.py reads the rest of them.
     "albef": VitFormat("albef_vit_base"),
     "blip": VitFormat("blip_vit_base", root="vision_model.", source=_blip_key),
 }

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from irm.models.bert import text_spec
 from irm.models.irm import IRM
+from irm.models.neck import module_key
 from irm.models.weights.ledger import Account, Ledger
 from irm.models.weights.vision_language import VisionLanguage, drop_training_extras, take_albef
 from irm.models.weights.vit import Tower, take_vit
@@ -53,7 +54,7 @@ def convert_released(
     state |= language.match
     own = model.state_dict()
     for feature, theirs in NECKS.items():
-        root = f"necks.banks.{domain.replace('.', '_')}.{feature}."
+        root = f"necks.banks.{module_key(domain)}.{feature}."
         for key in [key for key in own if key.startswith(root)]:
             state[key] = ledger.take(f"{theirs}.{key.removeprefix(root)}", own[key].shape)
     for pattern, reason in DROPPED.items():
