@@ -183,7 +183,7 @@ class Records(Sequence[Record]):
         return self._taken(rows, rows, np.arange(len(rows)))
 
     def merged(self) -> Records:
-        """One record an image, as where it first appears, with the captions of all its records."""
+        """One record per image, as where it first appears, with the captions of all its records."""
         hashes = np.fromiter(map(hash, self._images), dtype=np.int64, count=len(self))
         if len(np.unique(hashes)) == len(self):  # then all differ, without a dictionary of millions of paths
             return self

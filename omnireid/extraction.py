@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int], None]  # what is being done, how many are d
 class Asked:
     """What stands beside the pictures of one side, and what to call it in a table.
 
-    ``instructions`` come from ``omnireid.loading.instruct``, one a record; None where the task has none.
+    ``instructions`` come from ``omnireid.loading.instruct``, one per record; None where the task has none.
     """
 
     label: str = ""

@@ -138,7 +138,7 @@ def features_npz(split: Split, query: Features, gallery: Features) -> bytes:
 
 
 def order_table(split: Split) -> str:
-    """The order in which a file without names lists its rows: one line a picture, tab-separated."""
+    """The order in which a file without names lists its rows: one line per picture, tab-separated."""
     lines = ["side\trow\timage\tpid\tcamid\tcaption"]
     for side, records in zip(SIDES, (split.query, split.gallery), strict=True):
         for row, record in enumerate(records):

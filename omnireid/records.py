@@ -47,7 +47,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Labels:
-    """What a protocol may know about one side of a search: integer arrays, one row an image."""
+    """What a protocol may know about one side of a search: integer arrays, one row per image."""
 
     pids: Int[np.ndarray, " N"]
     camids: Int[np.ndarray, " N"]

@@ -50,7 +50,7 @@ def headlines(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
 def headline_rows(
     evaluations: Sequence[Evaluation], untrained: Sequence[Evaluation] = ()
 ) -> list[tuple[str, ...]]:
-    """Cells under HEADLINE_COLUMNS, one row a task and data set; scores in percent."""
+    """Cells under HEADLINE_COLUMNS, one row per task and data set; scores in percent."""
     before = {(one.task, one.dataset, one.protocol, one.stage): one.mean_ap for one in headlines(untrained)}
     return [
         (

@@ -50,14 +50,15 @@ def adaptive_triplet_loss(
     Args:
         features: F or F_out, any norm.
         labels: identities.
-        instructions: F_T, pooled; None stands for one instruction that all share, and then this is a
+        instructions: F_T, pooled; None means that all rows share one instruction, which makes this the
             classic triplet loss: over all triplets with "all", batch-hard with "released".
         margin: m, the largest margin.
         mining: "all" takes every anchor with every unordered pair of references, three different images with
-            b1 != b2 (where b1 = b2 the sign is zero); N_tri counts them. "released" takes, as the authors'
-            code does, the two farthest positives (weight 0.1) and the farthest with the nearest negative.
-        squared: squared distances, as the formula of section 4.3 has them; its text and the released code say
-            Euclidean.
+            b1 != b2 (where b1 = b2 the sign is zero); N_tri is their number. "released" takes two triplets
+            per anchor, as the authors' code does: the two farthest positives (weight 0.1), and the farthest
+            positive with the nearest negative.
+        squared: use squared distances, as in the formula of section 4.3; its text and the released code use
+            Euclidean ones.
 
     Raises:
         ValueError: for an unknown ``mining``.
@@ -77,8 +78,8 @@ def _over_all(
 ) -> Float[Tensor, ""]:
     """Mean over all triplets.
 
-    Strangers all have relatedness zero, so r1 can always be a positive: B*(K-1) pairs (anchor, r1) against B
-    references instead of B*B*B.
+    Two strangers are equally related to an anchor (zero) and form no triplet with it, so r1 can always be a
+    positive: B*(K-1) pairs (anchor, r1) against B references instead of B*B*B.
     """
     if distances.device.type != "cpu":
         return _over_cube(distances, beta, same, margin)
@@ -94,9 +95,10 @@ def _over_all(
 def _over_cube(
     distances: Float[Tensor, "B B"], beta: Float[Tensor, "B B"], same: Bool[Tensor, "B B"], margin: float
 ) -> Float[Tensor, ""]:
-    """The same mean over all B*B*B triplets under a mask: to pick the pairs out, the host would have to wait.
+    """The same mean over all B*B*B triplets under a mask, for GPUs.
 
-    Worth it where a wait costs more than memory: 2 million triplets at B = 128.
+    Selecting the pairs would make the host wait for the device, which costs more than the memory of two
+    million triplets (B = 128).
     """
     itself = diagonal(distances)
     gap = beta[:, :, None] - beta[:, None, :]
@@ -109,7 +111,10 @@ def _over_cube(
 def _over_mined(
     distances: Float[Tensor, "B B"], beta: Float[Tensor, "B B"], same: Bool[Tensor, "B B"], margin: float
 ) -> Float[Tensor, ""]:
-    """The released code's two triplets of each anchor, which is among its own positives (seen when K = 2)."""
+    """The two triplets that the released code mines for each anchor.
+
+    There an anchor is one of its own positives, which makes a difference when K = 2.
+    """
     negative = distances.masked_fill(same, FAR).amin(dim=1)
     positives, references = distances.masked_fill(~same, -FAR).topk(min(2, len(distances)), dim=1)
     related = beta.gather(1, references)

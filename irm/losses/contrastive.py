@@ -1,4 +1,4 @@
-"""Contrastive loss L_cl between images and descriptions that knows who is who (IRM, eq. 8; ALBEF; RaSa)."""
+"""Identity-aware contrastive loss L_cl between images and descriptions (IRM, eq. 8; ALBEF; RaSa)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from irm.losses.precision import full_precision
 
 @dataclass(frozen=True)
 class ContrastiveKeys:
-    """What live features are compared with: the batch's momentum features, then a queue of older ones."""
+    """What the live features are compared with: the batch's momentum features, then a queue of older ones."""
 
     image: Float[Tensor, "K D"]
     text: Float[Tensor, "K D"]
-    labels: Int[Tensor, " K"]  # of a queue's empty places: an identity that nobody has
+    labels: Int[Tensor, " K"]  # empty places of the queue carry a label that no identity has
 
 
 def contrastive_loss(

@@ -1,4 +1,4 @@
-"""Losses are computed in float32 or better, whatever the network ran in (design, section 4)."""
+"""Losses are computed in float32 or better, whatever precision the network ran in."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def full_precision(tensor: Tensor) -> Tensor:
-    """Half precision as float32; float32 and float64 as they are."""
+    """Half precision becomes float32; float32 and float64 stay."""
     return tensor.float() if tensor.itemsize < 4 else tensor

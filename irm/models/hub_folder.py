@@ -25,7 +25,7 @@ Method: He et al., Instruct-ReID, CVPR 2024. This is an independent implementati
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """What ``config.json`` of a saved model holds, named where it is damaged.
+    """The content of a saved model's ``config.json``.
 
     Raises:
         ValueError: it is missing, or no JSON object.
@@ -49,7 +49,7 @@ class HubFolder(PyTorchModelHubMixin):
 
     @property
     def tokenizer(self) -> SentenceTokenizer | None:
-        """What the model reads sentences with, if it can read."""
+        """The tokenizer, if the model has one."""
         raise NotImplementedError
 
     def load_tokenizer(self, folder: Path) -> None:
@@ -77,7 +77,7 @@ class HubFolder(PyTorchModelHubMixin):
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **arguments: Any) -> HubFolder:
-        """The hub mixin's loading, every weight accounted for, then the tokenizer from the same place."""
+        """Load as the hub mixin does, but strictly, then the tokenizer from the same place."""
         folder = Path(model_id)
         local = folder.is_dir()
         for name in ("config.json", "model.safetensors") if local else ():

@@ -1,4 +1,4 @@
-"""The match head of a converted ALBEF or BLIP comes into an IRM, with the space that both sides share."""
+"""Loads a converted ALBEF's or BLIP's match head and projections into an IRM, and its word head."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MATCH_WEIGHTS, WORD_WEIGHTS = "match.safetensors", "words.safetensors"
 
 
 def has_match_head(folder: Path) -> bool:
-    """Whether a folder of sentence weights has a match head beside them."""
+    """Whether a converted folder has a match head."""
     return (folder / MATCH_WEIGHTS).is_file()
 
 

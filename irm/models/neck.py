@@ -1,4 +1,4 @@
-"""BN necks (Luo et al., 2019), a set for each task: batch-norm statistics of different data do not mix."""
+"""BN necks (Luo et al., 2019), one set per domain, so that batch-norm statistics of data sets do not mix."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NeckBank(nn.Module):
         )
 
     def forward(self, features: Float[Tensor, "B D"], *, name: str, feature: str) -> Float[Tensor, "B D"]:
-        """Normalised features; in training with the batch's own statistics, which it also remembers.
+        """Normalised features; in training by the batch's own statistics, which update the running ones.
 
         Raises:
             ValueError: for a domain that has no neck.

@@ -1,4 +1,4 @@
-"""The sizes of the paper's IRM (section 5.1) and the small settings of its edges, as plain data."""
+"""The sizes of the paper's IRM (section 5.1), and settings of retrieval and reading, as plain data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MATCH: dict[str, Any] = {"layers": 6}
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What a search compares, and how its pictures were made smaller."""
+    """Which features a search compares, and how its pictures were resized."""
 
     feature: Literal["edited", "fused", "both"] = (
         "edited"  # section 4.2: F; released code: the streams of F_out

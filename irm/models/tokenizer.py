@@ -1,4 +1,4 @@
-"""Sentences to token ids: BERT's WordPiece in two forms, BERT's own and ALBEF's, which writes no [SEP]."""
+"""Sentences to token ids: BERT's WordPiece in two forms, BERT's own and ALBEF's, which adds no [SEP]."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class SentenceTokenizer:
         return len(self.tokenizer)
 
     def words_read(self, sentence: str) -> int:
-        """How many of a sentence's words, as spaces part them, are read whole; what follows is cut."""
+        """How many of a sentence's words (split at spaces) are read in full; the rest is cut off."""
         words = sentence.split()
         if self.albef:
             words = [word.lower().translate(DELETED) for word in words]

@@ -100,7 +100,7 @@ class Explanation:
 
     query: Float[np.ndarray, "h w"] | None  # 0..1 over the patches of the first query picture
     hit: Float[np.ndarray, "h w"]
-    gates: tuple[float, ...]  # one a layer
+    gates: tuple[float, ...]  # one per layer
     words: tuple[tuple[str, float], ...]  # share of the gated attention that each word of the instruction got
     task: str
     view: str

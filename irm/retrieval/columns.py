@@ -20,7 +20,7 @@ SELECT = "SELECT id, coalesce(pid, -1), coalesce(camid, -1), taken, dataset, mod
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """What filters ask, one row an image, by ascending id."""
+    """What filters ask, one row per image, by ascending id."""
 
     ids: Int[np.ndarray, " N"]
     pids: Int[np.ndarray, " N"]  # -1 where unknown, as for cameras

@@ -1,4 +1,4 @@
-"""Connections to a store's SQLite file, one a thread, closed when their threads have ended."""
+"""Connections to a store's SQLite file, one per thread, closed when their threads have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One SQLite file of a store: whole transactions, a connection a thread, trouble as a sentence."""
+"""One SQLite file of a store: whole transactions, a connection per thread, trouble as a sentence."""
 
 from __future__ import annotations
 

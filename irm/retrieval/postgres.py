@@ -22,7 +22,7 @@ READ = 2000  # rows fetched together
 
 
 class PostgresStore:
-    """One table a gallery; no approximate index, so that a search is exact."""
+    """One table per gallery; no approximate index, so that a search is exact."""
 
     name = "postgres"
 

@@ -1,4 +1,4 @@
-"""Qdrant over the network: one collection a space of a gallery."""
+"""Qdrant over the network: one collection per space of a gallery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captions on disk: annotation arrays too long for memory, caption dictionaries, one query a caption."""
+"""Captions on disk: annotation arrays too long for memory, caption dictionaries, one query per caption."""
 
 from __future__ import annotations
 
@@ -172,5 +172,5 @@ def entry_field(entry: Mapping[str, Any], name: str, kind: type, path: Path, num
 
 
 def query_per_caption(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Text queries: one record a caption, in the order of the pictures and of their captions."""
+    """Text queries: one record per caption, in the order of the pictures and of their captions."""
     return tuple(replace(record, captions=(caption,)) for record in records for caption in record.captions)

@@ -231,7 +231,7 @@ def read_datalists(
     if spec.query != "text":
         train, query, gallery = (records.get(part, ()) for part in PARTS)
         return Split(dataset, train, query, gallery, tuple(notes))
-    # One record an image, with all its captions: the lists give a line a caption.
+    # One record per image, with all its captions: the lists give a line a caption.
     train, gallery = (records[part].merged() if part in records else () for part in ("train", "gallery"))
     return Split(dataset, train, query_per_caption(records.get("query", ())), gallery, tuple(notes))
 

@@ -147,7 +147,7 @@ def _with_answer(split: Split, *, same_clothes: bool) -> list[Record]:
 
 
 def _dictionary(captions: dict[str, str]) -> Iterator[str]:
-    """One flat JSON object, an entry a line."""
+    """One flat JSON object, an entry per line."""
     before = "{\n"
     for key, caption in captions.items():
         yield f"{before}{json.dumps(key)}: {json.dumps(caption)}"

@@ -17,7 +17,7 @@ def all_cards() -> list[DatasetCard]:
 
 
 def terms_table(cards: Iterable[DatasetCard]) -> str:
-    """A Markdown table, one row a card."""
+    """A Markdown table, one row per card."""
     rows = [COLUMNS, tuple("---" for _ in COLUMNS)]
     for card in cards:
         title = f"**{card.title} (withdrawn)**" if card.withdrawn else card.title

@@ -112,7 +112,7 @@ def _read(tables: Sequence[str], root: Path, variant: str) -> Split:  # noqa: AR
 
 
 def _read_for_text(tables: Sequence[str], root: Path, variant: str) -> Split:
-    """The same where captions search: one query a caption, a gallery that says nothing, no cameras."""
+    """The same where captions search: one query per caption, a gallery that says nothing, no cameras."""
     split = _read(tables, root, variant)
     query = query_per_caption(replace(record, camid=NO_CAMERA["query"]) for record in split.query)
     gallery = (replace(record, camid=NO_CAMERA["gallery"], captions=()) for record in split.gallery)

@@ -42,7 +42,7 @@ class Tally:
             targets: What is counted for.
             members: The class, ascending.
             people: Number of each gallery image's person, from zero.
-            watched: Targets, one a query or -1, before which the different people are to be known.
+            watched: Targets, one per query or -1, before which the different people are to be known.
             head: How many of the nearest strangers of each query are to be known.
         """
         self._comparison, self._targets, self._members = comparison, targets, members

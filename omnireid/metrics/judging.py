@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int
 
 
 class LabelArrays(Protocol):
-    """Labels of one side of a search, one row an image; ``omnireid.records.Labels`` is one."""
+    """Labels of one side of a search, one row per image; ``omnireid.records.Labels`` is one."""
 
     @property
     def pids(self) -> Int[np.ndarray, " N"]:

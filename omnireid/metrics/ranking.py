@@ -23,7 +23,7 @@ BY_QUERY = "average_precision", "inverse_negative_penalty", "first_match", "num_
 class Ranking:
     """How well the right answers of each query were ranked; shares in [0, 1].
 
-    Per-query arrays hold one row a query, also for queries without an answer: nan or 0 there, and not
+    Per-query arrays hold one row per query, also for queries without an answer: nan or 0 there, and not
     counted.
     """
 

@@ -31,13 +31,13 @@ def one_per_camera(query: LabelArrays, gallery: LabelArrays, trial: int) -> Rows
     """Every query against one random gallery image a person and camera; people, then cameras, in order.
 
     From a gallery in the order of its file names this is the draw of the LLCM authors: one generator seeded
-    with the trial, one choice a folder.
+    with the trial, one choice per folder.
     """
     return np.arange(len(query.pids)), _one_of_each(trial, gallery.pids, gallery.camids)
 
 
 def queries_one_per_camera(query: LabelArrays, gallery: LabelArrays, trial: int) -> Rows:
-    """One random query a person and camera against the whole gallery: ``one_per_camera``, turned round."""
+    """One random query per person and camera against the whole gallery: ``one_per_camera``, turned round."""
     return _one_of_each(trial, query.pids, query.camids), np.arange(len(gallery.pids))
 
 

@@ -1,4 +1,4 @@
-"""How large a synthetic OmniReID is: a table of counts for each preset, one row a data set."""
+"""How large a synthetic OmniReID is: a table of counts for each preset, one row per data set."""
 
 from dataclasses import dataclass
 

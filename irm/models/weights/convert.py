@@ -1,4 +1,4 @@
-"""From a published checkpoint to a folder that loads: one entry a kind, one function for all."""
+"""From a published checkpoint to a folder that loads: one entry per kind, one function for all."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def convert_released(
     Args:
         tensors: the state dict, unwrapped.
         name: what it is called in an error.
-        domain: whose batch-norm statistics the file has; the released files are one a data set.
+        domain: whose batch-norm statistics the file has; the released files are one per data set.
 
     Raises:
         ValueError: naming the first tensor that is missing, misshapen or unknown.
