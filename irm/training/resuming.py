@@ -1,4 +1,4 @@
-"""Going on with a run: its newest whole checkpoint, where sheet and data are still those of it."""
+"""Resuming a run from its newest intact checkpoint, provided that sheet and data have not changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from irm.schema import RunSheet
 from irm.training.bench import Bench
 from irm.training.checkpoint import find_checkpoint, load_checkpoint
 
-# No learning rate hangs on how many steps there are, so there may be more of them.
+# Schedules whose learning rates do not depend on the number of steps, which may therefore be raised.
 OPEN_ENDED = ("constant", "steps")
 
 
@@ -28,22 +28,22 @@ def resume(
     free: Collection[str],
     console: Console,
 ) -> dict[str, Any]:
-    """Fill what trains from the newest whole checkpoint of a run folder.
+    """Load the newest intact checkpoint of a run folder.
 
     Args:
-        run: the resolved sheet that is to go on.
+        run: the resolved sheet to continue with.
         out: the run folder.
         bench: whose state is filled.
         read: reads the sheet beside a checkpoint.
-        free: settings, by dotted path, that may differ because nothing of them touches the losses.
-        console: where complaints and the step are said.
+        free: settings, by dotted path, that may differ because they do not affect the losses.
+        console: where the step and damaged checkpoints are reported.
 
     Returns:
-        The facts of the checkpoint, ``step`` among them; step 0 alone where there is no checkpoint.
+        The facts of the checkpoint, including ``step``; only step 0 if there is no checkpoint.
 
     Raises:
-        InputError: no checkpoint can be read, or sheet or data have changed (more steps are
-            asked for by a schedule that ends with them, say).
+        InputError: no checkpoint can be read, or sheet or data have changed (for example, more steps with a
+            schedule that depends on their number).
     """
     found = find_checkpoint(out / "checkpoints")
     for complaint in found.complaints:
@@ -66,7 +66,7 @@ def resume(
 
 
 def _refuse_changes(before: Sheet, run: RunSheet, checkpoint: Path, free: Collection[str]) -> None:
-    """A resumed run keeps its sheet, but for what touches no loss of a step that was taken."""
+    """A resumed run keeps its sheet, except for settings that affect no loss of the steps already taken."""
     for path, (old, new) in differences(before, run).items():
         if any(f"{path}.".startswith(f"{name}.") for name in free):
             continue

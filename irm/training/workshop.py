@@ -1,4 +1,4 @@
-"""All that a run trains with, built from its sheet: model, objectives, optimizer, data."""
+"""Builds everything an IRM run trains with from its sheet: model, objectives, optimizer and data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Workshop(Bench):
     objectives: Objectives
 
     def batches(self, start: int, stop: int) -> Iterator[tuple[Batch, ...]]:
-        """The batches of steps start..stop-1; class graphs are drawn anew where their passes begin."""
+        """The batches of steps start..stop-1; class graphs are rebuilt at the start of each pass."""
         graphs = self.state.graphs
         while start < stop:
             end = stop
@@ -58,17 +58,17 @@ class Workshop(Bench):
         return average.module
 
     def follow(self) -> None:
-        """Take the moving average and the lessons' teacher one step further."""
+        """Update the moving average and the teacher of the lessons."""
         super().follow()
         lessons = self.objectives.lessons
         if lessons is not None:
             lessons.follow(self.model)
 
     def prepare(self) -> None:
-        """Encode the instructions once, and the texts too, where the encoder is frozen and there is room.
+        """Encode the instructions ahead, and the texts too, if the encoder is frozen and the cache has room.
 
-        Loading weights makes the memory forget, and only the same set of sentences, read in the same way,
-        gives the same bits after a resume.
+        Loading weights clears the cache. Features are the same bits after a resume only if the same set of
+        sentences is encoded in the same way.
         """
         room = self.model.reading.cache
         if not self.model.reader.remembers:
@@ -90,10 +90,10 @@ class Workshop(Bench):
 
 
 def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
-    """Build everything of a run; equal seeds give equal weights.
+    """Build a run; equal seeds give equal weights.
 
     Raises:
-        InputError: for weights or data that are not there or do not fit.
+        InputError: for weights or data that are missing or do not fit.
     """
     seed_all(run.seed)
     model, model_notes = build_irm(run)
@@ -126,7 +126,7 @@ def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
 
 
 def instructions_of(mixture: Mixture) -> Iterator[str]:
-    """Every sentence that may stand beside a picture of the mixture; some come twice."""
+    """Every sentence that may be a picture's instruction in the mixture, possibly several times."""
     for source in mixture.sources:
         if source.task.sentence is not None:
             yield source.task.sentence
@@ -139,7 +139,7 @@ def instructions_of(mixture: Mixture) -> Iterator[str]:
 
 
 def texts_of(mixture: Mixture) -> Iterator[str]:
-    """Every description that a picture of the mixture is to be found by; some come twice."""
+    """Every description that is a text query in the mixture, possibly several times."""
     for source in mixture.sources:
         if source.task.objective == "image_text":
             yield from (caption for record in source.records for caption in record.captions)
@@ -154,7 +154,7 @@ def _distinct(sentences: Iterable[str]) -> Iterator[str]:
 
 
 def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
-    """Losses as the sheet weighs them, with classifiers for each domain that tells identities apart."""
+    """The losses of the sheet, with classifiers for each domain of an identity task."""
     losses, rule = run.losses, run.losses.adaptive_triplet
     weights = losses.weights.model_dump()
     if any(weights[name] for name in ("adaptive_triplet", "adaptive_triplet_fused", "score_triplet")):
@@ -182,7 +182,7 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
 
 
 def _lessons(run: IRMRun, model: IRM) -> Lessons | None:
-    """What the released code adds for text-to-image, where the sheet asks for it."""
+    """The released code's additions for text-to-image, if the sheet has them."""
     domains = tuple(domain_of(row) for row in run.mixture if TASKS[row.task].objective == "image_text")
     if run.losses.lessons is None or not domains:
         return None
@@ -190,7 +190,7 @@ def _lessons(run: IRMRun, model: IRM) -> Lessons | None:
     folder = word_head_of(run.model)
     if folder is not None:
         load_word_head(lessons.words, folder)
-    lessons.follow(model)  # the teacher begins as the model does
+    lessons.follow(model)  # the teacher starts as a copy
     return lessons
 
 
