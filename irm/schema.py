@@ -185,7 +185,7 @@ class EvaluationSheet(RowSheet):
 
 
 class RunSheet(Sheet):
-    """What the sheets of both trainings say alike; the session that carries them out reads no more."""
+    """What the sheets of both kinds of training share; the session that runs them reads nothing else."""
 
     seed: int = Field(default=1, ge=0, lt=2**32, description="ours; released: 0")
     data: str = Field(

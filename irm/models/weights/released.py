@@ -1,4 +1,4 @@
-"""The authors' released IRM checkpoints become an IRM that computes what their code does."""
+"""Converts the authors' released IRM checkpoints into an IRM that computes what their code does."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ DROPPED = {
 def convert_released(
     tensors: Mapping[str, Tensor], *, name: str, domain: str = "released"
 ) -> tuple[IRM, Account]:
-    """A model without a tokenizer, in evaluation mode, with a checkpoint's weights.
+    """A model in evaluation mode with a checkpoint's weights, and no tokenizer yet.
 
-    Editing is off, E_f is the backbone's first and last block in two streams that also look at padding, a
-    search compares both streams as they are (1536 numbers).
+    Editing is off; E_f is the backbone's first and last block, in two streams that also attend to padding;
+    the retrieval feature is both streams, not normalised (1536 numbers).
 
     Args:
         tensors: the state dict, unwrapped.
-        name: what it is called in an error.
+        name: the checkpoint's name in errors.
         domain: whose batch-norm statistics the file has; the released files are one per data set.
 
     Raises:
