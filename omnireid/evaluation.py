@@ -1,4 +1,4 @@
-"""The evaluation of one task: features, a protocol, and the numbers that a table row needs."""
+"""The evaluation of one task: features, a protocol, and the numbers of a table row."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What one search scored. Shares in [0, 1]; averaged over the protocol's draws, with their deviation.
+    """The scores of one search: shares in [0, 1], averaged over the protocol's draws, with their deviation.
 
-    Deviations are those of the population of draws, 0 where there is one draw.
+    Deviations are population standard deviations over the draws, 0 for a single draw.
     """
 
     task: str
     dataset: str
     protocol: str  # name in PROTOCOLS
-    stage: Stage  # what the order comes from
+    stage: Stage  # which stage ordered the lists
     metric: Metric  # by which features are compared
     title: str  # of the protocol, with stage and metric, to be printed beside the numbers
-    query_asked: str  # label of the instructions beside the queries
+    query_asked: str  # label of the queries' instructions
     gallery_asked: str
     mean_ap: float
     mean_ap_std: float
@@ -65,13 +65,13 @@ class Evaluation:
     rank_5: float
     rank_10: float
     mean_inp: float
-    chance_ap: float  # mAP of a random order, exactly; nan where the protocol's AP is cut off
+    chance_ap: float  # exact expected mAP of a random order; nan where the protocol truncates AP
     chance_rank_1: float
     num_trials: int
     num_query: int
     num_gallery: int  # of the first draw
     num_valid_queries: int
-    num_re_scored: int  # images a query, by a PairScorer
+    num_re_scored: int  # images per query, by a PairScorer
     seconds: float  # embedding both sides and judging
     cmc: Float[np.ndarray, " K"]
     average_precision: Float[np.ndarray, " Q"]  # nan where a query has no answer
@@ -83,7 +83,7 @@ class Evaluation:
 
     @property
     def is_matched(self) -> bool:
-        """Whether pictures were compared by a matcher and not by one vector each."""
+        """Whether pictures were compared by a matcher instead of by one vector each."""
         return self.stage == "matcher"
 
 
@@ -121,15 +121,16 @@ def judge(
     re_ranking: ReRanking | None = None,
     settings: Settings = DEFAULTS,
 ) -> Evaluation:
-    """Judge features by a protocol, all its draws; the features may be judged by others too.
+    """Judge features by a protocol, over all its draws.
 
     Args:
-        query: What searches.
-        gallery: What is searched, by the same model.
+        query: Features of the queries.
+        gallery: Features of the gallery, by the same model.
         protocol: Name in PROTOCOLS.
-        scorer: Scores the nearest images of each query again, where both sides kept their states.
-        metric: Else the features' own; the released IRM evaluator took "euclidean", on features of any norm.
-        re_ranking: Orders all by k-reciprocal neighbours; then nothing is scored again.
+        scorer: Scores the nearest images of each query again, if both sides kept their states.
+        metric: By default the features' own; the released IRM evaluator used "euclidean", without
+            normalising.
+        re_ranking: Re-ranks by k-reciprocal neighbours; then nothing is scored again.
         settings: Only ``re_score``, ``match`` and ``batch_size`` matter here.
 
     Raises:
@@ -167,14 +168,14 @@ def _stage(task: TaskSpec, re_scorer: ReScorer | None, re_ranking: ReRanking | N
 
 @dataclass(frozen=True)
 class _How:
-    """Where an order comes from."""
+    """How the lists were ordered."""
 
     stage: Stage
     metric: Metric
     num_re_scored: int
 
     def title(self, rules: Protocol) -> str:
-        """The protocol's, with everything that makes two numbers incomparable."""
+        """The protocol's title, with everything that would make two numbers incomparable."""
         told = {
             "features": "",
             "matcher": ", matcher",
@@ -194,7 +195,7 @@ def _evaluation(
     how: _How,
     seconds: float,
 ) -> Evaluation:
-    """Means and deviations over the draws; pictures and sizes of the first."""
+    """Means and deviations over the draws; shown lists and sizes are those of the first draw."""
     rankings = [trial.ranking for trial in trials]
     mean_ap, mean_ap_std = mean_and_std([ranking.mean_ap for ranking in rankings])
     rank_1, rank_1_std = mean_and_std([float(ranking.cmc[0]) for ranking in rankings])
@@ -235,5 +236,5 @@ def _evaluation(
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and population standard deviation: over draws, over the sentences of a bank, over seeds."""
+    """Mean and population standard deviation, of draws, of a bank's sentences, or of seeds."""
     return fmean(values), float(np.std(values))
