@@ -1,4 +1,4 @@
-"""One tile of a matrix product at a time, and the one thing that is asked of it: its small cells."""
+"""One tile of a matrix product at a time, and the only thing asked of it: its small cells."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Tile(Protocol):
     """Products of a block of its queries with some gallery images."""
 
     def turn(self, gallery: Float[Tensor, "g D"], addends: Float[Tensor, " g"] | None) -> None:
-        """Take the next gallery images."""
+        """Move on to the next gallery images."""
         ...
 
     def near(
@@ -39,7 +39,7 @@ class Tile(Protocol):
 
 
 class HostTile:
-    """A tile in main memory; its buffer is used again."""
+    """A tile in main memory; its buffer is reused."""
 
     def __init__(self, query: Float[Tensor, "q D"]) -> None:
         self._query = query
@@ -75,7 +75,7 @@ class HostTile:
 
 
 class DeviceTile:
-    """A tile on a GPU; cells come to the host."""
+    """A tile on a GPU; the small cells are copied to the host."""
 
     def __init__(self, query: Float[Tensor, "q D"]) -> None:
         self._query = query
