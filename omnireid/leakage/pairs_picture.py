@@ -1,4 +1,4 @@
-"""Suspected copies side by side, training picture on the left: somebody has to look at them."""
+"""Draws suspected copies side by side, training picture on the left, for a person to check."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ COLUMNS, MAX_PAIRS = 6, 60  # pairs in a row, and in all
 
 
 def pairs_picture(leaks: Sequence[Leak]) -> bytes | None:
-    """A JPEG of the leaks that were found by look, evenly spaced; None where there are none.
+    """A JPEG of an evenly spaced sample of the leaks found by appearance; None if there are none.
 
     Raises:
-        InputError: A picture cannot be read any more.
+        InputError: A picture can no longer be read.
     """
     pairs = [leak for leak in leaks if leak.test_image]
     if not pairs:

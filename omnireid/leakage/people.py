@@ -1,4 +1,4 @@
-"""What a leak is and what is told about it: people dropped, why, and which pictures gave them away."""
+"""Leaks and their report: which people were dropped, why, and which pictures gave them away."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class People:
 
 @dataclass(frozen=True)
 class Leak:
-    """Why a training person was dropped: the first of their pictures that gave them away."""
+    """Why a training person was dropped, by the first of their pictures that matched a test person."""
 
     dataset: str
     pid: int
@@ -34,7 +34,7 @@ class Leak:
 
 @dataclass(frozen=True)
 class LeakageReport:
-    """How many records were looked at and dropped, who, and what could not be looked at."""
+    """How many records were examined and dropped, whose, and which could not be examined."""
 
     num_records: int
     num_dropped: int
@@ -43,7 +43,7 @@ class LeakageReport:
     num_unreadable: int = 0  # pictures that should have been compared by look and could not be read
 
     def sentences(self) -> tuple[str, ...]:
-        """The report in words, one sentence a (data set, reason)."""
+        """The report in words, one sentence per (data set, reason)."""
         unseen = (
             (f"{self.num_unreadable} pictures could not be read and were compared by name only",)
             if self.num_unreadable
@@ -62,7 +62,7 @@ class LeakageReport:
         )
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Cells under COLUMNS, one row a (data set, reason)."""
+        """Table cells under COLUMNS, one row per (data set, reason)."""
         first: dict[tuple[str, Reason], Leak] = {}
         for leak in self.leaks:
             first.setdefault((leak.dataset, leak.reason), leak)
@@ -72,7 +72,7 @@ class LeakageReport:
         ]
 
     def to_json(self) -> str:
-        """The whole report, every dropped person with it."""
+        """The complete report, including every dropped person."""
         content = {
             "format": "instruct-reid leakage report",
             "num_records": self.num_records,
