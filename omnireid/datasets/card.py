@@ -1,4 +1,4 @@
-"""A data set's card: what it is, who may use it, where its files lie, and what the counts should be."""
+"""A data set's card: what it is, its terms of use, where its files are, and its expected counts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ NO_CAMERA: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A count that others have published and that adds up; None where no source could be confirmed.
+    """Published counts that were confirmed and add up; None where no source could be confirmed.
 
-    ``queries`` counts records where one image gives several (the captions of a text-to-image query).
+    ``queries`` counts records, where one image gives several (the captions of a text-to-image query).
     """
 
     images: int
@@ -26,7 +26,7 @@ class Published:
 
     @property
     def records(self) -> int:
-        """How many records a complete copy yields."""
+        """Number of records in a complete copy."""
         return self.images if self.queries is None else self.queries
 
 
@@ -35,7 +35,7 @@ Counts = Mapping[Part, Published]
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """All that a person should know before using a data set."""
+    """What one should know before using a data set."""
 
     name: str  # key in DATASETS
     title: str

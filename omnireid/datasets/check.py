@@ -1,4 +1,4 @@
-"""Looks a data set over before anybody trains on it: wrong numbers, repetitions, shared people, gaps."""
+"""Checks a data set before training: wrong counts, duplicates, people in both train and test, gaps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COPY_AGAIN = "copy it again from its owners' archive"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong (``problem``) or worth knowing (``warning``), and the way out."""
+    """Something that is wrong (``problem``) or worth knowing (``warning``), and what to do about it."""
 
     severity: Severity
     dataset: str
@@ -42,7 +42,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Reading:
-    """A data set read one way: from its raw layout or from the lists of a task."""
+    """A data set as read from its raw layout or from the lists of a task."""
 
     card: DatasetCard
     source: Literal["raw", "lists"]
@@ -63,12 +63,12 @@ class Reading:
 
 
 def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | Finding]:
-    """Every reading of a data set that the root allows; one that fails is a finding.
+    """Every reading of a data set that the files under the root allow; one that fails is a finding.
 
     Args:
         name: a key of DATASETS.
         root: the data root.
-        named: the user asked for this data set, so the root itself may be its folder.
+        named: whether the user named this data set, so that the root itself may be its folder.
     """
     try:
         entry = dataset_named(name)
@@ -111,7 +111,7 @@ def _list_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading |
 
 
 def _there_but_strange(entry: Dataset, root: Path) -> Iterator[Finding]:
-    """A finding where a folder has the data set's name, and nothing in it is known."""
+    """A finding if a folder has the data set's name but nothing in it is recognised."""
     for folder in {folder.partition("/")[0]: None for folder in entry.card.folders}:
         held = () if folder == FOLDER else sorted(path.name for path in _inside(root / folder))
         if held:
@@ -129,7 +129,7 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 
 def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
-    """The raw layout as its first task reads it, and as the others do that somebody annotated it for."""
+    """The raw layout as read for its first task, and for each other task that it has annotations for."""
     first, *others = entry.raw_tasks
     split = entry.read(root, variant, first)
     waiting: Mapping[str, str] = {}
@@ -145,7 +145,7 @@ def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
 
 
 def unreadable(name: str, error: InputError | OSError, folder: Path | None = None) -> Finding:
-    """The finding for a data set that cannot be read; of closed folders it names all below its own."""
+    """The finding for a data set that cannot be read; it names all folders without read permission."""
     if isinstance(error, InputError):
         fix = "correct the file or folder named here; docs/data.md has the forms"
         return Finding("problem", name, str(error), fix)
@@ -157,12 +157,12 @@ def unreadable(name: str, error: InputError | OSError, folder: Path | None = Non
 
 
 def sets_of_the_root_itself(root: Path) -> list[str]:
-    """Which data sets' own folder the data root could be."""
+    """The data sets whose own folder the data root could be."""
     return [name for name, entry in DATASETS.items() if entry.find(root) == root]
 
 
 def misnamed_folders(root: Path) -> Iterator[Finding]:
-    """Folders of the data root that no reader looks into, but whose names are nearly those that one does."""
+    """Folders of the data root that no reader uses, but whose names are nearly those of known folders."""
     cards = [entry.card for entry in (*DATASETS.values(), *WITHDRAWN.values())]
     known = {folder.split("/")[0] for card in cards for folder in card.folders}
     known |= {folder for names in LISTS.values() for folder in names.folders}
@@ -178,7 +178,7 @@ def misnamed_folders(root: Path) -> Iterator[Finding]:
 
 
 def examine(reading: Reading) -> Iterator[Finding]:
-    """All findings on one reading that need no picture to be opened."""
+    """All findings about a reading that do not require opening pictures."""
     once = (_numbers, _repetitions, _test_pictures_in_train, _shared_people)
     for check in (*(() if reading.again else once), _instructions, _answers):
         yield from check(reading)

@@ -1,4 +1,4 @@
-"""CUHK-PEDES: pictures gathered from other ReID sets, described by hand; a caption finds its person."""
+"""CUHK-PEDES: pictures from other ReID data sets, captioned by hand; each caption is a query."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LAST_TRAIN_PID, LAST_VAL_PID = 11_003, 12_003
 
 
 def split_of(number: int, pid: int) -> str:  # noqa: ARG001  RSTPReid goes by the number of the entry
-    """The split that a person number implies."""
+    """The split of a person, by number."""
     if pid <= LAST_TRAIN_PID:
         return "train"
     return "val" if pid <= LAST_VAL_PID else "test"

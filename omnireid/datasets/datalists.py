@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a list; any blanks separate columns, further columns are ignored, empty lines too.
+    """The lines of a list; blanks separate columns, and further columns and empty lines are ignored.
 
     Raises:
         InputError: for a line with fewer than four columns, or a file that is not text.
@@ -66,7 +66,7 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 @dataclass(frozen=True)
 class ListReader:
-    """Turns lines into records as one task understands them; outfits are numbered as they appear."""
+    """Turns lines into records for one task; outfits are numbered in order of appearance."""
 
     dataset: str
     found: FoundLists
@@ -237,7 +237,7 @@ def read_datalists(
 
 
 def _read_found(reader: ListReader, variant: str) -> tuple[dict[Part, Records], list[str]]:
-    """The records of each part, and what a reader of the split should know."""
+    """The records of each part, and notes for the user."""
     paths, names = reader.found.paths(), reader.names
     lists = ", ".join(str(path) for path in paths.values())
     notes = [f"read from lists: {lists}" + (f" ({variant})" if variant else "")]

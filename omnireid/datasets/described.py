@@ -21,14 +21,14 @@ def read_described(
     variant: str,
     split_of: Callable[[int, int], str],
 ) -> Split:
-    """A record a picture to train, a record a caption to ask, a silent record a picture to be found.
+    """Training and gallery records per picture (the latter without captions), query records per caption.
 
     Args:
         name: of the data set.
         root: its own folder, with ``imgs`` and one of the annotation files.
         annotations: names that the file may have.
-        variant: ``test`` or ``val``: whom the queries ask for.
-        split_of: number and person of an entry to ``train``, ``val`` or ``test``, where it does not say.
+        variant: ``test`` or ``val``: the split of queries and gallery.
+        split_of: maps number and person of an entry without a split to ``train``, ``val`` or ``test``.
 
     Raises:
         InputError: if there is no annotation file, or an entry cannot be understood.

@@ -1,4 +1,4 @@
-"""DukeMTMC-reID: withdrawn by its owners; a copy that somebody still has is read, by its own name only."""
+"""DukeMTMC-reID: withdrawn by its owners; existing copies can be read, but only if named explicitly."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def read(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for 
     """ICFG-PEDES from its own folder, in the order of the annotation file.
 
     Raises:
-        InputError: if an entry does not name its split: nothing else tells.
+        InputError: if an entry does not name its split, which cannot be inferred.
     """
 
     def unknown(number: int, pid: int) -> str:

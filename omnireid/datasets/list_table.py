@@ -1,4 +1,4 @@
-"""Which OmniReID lists serve which data set and task: folders and file names with their known spellings."""
+"""The OmniReID lists of each data set and task: folders and file names with their known spellings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ListNames:
     not_a_list: re.Pattern[str] | None = None  # first line of the owners' own gallery table of the same name
 
     def variant(self, asked: str | None) -> str | None:
-        """The variant that is read, None where the lists do not hold the one asked for."""
+        """The variant that is read; None if the lists do not have the requested one."""
         if not self.test:  # training only: every variant has the same list
             return ""
         return next(iter(self.test)) if asked is None else asked if asked in self.test else None
@@ -117,7 +117,7 @@ PICTURES: dict[str, re.Pattern[str]] = {
 
 
 def whose_picture(image: str, dataset: str, list_name: str) -> str | None:
-    """Another data set that has a list of this name and to which the picture belongs by its path, or None."""
+    """The other data set that has a list of this name and owns the picture, by its path; None if none does."""
     if PICTURES[dataset].search(image):
         return None
     others = [name for name, names in LISTS.items() if name[0] != dataset and list_name in names.files()]
@@ -126,7 +126,7 @@ def whose_picture(image: str, dataset: str, list_name: str) -> str | None:
 
 @dataclass(frozen=True)
 class FoundLists:
-    """The lists of one (data set, task) under a data root, as far as they are there."""
+    """The lists of one (data set, task) that exist under a data root."""
 
     root: Path
     train: Path | None
@@ -135,7 +135,7 @@ class FoundLists:
     captions: Path | None
 
     def paths(self) -> dict[Part, Path]:
-        """The lists that are there, by part."""
+        """The lists that exist, by part."""
         parts: dict[Part, Path | None] = {"train": self.train, "query": self.query, "gallery": self.gallery}
         return {part: path for part, path in parts.items() if path is not None}
 

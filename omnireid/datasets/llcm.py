@@ -48,9 +48,9 @@ OTHER = {"vis": "nir", "nir": "vis"}
 
 
 def read_tree(root: Path, folder: str, notes: list[str]) -> list[Record]:
-    """Every picture of ``folder/camN/PID/``, by person, camera and name, the order of the official draws.
+    """Every picture of ``folder/camN/PID/``, by person, camera and name: the order of the official draws.
 
-    The camera is the folder's number, wherever the letters ``cam`` may stand in the path before it.
+    The camera is the number of the ``camN`` folder, even if ``cam`` occurs in the path before it.
     """
     modality = MODALITY_OF[folder.removeprefix("test_")]
     records = []

@@ -1,4 +1,4 @@
-"""Opens every picture of a data set once, in parallel: which cannot be opened, and which are there twice."""
+"""Opens every picture of a data set once, in parallel, to find unreadable and duplicate ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KINDS: tuple[tuple[str, str, str], ...] = (
 
 @dataclass(frozen=True)
 class Opened:
-    """How many pictures were looked at, those that could not be opened, and a number for each one's bytes."""
+    """How many pictures were checked, which could not be opened, and a hash of each one's bytes."""
 
     num_pictures: int
     num_known: int  # opened by an earlier run and not changed since
@@ -44,7 +44,7 @@ class Opened:
 
 
 def pictures_of(readings: Iterable[Reading], limit: int | None = None) -> list[str]:
-    """Every picture that the readings name, clothes pictures too, each once; evenly thinned to ``limit``."""
+    """Every distinct picture in the readings, clothes pictures included; evenly thinned to ``limit``."""
     named: dict[str, None] = {}
     for reading in readings:
         for part in PARTS:
@@ -59,9 +59,9 @@ def pictures_of(readings: Iterable[Reading], limit: int | None = None) -> list[s
 def open_pictures(
     paths: Sequence[str], workers: int, progress: Callable[[int], None], ledger: Ledger | None = None
 ) -> Opened:
-    """Decode each picture that the ledger does not know; ``progress`` is called with how many more are done.
+    """Decode each picture that is not in the ledger; ``progress`` is called with the number newly done.
 
-    Interrupted, it enters what is done into the ledger and stops at once.
+    If interrupted, it saves what is done to the ledger and stops at once.
     """
     ledger = Ledger(None) if ledger is None else ledger
     failures: list[tuple[str, str]] = []
@@ -140,7 +140,7 @@ def unopened(dataset: str, opened: Opened) -> list[Finding]:
 
 
 def _neighbour(path: str, kind: str) -> str:
-    """A file of the same name with another ending beside a missing one, e.g. ``.JPG`` for ``.jpg``."""
+    """A file beside a missing one with the same name and another suffix, e.g. ``.JPG`` for ``.jpg``."""
     place = Path(path)
     if kind == "missing" and place.is_symlink():
         return f" (a link to {place.readlink()}, which is not there)"
@@ -154,7 +154,7 @@ def _neighbour(path: str, kind: str) -> str:
 
 
 def copies(reading: Reading, contents: Mapping[str, int]) -> Iterator[Finding]:
-    """Findings for pictures that stand in two parts under two names, byte for byte the same."""
+    """Findings for pictures in two parts under different names that are identical byte for byte."""
     owners = {
         part: {contents[path]: path for path in images_of(reading.part(part)) if contents.get(path)}
         for part in PARTS

@@ -1,4 +1,4 @@
-"""VC-Clothes: people of a computer game before four cameras, in several outfits."""
+"""VC-Clothes: people from a computer game, in several outfits, seen by four cameras."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TEST_CAMERAS = {"all": (1, 2, 3, 4), "same_clothes": (2, 3), "clothes_change": (
 
 
 def read(root: Path, variant: str) -> Split:
-    """VC-Clothes from its own folder; the variant picks the cameras of the test only."""
+    """VC-Clothes from its own folder; the variant selects only the test cameras."""
     notes = [f"read from {root}: {variant}"]
     folders = {part: root / part for part in ("train", "query", "gallery")}
     note_missing(folders, notes)
