@@ -117,7 +117,7 @@ PICTURES: dict[str, re.Pattern[str]] = {
 
 
 def whose_picture(image: str, dataset: str, list_name: str) -> str | None:
-    """The other data set that has a list of this name and owns the picture, by its path; None if none does."""
+    """The other data set that has a list of this name and owns the picture, by its path (else None)."""
     if PICTURES[dataset].search(image):
         return None
     others = [name for name, names in LISTS.items() if name[0] != dataset and list_name in names.files()]

@@ -192,7 +192,7 @@ def _check_columns(path: Path, names: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Numbers for the words of a column: the words themselves if all are integers, otherwise their positions."""
+    """Numbers for the words of a column: the words themselves if all are integers, else their positions."""
 
     pids: Mapping[str, int]
     cameras: Mapping[str, int]
