@@ -1,4 +1,4 @@
-"""From attributes to sentences (IRM, section 3): one interface, two writers, and the check that both pass."""
+"""From attributes to sentences (IRM, section 3): the interface of the two writers, and their common check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command line of tools.evaluate asks of a model: which rows, judged how, reported where."""
+"""The options of tools.evaluate: which rows to evaluate, under which protocol, and where to report."""
 
 import argparse
 import hashlib
@@ -28,7 +28,7 @@ OWN_ROW = ("dataset", "task", "variant", "protocol")  # options that say a row i
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say what is judged, and how."""
+    """Add the options for what to evaluate, and how."""
     add = parser.add_argument_group("what is judged").add_argument
     add("--data", type=Path, metavar="DIR", help="the folder that holds the data sets; else the sheet's")
     add("--sheet", type=Path, metavar="FILE", help="whose evaluation rows to judge by; else the run's")
@@ -56,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def rows_and_data(asked: argparse.Namespace, candidate: "Candidate") -> "tuple[tuple[Row, ...], Path]":
-    """The rows to judge, and the folder of their data sets.
+    """The rows to evaluate, and the folder of their data sets.
 
     Raises:
         InputError: options contradict each other, or a name is unknown.
@@ -84,7 +84,7 @@ def rows_and_data(asked: argparse.Namespace, candidate: "Candidate") -> "tuple[t
 
 
 def _own_rows(asked: argparse.Namespace, candidate: "Candidate", sheet: "IRMRun | None") -> "tuple[Row, ...]":
-    """The row that --dataset and --task say, once a protocol."""
+    """The rows of --dataset and --task, one per protocol."""
     from instructions.errors import InputError, near_miss
     from irm.evaluation import asking_for
     from omnireid.benchmark import Row
@@ -108,7 +108,7 @@ def _own_rows(asked: argparse.Namespace, candidate: "Candidate", sheet: "IRMRun 
 
 
 def protocols_of(asked: argparse.Namespace, dataset: str) -> list[str]:
-    """The names behind --protocol, else the data set's own.
+    """The protocols named by --protocol, else the data set's own.
 
     Raises:
         InputError: there is no such protocol.
@@ -120,7 +120,7 @@ def protocols_of(asked: argparse.Namespace, dataset: str) -> list[str]:
 
 
 def settings_of(asked: argparse.Namespace) -> "Settings":
-    """How an evaluation runs.
+    """The settings of an evaluation.
 
     Raises:
         InputError: a number is out of range.
@@ -142,7 +142,7 @@ def settings_of(asked: argparse.Namespace) -> "Settings":
 
 
 def re_ranking_of(asked: argparse.Namespace) -> "ReRanking | None":
-    """The parameters that --re-rank names.
+    """The parameters given to --re-rank.
 
     Raises:
         InputError: they are not three numbers in their ranges.
@@ -166,7 +166,7 @@ def re_ranking_of(asked: argparse.Namespace) -> "ReRanking | None":
 
 
 def told(asked: argparse.Namespace) -> str:
-    """What of the command line shapes a report."""
+    """The options that affect a report."""
     from irm.config import dump, read_run
 
     names = ("tasks", "data", "sheet", *OWN_ROW, *HOW)
@@ -177,9 +177,10 @@ def told(asked: argparse.Namespace) -> str:
 
 
 def report_path(asked: argparse.Namespace, candidate: "Candidate", *, is_partial: bool) -> Path:
-    """Where a report goes unless --json says: each question has its name, so no answer loses another's rows.
+    """The default path of a report, without --json; reports of different questions never overwrite each other.
 
-    ``evaluation.json`` in a run's folder; of a checkpoint or model beside it, for those folders are not ours.
+    It is ``evaluation.json`` in a run's folder; for a checkpoint or model it is beside the folder, not
+    inside.
     """
     from irm.evaluation import Run
 

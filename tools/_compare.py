@@ -1,4 +1,4 @@
-"""The part of tools.evaluate that compares two tables of `--per-query`: better, or lucky?"""
+"""The part of tools.evaluate that tests the difference between two `--per-query` tables for significance."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ COLUMNS = ("data set", "protocol", "query asks", "score")
 
 
 def compare(paths: Sequence[Path], console: Console) -> None:
-    """Print how the searches of two tables differ, and what each of the two alone holds."""
+    """Print how the results in two tables differ, and what is in only one of them."""
     from omnireid.per_query import read_csv
     from omnireid.significance import compare_tables, unpaired
 

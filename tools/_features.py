@@ -1,4 +1,4 @@
-"""The part of tools.evaluate that needs no run: features that another program computed."""
+"""The part of tools.evaluate that needs no run: evaluating features computed by another program."""
 
 import argparse
 import time
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that stand in for a RUN."""
+    """Add the options that replace a RUN."""
     add = parser.add_argument_group("another model's features").add_argument
     add("--features", type=Path, metavar="FILE", help=".npz or .safetensors: query and gallery, or features")
     add("--metric", metavar="M", help="cosine or euclidean; else the file's own, else cosine")
@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def refuse_beside_a_run(asked: argparse.Namespace) -> None:
-    """Refuse options that ask nothing of a run, rather than pass them over.
+    """Refuse options that do not apply to a run, rather than ignore them.
 
     Raises:
         InputError: one is given.
@@ -43,7 +43,7 @@ def refuse_beside_a_run(asked: argparse.Namespace) -> None:
 
 
 def refuse_run(asked: argparse.Namespace, option: str) -> None:
-    """Refuse a run beside an option that stands in for one.
+    """Refuse a run together with an option that replaces it.
 
     Raises:
         InputError: it is given.
@@ -55,7 +55,7 @@ def refuse_run(asked: argparse.Namespace, option: str) -> None:
 
 
 def main(asked: argparse.Namespace, console: Console) -> None:
-    """Judge a feature file, or write an order."""
+    """Evaluate a feature file, or write the order that its rows must have."""
     from instructions.errors import InputError
 
     refuse_run(asked, "--features")

@@ -1,4 +1,4 @@
-"""What can be done with a gallery, from info to erase; and how progress looks."""
+"""The actions on a gallery, from info to erase, and their progress display."""
 
 import argparse
 import csv
@@ -23,7 +23,7 @@ FINISHED = "what an erasure that was cut short had deleted is out of the files n
 
 
 class Bar:
-    """A bar on a terminal, a line for every tenth elsewhere."""
+    """A progress bar on a terminal, a line for every tenth elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self.console, self.tenth = console, -1

@@ -1,4 +1,4 @@
-"""What every program does at its edges: one sentence and exit code 2 for bad input, never a traceback."""
+"""Shared by all programs: bad input ends with one sentence and exit code 2, never with a traceback."""
 
 import argparse
 import os
@@ -16,10 +16,10 @@ from instructions.errors import InputError
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one sentence."""
+    """An argument parser that reports errors in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong as every other bad input is said.
+        """Report a usage error like any other bad input.
 
         Raises:
             InputError: always.
@@ -38,7 +38,7 @@ def program_parser(program: str, description: str | None, examples: str) -> Pars
 
 
 def whole_number(text: str) -> int:
-    """A whole number on the command line that a store can hold; as ``type`` of an argument."""
+    """``type`` of an argument: a whole number that a gallery store can hold."""
     try:
         return numbers.whole_number(text, "the number")
     except InputError as error:
@@ -92,7 +92,7 @@ def table(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a result file, whole or not at all, and its folder if need be."""
+    """Write a result file atomically, and create its folder if needed."""
     from omnireid.files import write_whole
 
     path.parent.mkdir(parents=True, exist_ok=True)

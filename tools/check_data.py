@@ -52,7 +52,7 @@ Exit code 0: clean, or warnings only; 1: problems were found; 2: bad input. docs
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found out about one data set."""
+    """The findings about one data set."""
 
     name: str
     readings: tuple[Reading, ...]
@@ -149,7 +149,7 @@ def _open_ledger(asked: argparse.Namespace, console: Console) -> Ledger:
 
 
 def _distinct(reading: Reading, name: str) -> int:
-    """How many people, cameras or outfits there are; negative numbers stand for none."""
+    """The number of different people, cameras or outfits; negative numbers mean none."""
     values = np.concatenate([column_of(reading.part(part), name) for part in PARTS])
     nameless = (
         name == "camid" and reading.card.num_cameras is None and not reading.card.name.startswith(PREFIX)

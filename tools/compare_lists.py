@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _checked(asked: argparse.Namespace) -> list[str]:
-    """The two names, once the options are known to make sense."""
+    """The names of the two runs, after checking the options."""
     if asked.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise InputError(f"--out is {asked.out}; name a .png or .jpg file")
     for name, largest in (("queries", 100), ("top", 10), ("batch_size", 100_000)):

@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Parse, convert, say what became of every tensor."""
+    """Parse, convert, report what became of every tensor."""
     arguments = parser().parse_args()
     # Heavy imports wait until --help and mistyped options have had their say.
     from irm.models.weights.convert import KINDS, Options, convert_weights

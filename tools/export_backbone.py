@@ -1,4 +1,4 @@
-"""The trained tower of a joint run as a backbone folder: `tools.export_backbone RUN --out FOLDER`."""
+"""Export the trained vision tower of a joint run as a backbone: `tools.export_backbone RUN --out FOLDER`."""
 
 import argparse
 from pathlib import Path
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def _judge(sheet: "PretrainRun", tower: Any, size: tuple[int, int], data: Path) -> None:
-    """Held-out mAP of the tower beside the one that the training began with."""
+    """Held-out mAP of the tower and of the one that training started from."""
     from irm.build import as_input_errors
     from irm.pretraining.encoder import held_out, start_tower
     from omnireid.benchmark import Row

@@ -1,4 +1,4 @@
-"""A run's image path for serving without this code: `tools.export_model RUN --out FOLDER [--view v]`."""
+"""Export the image encoder of a run for use without this code: `tools.export_model RUN --out FOLDER`."""
 
 import argparse
 from pathlib import Path
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Parse, export, say how far off it is."""
+    """Parse, export, report the numerical difference."""
     asked = parser().parse_args()
     # Heavy imports wait until --help and mistyped options have had their say.
     from irm.build import as_input_errors

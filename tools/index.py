@@ -1,4 +1,4 @@
-"""Index pictures: `python -m tools.index RUN --images DIR --store DIR`; and care for what is indexed."""
+"""Index pictures: `python -m tools.index RUN --images DIR --store DIR`; and maintain what is indexed."""
 
 import argparse
 import sys
@@ -94,7 +94,7 @@ def action_parser(action: str) -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Parse, index or do what the first word says."""
+    """Parse, then index, or do the action named by the first word."""
     words = sys.argv[1:]
     if words and words[0] in ACTIONS:
         asked = action_parser(words[0]).parse_args(words[1:])

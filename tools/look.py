@@ -80,7 +80,7 @@ def _draw(asked: argparse.Namespace) -> None:
 
 
 def _project(asked: argparse.Namespace) -> None:
-    """Write the features of a split, with who and what each picture shows."""
+    """Write the features of a split with the labels of each picture."""
     if asked.dataset is None:
         raise InputError("--dataset is missing; say whose test to embed, e.g. --dataset market1501")
     if asked.limit < 1:

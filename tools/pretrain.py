@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def _print_plan(sheet: "PretrainRun", processes: int) -> None:
-    """The model of a sheet on no device: what trains, and what a step takes of each process."""
+    """Print what a sheet would train and the memory of a step per process, without loading the model."""
     import torch
 
     from irm.mllm import plan_memory

@@ -1,4 +1,4 @@
-"""Serve a gallery: `python -m tools.serve --store DIR`, a page to search with and an HTTP API to build on."""
+"""Serve a gallery: `python -m tools.serve --store DIR` starts a search page and an HTTP API."""
 
 import argparse
 import contextlib
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def _check_proxy(address: str) -> None:
-    """Refuse what is no address: who is believed must be meant.
+    """Refuse a trusted proxy that is not an address.
 
     Raises:
         InputError: it is neither an address nor a network.
@@ -133,7 +133,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _config(app: "FastAPI", settings: "ServerSettings", proxy: str | None) -> "uvicorn.Config":
-    """How requests are taken in; headers that name a client are believed of the proxy only."""
+    """The server's configuration; forwarded client addresses are believed only from the proxy."""
     import uvicorn
 
     return uvicorn.Config(
@@ -157,7 +157,7 @@ def _serve(
     proxy: str | None,
     quiet: bool,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; what was accepted by then is still answered."""
+    """Serve until SIGINT or SIGTERM; requests accepted by then are still answered."""
     import uvicorn
 
     from irm.retrieval.http.app import build_app

@@ -60,7 +60,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Preset]:
 
 
 class _PlainLines:
-    """Progress for a log file: a line now and then."""
+    """Progress for a log file: a line from time to time."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

@@ -1,4 +1,4 @@
-"""Captions on a ReID set and their continuations: `python -m tools.write_continuations --help`."""
+"""Write captions of a ReID data set and their continuations: `python -m tools.write_continuations --help`."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def _attach(asked: argparse.Namespace, console: Console) -> "tuple[tuple[Caption, ...], Coverage]":
-    """Captions of the training pictures."""
+    """Attach captions to the training pictures."""
     from omnireid.captioning.attach import Coverage, attach_captions, own_captions
     from omnireid.captioning.sources import SOURCES, read_source
     from omnireid.datasets import dataset_named, load_split
@@ -114,7 +114,7 @@ def _attach(asked: argparse.Namespace, console: Console) -> "tuple[tuple[Caption
 
 
 def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", console: Console) -> None:
-    """Let the language model continue every caption that is not in the cache yet."""
+    """Let the language model continue every caption that is not yet in the cache."""
     from irm.build import as_input_errors
     from irm.pretraining.continuations import write_continuations
     from omnireid.captioning.continuations import FILE_NAME, ContinuationCache, distinct
@@ -137,7 +137,7 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
 
 
 def _writer(asked: argparse.Namespace) -> "Answers":
-    """The language model behind the asked-for backend."""
+    """The language model of the chosen backend."""
     import torch
 
     from irm.build import choose_device
@@ -155,7 +155,7 @@ def _writer(asked: argparse.Namespace) -> "Answers":
 
 @contextmanager
 def _bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that appears with the first report, on a terminal only; elsewhere a line every tenth."""
+    """A progress bar that appears with the first report; without a terminal, a line for every tenth."""
     with progress_bar(console, len(what)) as bar:
         line = bar.add_task(what, total=None)
         shown = 0

@@ -21,7 +21,7 @@ Lists that are there stay, unless --replace is given. docs/data.md has the gramm
 
 
 def main() -> None:
-    """Parse, write each data set's lists, say what was left out."""
+    """Parse, write each data set's lists, report what was left out."""
     parser = program_parser("write_lists", "Write the OmniReID lists from the raw data sets.", EXAMPLE)
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="the folder of the data sets")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the lists go (default: the root)")
