@@ -177,7 +177,7 @@ def told(asked: argparse.Namespace) -> str:
 
 
 def report_path(asked: argparse.Namespace, candidate: "Candidate", *, is_partial: bool) -> Path:
-    """The default path of a report, without --json; reports of different questions never overwrite each other.
+    """The default path of a report, without --json; different questions have different names.
 
     It is ``evaluation.json`` in a run's folder; for a checkpoint or model it is beside the folder, not
     inside.
