@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from irm.losses.distances import diagonal, pairwise_distances
-from irm.losses.precision import full_precision
+from irm.losses.precision import unit
 from irm.losses.triplet import FAR
 
 # Cosines nearer than this are equal: Sign(beta_1 - beta_2) must not act on rounding errors.
@@ -31,8 +31,8 @@ def relatedness(labels: Int[Tensor, " B"], instructions: Float[Tensor, "B E"] | 
     if instructions is None:
         return same.float()
     with torch.autocast(instructions.device.type, enabled=False):
-        unit = F.normalize(full_precision(instructions.detach()), dim=-1)
-        cosine = unit @ unit.T
+        directions = unit(instructions.detach())
+        cosine = directions @ directions.T
     return torch.where(cosine > 1 - TIE, torch.ones_like(cosine), cosine) * same
 
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
-from irm.losses.precision import full_precision
+from irm.losses.contrastive import supervised_contrastive
+from irm.losses.precision import unit
 
 
 def composition_loss(
@@ -40,14 +40,11 @@ def composition_loss(
         temperature: divides the cosines.
     """
     with torch.autocast(features.device.type, enabled=False):
-        unit = F.normalize(full_precision(features), dim=-1)
+        directions = unit(features)
         asks = ~bare & (asked >= 0)
         right = (labels[:, None] == labels[None, :]) & (asked[:, None] == worn[None, :])
         right &= asks[:, None] & bare[None, :]
         # A finite floor: a batch without bare rows must give zero and no gradient, not nan.
-        logits = (unit @ unit.T / temperature).masked_fill(~bare[None, :], torch.finfo(unit.dtype).min)
-        log_share = torch.where(right, logits.log_softmax(dim=1), 0)
-        counts = right.sum(dim=1)
-        is_answered = counts > 0
-        each = -log_share.sum(dim=1) / counts.clamp(min=1)
-        return (each * is_answered).sum() / is_answered.sum().clamp(min=1)
+        logits = directions @ directions.T / temperature
+        logits = logits.masked_fill(~bare[None, :], torch.finfo(logits.dtype).min)
+        return supervised_contrastive(logits, right)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
+from irm.losses.contrastive import supervised_contrastive
 from irm.losses.distances import diagonal
-from irm.losses.precision import full_precision
+from irm.losses.precision import unit
 
 
 def outfit_loss(
@@ -26,12 +26,8 @@ def outfit_loss(
         temperature: divides the cosines.
     """
     with torch.autocast(features.device.type, enabled=False):
-        unit = F.normalize(full_precision(features), dim=-1)
-        itself = diagonal(unit)
-        logits = (unit @ unit.T / temperature).masked_fill(itself, -torch.inf)
+        directions = unit(features)
+        itself = diagonal(directions)
+        logits = (directions @ directions.T / temperature).masked_fill(itself, -torch.inf)
         partners = (outfits[:, None] == outfits[None, :]) & ~itself
-        log_share = logits.log_softmax(dim=1).masked_fill(~partners, 0)
-        counts = partners.sum(dim=1)
-        has_partner = counts > 0
-        each = -log_share.sum(dim=1) / counts.clamp(min=1)
-        return (each * has_partner).sum() / has_partner.sum().clamp(min=1)
+        return supervised_contrastive(logits, partners)
