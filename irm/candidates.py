@@ -166,7 +166,7 @@ def trained_embedder(candidate: Candidate, *, precision: str = "fp32") -> IRMEmb
 
 def _of_folder(folder: Path) -> IRM:
     with as_input_errors():
-        read_config(folder)  # names the file if it is damaged, which the hub's loader does not
+        read_config(folder)  # names a damaged file, which the hub's loader does not
         model = IRM.from_pretrained(folder)
     if model.tokenizer is None:
         raise InputError(f"{folder} has no tokenizer to read instructions with; copy the model's folder anew")

@@ -13,7 +13,7 @@ from instructions.errors import HeldError, InputError
 
 try:
     import fcntl
-except ImportError:  # not a POSIX system: no lock, all else is the same
+except ImportError:  # not a POSIX system: no lock, everything else works
     fcntl = None  # type: ignore[assignment]
 
 _held: set[int] = set()

@@ -27,7 +27,7 @@ from omnireid.summary import (
 )
 from omnireid.tasks import TASKS
 
-THUMBNAIL = (64, 128)  # width, height in the page
+THUMBNAIL = (64, 128)  # width and height in the page
 STYLE = """
 :root{color-scheme:light dark;--ink:#1a1a1a;--soft:#666;--line:#ddd;--paper:#fff;
 --good:#1a8f3c;--bad:#c62828}

@@ -23,8 +23,8 @@ class ReScorer:
     """
 
     scorer: PairScorer
-    query: PairStates  # of every query of the split
-    gallery: PairStates  # of every image of the split
+    query: PairStates  # states of every query of the split
+    gallery: PairStates  # states of every image of the split
     top: int  # images scored for each query; all where the gallery has fewer
     batch_size: int  # pairs, or pictures of either side of a block, at a time
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Int
 
-CHUNK = 1 << 16  # texts or records that are buffered as Python objects
+CHUNK = 1 << 16  # texts or records buffered as Python objects
 
 
 def bounds_of(lengths: Sequence[Int[np.ndarray, " n"]]) -> Int[np.ndarray, " N+1"]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from omnireid.metrics import ReRanking
 
 RE_RANKING = "20,6,0.3"
-# Options that change a score, as they are unless said otherwise.
+# Options that change a score, with their defaults.
 HOW = {
     "source": "auto",
     "every_sentence": False,
@@ -24,7 +24,7 @@ HOW = {
     "match": None,
     "precision": "fp32",
 }
-OWN_ROW = ("dataset", "task", "variant", "protocol")  # options that say a row instead of a sheet's
+OWN_ROW = ("dataset", "task", "variant", "protocol")  # options that give a row in place of the sheet's
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -171,7 +171,7 @@ def told(asked: argparse.Namespace) -> str:
 
     names = ("tasks", "data", "sheet", *OWN_ROW, *HOW)
     words = [f"{name}={getattr(asked, name)}" for name in names]
-    if asked.sheet is not None:  # the file may say something else tomorrow
+    if asked.sheet is not None:  # the file may change later
         words.append(f"sheet_sha256={hashlib.sha256(dump(read_run(asked.sheet)).encode()).hexdigest()}")
     return " ".join(words)
 

@@ -59,7 +59,7 @@ def main(asked: argparse.Namespace, console: Console) -> None:
     from instructions.errors import InputError
 
     refuse_run(asked, "--features")
-    re_ranking_of(asked)  # what is no number may be a RUN that it swallowed
+    re_ranking_of(asked)  # if it is not a number, it may be the RUN
     if asked.features is None and asked.order is None:
         raise InputError("nothing to evaluate; give a RUN folder, or --features FILE (see --help)")
     for name in ("tasks", "sheet", "untrained", "every_sentence", "save_features", "reuse"):
@@ -156,7 +156,7 @@ def _result(asked: argparse.Namespace, split: "Split") -> "RowResult":
         for protocol in protocols
         for way in ways
     )
-    instructions = None  # what another model was told, the file does not say
+    instructions = None  # the file does not say what instructions the other model had
     lists = ranked_lists(split, instructions, evaluations[0], 3) if asked.html is not None else ()
     warnings = (*query.flaws("query"), *gallery.flaws("gallery"))
     return RowResult(row, evaluations, lists, split.notes, warnings, split.query)

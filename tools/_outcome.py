@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from omnireid.records import Split
     from omnireid.report import Report
 
-__all__ = ["say"]  # tools.evaluate has it from here
+__all__ = ["say"]  # used by tools.evaluate
 LEFT_OUT = 3  # exit code: there is a report, but rows are missing from it
 
 

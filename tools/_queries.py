@@ -12,13 +12,13 @@ from instructions.errors import BrokenError, HeldError, InputError, near_miss
 if TYPE_CHECKING:
     from irm.retrieval import Answer, Gallery, Question
 
-# What a line of the file may say, as which option of the command line, and whether there may be several.
+# Fields of a line, the command-line option that each stands for, and whether it may have several values.
 FIELDS = {
     "image": ("image", True), "like": ("like", True), "not": ("negatives", True), "unlike": ("unlike", True),
     "text": ("text", False), "clothes": ("clothes", False), "task": ("task", False), "view": ("view", False),
 }  # fmt: skip
 FILES = ("image", "not", "clothes")  # relative to the file's folder
-TOGETHER = 64  # questions of one forward pass
+TOGETHER = 64  # queries per forward pass
 
 
 @dataclass(frozen=True)

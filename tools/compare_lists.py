@@ -48,7 +48,7 @@ def main() -> None:
     asked = parser().parse_args()
     names = _checked(asked)
     chosen = None if asked.rows is None else _numbers(asked.rows)
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.build import asking_of
     from irm.evaluation import open_run, trained_embedder
     from omnireid.benchmark import Row, run_row

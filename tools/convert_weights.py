@@ -18,7 +18,7 @@ model.instruction.image: weights/albef. A released IRM loads with IRM.from_pretr
 Which file comes from where, and under which licence: docs/weights.md. A checkpoint is read without running
 anything in it; every tensor is used, left behind for a printed reason, or refused by name."""
 
-ARCHITECTURE = {  # what the library's sentences call an option -> what it is called here
+ARCHITECTURE = {  # an option's name in the library's messages -> its name here
     "say the image size that they are for": "say --image-size HEIGHT WIDTH",
     "name the backbone that it is like": "name the backbone that it is like with --backbone, e.g. vit_base",
     "name a folder that holds BERT's": "name a folder that holds BERT's with --tokenizer",
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse, convert, report what became of every tensor."""
     arguments = parser().parse_args()
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.models.weights.convert import KINDS, Options, convert_weights
 
     if arguments.kind not in KINDS:

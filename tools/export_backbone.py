@@ -16,7 +16,7 @@ EXAMPLE = """example:
 
 FOLDER gets spec.json and weights.safetensors; irm.models.load_backbone and every IRM sheet read it."""
 
-TOLERANCE = 1e-4  # of tokens before and after; on a CPU they are equal bit for bit
+TOLERANCE = 1e-4  # between tokens before and after; on a CPU they are equal bit for bit
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse, convert, compare tokens, write."""
     asked = parser().parse_args()
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     import torch
 
     from instructions.errors import InputError

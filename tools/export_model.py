@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse, export, report the numerical difference."""
     asked = parser().parse_args()
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.build import as_input_errors
     from irm.deploy.writing import Wanted, export
     from irm.retrieval import SearchModel

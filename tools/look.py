@@ -63,7 +63,7 @@ def _draw(asked: argparse.Namespace) -> None:
         raise InputError("--out is missing; name the picture to write, e.g. --out look.png")
     if asked.out.suffix.lower() != ".png":
         raise InputError(f"--out is {asked.out}; the picture is a PNG, so let its name end in .png")
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.inside.drawing import draw
     from irm.inside.looking import look_inside
     from irm.retrieval import SearchModel

@@ -25,7 +25,7 @@ Several processes share each batch and train as one would; each holds the whole 
 part of every layer (FSDP). Ctrl-C or SIGTERM ends the step, saves and leaves; the same command with --resume
 goes on as if it had never stopped."""
 
-TEXT_TOKENS = 70  # of the two common instructions with an answer each, for the memory plan
+TEXT_TOKENS = 70  # length of the two common instructions with an answer each, for the memory plan
 
 
 def parser() -> Parser:
@@ -48,7 +48,7 @@ def parser() -> Parser:
 def main() -> None:
     """Parse, train, say how it ended."""
     arguments = parser().parse_intermixed_args()
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.pretraining.run import pretrain_run, read_pretrain
 
     sheet = asked_sheet(arguments, read_pretrain)

@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse, open, serve until interrupted."""
     asked = parser().parse_args()
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from instructions.errors import InputError
     from irm.retrieval.http.settings import Limits, settings_for
 
@@ -141,9 +141,9 @@ def _config(app: "FastAPI", settings: "ServerSettings", proxy: str | None) -> "u
         access_log=False,  # ours names neither queries nor pictures
         log_config=None,
         server_header=False,
-        proxy_headers=proxy is not None,  # else whoever is on this machine could take any name
+        proxy_headers=proxy is not None,  # otherwise any local client could claim any address
         forwarded_allow_ips=proxy,
-        timeout_keep_alive=65,  # longer than clients keep idle connections: none closes under a request
+        timeout_keep_alive=65,  # longer than clients keep idle connections, to close none under a request
         timeout_graceful_shutdown=int(settings.limits.answer_seconds),
         limit_concurrency=4 * settings.limits.requests,  # connections, idle ones included
     )

@@ -39,7 +39,7 @@ _EXAMPLES = """examples:
 An interrupted run goes on where it stopped when the same command is given again. The same preset and seed
 give the same bytes whatever the number of workers. See docs/synthetic.md.
 """
-_PLAIN_EVERY = 5.0  # seconds between two lines where nobody watches a bar
+_PLAIN_EVERY = 5.0  # seconds between two lines without a terminal
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Preset]:

@@ -18,7 +18,7 @@ class ContrastiveKeys:
 
     image: Float[Tensor, "K D"]
     text: Float[Tensor, "K D"]
-    labels: Int[Tensor, " K"]  # empty places of the queue carry a label that no identity has
+    labels: Int[Tensor, " K"]  # empty places of the queue have a label that no identity has
 
 
 def contrastive_loss(

@@ -44,7 +44,7 @@ def draw_hard_negatives(
     if similarity.device.type == "cpu" and not stranger.any(dim=1).all():
         raise ValueError("a batch for matching needs at least two people; this one has a single one")
     shares = similarity.detach().float().masked_fill(~stranger, float("-inf")).softmax(dim=1)
-    # What torch.multinomial does with a single draw, but with the CPU's numbers and without a wait for them.
+    # As torch.multinomial with a single draw, but with random numbers of the CPU and without synchronising.
     luck = torch.empty(shares.shape).exponential_(generator=generator)
     return (shares / luck.to(shares.device, non_blocking=True)).argmax(dim=1)
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from irm.losses.precision import full_precision
 
-IGNORED = -100  # label of a place that has no part in a loss
+IGNORED = -100  # label of places that do not contribute to a loss
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def word_prediction_loss(
     """
     with torch.autocast(logits.device.type, enabled=False):
         logits, hidden = full_precision(logits), labels != IGNORED
-        # A sum over a count, not a mean: a batch in which nothing was hidden has no loss instead of NaN.
-        # No place is picked by a mask, for whose number the host would wait.
+        # A sum over a count, not a mean: a batch in which nothing was hidden has loss zero instead of NaN.
+        # Selecting places by a mask would make the host wait for their number.
         count = hidden.sum().clamp(min=1) if count is None else count
         words = logits.log_softmax(dim=-1)
         told = (

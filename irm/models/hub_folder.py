@@ -83,7 +83,7 @@ class HubFolder(PyTorchModelHubMixin):
         for name in ("config.json", "model.safetensors") if local else ():
             if not (folder / name).is_file():
                 raise ValueError(f"{folder} holds no IRM: it has no {name}")
-        try:  # the mixin's own default leaves what is missing at random, and it prints
+        try:  # by default the mixin leaves missing tensors at random, and prints
             with redirect_stdout(StringIO()):
                 model = super()._from_pretrained(model_id=model_id, **{**arguments, "strict": True})
         except SafetensorError as error:
@@ -92,7 +92,7 @@ class HubFolder(PyTorchModelHubMixin):
             told = str(error)  # its first line says what was tried
             reason = " ".join((told.partition(":\n")[2] or told).split())[:300]
             raise ValueError(f"{model_id} holds the weights of another model: {reason}") from None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:  # arguments that are none
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # unsuitable arguments
             raise ValueError(f"config.json of {model_id} describes no {cls.__name__}: {error}") from error
         if not local:
             options = ("revision", "cache_dir", "force_download", "local_files_only", "token")

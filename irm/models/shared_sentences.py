@@ -10,7 +10,7 @@ from irm.models.editing_transformer import EditingTransformer
 from irm.models.latest import Latest, versions_of
 from irm.models.tokens import InstructionTokens, SharedInstruction
 
-CAPACITY = 64  # sentences; of a ViT-B some 0.6 MB each
+CAPACITY = 64  # sentences kept, of about 0.6 MB each for a ViT-B
 
 
 class SharedSentences:

@@ -28,7 +28,7 @@ def staged_folder(folder: Path) -> Iterator[Path]:
             for file in files:
                 file.replace(folder / file.name)
         else:
-            stage.chmod(0o755)  # mkdtemp made it for its owner alone
+            stage.chmod(0o755)  # mkdtemp creates it readable by its owner only
             stage.replace(folder)
     finally:
         shutil.rmtree(stage, ignore_errors=True)

@@ -48,7 +48,7 @@ class SentenceTokenizer:
             raise ValueError(f"{folder} holds no tokenizer: it has neither tokenizer.json nor vocab.txt")
         try:
             tokenizer = BertTokenizer.from_pretrained(folder)
-        except Exception as error:  # of as many kinds as there are ways to damage a file
+        except Exception as error:  # a damaged file raises many kinds of errors
             raise ValueError(f"the tokenizer in {folder} is damaged or cut off ({error})") from None
         return cls(tokenizer, max_tokens=max_tokens, albef=albef, pad_to_max=pad_to_max)
 

@@ -21,7 +21,7 @@ from omnireid.records import UNKNOWN, Modality, Split
 from omnireid.tasks import TASKS
 
 FOLDER = "own"
-PREFIX = f"{FOLDER}/"  # of the names of such data sets
+PREFIX = f"{FOLDER}/"  # prefix of the names of such data sets
 COLUMNS = ("split", "image", "pid", "camera", "clothes_id", "modality", "captions", "clothes_image")
 NEEDED = ("split", "image", "pid")
 _NEEDED = frozenset(NEEDED)

@@ -19,8 +19,8 @@ from omnireid.datasets.ledger import Ledger, key_of, number_of
 from omnireid.datasets.scan import OPEN, is_closed
 from omnireid.loading.image import decode_image, read_image
 
-_CHUNK = 64  # pictures that a thread takes at a time
-_AHEAD = 4  # chunks that wait for each thread: a million futures at once would take longer to make than to do
+_CHUNK = 64  # pictures per job of a thread
+_AHEAD = 4  # jobs queued per thread: creating a million futures would take longer than the work
 
 # What is wrong, a phrase of read_image that tells it, and the way out; the last one is for everything else.
 KINDS: tuple[tuple[str, str, str], ...] = (
@@ -40,7 +40,7 @@ class Opened:
     num_pictures: int
     num_known: int  # opened by an earlier run and not changed since
     failures: tuple[tuple[str, str], ...]  # path, reason
-    contents: Mapping[str, int]  # path to the number of its bytes: equal bytes, equal number
+    contents: Mapping[str, int]  # path to the hash of its bytes
 
 
 def pictures_of(readings: Iterable[Reading], limit: int | None = None) -> list[str]:
@@ -110,7 +110,7 @@ def _attempt(path: str, ledger: Ledger) -> _Outcome:
     try:
         key = key_of(path)
         content = ledger.content(key)
-        if content is not None and os.access(path, os.R_OK):  # a right that was taken away changes no key
+        if content is not None and os.access(path, os.R_OK):  # lost permissions do not change the key
             return _Outcome(path, key, content, known=True)
         data = Path(path).read_bytes()
         decode_image(data, name=path)
@@ -119,7 +119,7 @@ def _attempt(path: str, ledger: Ledger) -> _Outcome:
         return _Outcome(path, reason=str(error))
     except (OSError, ValueError):
         try:
-            read_image(path)  # says in its own words what is wrong
+            read_image(path)  # its message says what is wrong
         except InputError as error:
             return _Outcome(path, reason=str(error))
         return _Outcome(path)  # it came back in the meantime

@@ -43,7 +43,7 @@ CARD = DatasetCard(
 )
 
 ANNOTATIONS = ("data_captions.json",)
-FIRST_VAL, FIRST_TEST = 18_505, 19_505  # places in the annotation file, for copies without a split column
+FIRST_VAL, FIRST_TEST = 18_505, 19_505  # positions in the annotation file, for copies without a split column
 
 
 def split_of(number: int, pid: int) -> str:  # noqa: ARG001  CUHK-PEDES goes by the person

@@ -54,7 +54,7 @@ def read(root: Path, variant: str) -> Split:
         ]
         for folder in folders.values()
     ]
-    train, query, gallery = number_outfits(parts)  # before the cut: an outfit has one number in every variant
+    train, query, gallery = number_outfits(parts)  # first, so that numbers are the same in every variant
     query, gallery = (
         tuple(r for r in side if r.camid + 1 in TEST_CAMERAS[variant]) for side in (query, gallery)
     )

@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8, UInt64
 from PIL import Image
 
-MAX_BITS = 8  # of 64 that may differ between copies
-MAX_COLOR = 6.0  # root mean square difference of the small copies, in levels of 255
-MIN_CONTRAST = 4.0  # deviation of the small copy; below it a picture is empty and has no copies
-SIDE = 32  # of the grey picture that is transformed
-SMALL = (8, 16)  # width and height of the colour copy
+MAX_BITS = 8  # bits of 64 that may differ between copies
+MAX_COLOR = 6.0  # largest root mean square difference of the thumbnails of copies, in levels of 255
+MIN_CONTRAST = 4.0  # deviation of the thumbnail; below it a picture counts as empty and has no copies
+SIDE = 32  # size of the grey picture that is transformed
+SMALL = (8, 16)  # width and height of the colour thumbnail
 BLOCK = (16, 4096)  # pairs compared at a time: stays in the processor's cache
 
 
@@ -43,8 +43,8 @@ class Copies(NamedTuple):
     """For each of the first pictures, its nearest copy among the second; -1 where there is none."""
 
     rows: Int[np.ndarray, " N"]
-    bits: Int[np.ndarray, " N"]  # that differ between the hashes
-    color: Float[np.ndarray, " N"]  # difference of the colour copies
+    bits: Int[np.ndarray, " N"]  # bits that differ between the hashes
+    color: Float[np.ndarray, " N"]  # difference of the colour thumbnails
 
 
 def fingerprint(pixels: UInt8[np.ndarray, "H W 3"]) -> tuple[int, UInt8[np.ndarray, "16 8 3"]]:

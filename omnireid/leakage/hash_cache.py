@@ -20,11 +20,11 @@ from omnireid.leakage.fingerprints import SMALL, Fingerprints, fingerprint
 from omnireid.loading.image import read_image
 
 FOLDER = ".fingerprints"  # under the data root
-VERSION = 1  # of what a fingerprint is
-CHUNK = 20_000  # pictures between two savings
+VERSION = 1  # of the format and the definition of a fingerprint
+CHUNK = 20_000  # pictures between two saves
 THREADS = 4
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
-Stamp = tuple[int, int]  # size and time of change of a file
+Stamp = tuple[int, int]  # size and modification time of a file
 Print = tuple[int, np.ndarray, bool]
 
 
@@ -136,7 +136,7 @@ def _save(path: Path | None, known: dict[bytes, tuple[Stamp, Print]]) -> None:
             part = Path(file.name)
             file.write(content.getvalue())
         part.replace(path)
-    except OSError:  # a data root that nobody may write into: the next run reads the pictures again
+    except OSError:  # a read-only data root: the next run reads the pictures again
         if part is not None:
             with contextlib.suppress(OSError):
                 part.unlink()

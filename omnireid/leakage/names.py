@@ -54,7 +54,7 @@ class TestPeople:
         borrowed = [(row, self.stems.get(row.dataset, set())) for row in BORROWED.get(source.dataset, ())]
         named = [(row, stems, _names(stems, row.person)) for row, stems in borrowed if stems]
         numbers = column_of(source.records, "pid").tolist()
-        for image, pid in zip(images_of(source.records), numbers, strict=True):  # millions: no Record is made
+        for image, pid in zip(images_of(source.records), numbers, strict=True):  # creates no Records
             reason: Reason | None = None
             if pid in pids:
                 reason = "same person"

@@ -29,7 +29,7 @@ class Leak:
     pid: int
     image: str
     reason: Reason
-    test_image: str = ""  # the picture that it copies, where it was found by look
+    test_image: str = ""  # the picture that it copies, if found by appearance
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class LeakageReport:
     num_records: int
     num_dropped: int
     people: Mapping[tuple[str, Reason], int]  # dropped people by (data set, reason)
-    leaks: tuple[Leak, ...]  # one a dropped person, by data set in the order given, then by pid
-    num_unreadable: int = 0  # pictures that should have been compared by look and could not be read
+    leaks: tuple[Leak, ...]  # one per dropped person, by data set in the order given, then by pid
+    num_unreadable: int = 0  # pictures that could not be read, so that their appearance was not compared
 
     def sentences(self) -> tuple[str, ...]:
         """The report in words, one sentence per (data set, reason)."""

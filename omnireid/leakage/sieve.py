@@ -14,7 +14,7 @@ from omnireid.leakage.hash_cache import Progress, fingerprints_of
 from omnireid.leakage.names import TestPeople
 from omnireid.leakage.people import Leak, LeakageReport, People
 
-# Data sets that hold the same pictures, partly under names that tell nothing: compared by look, both ways.
+# Data sets that share pictures, partly under unrelated names: compared by appearance, in both directions.
 SHARED: frozenset[frozenset[str]] = frozenset(
     frozenset(pair)
     for pair in (
@@ -57,7 +57,7 @@ def drop_test_people(
     num_records = num_dropped = 0
     for source in train:
         leaked = {leak.pid: leak for leak in reversed(list(index.leaks(source)))}
-        # Looking costs more than reading names, so it is told only who is still in.
+        # Comparing appearance is slower than comparing names, so it skips people already dropped.
         leaked |= {leak.pid: leak for leak in reversed(list(looks.leaks(source, leaked)))}
         staying = source.records
         if leaked:

@@ -20,11 +20,11 @@ from torch import Tensor
 from omnireid.native import address, aligned, compiled, shares
 
 SOURCE = Path(__file__).with_name("near.c")
-ROWS = 8  # of the gallery that are multiplied at a time
+ROWS = 8  # gallery images that are multiplied at a time
 LARGEST_CODE, LARGEST_LENGTH = 2**15 - 1, 46340.0  # the square of a length is below 2³¹
-HALF = 0.51  # the most that rounding to a code leaves out of a number, and what float32 adds to it
-LONGEST = 1 + 2.0**-18  # features are of length 1, but for what float32 adds
-ROUNDING = 2.0**-21  # of a product to float32, times the factor, plus the addend: all below 2
+HALF = 0.51  # largest error of rounding a number to a code, with that of float32
+LONGEST = 1 + 2.0**-18  # largest length of a feature: 1, and rounding in float32
+ROUNDING = 2.0**-21  # roundings of a product to float32, times the factor, plus the addend: all below 2
 
 
 class Coding:
@@ -37,7 +37,7 @@ class Coding:
             sides: Gives all features that are to be coded, some at a time; asked twice.
             dim: Their width.
         """
-        # Of numbers below 0.5 the length is the limit, of greater ones the code.
+        # The length limits the scale, or, where a number exceeds 0.5, the range of a code.
         scale = (LARGEST_LENGTH - HALF * dim**0.5) / LONGEST
         peak = max(float(features.abs().max()) for features in sides())
         self.scale = float(np.float32(min(scale, (LARGEST_CODE - HALF) / max(peak, 0.5))))
@@ -70,7 +70,7 @@ class CodedTile:
         coding.codes(query, self._query)
         width = -(-width // ROWS) * ROWS
         self._gallery = aligned((width, query.shape[1]), np.int16)
-        self._gallery[:] = 0  # those of the last group that are none are multiplied too
+        self._gallery[:] = 0  # the padding of the last group is multiplied too
         self._addends = np.zeros(width, np.float32)
         self._blank = np.zeros(block * width, bool)
         self._keys = np.empty(width * block + 1, np.uint64)

@@ -18,10 +18,10 @@ from omnireid.metrics.ranking import Array, row_blocks
 
 Metric = Literal["cosine", "euclidean"]
 Rows = slice | Int[np.ndarray, " n"]
-CELLS = 1 << 17  # float64 numbers looked at together
-KEY_ROUNDING = 2.0**-22  # of a product, which lies within [-2.1, 2.1], to float32
-NEARLY = 2.0**-36  # beyond the roundings of float64, D of them and those of a score beside a query's number
-UNIT_LENGTH = 2.0**-20  # how far lengths may be from 1 for features to be taken as they are
+CELLS = 1 << 17  # float64 numbers processed at a time
+KEY_ROUNDING = 2.0**-22  # rounding of a product, which lies within [-2.1, 2.1], to float32
+NEARLY = 2.0**-36  # more than D roundings of float64, and those of adding a score to a query's number
+UNIT_LENGTH = 2.0**-20  # how far lengths may be from 1 for features to be used unscaled
 
 
 class Comparison:
@@ -189,7 +189,7 @@ class Comparison:
         taken = _taken(side, rows)
         features = taken.double() if self._is_extreme else taken.to(self.dtype)
         if isinstance(rows, slice) and features.data_ptr() == taken.data_ptr():
-            features = features.clone()  # a view of what the caller gave
+            features = features.clone()  # a view of the caller's array
         if isinstance(factors, np.ndarray):
             features *= torch.from_numpy(factors).to(features.device, features.dtype)[:, None]
         else:

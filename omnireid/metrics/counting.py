@@ -14,7 +14,7 @@ from omnireid.metrics.ranges import covered
 from omnireid.metrics.targets import Targets, settled
 from omnireid.metrics.tiles import BLOCK, WIDTH, Tile
 
-HELD = BLOCK * WIDTH  # products that are held, at least those of a tile
+HELD = BLOCK * WIDTH  # products collected at a time, at least those of a tile
 
 
 class Tally:

@@ -11,7 +11,7 @@ from omnireid.metrics import keys as packed
 from omnireid.metrics.comparison import Comparison
 from omnireid.metrics.ranges import covered
 
-FARTHEST = np.finfo(np.float32).max  # below infinity, which blank cells hold
+FARTHEST = np.finfo(np.float32).max  # the largest number below infinity, which marks blank cells
 
 
 class Heads:
@@ -35,7 +35,7 @@ class Heads:
         last = starts[:-1] + count - 1
         enough = last < starts[1:]
         limits = self.limits.copy()
-        # So many are closer than the last of these, but for the slack of both.
+        # Up to the slack of both, enough others are closer than the last of these.
         reach = packed.values_of(keys[last[enough]]) + 2 * self._slack[enough]
         limits[enough] = np.minimum(limits[enough], _rounded_up(reach))
         stops = keys.searchsorted(packed.above(packed.pack(np.arange(len(starts) - 1), limits, 0)))

@@ -13,7 +13,7 @@ from instructions.errors import InputError
 from omnireid.metrics.comparison import Comparison
 from omnireid.metrics.judging import Judge, LabelArrays
 
-PEOPLE = 16  # judged together
+PEOPLE = 16  # people judged at a time
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt64
 
 ROW_BITS, VALUE_BITS, PLACE_BITS = 11, 32, 21
-MAX_ROWS, MAX_PLACES = (1 << ROW_BITS) - 1, 1 << PLACE_BITS  # one row more has a first key
+MAX_ROWS, MAX_PLACES = (1 << ROW_BITS) - 1, 1 << PLACE_BITS  # one row is spare: its first key is the end
 _SIGN = np.uint32(1 << 31)
 
 
@@ -21,7 +21,7 @@ def pack(
     True
     """
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.int32)
-    # The bits of floats order them as integers do, once those of negative ones are turned round.
+    # The bits of floats sort like integers once those of negative numbers are inverted.
     keys = (bits.view(np.uint32) ^ ((bits >> 31).view(np.uint32) | _SIGN)).astype(np.uint64)
     keys <<= np.uint64(PLACE_BITS)
     keys |= rows.astype(np.uint64) << np.uint64(VALUE_BITS + PLACE_BITS)

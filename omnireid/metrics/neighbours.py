@@ -11,8 +11,8 @@ from torch import Tensor
 
 from omnireid.metrics.ranking import row_blocks
 
-TILE = 1024  # images of either side of a tile
-DISTANCE_BITS, IMAGE_BITS = 31, 23  # of a candidate's 64, below those of its row in the block
+TILE = 1024  # images on each side of a tile
+DISTANCE_BITS, IMAGE_BITS = 31, 23  # of the 64 bits of a candidate, below those of its row in the block
 SPARE = 4  # times k: candidates of a row between two prunings, and those that are too close to call
 
 

@@ -14,7 +14,7 @@ from omnireid.metrics.averages import Compat, average_precisions, check_compat, 
 from omnireid.metrics.places import BlockPlaces, Distances, Given, gather, place
 
 Array = np.ndarray | Tensor
-CELLS = 1 << 21  # distances looked at together: bounds the memory of a block
+CELLS = 1 << 21  # distances processed at a time: bounds the memory of a block
 # Fields of a Ranking that hold a number for each query.
 BY_QUERY = "average_precision", "inverse_negative_penalty", "first_match", "num_relevant", "num_kept"
 

@@ -20,7 +20,7 @@ from omnireid.metrics.sweep import count_strangers
 from omnireid.metrics.targets import find_targets, first_right
 from omnireid.metrics.tiles import BLOCK
 
-QUERY_NUMBERS = 1 << 20  # numbers of query features that are held beside the features themselves
+QUERY_NUMBERS = 1 << 20  # size of the copies of query features that are held besides the features
 
 
 @dataclass(frozen=True)

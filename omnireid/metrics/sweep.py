@@ -15,7 +15,7 @@ from omnireid.metrics.ranking import row_blocks
 from omnireid.metrics.targets import Targets
 from omnireid.metrics.tiles import BLOCK, WIDTH, DeviceTile, HostTile, Tile
 
-LOOK = 256  # gallery images of the first tile, which tells how far the heads reach
+LOOK = 256  # gallery images in the first tile, which gives a first bound for the heads
 
 
 def count_strangers(
@@ -40,7 +40,7 @@ def count_strangers(
         blanks = _Blanks(targets, own, members, blocks)
         for part in _parts(len(members), LOOK if head else WIDTH):
             columns = members[part]
-            # Ascending, so that a whole stretch of the gallery need not be copied.
+            # Ascending, so that a contiguous part of the gallery is a view.
             whole = columns[-1] - columns[0] + 1 == len(columns)
             gallery = comparison.gallery_rows(slice(columns[0], columns[-1] + 1) if whole else columns)
             tile.turn(gallery, comparison.addends(columns))

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from omnireid.metrics.comparison import NEARLY, Comparison
 from omnireid.metrics.identities import OwnPairs
 
-SPACING = 8.0  # of queries on one scale
+SPACING = 8.0  # between queries on one common scale
 
 
 @dataclass(frozen=True)

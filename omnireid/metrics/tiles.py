@@ -12,9 +12,7 @@ from torch import Tensor
 from omnireid.metrics.keys import pack
 
 BLOCK, WIDTH = 512, 1024  # queries and gallery images of a tile, which then stays in a processor's cache
-STRIPE = (
-    128  # queries of a tile that are looked at together: hard and easy ones apart, which numpy finds faster
-)
+STRIPE = 128  # queries of a tile compared at a time: hard and easy ones separately, which is faster in numpy
 
 
 class Tile(Protocol):

@@ -149,7 +149,7 @@ PROTOCOLS: dict[str, Protocol] = {
     )
 }
 
-# What judges a task unless somebody says otherwise: of the variant, else of the data set, else of the task.
+# Default protocols: the variant's, else the data set's, else the task's.
 _SUITED: dict[tuple[str, ...], str] = {
     ("trad",): "market",
     ("cc",): "clothes_general",

@@ -12,7 +12,7 @@ from omnireid.protocols.rules import PERSON_ALONE, count_bare
 from omnireid.records import MODALITIES, UNKNOWN, Labels, Record, Split
 
 _OF = {"query": "", "gallery": "of people who are asked for "}
-_BLOCK = 256  # kinds of queries that are judged at once
+_BLOCK = 256  # kinds of queries judged at a time
 
 
 def shortcoming(protocol: Protocol, split: Split) -> str | None:

@@ -13,7 +13,7 @@ from omnireid.metrics.judging import LabelArrays
 from omnireid.protocols.draws import Draw, Rows, Thin, everything
 from omnireid.protocols.rules import Judgement, Rule
 
-Need = Literal["clothes", "two modalities", "texts"]  # what a rule or a title takes for granted
+Need = Literal["clothes", "two modalities", "texts"]  # labels that a rule or a title presupposes
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Protocol:
     drawn: Draw = everything  # which queries and gallery images a trial searches
     thinned: Thin | None = None  # what a trial leaves of each query's own gallery; None is all of it
     num_trials: int = 1  # draws whose scores are averaged
-    cmc: Literal["image", "identity"] = "image"  # what a rank of the CMC counts
+    cmc: Literal["image", "identity"] = "image"  # what the CMC counts
     needs: tuple[Need, ...] = ()
     ap_topk: int | None = None  # None is the full AP; see omnireid.metrics.rank
 

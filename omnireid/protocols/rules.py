@@ -14,7 +14,7 @@ from omnireid.metrics.judging import LabelArrays
 from omnireid.records import UNKNOWN
 
 JUNK_PID = -1  # Market-1501's bad detections: no right answer and no wrong one
-PERSON_ALONE = "judge by person alone (clothes_general, market or instructed)"  # where clothes are not known
+PERSON_ALONE = "judge by person alone (clothes_general, market or instructed)"  # if clothes are unknown
 
 
 class Judgement(NamedTuple):
@@ -84,7 +84,7 @@ class _Agreement:
 
     def clothes(self) -> Bool[np.ndarray, "Q G"]:
         for side, (bare, _) in count_bare(self.query, self.gallery).items():
-            if bare:  # how many is said beforehand (fitting.py): the queries here may be some of all
+            if bare:  # fitting.py reports how many, beforehand: here the queries may be only a part
                 raise InputError(
                     f"some {side} images have no clothes id, which this protocol asks for; {PERSON_ALONE}"
                 )

@@ -97,7 +97,7 @@ def _read_torch(path: Path) -> Any:
         _check_zip(path)
     try:
         with torch.serialization.safe_globals(HARMLESS), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a pickle protocol that is not torch's
+            warnings.simplefilter("ignore")  # a pickle protocol that torch does not use
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
         found = FORBIDDEN.search(str(error))

@@ -110,7 +110,7 @@ def convert_blip(tensors: Mapping[str, Tensor], *, name: str) -> tuple[VisionLan
     kinds = torch.zeros(2, shape["embed_dim"])  # BLIP has no token types, so ours add zero
     text = _take_text(ledger, shape, _under(root), {"embeddings.token_type_embeddings.weight": kinds})
     match = _take_match(ledger, shape, shape["depth"], root, first=0)
-    match["log_temperature"] = torch.tensor(0.07).log()  # its training's; the library drops it
+    match["log_temperature"] = torch.tensor(0.07).log()  # from its training; the library drops it
     ledger.drop(r".*\.position_ids", "0, 1, 2, ...")
     model = VisionLanguage("blip_base", shape, text, tower, shape["depth"], match, {})
     return model, ledger.settle()

@@ -16,7 +16,7 @@ from irm.models.backbones import BackboneSpec, backbone_spec, build_backbone
 from irm.models.weights.formats import VIT_FORMATS, VitFormat
 from irm.models.weights.ledger import Account, Ledger
 
-HEAD_WIDTH = 64  # in every published plain ViT; files do not say how many heads there are
+HEAD_WIDTH = 64  # width of a head in every published plain ViT; files do not store the number of heads
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class _Reader:
         optional = {
             "mlp_ratio": ratio if ratio != 4 else None,
             "qk_norm": "blocks.0.attn.q_norm.weight" in self.own or None,
-            "init_values": 1e-5 if "blocks.0.ls1.gamma" in self.own else None,  # the file has the values
+            "init_values": 1e-5 if "blocks.0.ls1.gamma" in self.own else None,  # values come from the file
         }
         return told | {key: value for key, value in optional.items() if value is not None}
 
