@@ -20,7 +20,7 @@ from omnireid.sheet import CELL_WIDTH, GAP, MARGIN, Cell, Section, compose
 RULE = (
     "shown: where the two APs differ most, whoever wins; one query a person; equal differences in query order"
 )
-SAID_WIDTH, TEXT_WIDTH = 118, 200  # pixels, of a model's name and AP, and of a text query
+SAID_WIDTH, TEXT_WIDTH = 118, 200  # pixels for a model's name and AP, and for a text query
 
 
 @dataclass(frozen=True, eq=False)

@@ -163,7 +163,7 @@ class Records(Sequence[Record]):
         captions, images = iter(self._captions), self.images()
         clothes = repeat(None) if self._clothes is None else map(self._whole_or_none, self._clothes)
         columns = (self.pids, self.camids, self.clothes_ids, self.modalities, self.num_captions)
-        # In pieces, so that the numbers are not all Python objects at once.
+        # In pieces, so that not all numbers are Python objects at the same time.
         for start in range(0, len(self), texts.CHUNK):
             rows = zip(*(column[start : start + texts.CHUNK].tolist() for column in columns), strict=True)
             for pid, camid, clothes_id, modality, count in rows:
@@ -185,7 +185,7 @@ class Records(Sequence[Record]):
     def merged(self) -> Records:
         """One record per image: its first one, with the captions of all its records."""
         hashes = np.fromiter(map(hash, self._images), dtype=np.int64, count=len(self))
-        if len(np.unique(hashes)) == len(self):  # then all differ, without a dictionary of millions of paths
+        if len(np.unique(hashes)) == len(self):  # all differ: no dictionary of millions of paths needed
             return self
         first: dict[str, int] = {}
         groups = np.empty(len(self), dtype=np.int64)

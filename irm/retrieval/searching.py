@@ -23,7 +23,7 @@ from irm.retrieval.store import Found, VectorStore
 from irm.retrieval.views import VIEWS
 from omnireid.metrics import re_rank
 
-HEAD = 100  # images that k-reciprocal re-ranking orders anew
+HEAD = 100  # images that k-reciprocal re-ranking reorders
 AGAINST = 0.5  # weight of pictures of somebody else (Rocchio)
 EMBEDDED = 64  # pictures of one forward pass
 

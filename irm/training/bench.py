@@ -67,7 +67,7 @@ class Bench(ABC):
     notes: tuple[str, ...]  # sentences to print at the start
     device: torch.device
     workers: int
-    validate_every: int | None  # steps; None where nobody is kept aside
+    validate_every: int | None  # in steps; None where no people are held out
 
     def batches(self, start: int, stop: int) -> Iterator[tuple[Batch, ...]]:
         """The batches of steps start..stop-1; with several ranks, this rank's share of them."""

@@ -41,11 +41,11 @@ class LessonRule:
     """Settings of the lessons; the defaults are the released code's."""
 
     queue: int = 65_536  # length of the queue in pairs; 0: the batch alone
-    momentum: float = 0.995  # of the teacher's weights at each step
+    momentum: float = 0.995  # moving average of the teacher's weights
     distillation: float = 0.4  # share of the teacher's prediction in a target (alpha)
     within_modality: bool = True  # also image against images, text against texts
-    hidden_share: float = 0.15  # of words, to be predicted
-    replaced_share: float = 0.30  # of words hidden from the teacher, which then rewrites the sentence
+    hidden_share: float = 0.15  # share of words to be predicted
+    replaced_share: float = 0.30  # share of words hidden from the teacher, which then rewrites the sentence
     axis: Literal["words", "places"] = "places"  # see ``word_prediction_loss``
 
 

@@ -227,7 +227,7 @@ class ImageTextObjective(nn.Module):
             terms |= self._learn(self.lessons, model, batch, described, labels)
         if self.weights["matching"]:
             similarity = text_vectors @ image_vectors.T / model.temperature
-            # The loop seeds the default generator for each step, so the draw is the step's own.
+            # The loop seeds the default generator at each step, so the draw depends on the step alone.
             pairs = own_pairs(match_pairs(similarity, labels, torch.default_generator))
             logits = self._match(model, text, output.match_tokens, pairs)
             terms["matching"] = matching_loss(logits, pairs.matches)

@@ -31,7 +31,7 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
-    local_rank: int = 0  # on its machine: which of the GPUs is its own
+    local_rank: int = 0  # the rank on this machine, which is the number of its GPU
 
     @property
     def is_first(self) -> bool:

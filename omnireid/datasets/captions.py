@@ -24,7 +24,7 @@ _BLANKS = re.compile(r"[ \t\r\n,]*")
 
 def tidy(caption: str) -> str:
     """A caption on one line, without surrounding blanks; nothing else is changed."""
-    # Printable means that the only blanks are plain ones: mostly there is nothing to do, ten million times.
+    # A printable string has no blanks but plain ones: a fast path, for it usually leaves nothing to do.
     if caption.isprintable() and "  " not in caption and not caption.startswith(" "):
         return caption.rstrip(" ")
     return " ".join(caption.split())

@@ -41,9 +41,9 @@ class DatasetCard:
     title: str
     tasks: tuple[str, ...]
     homepage: str
-    access: str  # how one comes by it
-    licence: str  # what its owners say; "not stated" where we have read no such line
-    consent: str  # what is known about the people in the pictures having agreed
+    access: str  # how to get it
+    licence: str  # in the owners' words; "not stated" if we found no licence
+    consent: str  # what is known about the consent of the people in the pictures
     citation: str
     folders: tuple[str, ...]  # names under a data root, most specific first; every toolkit's name is accepted
     num_cameras: int | None  # None: no cameras in the annotation

@@ -49,7 +49,7 @@ class Reading:
     task: TaskSpec
     variant: str
     split: Split
-    again: bool = False  # a second look at the same files for another task: only its own needs are judged
+    again: bool = False  # the same files again for another task: only what this task needs is checked
 
     def part(self, part: Part) -> Sequence[Record]:
         """The records of one part."""
@@ -72,7 +72,7 @@ def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | 
     """
     try:
         entry = dataset_named(name)
-    except InputError as error:  # a table of one's own whose name is none
+    except InputError as error:  # an own table with an invalid name
         yield unreadable(name, error)
         return
     ways = chain(_raw_ways(entry, root, named=named), _list_ways(entry, root, named=named))
@@ -123,7 +123,7 @@ def _there_but_strange(entry: Dataset, root: Path) -> Iterator[Finding]:
 
 
 def _inside(folder: Path) -> Iterator[Path]:
-    left_behind = ("Thumbs.db", "desktop.ini", "__MACOSX")  # by other systems
+    left_behind = ("Thumbs.db", "desktop.ini", "__MACOSX")  # written by other operating systems
     inside = folder.iterdir() if folder.is_dir() else iter(())
     return (path for path in inside if path.name[0] != "." and path.name not in left_behind)
 
@@ -247,7 +247,7 @@ def _shared_people(reading: Reading) -> Iterator[Finding]:
 def _instructions(reading: Reading) -> Iterator[Finding]:
     task = reading.task
     parts: tuple[Part, ...] = PARTS
-    if task.query == "text":  # a gallery picture stands alone
+    if task.query == "text":  # gallery pictures have no captions
         what, parts = "caption", ("train", "query")
     elif task.instruction in ("clothes", "caption"):
         what = "clothes picture" if task.instruction == "clothes" else "caption"
@@ -264,7 +264,7 @@ def _instructions(reading: Reading) -> Iterator[Finding]:
             if part == "gallery":
                 fix = "a neutral instruction stands in; say so beside the figures"
                 yield reading.find("warning", message, fix)
-            else:  # a table of one's own does not say what it is for
+            else:  # an own table does not say which tasks it is for
                 severity: Severity = "warning" if reading.card.name.startswith(PREFIX) else "problem"
                 yield reading.find(severity, message, f"give each a {what}, or take it out")
 

@@ -62,7 +62,7 @@ CARD = DatasetCard(
 NAME = re.compile(r"([1-5])_(\d{3})_([12])_(\d{2})\.png$")  # camera pair, person in the pair, view, picture
 CLASSIC = "classic_"
 NUM_CLASSIC = 20
-PEOPLE_PER_PAIR = 1_000  # more than any pair has (843), so that pair and person make one number
+PEOPLE_PER_PAIR = 1_000  # more than any camera pair has (843), so that pair and person make one number
 
 
 def read(root: Path, variant: str) -> Split:
@@ -170,7 +170,7 @@ CUHK03 = Dataset(
     read,
     markers=(),
     raw_tasks=("trad",),
-    # A bare Market-style folder does not say which boxes it holds; OmniReID's holds the detected ones.
+    # A bare Market-style folder does not say which boxes it has; OmniReID's has the detected ones.
     markers_of={
         "detected": (
             "bounding_box_train",

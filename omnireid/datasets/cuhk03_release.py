@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BOXES = ("detected", "labeled")
 MAT = "cuhk03_release/cuhk-03.mat"
-FIRST_OF_VIEW_2 = 5  # of the ten cells of a person, the first five are of one camera, the others of the other
+FIRST_OF_VIEW_2 = 5  # a person has ten cells: the first five are from one camera, the rest from the other
 
 Progress = Callable[[int], None]
 

@@ -43,7 +43,7 @@ CARD = DatasetCard(
 )
 
 ANNOTATIONS = ("reid_raw.json", "caption_all.json")
-# People are numbered through: 11,003 for training, then 1,000 and 1,000. For files without a split column.
+# People are numbered consecutively: 11,003 for train, 1,000 and 1,000. For files without a split column.
 LAST_TRAIN_PID, LAST_VAL_PID = 11_003, 12_003
 
 

@@ -23,10 +23,10 @@ from omnireid.datasets.scan import is_image_name
 from omnireid.records import MODALITIES, UNKNOWN, Split
 from omnireid.tasks import TASKS, TaskSpec
 
-NO_INSTRUCTION = "-"  # ours: this picture comes without an instruction
-UNSET = "-1"  # as a person: junk; as clothes: not known
-# Training people of a list are classes, numbered by first appearance, and say nothing of who is in the test.
-# They live in a range of their own, so that no class number is ever taken for a test person's number.
+NO_INSTRUCTION = "-"  # our mark for a picture without an instruction
+UNSET = "-1"  # of a person: junk; of clothes: unknown
+# Training people of a list are classes, numbered by first appearance and unrelated to the test's numbers.
+# They have a range of their own, so that no class number is mistaken for a test person's number.
 FIRST_LIST_PID = 10_000_000
 
 
@@ -74,7 +74,7 @@ class ListReader:
     names: ListNames
     book: CaptionBook
     keep_clothes_image: bool
-    prefix: str  # of every relative path
+    prefix: str  # root of every relative path
     outfits: dict[tuple[bool, str, str], int] = field(default_factory=dict)
 
     def records(self, part: Part, path: Path, notes: list[str]) -> Records:
@@ -227,11 +227,11 @@ def read_datalists(
     book = read_caption_book(found.captions) if needs_book and found.captions else NO_BOOK
     reader = ListReader(dataset, found, spec, names, book, keep_clothes_image, f"{found.root}/")
     records, notes = _read_found(reader, chosen)
-    del reader, book  # a million keys of a book take as much room as their records
+    del reader, book  # a million keys of a book take as much memory as their records
     if spec.query != "text":
         train, query, gallery = (records.get(part, ()) for part in PARTS)
         return Split(dataset, train, query, gallery, tuple(notes))
-    # One record per image, with all its captions: the lists give a line a caption.
+    # One record per image, with all its captions: the lists have a line per caption.
     train, gallery = (records[part].merged() if part in records else () for part in ("train", "gallery"))
     return Split(dataset, train, query_per_caption(records.get("query", ())), gallery, tuple(notes))
 

@@ -11,7 +11,7 @@ from omnireid.datasets.card import DatasetCard
 from omnireid.datasets.scan import refuse_closed, subfolders
 from omnireid.records import Split
 
-NOT = "!"  # before a marker that the folder must not have
+NOT = "!"  # prefix of a marker that must not match
 Reader = Callable[[Path, str], Split]
 
 

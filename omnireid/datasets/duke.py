@@ -25,7 +25,7 @@ CARD = DatasetCard(
         "": {
             "train": Published(16_522, 702),
             "query": Published(2_228, 702),
-            "gallery": Published(17_661, 1_110),  # the 702, and 408 whom no query asks for
+            "gallery": Published(17_661, 1_110),  # the 702, and 408 without a query
         }
     },
     withdrawn=True,

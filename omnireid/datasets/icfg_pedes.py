@@ -36,7 +36,7 @@ CARD = DatasetCard(
     ),
 )
 
-ANNOTATIONS = ("ICFG-PEDES.json", "ICFG_PEDES.json", "ICFG-PDES.json")  # the last is a misprint that stayed
+ANNOTATIONS = ("ICFG-PEDES.json", "ICFG_PEDES.json", "ICFG-PDES.json")  # the last one is misprinted
 
 
 def read(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers

@@ -12,10 +12,8 @@ import numpy as np
 
 NAME = ".check_data"  # below the data root
 _ROW = np.dtype([("key", "<u8"), ("content", "<u8")])
-_FIRST = np.array(
-    [(0x4C45444745523031, 1)], dtype=_ROW
-)  # what the file begins with: whose it is, which version
-_WAITING = 4096  # rows in memory before they are written: a second or so of work
+_FIRST = np.array([(0x4C45444745523031, 1)], dtype=_ROW)  # first bytes of the file: its kind and version
+_WAITING = 4096  # rows buffered before they are written: about a second of work
 
 
 def number_of(data: bytes) -> int:

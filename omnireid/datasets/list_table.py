@@ -23,7 +23,7 @@ class ListNames:
     train: tuple[str, ...] = ()
     test: Mapping[str, Pairs] = field(default_factory=dict)
     captions: tuple[str, ...] = ()
-    infrared: re.Pattern[str] | None = None  # which image paths are infrared
+    infrared: re.Pattern[str] | None = None  # pattern of infrared image paths
     query_is_infrared: tuple[str, ...] = ()  # variants whose query side is infrared
     not_a_list: re.Pattern[str] | None = None  # first line of the owners' own gallery table of the same name
 
@@ -96,8 +96,8 @@ LISTS: dict[tuple[str, str], ListNames] = {
     ),
 }
 
-# How paths of each set's pictures look, by a folder or by the published file names; COCAS+ has none of those.
-# Several sets have lists of one name, and a list in the wrong place would train the wrong people in silence.
+# Patterns of each set's picture paths, by a folder or by the published file names; COCAS+ has neither.
+# Several sets have lists of the same name, and a misplaced list would silently train on the wrong people.
 PICTURES: dict[str, re.Pattern[str]] = {
     dataset: re.compile(rf"(^|/)({pattern})", re.IGNORECASE)
     for dataset, pattern in {
