@@ -31,7 +31,7 @@ class Surface:
 
 
 def even(half_width: float) -> Profile:
-    """The profile of a strip that is equally wide all along."""
+    """The profile of a strip of constant width."""
     return ((0, 0, half_width), (1, 0, half_width))
 
 
@@ -58,7 +58,7 @@ class Canvas:
         self.ambient = ambient
 
     def color(self, paint: Paint) -> Float[ndarray, "C 1 1"]:
-        """What this canvas sees of a paint."""
+        """The channels of a paint that this canvas records."""
         grey = sum(paint.rgb) / 3
         values = paint.rgb if self.modality == "rgb" else (paint.ir + self.leak * (grey - paint.ir),)
         return np.array(values, np.float32)[:, None, None]

@@ -1,4 +1,4 @@
-"""What stands along the wall of a place: doors, windows, trees, cars, shelves."""
+"""Landmarks along the wall of a place: doors, windows, trees, cars, shelves."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A planned tree: which picture goes into which files, and every text file, before anything is rendered."""
+"""The plan of a tree: the files of every picture, and every text file, before anything is rendered."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Picture:
 
     @property
     def shows_person(self) -> bool:
-        """Whether a person is in it; else it is a picture of clothes only."""
+        """Whether it shows a person, not clothes only."""
         return any(file.view in ("whole", "loose", "cut") for file in self.files)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One data set on paper."""
+    """The plan of a data set."""
 
     dataset: str
     pictures: tuple[Picture, ...]
@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class World:
-    """A preset under a seed: all there is to know of a synthetic benchmark."""
+    """A preset with a seed, which together define a synthetic benchmark."""
 
     preset: Preset
     seed: int
@@ -73,7 +73,7 @@ class World:
 
 @dataclass
 class Draft:
-    """A plan in the making; layouts fill it."""
+    """A plan under construction, filled by the layouts."""
 
     world: World
     dataset: str
@@ -83,12 +83,12 @@ class Draft:
 
     @property
     def cast(self) -> Cast:
-        """Who appears."""
+        """The people of the data set."""
         return self.world.casts[self.dataset]
 
     @property
     def counts(self) -> Counts:
-        """How many and how often."""
+        """The data set's row of the preset."""
         return self.world.counts(self.dataset)
 
     @property
