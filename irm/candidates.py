@@ -174,7 +174,7 @@ def _of_folder(folder: Path) -> IRM:
 
 
 def _of_checkpoint(weights: Path, sheet: IRMRun) -> IRM:
-    """The network of the sheet; its tokenizer is not in the checkpoint, but where the sheet says."""
+    """The network of the sheet; its tokenizer is no weight, and comes with what the sheet names."""
     model, _ = build_irm(sheet)
     try:
         safetensors.torch.load_model(model, str(weights))

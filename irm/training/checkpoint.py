@@ -31,15 +31,15 @@ _FOLDER = re.compile(r"^step-(\d+)$")
 class TrainingState:
     """What a checkpoint holds beside the step: the model, the objectives (classifiers), the optimizer.
 
-    ``average`` is a moving average of the model, where the run keeps one. ``graphs`` are the class graphs
-    that a graph sampler follows; they depend on earlier weights and cannot be rebuilt from the current ones.
+    ``average`` is a moving average of the model, where the run keeps one; ``graphs`` are what batches of a
+    graph sampler follow, which the weights of a later step no longer tell.
     """
 
     model: nn.Module
     objectives: nn.Module
     optimizer: Optimizer
     average: AveragedModel | None = None
-    graphs: ClassGraphs | None = None
+    graphs: ClassGraphs | None = None  # who is alike, as long as a pass over the people lasts
 
     def contents(self) -> Contents:
         """What a checkpoint holds; collective: each rank may have only a part of it."""

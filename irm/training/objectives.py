@@ -1,4 +1,4 @@
-"""The training objectives: eq. 7 for the five image tasks, eq. 8 for text-to-image (IRM, section 4.4)."""
+"""What is minimised: equation 7 for the five picture tasks, equation 8 for text-to-image (IRM, sec. 4.4)."""
 
 from __future__ import annotations
 
@@ -191,19 +191,19 @@ def _sent(mark: Tensor, beside: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Described:
-    """Pictures and their descriptions, encoded separately."""
+    """Pictures and their descriptions, encoded apart."""
 
     picture: IRMOutput
     text: InstructionTokens
 
 
 class ImageTextObjective(nn.Module):
-    """L_cl(F) + L_match(F_out) (eq. 8): pictures carry no instruction, descriptions are the queries."""
+    """L_cl(F) + L_match(F_out) (eq. 8): a picture stands alone, its description is the query."""
 
     def __init__(
         self, *, weights: Mapping[str, float], parts: int = 1, lessons: Lessons | None = None
     ) -> None:
-        """Store the weights; a term of weight zero is left out.
+        """Remember the factors of contrastive and matching; a term of weight zero is left out.
 
         Args:
             weights: factors by term.
@@ -227,7 +227,7 @@ class ImageTextObjective(nn.Module):
             terms |= self._learn(self.lessons, model, batch, described, labels)
         if self.weights["matching"]:
             similarity = text_vectors @ image_vectors.T / model.temperature
-            # The loop seeds the default generator at each step, so the draw depends on the step alone.
+            # The loop seeds the default generator for each step, so the draw is the step's own.
             pairs = own_pairs(match_pairs(similarity, labels, torch.default_generator))
             logits = self._match(model, text, output.match_tokens, pairs)
             terms["matching"] = matching_loss(logits, pairs.matches)

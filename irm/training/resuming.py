@@ -28,22 +28,22 @@ def resume(
     free: Collection[str],
     console: Console,
 ) -> dict[str, Any]:
-    """Load the newest intact checkpoint of a run folder.
+    """Fill what trains from the newest whole checkpoint of a run folder.
 
     Args:
         run: the resolved sheet to continue with.
         out: the run folder.
         bench: whose state is filled.
         read: reads the sheet beside a checkpoint.
-        free: settings, by dotted path, that may differ because they do not affect the losses.
-        console: where the step and damaged checkpoints are reported.
+        free: settings, by dotted path, that may differ because nothing of them touches the losses.
+        console: where complaints and the step are said.
 
     Returns:
-        The facts of the checkpoint, including ``step``; only step 0 if there is no checkpoint.
+        The facts of the checkpoint, ``step`` among them; step 0 alone where there is no checkpoint.
 
     Raises:
-        InputError: no checkpoint can be read, or sheet or data have changed (for example, more steps with a
-            schedule that depends on their number).
+        InputError: no checkpoint can be read, or sheet or data have changed (more steps are
+            asked for by a schedule that ends with them, say).
     """
     found = find_checkpoint(out / "checkpoints")
     for complaint in found.complaints:

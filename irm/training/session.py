@@ -115,7 +115,7 @@ def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: 
         console.print(note, highlight=False, soft_wrap=True)
     facts = resume_from(run, out, bench, read=kind.read, free=kind.free, console=console)
     start, best = int(facts["step"]), facts.get("best")
-    largest(start)  # no rank writes before all have read
+    largest(start)  # nobody writes before all have looked
     model = out / "model"
     is_lengthened = start < run.optimizer.steps and model.is_dir()
     if this_rank().is_first and not is_lengthened:  # a model that is there keeps its own sheet until the end

@@ -90,7 +90,7 @@ class Workshop(Bench):
 
 
 def build_workshop(run: IRMRun, device: torch.device) -> Workshop:
-    """Build a run; equal seeds give equal weights.
+    """Build everything of a run; equal seeds give equal weights.
 
     Raises:
         InputError: for weights or data that are missing or do not fit.
@@ -154,7 +154,7 @@ def _distinct(sentences: Iterable[str]) -> Iterator[str]:
 
 
 def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
-    """The losses of the sheet, with classifiers for each domain of an identity task."""
+    """Losses as the sheet weighs them, with classifiers for each domain that tells identities apart."""
     losses, rule = run.losses, run.losses.adaptive_triplet
     weights = losses.weights.model_dump()
     if any(weights[name] for name in ("adaptive_triplet", "adaptive_triplet_fused", "score_triplet")):
@@ -182,7 +182,7 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture) -> Objectives:
 
 
 def _lessons(run: IRMRun, model: IRM) -> Lessons | None:
-    """The released code's additions for text-to-image, if the sheet has them."""
+    """What the released code adds for text-to-image, where the sheet asks for it."""
     domains = tuple(domain_of(row) for row in run.mixture if TASKS[row.task].objective == "image_text")
     if run.losses.lessons is None or not domains:
         return None

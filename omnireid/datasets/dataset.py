@@ -55,7 +55,7 @@ class Dataset:
         yield root
 
     def marks(self, variant: str | None = None) -> str:
-        """How the data set's own folder is recognised, for messages."""
+        """For sentences: by what the data set's own folder is known."""
         return " or ".join(mark for mark in self._markers(variant) if mark[0] != NOT)
 
     def _markers(self, variant: str | None) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class Batch:
 
     ``images`` is None for text queries; ``instruction`` is None where an image stands alone (``t2i``
     galleries).
-    ``texts`` are the descriptions of ``t2i`` (one per row), in training and on the query side.
+    ``texts`` are the descriptions of ``t2i`` (one a row), in training and on the query side.
     ``labels`` are contiguous training classes; on the test side they equal ``pids``.
     ``worn`` is the outfit that each picture shows (``clothes_id``), or UNKNOWN.
     ``indices`` point into the record list the batch was drawn from.

@@ -47,7 +47,7 @@ class GraphSampler(PKSampler):
 
     @property
     def batches_per_graph(self) -> int:
-        """Batches of a pass: one per person."""
+        """Batches of a pass: one a person."""
         return len(self.pids)
 
     def pass_of(self, step: int) -> int:

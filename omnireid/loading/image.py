@@ -19,7 +19,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
 _ORIENTATION = 0x0112  # EXIF tag: how the camera was held
 
 
-def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
+def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
     """Decode a picture file.
 
     The camera's orientation is applied, once. Grey and infrared become three equal channels, CMYK becomes
@@ -28,6 +28,7 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
 
     Args:
         path: JPEG, PNG, BMP, WebP, TIFF, PPM or GIF, told by content, not by name.
+        max_pixels: larger pictures are refused before they are decoded.
 
     Raises:
         InputError: there is no such file, it is no picture, it is damaged, or it is too large.
@@ -40,13 +41,11 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path}: the file cannot be read ({reason})") from None
-    return decode_image(data, name=str(path))
+    return decode_image(data, name=str(path), max_pixels=max_pixels)
 
 
 def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
     """Decode the bytes of a picture, as ``read_image`` does; ``name`` is what an error calls it.
-
-    Pictures of more than ``max_pixels`` are refused before they are decoded.
 
     Raises:
         InputError: it is no picture, it is damaged, or it is too large.

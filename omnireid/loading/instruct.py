@@ -65,7 +65,7 @@ def train_instructions(
     Args:
         records: the rows' records.
         task: what the batch trains.
-        rngs: one generator per row.
+        rngs: one generator a row.
         batch_rng: the batch's generator; equal on all ranks.
         gallery_instruction: "own" never says the neutral sentence, "neutral" always, "mixed" to some rows.
         neutral_share: with "mixed", the probability of the neutral sentence.
