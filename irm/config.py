@@ -103,9 +103,8 @@ def read_sheet(
         raw = _merge(raw, presets.get(str(sheet.get("preset")), {}))
         raw = _merge(raw, sheet)
     parsed = [_parse_override(text) for text in overrides]
-    for keys, value in sorted(
-        parsed, key=lambda item: item[0] != ["preset"]
-    ):  # a preset first, as in a sheet
+    parsed.sort(key=lambda item: item[0] != ["preset"])  # a preset first, as in a sheet
+    for keys, value in parsed:
         if keys == ["preset"]:
             raw = _merge(raw, presets.get(str(value), {}))
         _set(raw, keys, value)

@@ -76,9 +76,8 @@ class Evaluation:
     cmc: Float[np.ndarray, " K"]
     average_precision: Float[np.ndarray, " Q"]  # nan where a query has no answer
     hits: Float[np.ndarray, " Q"]  # share of the draws whose first picture is right; nan as above
-    shown: Int[
-        np.ndarray, "Q T"
-    ]  # head of the first draw's ranked lists, junk left out: gallery rows, -1 past the end
+    # Gallery rows at the top of the first draw's ranked lists, without junk; -1 past the end.
+    shown: Int[np.ndarray, "Q T"]
     shown_right: Bool[np.ndarray, "Q T"]
 
     @property

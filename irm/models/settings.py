@@ -18,9 +18,7 @@ MATCH: dict[str, Any] = {"layers": 6}
 class Retrieval:
     """Which features a search compares, and how its pictures were resized."""
 
-    feature: Literal["edited", "fused", "both"] = (
-        "edited"  # section 4.2: F; released code: the streams of F_out
-    )
+    feature: Literal["edited", "fused", "both"] = "edited"  # section 4.2: F; released code: F_out
     normalise: bool = True  # to unit length; the released code compares raw features
     projection_dim: int = 256  # of the space that images and texts share
     after_neck: bool = True  # TransReID and CLIP-ReID compare what comes before their neck

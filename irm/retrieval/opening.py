@@ -103,9 +103,8 @@ def image_of(ledger: Ledger, image: int) -> Image:
         InputError: There is none of this number.
     """
     row = ledger.images([image]).get(image)
-    if row is None or (
-        row.expires is not None and row.expires <= time.time()
-    ):  # it is only still to be erased
+    is_expired = row is not None and row.expires is not None and row.expires <= time.time()
+    if row is None or is_expired:
         raise InputError(f"there is no image {image} in this gallery")
     return row
 

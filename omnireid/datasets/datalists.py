@@ -146,9 +146,7 @@ class ListReader:
 
     def _captions(self, part: Part, path: Path, line: Line) -> tuple[str, ...] | range:
         if self.task.query == "text":
-            if (
-                part == "gallery"
-            ):  # a picture stands alone; the released lists put the key 001_1_c5_015874.png here
+            if part == "gallery":  # no captions, although the released lists name the key 001_1_c5_015874.png
                 return ()
         elif self.task.instruction != "caption" or line.instruction == NO_INSTRUCTION:
             return ()

@@ -50,9 +50,7 @@ class Canvas:
     ) -> None:
         self.height, self.width, self.modality, self.leak = height, width, modality, leak
         self.planes = np.zeros((3 if modality == "rgb" else 1, height, width), np.float32)
-        self.body = np.zeros(
-            (height, width), np.float32
-        )  # what darken() may darken: all that cover() painted
+        self.body = np.zeros((height, width), np.float32)  # all that cover() painted, for darken()
         norm = float(np.sqrt(sum(part * part for part in light)))
         self.light = (light[0] / norm, light[1] / norm, light[2] / norm)
         self.ambient = ambient
@@ -160,9 +158,8 @@ class Canvas:
         sideways = (surface.normal[0] * self.light[0] - surface.normal[1] * self.light[1]) * roundness
         strength = (1 - self.ambient) / 0.72
         squared = surface.across * surface.across
-        shade = squared * np.float32(
-            -rim
-        )  # the outline darkens with the fourth power, facing falls with the second
+        # The outline darkens with the fourth power, facing falls with the second.
+        shade = squared * np.float32(-rim)
         shade -= np.float32(0.5 * roundness * roundness * self.light[2] * strength)
         shade *= squared
         if abs(sideways * strength) > 0.02:

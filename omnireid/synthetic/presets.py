@@ -20,9 +20,7 @@ class Counts:
     outfits: int = 1
     distractors: int = 0  # people who are in no query: Market-1501 (pid 0000, a picture each), DukeMTMC-reID
     junk: int = 0  # Market-1501: badly cut boxes of test people (pid -1)
-    overlap_ids: int = (
-        0  # CUHK-PEDES: training people who are Market-1501 test people; RSTPReid, ICFG: MSMT17
-    )
+    overlap_ids: int = 0  # training people who are test people of Market-1501 (CUHK-PEDES) or MSMT17
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,8 @@ class Plan:
     pictures: tuple[Picture, ...]
     texts: dict[str, bytes]  # path from the root of the tree to content
     summary: dict[str, int]  # what the manifest and the summary table say of it
-    overlaps: dict[str, str] = field(
-        default_factory=dict
-    )  # file that is, byte for byte, a test file elsewhere
+    # Files that are, byte for byte, test files of another data set.
+    overlaps: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
