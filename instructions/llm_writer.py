@@ -36,8 +36,8 @@ class Written:
 class LLMWriter:
     """Asks any causal language model; the template writer adds what its best answer leaves out.
 
-    ``model`` and ``tokenizer`` are those of transformers; ``from_pretrained`` loads them. The model stays on
-    its device. Sampling is seeded from the rng given to ``write``.
+    ``model`` and ``tokenizer`` are those of transformers; ``from_pretrained`` loads them. The device is the
+    model's own. Sampling is seeded from the rng given to ``write``.
     """
 
     model: Any
@@ -49,7 +49,7 @@ class LLMWriter:
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *, device: str = "cpu", **options: Any) -> LLMWriter:
-        """A writer with a model from a local folder or a hub id; ``options`` are fields of this class."""
+        """A writer over a local folder or a hub id; ``options`` are the fields of this class."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         model: Any = AutoModelForCausalLM.from_pretrained(name)

@@ -20,8 +20,9 @@ def draw_arm(figure: Figure, side: str, *, bare: bool = True, near: bool = True)
     shoulder, elbow, wrist = (bones[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist"))
     heavy = 0.003 * figure.identity.build
     upper, fore = (0.0255 + heavy) * unit, (0.0205 + heavy) * unit
-    # A soft shadow on what lies behind.
-    for first, second in ((shoulder, elbow), (elbow, wrist)) if near and figure.fine else ():
+    for first, second in (
+        ((shoulder, elbow), (elbow, wrist)) if near and figure.fine else ()
+    ):  # a soft shadow on what lies behind
         shadow = canvas.strip(
             (first.x, first.y + 0.006 * unit),
             (second.x, second.y + 0.006 * unit),
