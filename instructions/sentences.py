@@ -10,15 +10,7 @@ from instructions.evidence import missing_words
 from instructions.llm_writer import REQUEST, LLMWriter, Written
 from instructions.template_writer import SALIENT, TemplateWriter
 
-__all__ = [
-    "REQUEST",
-    "SALIENT",
-    "LLMWriter",
-    "SentenceWriter",
-    "TemplateWriter",
-    "Written",
-    "missing_words",
-]
+__all__ = ["REQUEST", "SALIENT", "LLMWriter", "SentenceWriter", "TemplateWriter", "Written", "missing_words"]
 
 
 class SentenceWriter(Protocol):

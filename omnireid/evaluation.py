@@ -33,14 +33,7 @@ from omnireid.trial import Trial, query_means, run_trial
 
 Stage = Literal["features", "matcher", "scored again", "re-ranked"]
 
-__all__ = [
-    "Evaluation",
-    "Stage",
-    "evaluate",
-    "judge",
-    "mean_and_std",
-    "pair_scorer",
-]
+__all__ = ["Evaluation", "Stage", "evaluate", "judge", "mean_and_std", "pair_scorer"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,13 +179,7 @@ class _How:
 
 
 def _evaluation(
-    query: Features,
-    gallery: Features,
-    rules: Protocol,
-    trials: Sequence[Trial],
-    *,
-    how: _How,
-    seconds: float,
+    query: Features, gallery: Features, rules: Protocol, trials: Sequence[Trial], *, how: _How, seconds: float
 ) -> Evaluation:
     """Means and deviations over the draws; shown lists and sizes are those of the first draw."""
     rankings = [trial.ranking for trial in trials]

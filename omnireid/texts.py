@@ -22,10 +22,7 @@ class Texts:
     __slots__ = ("_block", "_bounds", "_rows")
 
     def __init__(
-        self,
-        block: bytearray,
-        bounds: Int[np.ndarray, " P+1"],
-        rows: Int[np.ndarray, " N"] | None = None,
+        self, block: bytearray, bounds: Int[np.ndarray, " P+1"], rows: Int[np.ndarray, " N"] | None = None
     ) -> None:
         """Wrap a block.
 

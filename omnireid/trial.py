@@ -123,13 +123,7 @@ def _re_ranked(query: _Side, gallery: _Side, metric: Metric, how: ReRanking) -> 
 
 
 def _one_by_one(
-    query: _Side,
-    gallery: _Side,
-    protocol: Protocol,
-    trial: int,
-    *,
-    metric: Metric,
-    arrange: Arrange | None,
+    query: _Side, gallery: _Side, protocol: Protocol, trial: int, *, metric: Metric, arrange: Arrange | None
 ) -> RankedLists:
     """Rank each query's distances, a block of queries at a time."""
     identities = gallery.labels.pids if protocol.cmc == "identity" else None

@@ -80,10 +80,7 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {
-            **asdict(self),
-            "hits": [{**asdict(hit), "says": hit.says()} for hit in self.hits],
-        }
+        return {**asdict(self), "hits": [{**asdict(hit), "says": hit.says()} for hit in self.hits]}
 
     def as_csv(self) -> str:
         """The ranked list as a table to download."""

@@ -77,10 +77,7 @@ class Erasure:
 
 
 def erase(
-    ledger: Ledger,
-    stores: Iterable[VectorStore],
-    what: Erasure,
-    followed: Callable[[], None] = lambda: None,
+    ledger: Ledger, stores: Iterable[VectorStore], what: Erasure, followed: Callable[[], None] = lambda: None
 ) -> Receipt:
     """Remove images everywhere, rewrite the files, and search them for what was removed.
 

@@ -31,12 +31,7 @@ def optimizer_of(plan: OptimizerSheet, parameters: Iterable[tuple[str, nn.Parame
         bias_lr=plan.bias_lr,
     )
     return build_optimizer(
-        groups,
-        lr=plan.lr,
-        fused=plan.fused,
-        name=plan.name,
-        momentum=plan.momentum,
-        nesterov=plan.nesterov,
+        groups, lr=plan.lr, fused=plan.fused, name=plan.name, momentum=plan.momentum, nesterov=plan.nesterov
     )
 
 

@@ -15,11 +15,7 @@ IMAGE_FIELDS = ("file_path", "img_path")  # RSTPReid has the second
 
 
 def read_described(
-    name: str,
-    root: Path,
-    annotations: Sequence[str],
-    variant: str,
-    split_of: Callable[[int, int], str],
+    name: str, root: Path, annotations: Sequence[str], variant: str, split_of: Callable[[int, int], str]
 ) -> Split:
     """Training and gallery records per picture (the latter without captions), query records per caption.
 

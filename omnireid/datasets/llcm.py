@@ -30,10 +30,7 @@ CARD = DatasetCard(
         "vis_to_ir": {"train": _TRAIN, "query": _VISIBLE, "gallery": _INFRARED},
         "ir_to_vis": {"train": _TRAIN, "query": _INFRARED, "gallery": _VISIBLE},
     },
-    variants={
-        "vis_to_ir": "visible query, infrared gallery",
-        "ir_to_vis": "infrared query, visible gallery",
-    },
+    variants={"vis_to_ir": "visible query, infrared gallery", "ir_to_vis": "infrared query, visible gallery"},
     notes=(
         "printed as 13,909 test pictures beside 8,680 + 7,166 = 15,846 = 46,767 - 30,921; the sum is used",
         "the official script scores visible-to-infrared the other way round; see the protocol llcm",

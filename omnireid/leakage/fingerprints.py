@@ -60,11 +60,7 @@ def fingerprint(pixels: UInt8[np.ndarray, "H W 3"]) -> tuple[int, UInt8[np.ndarr
 
 
 def find_copies(
-    first: Fingerprints,
-    second: Fingerprints,
-    *,
-    max_bits: int = MAX_BITS,
-    max_color: float = MAX_COLOR,
+    first: Fingerprints, second: Fingerprints, *, max_bits: int = MAX_BITS, max_color: float = MAX_COLOR
 ) -> Copies:
     """The nearest copy of each first picture among the second: fewest differing bits, then nearest colours.
 

@@ -55,11 +55,7 @@ class LeakageReport:
             f"{dataset}: {count} people dropped ({reason} as in a test set)"
             for (dataset, reason), count in self.people.items()
         )
-        return (
-            f"{self.num_dropped} of {self.num_records} training pictures dropped",
-            *counted,
-            *unseen,
-        )
+        return (f"{self.num_dropped} of {self.num_records} training pictures dropped", *counted, *unseen)
 
     def rows(self) -> list[tuple[str, ...]]:
         """Table cells under COLUMNS, one row per (data set, reason)."""

@@ -27,11 +27,7 @@ class ReRanking:
 
 
 def re_rank(
-    query_features: Array,
-    gallery_features: Array,
-    k1: int = 20,
-    k2: int = 6,
-    lambda_value: float = 0.3,
+    query_features: Array, gallery_features: Array, k1: int = 20, k2: int = 6, lambda_value: float = 0.3
 ) -> Float[Tensor, "Q G"]:
     """Jaccard distance of reciprocal neighbourhoods, blended with the squared Euclidean distance; in [0, 1].
 
@@ -58,11 +54,7 @@ def re_rank(
 
 
 def re_rank_blocks(
-    query_features: Array,
-    gallery_features: Array,
-    k1: int = 20,
-    k2: int = 6,
-    lambda_value: float = 0.3,
+    query_features: Array, gallery_features: Array, k1: int = 20, k2: int = 6, lambda_value: float = 0.3
 ) -> Iterator[tuple[slice, Float[Tensor, "B G"]]]:
     """The matrix of ``re_rank`` a block of rows at a time, for when it would not fit into memory.
 

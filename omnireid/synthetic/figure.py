@@ -69,12 +69,7 @@ class Figure:
         return Fabric(paint=base, accent=base, pattern="plain", scale=1.0, folds=0.06, seed=outfit.seed + 7)
 
     def dress(
-        self,
-        surface: Surface | None,
-        fabric: Fabric,
-        *,
-        roundness: float = 0.85,
-        seam: float = 0.0,
+        self, surface: Surface | None, fabric: Fabric, *, roundness: float = 0.85, seam: float = 0.0
     ) -> None:
         """Paint a surface with a fabric; along the length `seam` it grows out of what lies below."""
         if surface is not None:

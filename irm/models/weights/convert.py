@@ -56,12 +56,7 @@ class Converted:
 
 
 def convert_weights(
-    kind: str,
-    source: str | Path,
-    out: Path,
-    *,
-    options: Options | None = None,
-    sha256: str | None = None,
+    kind: str, source: str | Path, out: Path, *, options: Options | None = None, sha256: str | None = None
 ) -> Converted:
     """Read a checkpoint, account for each of its tensors, and write a folder, whole or not at all.
 
