@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--port", type=int, default=8000, metavar="N", help="0 takes any free one (8000)")
     made.add_argument("--token", metavar="TOKEN", help=f"what clients must know (default: ${TOKEN})")
     made.add_argument(
-        "--proxy", metavar="ADDRESS", help="the proxy whose X-Forwarded-For is believed (nobody's is)"
+        "--proxy",
+        metavar="ADDRESS",
+        help="the proxy whose X-Forwarded-For is believed (nobody's is)",
     )
     made.add_argument("--queue", type=int, default=256, metavar="N", help="searches that may wait (256)")
     made.add_argument("--quiet", action="store_true", help="do not log requests")
@@ -148,7 +150,12 @@ def _config(app: "FastAPI", settings: "ServerSettings", proxy: str | None) -> "u
 
 
 def _serve(
-    gallery: "Gallery", settings: "ServerSettings", listener: socket.socket, *, proxy: str | None, quiet: bool
+    gallery: "Gallery",
+    settings: "ServerSettings",
+    listener: socket.socket,
+    *,
+    proxy: str | None,
+    quiet: bool,
 ) -> None:
     """Serve until SIGINT or SIGTERM; requests accepted by then are still answered."""
     import uvicorn
