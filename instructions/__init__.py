@@ -1,4 +1,4 @@
-"""Words only: what a person may be asked for, and in which sentences. No torch here."""
+"""Instructions as words: attributes of people, and sentences about them. This package does not use torch."""
 
 from instructions.attributes import ATTRIBUTES, AttributeSet
 from instructions.banks import BANKS, CANONICAL, canonical, draw

@@ -1,4 +1,4 @@
-"""What can be said of a person: 20 attributes, 92 words, and a checked set of them (IRM, table 7)."""
+"""Attributes of a person: 20 attributes with 92 words (IRM, table 7), and a validated set of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = _table_7()
 
 
 def near_misses(value: str, known: Iterable[str]) -> str:
-    """The end of an error sentence: the known values close to a wrong one, or all when none is close.
+    """The end of an error message: the known values close to a wrong one, or all if none is close.
 
     >>> near_misses("coat_colour", ["coat_color", "age"])
     "did you mean 'coat_color'?"
@@ -37,7 +37,7 @@ def near_misses(value: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True, init=False)
 class AttributeSet:
-    """Some attributes of one person, each with one of its words, always in the order of table 7.
+    """Some attributes of a person, each with one of its words, in the order of table 7.
 
     >>> AttributeSet({"gender_code": "male", "coat_color": "red coat"}).words()
     ('red coat', 'male')
@@ -46,10 +46,10 @@ class AttributeSet:
     pairs: tuple[tuple[str, str], ...]
 
     def __init__(self, words: Mapping[str, str]) -> None:
-        """Check every name and every word.
+        """Check every name and word.
 
         Raises:
-            InputError: a name or a word that table 7 does not have.
+            InputError: table 7 does not have a name or a word.
         """
         for name, word in words.items():
             _check(name, word)
@@ -61,7 +61,7 @@ class AttributeSet:
         return tuple(word for _, word in self.pairs)
 
     def get(self, name: str) -> str | None:
-        """The word of one attribute, or None where nothing was said.
+        """The word of an attribute; None if it is not given.
 
         Raises:
             InputError: table 7 has no such attribute.
@@ -74,7 +74,7 @@ class AttributeSet:
         return dict(self.pairs)
 
     def merge(self, other: AttributeSet) -> AttributeSet:
-        """Both sets in one; where both speak of an attribute the other's word holds."""
+        """The union of both sets; where both have an attribute, the other's word is taken."""
         return AttributeSet(self.to_dict() | other.to_dict())
 
     def __len__(self) -> int:

@@ -28,7 +28,7 @@ RELEASED: dict[str, str] = CANONICAL | {"vi": "cross modiality"}
 
 
 def draw(bank: str, rng: random.Random) -> Instruction:
-    """One sentence of a bank, every one equally likely: what training does at each step (appendix D.1).
+    """A random sentence of a bank, as training draws one at each step (appendix D.1).
 
     Raises:
         InputError: no bank has this name.
@@ -37,7 +37,7 @@ def draw(bank: str, rng: random.Random) -> Instruction:
 
 
 def canonical(bank: str) -> Instruction:
-    """The sentence a bank was grown from: what evaluation uses when it asks only once.
+    """The sentence that a bank was generated from; evaluation uses it by default.
 
     Raises:
         InputError: no bank has this name.

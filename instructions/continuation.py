@@ -1,6 +1,6 @@
-"""MLLMReID's words: two common instructions, the rule of fewer than 20 words, the baseline's 20 prompts.
+"""MLLMReID's texts: two common instructions, the limit of fewer than 20 words, the baseline's 20 prompts.
 
-The common instructions are in section 3.2 of the paper, the prompts that they replace in table 3.
+The common instructions are from section 3.2 of the paper, the prompts that they replace from table 3.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ BASELINE_PROMPTS: tuple[Prompt, ...] = _prompts()
 
 
 def limit_words(text: str, fewer_than: int = 20) -> str:
-    r"""The continuation in a model's answer, cut to fewer words than asked.
+    r"""The continuation in a model's answer, cut to fewer than the given number of words.
 
-    The first line counts, without preamble and quotes. A long one ends at its last full stop within the
-    limit, or in mid-sentence where there is none. The result is empty where the answer has no words.
+    Only the first line is used, without preamble and quotes. A long one is cut at its last full stop within
+    the limit, or in mid-sentence if there is none. The result is empty if the answer has no words.
 
     >>> limit_words('Sure! Here is a continuation:\n\n"He walks on. The rain is falling."', fewer_than=6)
     'He walks on.'
@@ -70,7 +70,7 @@ def limit_words(text: str, fewer_than: int = 20) -> str:
 
 
 def without_preamble(answer: str) -> str:
-    """The answer without the courtesies that chat models put first.
+    """The answer without the polite opening of chat models.
 
     >>> without_preamble("Certainly! Here's the text: A man walks.")
     'A man walks.'

@@ -1,4 +1,4 @@
-"""The one exception that a user may cause, a sentence with the way out; some are the machine's fault."""
+"""The exception for what users can cause, with a sentence that tells them what to do, and its subclasses."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,15 +9,15 @@ class InputError(ValueError):
 
 
 class HeldError(InputError):
-    """Another process holds what is needed; the same, asked again later, may go."""
+    """Another process holds what is needed; the same request may succeed later."""
 
 
 class BrokenError(InputError):
-    """No fault of whoever asks: a disk is full, a file damaged, or not to be opened."""
+    """Not the caller's fault: a disk is full, or a file is damaged or cannot be opened."""
 
 
 class FullError(BrokenError):
-    """A disk has no room; the same goes once there is some."""
+    """A disk is full; the same request succeeds once there is room."""
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
-"""Does a text name an attribute word? The check behind "contain all the attribute information" (IRM, sec. 3).
+"""Checks whether a text names an attribute word: "contain all the attribute information" (IRM, sec. 3).
 
-It guards both writers and is honest about denial and the unseen: a color belongs to its own thing, "without a
-hat" is no hat, and an "agnostic" word wants a sentence that says what cannot be seen.
+Both writers are checked with it. A color must belong to its own item, "without a hat" means no hat, and an
+"agnostic" word needs a sentence that says what cannot be seen.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _UNSEEN_QUESTION = (
 
 
 def missing_words(attributes: AttributeSet, text: str) -> list[str]:
-    """The words that a text does not name, in the order of table 7; none means that it names them all.
+    """The words that a text does not name, in the order of table 7; empty if it names them all.
 
     >>> attributes = AttributeSet({"coat_color": "black coat", "cap_style": "with hat"})
     >>> missing_words(attributes, "Her coat is black. She has no hat.")
@@ -53,7 +53,7 @@ def missing_words(attributes: AttributeSet, text: str) -> list[str]:
 
 
 def _sentences(text: str) -> list[str]:
-    """Sentences in the one spelling that phrasings.yaml is written in; commas stay, as words of their own."""
+    """Sentences in the normalised spelling of phrasings.yaml; commas stay, as separate words."""
     text = text.lower().replace("’", "'").replace("'s ", " ").replace("colour", "color").replace("-", " ")
     text = text.replace("can't", "can not").replace("n't", " not").replace("cannot", "can not")
     pieces = re.split(r"[.;:!?\n]+", text)
@@ -93,7 +93,7 @@ def _things(kind: str) -> list[str]:
 
 
 def _other_things(kinds: set[str]) -> str:
-    """A pattern of every thing that is not of these kinds."""
+    """A pattern that matches every item that is not of these kinds."""
     others = [
         thing for kind, things in _phrasings()["things"].items() if kind not in kinds for thing in things
     ]
@@ -107,10 +107,10 @@ def _polarities(phrases: list[str], sentence: str) -> Iterator[Polarity]:
 
 
 def _polarity(before: list[str]) -> Polarity:
-    """Whether a thing is there, after the words before it in its sentence.
+    """Whether an item is present, judged by the words before it in its sentence.
 
-    A negation reaches over a list ("without hat, gloves or umbrella") until a new verb, a "with" or a "but";
-    after "no" an article ends it as well ("no hat and a bag"), after "whether" nothing is settled.
+    A negation covers a list ("without hat, gloves or umbrella") until a new verb, a "with" or a "but"; after
+    "no" an article ends it as well ("no hat and a bag"). After "whether" the polarity is unknown.
     """
     state: Polarity = "affirmed"
     negation = ""
@@ -132,7 +132,7 @@ def _polarity(before: list[str]) -> Polarity:
 
 
 def _described(kind: str, qualities: list[str], sentence: str) -> bool:
-    """Whether a thing of this kind has one of the qualities, and no other thing comes between."""
+    """Whether an item of this kind has one of the qualities, with no other item in between."""
     thing, quality, other = _any_of(_things(kind)), rf"(?:{'|'.join(qualities)})\b", _other_things({kind})
     barrier = rf"{other}|\b(?:{_VERB}|{_LINK}|{_ARTICLE})\b"
     for match in re.finditer(rf"\b{quality}", sentence):
@@ -157,7 +157,7 @@ def _described(kind: str, qualities: list[str], sentence: str) -> bool:
 
 
 def _unknown(matters: list[str], about: str | None, sentence: str) -> bool:
-    """Whether a matter is called unseen: "the style is unclear", "of unknown style", "unclear whether"."""
+    """Whether a property is called unseen: "the style is unclear", "of unknown style", "unclear whether"."""
     for match in re.finditer(rf"\b{_any_of(matters)}", sentence):
         before, after = sentence[: match.start()], sentence[match.end() :]
         if about is not None and not _belongs(before, match[0], after, about):
@@ -180,7 +180,7 @@ def _unknown(matters: list[str], about: str | None, sentence: str) -> bool:
 
 
 def _unseen_predicate(after: str) -> bool:
-    """Whether the words after a thing say that it, or a list it belongs to, is not to be seen."""
+    """Whether the words after an item say that it, or the list it belongs to, cannot be seen."""
     predicate = re.search(_UNSEEN_PREDICATE, after)
     return predicate is not None and not _broken(after[: predicate.start()])
 
@@ -190,7 +190,7 @@ def _broken(gap: str) -> bool:
 
 
 def _belongs(before: str, matter: str, after: str, about: str) -> bool:
-    """Whether the matter is one of the thing: "hair color", "color of the hair", "hair of unknown color"."""
+    """Whether a property is of this item: "hair color", "color of the hair", "hair of unknown color"."""
     kinds = {kind for kind in _phrasings()["things"] if kind in about.split("|")}
     owners = rf"(?:{'|'.join([about, *(thing for kind in kinds for thing in _things(kind))])})(?:e?s)?\b"
     if re.search(rf"\b{owners}", matter) or re.match(

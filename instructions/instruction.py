@@ -12,7 +12,7 @@ NEUTRAL_SENTENCE = "a photo of a person"
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """Either a sentence or the path of a clothes picture; never both, never neither."""
+    """Either a sentence or the path of a clothes picture, exactly one of the two."""
 
     sentence: str | None = None
     clothes: str | None = None

@@ -1,6 +1,6 @@
-"""Attributes to English by a large language model, asked with the paper's own sentence (IRM, section 3).
+"""Attributes to English by a large language model, prompted with the paper's request (IRM, section 3).
 
-The paper used Alpaca-LoRA and corrected its output by hand; here a check stands in for the hand.
+The paper used Alpaca-LoRA and corrected its output by hand; here an automatic check replaces the correction.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REQUEST = (
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A text and where it came from: the model alone, the model plus template sentences, or templates."""
+    """A text and its origin: the model alone, the model plus template sentences, or templates."""
 
     text: str
     source: Literal["model", "model+template", "template"]
@@ -34,7 +34,7 @@ class Written:
 
 @dataclass(frozen=True)
 class LLMWriter:
-    """Asks any causal language model; what its best answer leaves out, the template writer adds.
+    """Asks any causal language model; the template writer adds what its best answer leaves out.
 
     ``model`` and ``tokenizer`` are those of transformers; ``from_pretrained`` loads them. The device is the
     model's own. Sampling is seeded from the rng given to ``write``.
@@ -56,11 +56,11 @@ class LLMWriter:
         return cls(model.to(device).eval(), AutoTokenizer.from_pretrained(name), **options)
 
     def write(self, attributes: AttributeSet, rng: random.Random) -> str:
-        """Several sentences that leave nothing out."""
+        """Several sentences that name every attribute."""
         return self.write_checked(attributes, rng).text
 
     def write_checked(self, attributes: AttributeSet, rng: random.Random) -> Written:
-        """The text together with its provenance: the first complete answer, else the fullest, completed."""
+        """The text with its origin: the first complete answer, else the most complete one with additions."""
         if len(attributes) == 0:
             return Written(self.fallback.write(attributes, rng), "template", attempts=0, missing=())
         best, missing = "", list(attributes.words())
@@ -116,7 +116,7 @@ def request(attributes: AttributeSet) -> str:
 
 
 def clean(answer: str) -> str:
-    r"""One paragraph without a polite preamble, list marks, quotes or a last sentence cut short.
+    r"""One paragraph without polite preamble, list marks, quotes or an unfinished last sentence.
 
     >>> clean('Sure! Here is a description:\n\n- "A man wears a red coat. He sta')
     'A man wears a red coat.'

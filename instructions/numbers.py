@@ -1,4 +1,4 @@
-"""Whole numbers as people write them, bounded by what a database can hold."""
+"""Whole numbers as users write them, within the range of a database integer."""
 
 from instructions.errors import InputError
 
@@ -6,10 +6,10 @@ WHOLE = range(-(2**63), 2**63)
 
 
 def whole_number(text: str, what: str) -> int:
-    """A whole number that a store can hold; ``what`` is what an error calls it.
+    """A whole number that a gallery store can hold; ``what`` names it in errors.
 
     Raises:
-        InputError: it is none, or too large.
+        InputError: it is not a whole number, or too large.
 
     >>> whole_number("12", "--camera")
     12

@@ -1,4 +1,4 @@
-"""The small change of the template writer: pronouns, articles, lists, phrases for clothes and hair."""
+"""Building blocks of the template writer: pronouns, articles, lists, phrases for clothes and hair."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PLURAL_VERBS = {"is": "are", "has": "have", "does": "do", "goes": "go", "carrie
 
 @dataclass(frozen=True, slots=True)
 class Pronoun:
-    """How a sentence refers back to the person."""
+    """How sentences refer to the person."""
 
     subject: str
     possessive: str
@@ -36,7 +36,7 @@ PRONOUNS = {
 
 
 def with_article(phrase: str) -> str:
-    """The phrase behind a or an; plurals and things that are worn in pairs stay bare.
+    """The phrase with "a" or "an"; plurals and things worn in pairs get no article.
 
     >>> with_article("old man"), with_article("uniform"), with_article("blue trousers")
     ('an old man', 'a uniform', 'blue trousers')
@@ -50,7 +50,7 @@ def with_article(phrase: str) -> str:
 
 
 def join(items: Sequence[str], word: str = "and") -> str:
-    """Items as a list in running text.
+    """Items as an enumeration in running text.
 
     >>> join(["a hat", "glasses", "gloves"], "or")
     'a hat, glasses or gloves'
@@ -91,7 +91,7 @@ def person(words: dict[str, str], rng: random.Random) -> str:
 
 
 def upper_clothes(words: dict[str, str], rng: random.Random) -> str | None:
-    """Coat color, sleeves and style in one noun phrase with an article; None where none of them is known."""
+    """Coat color, sleeves and style in a noun phrase with article; None if none of them is known."""
     color = _quality(words.get("coat_color"), "coat")
     style = words.get("coat_style")
     noun = style if style is not None and not is_agnostic(style) else "coat"
@@ -115,7 +115,7 @@ def upper_clothes(words: dict[str, str], rng: random.Random) -> str | None:
 
 
 def lower_clothes(words: dict[str, str]) -> str | None:
-    """Trousers color and length in one noun phrase: "blue trousers" that are a skirt make "a blue skirt"."""
+    """Trousers color and length in one noun phrase; "blue trousers" and "skirt" give "a blue skirt"."""
     color = _quality(words.get("trousers_color"), "trousers")
     length = words.get("trousers_length")
     if color is None and length is None:
@@ -135,7 +135,7 @@ def shoes(words: dict[str, str]) -> str | None:
 
 
 def hair(words: dict[str, str], rng: random.Random) -> str | None:
-    """Hair color and style in one noun phrase; what is left of bald hair keeps its color."""
+    """Hair color and style in one noun phrase; the remaining hair of a bald person keeps its color."""
     color = words.get("hair_color")
     color = None if color is None or is_agnostic(color) else _quality(color, "hair")
     style = words.get("hair_style")

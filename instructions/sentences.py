@@ -1,4 +1,4 @@
-"""From attributes to sentences (IRM, section 3): one interface, two writers, and the check that both pass."""
+"""From attributes to sentences (IRM, section 3): the interface of the two writers, and their common check."""
 
 from __future__ import annotations
 
@@ -10,15 +10,7 @@ from instructions.evidence import missing_words
 from instructions.llm_writer import REQUEST, LLMWriter, Written
 from instructions.template_writer import SALIENT, TemplateWriter
 
-__all__ = [
-    "REQUEST",
-    "SALIENT",
-    "LLMWriter",
-    "SentenceWriter",
-    "TemplateWriter",
-    "Written",
-    "missing_words",
-]
+__all__ = ["REQUEST", "SALIENT", "LLMWriter", "SentenceWriter", "TemplateWriter", "Written", "missing_words"]
 
 
 class SentenceWriter(Protocol):

@@ -1,14 +1,14 @@
-"""Attributes to English by templates: our stand-in for the paper's large language model (IRM, section 3)."""
+"""Attributes to English by templates, in place of the paper's large language model (IRM, section 3)."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 
 from instructions import phrases
 from instructions.attributes import AttributeSet
 from instructions.phrases import Pronoun, is_agnostic, join, sentence
 
+MAX_WORDS, NUM_DRAFTS = 50, 6
 # What a short caption tells, as people do in CUHK-PEDES: what catches the eye first.
 SALIENT = (
     "gender_code",
@@ -56,23 +56,19 @@ _DOUBTS = {
 }
 
 
-@dataclass(frozen=True)
 class TemplateWriter:
     """Writes a few sentences that name every attribute given; same attributes and rng, same text.
 
-    What catches the eye comes first, since ALBEF reads fifty words and no more. Of a few drafts the first
-    that fits is taken, and the shortest where none fits.
+    The most conspicuous attributes come first, since ALBEF reads only fifty words. Of six drafts the first
+    that fits is taken, or the shortest if none does.
     """
 
-    max_words: int = 50
-    drafts: int = 6
-
     def write(self, attributes: AttributeSet, rng: random.Random) -> str:
-        """Several sentences that leave nothing out; ``missing_words`` finds nothing missing."""
+        """Several sentences that name every attribute: ``missing_words`` finds none missing."""
         texts: list[str] = []
-        while len(texts) < self.drafts:
+        while len(texts) < NUM_DRAFTS:
             texts.append(self._draft(attributes.to_dict(), rng))
-            if _length(texts[-1]) <= self.max_words:
+            if _length(texts[-1]) <= MAX_WORDS:
                 return texts[-1]
         return min(texts, key=_length)
 
@@ -92,7 +88,7 @@ def _length(text: str) -> int:
 
 
 def _opening(words: dict[str, str], rng: random.Random) -> str:
-    """Who is seen, in which clothes, how and from where."""
+    """The person, their clothes, and how and from where they are seen."""
     who = phrases.person(words, rng)
     worn = [phrases.upper_clothes(words, rng), phrases.lower_clothes(words), phrases.shoes(words)]
     outfit = join([piece for piece in worn if piece is not None])
@@ -127,7 +123,7 @@ def _opening(words: dict[str, str], rng: random.Random) -> str:
 
 
 def _features(words: dict[str, str], pronoun: Pronoun, rng: random.Random) -> list[str]:
-    """Hair, bag and whatever else the person has on or does; sometimes in two sentences."""
+    """Hair, bag and whatever else the person wears or does; sometimes in two sentences."""
     he, verb = pronoun.subject, pronoun.verb
     hair, worn, carried = phrases.hair(words, rng), _worn(words, rng), []
     acts, bag = [], words.get("bag_style", "without bag")
@@ -170,7 +166,7 @@ def _worn(words: dict[str, str], rng: random.Random) -> list[str]:
 
 
 def _denials(words: dict[str, str], pronoun: Pronoun, rng: random.Random) -> list[str]:
-    """What the person is said not to have and not to do."""
+    """What the person does not have and does not do."""
     he, verb = pronoun.subject, pronoun.verb
     things = [thing for name, (_, thing) in _THINGS.items() if words.get(name, "").startswith("without")]
     if words.get("bag_style") == "without bag":
@@ -192,7 +188,7 @@ def _denials(words: dict[str, str], pronoun: Pronoun, rng: random.Random) -> lis
 
 
 def _unseen(words: dict[str, str], pronoun: Pronoun, rng: random.Random) -> list[str]:
-    """What cannot be made out, the agnostic words: one list, or the doubtful things in a sentence apart."""
+    """What cannot be seen (the agnostic words): one list, or items that may be absent in a separate one."""
     he, verb = pronoun.subject, pronoun.verb
     matters = [matter for word, matter in _UNSEEN_MATTERS.items() if word in words.values()]
     doubts = {thing: doubt for word, (thing, doubt) in _DOUBTS.items() if word in words.values()}

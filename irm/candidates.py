@@ -1,4 +1,4 @@
-"""What may be judged: a finished run, a checkpoint of one, or the folder of a model on its own."""
+"""What can be evaluated: a finished run, a checkpoint of a run, or the folder of a model."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ WEIGHTS = ("model/model.safetensors", "average.safetensors", "model.safetensors"
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is judged: a run, a checkpoint of one, or a model on its own, which has no sheet."""
+    """What is evaluated: a run, a checkpoint of a run, or a model's folder, which has no sheet."""
 
     folder: Path
     sheet: IRMRun | None
 
     @property
     def weights(self) -> Path:
-        """The file that is judged; of a checkpoint the moving average, as a run would leave it behind."""
+        """The weights to evaluate; in a checkpoint the moving average, if there is one."""
         found = (self.folder / name for name in WEIGHTS)
         return next((path for path in found if path.is_file()), self.folder / WEIGHTS[-1])
 
     @property
     def device(self) -> str:
-        """As ``choose_device`` takes it."""
+        """The device setting, as ``choose_device`` takes it."""
         return "auto" if self.sheet is None else self.sheet.device
 
     def fingerprint(self) -> str:
@@ -55,12 +55,12 @@ class Run(Candidate):
 
     @property
     def model_folder(self) -> Path:
-        """Where the retrieval model lies."""
+        """The folder of the retrieval model."""
         return self.folder / "model"
 
 
 def open_candidate(folder: Path) -> Candidate:
-    """A finished run, one of its checkpoints, or a model's folder, by what lies in it.
+    """Recognise a finished run, a checkpoint or a model's folder by its files.
 
     Raises:
         InputError: it is none of them.
@@ -78,10 +78,10 @@ def open_candidate(folder: Path) -> Candidate:
 
 
 def step_of(checkpoint: Path) -> int:
-    """After how many steps a checkpoint was written.
+    """The number of steps after which a checkpoint was written.
 
     Raises:
-        InputError: its facts are damaged.
+        InputError: its state.json is damaged.
     """
     path = checkpoint / "state.json"
     try:
@@ -91,10 +91,10 @@ def step_of(checkpoint: Path) -> int:
 
 
 def open_run(folder: Path) -> Run:
-    """A run folder that ``tools.train`` finished.
+    """Open a run folder of ``tools.train``.
 
     Raises:
-        InputError: it is none, or it did not finish.
+        InputError: it is not a run folder, or the run has not finished.
     """
     if not (folder / "config.yaml").is_file():
         raise InputError(
@@ -110,10 +110,10 @@ def open_run(folder: Path) -> Run:
 
 
 def _sheet_of(folder: Path) -> IRMRun:
-    """The sheet of a run; that of the other training is named as such.
+    """The sheet of a run.
 
     Raises:
-        InputError: it is another's, or damaged.
+        InputError: it is a sheet of tools.pretrain, or damaged.
     """
     path = folder / "config.yaml"
     try:
@@ -130,7 +130,7 @@ def _sheet_of(folder: Path) -> IRMRun:
 
 
 def _refuse_parts(folder: Path) -> None:
-    """Refuse what is only a part of a retrieval model, or another kind of model.
+    """Refuse folders of only a part of a retrieval model, or of another kind of model.
 
     Raises:
         InputError: the folder is a backbone's, or one of transformers.
@@ -167,7 +167,7 @@ def trained_embedder(candidate: Candidate, *, precision: str = "fp32") -> IRMEmb
 
 def _of_folder(folder: Path) -> IRM:
     with as_input_errors():
-        read_config(folder)  # the hub's loader says only where in the text it is damaged
+        read_config(folder)  # names a damaged file, which the hub's loader does not
         model = IRM.from_pretrained(folder)
     if model.tokenizer is None:
         raise InputError(f"{folder} has no tokenizer to read instructions with; copy the model's folder anew")
@@ -186,10 +186,10 @@ def _of_checkpoint(weights: Path, sheet: IRMRun) -> IRM:
 
 
 def untrained_embedder(candidate: Candidate, *, precision: str = "fp32") -> IRMEmbedder:
-    """The same network with the weights its training began with.
+    """The same network with the weights that its training began with.
 
     Raises:
-        InputError: it is a model on its own, which does not say.
+        InputError: it is a model without a run, so these are not known.
     """
     sheet = candidate.sheet
     if sheet is None:

@@ -17,8 +17,8 @@ from irm.schema import IRMRun
 
 S = TypeVar("S", bound=Sheet)
 
-# What `preset:` stands for: where paper and released code differ. A sheet that names a preset takes these
-# values over its base's; what stands beside it in the same sheet wins.
+# What `preset:` stands for: the settings in which paper and released code differ. A sheet's preset overrides
+# its base sheet; settings in the same sheet override the preset.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "sentences": "bank",
@@ -66,7 +66,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-5 is a number (YAML 1.1 reads a string) and a key said twice is an error."""
+    """YAML in which 1e-5 is a number (YAML 1.1 reads a string) and a repeated key is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -103,9 +103,8 @@ def read_sheet(
         raw = _merge(raw, presets.get(str(sheet.get("preset")), {}))
         raw = _merge(raw, sheet)
     parsed = [_parse_override(text) for text in overrides]
-    for keys, value in sorted(
-        parsed, key=lambda item: item[0] != ["preset"]
-    ):  # a preset first, as in a sheet
+    parsed.sort(key=lambda item: item[0] != ["preset"])  # a preset first, as in a sheet
+    for keys, value in parsed:
         if keys == ["preset"]:
             raw = _merge(raw, presets.get(str(value), {}))
         _set(raw, keys, value)
@@ -187,7 +186,7 @@ def _parse_override(text: str) -> tuple[list[str], Any]:
 
 
 def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Put a value where the keys lead; mappings on the way are made, list items must exist."""
+    """Set a nested value; mappings on the way are created, list items must exist."""
     node: Any = raw
     for depth, key in enumerate(keys):
         place: Any = key
@@ -211,7 +210,7 @@ def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
 
 
 def _sentence(error: ValidationError, schema: type[BaseModel]) -> str:
-    """The first of pydantic's complaints, in our words, and how many more there are."""
+    """The first of pydantic's errors, in our words, and how many more there are."""
     first, more = error.errors()[0], error.error_count() - 1
     path = ".".join(str(key) for key in first["loc"])
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")

@@ -1,4 +1,4 @@
-"""IRM as the benchmark sees a model: batches in, retrieval features out, text-image pairs scored again."""
+"""IRM behind the benchmark's interfaces: batches in, retrieval features and pair scores out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from omnireid.tasks import TASKS
 
 
 def preprocessing_of(model: IRM) -> Preprocessing:
-    """What the model expects of pictures: its sizes, and its towers' means and deviations."""
+    """How pictures are prepared for the model: sizes, means and deviations of its two image towers."""
     return Preprocessing(
         image_size=model.image_size,
         mean=model.image_spec.mean,
@@ -50,7 +50,7 @@ class IRMEmbedder:
 
     @property
     def metric(self) -> Metric:
-        """How pictures are compared: the released models compare raw features."""
+        """How images are compared; the released models compare raw features by Euclidean distance."""
         return "cosine" if self.model.retrieval.normalise else "euclidean"
 
     @property
@@ -59,7 +59,7 @@ class IRMEmbedder:
         return self.model.device
 
     def view(self, domain: str) -> str:
-        """Whose batch-norm statistics judge a test domain: its own, else those of its task, else the first.
+        """Whose batch-norm statistics to use for a test domain: its own, else its task's, else the first.
 
         A test set without training people (COCAS+ Real2) has no statistics of its own.
 
@@ -80,7 +80,7 @@ class IRMEmbedder:
         return names[0]
 
     def picture_scorer(self) -> PictureScorer | None:
-        """The model's matcher of pictures, if it has one."""
+        """The model's local matcher (QAConv), if it has one."""
         matcher = self.model.matcher
         return None if matcher is None else PictureScorer(self, matcher)
 
@@ -117,7 +117,7 @@ class IRMEmbedder:
     def score_pairs(self, text: PairStates, image: PairStates) -> Float[Tensor, " B"]:
         """Logit of "matches" over "does not match" for row i of the texts with row i of the images."""
         device = self.model.device
-        length = int(text.mask.sum(dim=1).max())  # padding beyond the longest text of the block says nothing
+        length = int(text.mask.sum(dim=1).max())  # cut padding beyond the longest text of the block
         words = InstructionTokens(
             tokens=text.tokens[:, :length].to(device),
             mask=text.mask[:, :length].to(device),
@@ -127,13 +127,13 @@ class IRMEmbedder:
         return (logits[:, 1] - logits[:, 0]).float().cpu()
 
     def instructed(self, batch: Batch) -> IRMOutput:
-        """What the model says of pictures with their instructions, in float32 whatever computed it."""
+        """The model's output for pictures with their instructions, as float32 even under autocast."""
         with self._precision():
             output = run_batch(self.model, batch)
         return _in_full(output)
 
     def alone(self, images: Float[Tensor, "B 3 H W"]) -> IRMOutput:
-        """What the model says of pictures on their own, in float32 whatever computed it."""
+        """The model's output for pictures without instructions, as float32 even under autocast."""
         with self._precision():
             output = self.model(images.to(self.model.device, non_blocking=True))
         return _in_full(output)
@@ -143,7 +143,7 @@ class IRMEmbedder:
 
 
 class PictureScorer:
-    """A model's matcher of pictures as the benchmark sees it (GridScorer); keeps half precision."""
+    """A model's local matcher behind the benchmark's interface (GridScorer); keeps half precision."""
 
     def __init__(self, embedder: IRMEmbedder, matcher: QAConv) -> None:
         self.embedder, self.matcher = embedder, matcher
@@ -172,7 +172,7 @@ class PictureScorer:
 
 
 def run_batch(model: IRM, batch: Batch) -> IRMOutput:
-    """The network's output for a batch of pictures with their instructions, taken by known cameras or not."""
+    """The network's output for a batch of pictures with their instructions and camera embeddings."""
     assert batch.images is not None and batch.instruction is not None
     shift = model.cameras(batch.domain, batch.camids)
     return model(

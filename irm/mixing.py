@@ -1,4 +1,4 @@
-"""From a run sheet to who is trained on: splits read, test people dropped, some people kept aside."""
+"""From a run sheet to the training mixture: read splits, drop test people, hold out validation people."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MIB = 1024 * 1024
 
 
 def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, tuple[str, ...]]:
-    """The training data of a sheet, without anybody who is in a test; and what should be said aloud about it.
+    """The training data of a sheet, without anybody who is in a test set, and notes to print.
 
     Raises:
-        InputError: for data that are not there or cannot be trained on.
+        InputError: for data that are missing or cannot be trained on.
     """
     notes: list[str] = []
     people = []
@@ -66,10 +66,10 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
 
 
 def refuse_lone_pictures(mixture: Mixture) -> None:
-    """A triplet needs a second picture of its person in the batch.
+    """Refuse batches with one picture per person, which leave triplets without positives.
 
     Raises:
-        InputError: a source has one picture a person.
+        InputError: a source has such batches.
     """
     for source in mixture.sources:
         if source.num_instances == 1 and source.task.objective == "identity":
@@ -80,10 +80,10 @@ def refuse_lone_pictures(mixture: Mixture) -> None:
 
 
 def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
-    """Whoever is in a test of the data sets trained or evaluated on; a test not on this disk is named.
+    """The test people of all data sets trained or evaluated on, and a note for each test set not on disk.
 
     Raises:
-        InputError: a test cannot be judged by the protocol of its row.
+        InputError: a test set cannot be judged by the protocol of its row.
     """
     tests, missing = [], []
     used: dict[tuple[str | None, ...], list[RowSheet]] = {}
@@ -111,7 +111,7 @@ def _split(run: IRMRun, row: RowSheet) -> Split:
 
 
 def fingerprint(mixture: Mixture, root: Path) -> str:
-    """A hash of who is trained on, in which order; the same wherever the data root lies."""
+    """A hash of the training records and their order; independent of where the data root is."""
     whole = hashlib.sha256()
     for source in mixture.sources:
         whole.update(f"{source.domain} {len(source.records)}\n".encode())
@@ -123,6 +123,6 @@ def fingerprint(mixture: Mixture, root: Path) -> str:
 
 
 def shares(run: IRMRun) -> dict[str, float]:
-    """Loss weights by domain; equal where a step draws its sources, because the draw goes by weight."""
+    """Loss weights by domain; all 1 if each step draws its sources, since the draw is weighted already."""
     is_drawn = run.sources_per_step is not None and run.sources_per_step < len(run.mixture)
     return {domain_of(row): 1.0 if is_drawn else row.weight for row in run.mixture}

@@ -12,7 +12,7 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Sheet(BaseModel):
-    """Part of a run sheet: unknown keys and silent conversions are refused, nothing changes after reading."""
+    """Part of a run sheet: unknown keys and implicit conversions are refused, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

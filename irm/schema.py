@@ -6,6 +6,7 @@ that neither makes.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -17,19 +18,7 @@ from omnireid.protocols import PROTOCOLS
 from omnireid.tasks import TASKS
 
 
-def _task(name: str) -> str:
-    return _known("task", name, TASKS)
-
-
-def _dataset(name: str) -> str:
-    return dataset_named(name).card.name
-
-
-def _protocol(name: str) -> str:
-    return _known("protocol", name, PROTOCOLS)
-
-
-def _known(kind: str, name: str, registry: dict[str, Any]) -> str:
+def _known(kind: str, registry: dict[str, Any], name: str) -> str:
     if name not in registry:
         raise ValueError(
             f"there is no {kind} {name!r}{near_miss(name, registry)}; known: {', '.join(registry)}"
@@ -37,9 +26,13 @@ def _known(kind: str, name: str, registry: dict[str, Any]) -> str:
     return name
 
 
-TaskName = Annotated[str, AfterValidator(_task)]
-DatasetName = Annotated[str, AfterValidator(_dataset)]
-ProtocolName = Annotated[str, AfterValidator(_protocol)]
+def _known_dataset(name: str) -> str:
+    return dataset_named(name).card.name
+
+
+TaskName = Annotated[str, AfterValidator(partial(_known, "task", TASKS))]
+DatasetName = Annotated[str, AfterValidator(_known_dataset)]
+ProtocolName = Annotated[str, AfterValidator(partial(_known, "protocol", PROTOCOLS))]
 
 
 class RowSheet(Sheet):
@@ -192,7 +185,7 @@ class EvaluationSheet(RowSheet):
 
 
 class RunSheet(Sheet):
-    """What the sheets of both trainings say alike; the session that carries them out reads no more."""
+    """What the sheets of both kinds of training share; the session that runs them reads nothing else."""
 
     seed: int = Field(default=1, ge=0, lt=2**32, description="ours; released: 0")
     data: str = Field(

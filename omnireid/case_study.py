@@ -1,4 +1,4 @@
-"""Ranked lists of two models for the same queries, one below the other: a picture (MLLM, figure 3)."""
+"""A picture of two models' ranked lists for the same queries, one below the other (MLLM, figure 3)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from omnireid.sheet import CELL_WIDTH, GAP, MARGIN, Cell, Section, compose
 RULE = (
     "shown: where the two APs differ most, whoever wins; one query a person; equal differences in query order"
 )
-SAID_WIDTH, TEXT_WIDTH = 118, 200  # pixels: a model's name and AP, a query that is a text
+SAID_WIDTH, TEXT_WIDTH = 118, 200  # pixels for a model's name and AP, and for a text query
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ def most_different(first: Evaluation, second: Evaluation, split: Split, count: i
 
 
 def check_queries(rows: Sequence[int], evaluation: Evaluation) -> None:
-    """Refuse queries that are not there or have no answer.
+    """Refuse queries that do not exist or have no answer.
 
     Raises:
         InputError: naming the first.
@@ -56,7 +56,7 @@ def check_queries(rows: Sequence[int], evaluation: Evaluation) -> None:
 
 
 def summary(first: Model, second: Model) -> str:
-    """How the two compare over all queries, so that nobody mistakes the chosen ones for them."""
+    """How the two compare over all queries, so that the chosen ones are not mistaken for typical."""
     gaps = second.evaluation.average_precision - first.evaluation.average_precision
     better, worse = int((gaps > 0).sum()), int((gaps < 0).sum())
     answered = int((~np.isnan(gaps)).sum())
@@ -78,13 +78,13 @@ def case_study(
     top: int = 10,
     note: str = RULE,
 ) -> Image.Image:
-    """The picture: a section a query, in it a strip a model, green where the answer is right, red where not.
+    """The picture: a section per query, in it a strip per model, right answers green and wrong ones red.
 
     Args:
-        first: whose strip is above, the baseline.
-        second: whose strip is below.
-        split: whose queries and gallery both have searched.
-        instructions: what stood beside the queries, or None.
+        first: the upper strip, the baseline.
+        second: the lower strip.
+        split: the queries and gallery of both searches.
+        instructions: those given with the queries, or None.
         rows: which queries.
         top: pictures of each list.
         note: how the queries were chosen.
@@ -124,7 +124,7 @@ def _rules(first: Model, second: Model) -> str:
 
 
 def _strip(name: str, shown: RankedList, top: int, *, with_query: bool) -> tuple[Cell, ...]:
-    """The query (above only), who searches and how well, and what was found."""
+    """The query (in the upper strip only), the model's name and AP, and the ranked list."""
     cells = []
     if shown.image is None:
         cells.append(Cell("", text=shown.sentence if with_query and shown.sentence else "", width=TEXT_WIDTH))

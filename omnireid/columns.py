@@ -1,4 +1,4 @@
-"""Records by column: millions of annotated images in a few arrays and byte strings, not as many objects."""
+"""Records as columns: millions of annotated images in a few arrays and byte strings instead of objects."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _TYPES = (np.int64, np.int32, np.int64, np.uint8, np.int32)  # pid, camid, cloth
 
 
 class RecordsBuilder:
-    """Takes records one by one and makes columns of them."""
+    """Collects records one by one into columns."""
 
     def __init__(self, prefix: str = "", book: Texts | None = None) -> None:
         """Begin.
 
         Args:
-            prefix: what (nearly) all image paths begin with, ending in a slash; it is stored once.
-            book: texts that captions may be rows of, so that what is there once is not stored twice.
+            prefix: the beginning of (nearly) all image paths, ending in a slash; it is stored once.
+            book: texts that captions may refer to by row, so that they are not stored twice.
         """
         assert not prefix or prefix.endswith("/")
         self.prefix = prefix
@@ -50,7 +50,7 @@ class RecordsBuilder:
         self._clothes.append("" if clothes is None else self._shortened(clothes))
         if isinstance(captions, range):
             self._said.extend(captions)
-        elif self._book is not None and captions:  # beside the book: numbered from its end on
+        elif self._book is not None and captions:  # not in the book: numbered after its last row
             first = len(self._book) + len(self._captions)
             self._said.extend(range(first, first + len(captions)))
             self._captions.extend(captions)
@@ -62,7 +62,7 @@ class RecordsBuilder:
 
     def _shortened(self, path: str) -> str:
         short = path[len(self.prefix) :] if path.startswith(self.prefix) else ""
-        # A zero byte before a path says that it is whole; nothing at all is no path.
+        # A leading zero byte marks a path without the prefix; an empty string is no path.
         return f"\0{path}" if not short or short.startswith("\0") else short
 
     def _flush(self) -> None:
@@ -93,7 +93,7 @@ class RecordsBuilder:
 
 
 class Records(Sequence[Record]):
-    """An immutable sequence of records, each made when asked for; equal to any sequence of equal ones."""
+    """An immutable sequence whose records are created on access; equal to any sequence of equal records."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Records(Sequence[Record]):
 
     @classmethod
     def of(cls, records: Iterable[Record], prefix: str = "") -> Records:
-        """Columns of records."""
+        """Convert records to columns."""
         if isinstance(records, Records):
             return records
         builder = RecordsBuilder(prefix)
@@ -163,7 +163,7 @@ class Records(Sequence[Record]):
         captions, images = iter(self._captions), self.images()
         clothes = repeat(None) if self._clothes is None else map(self._whole_or_none, self._clothes)
         columns = (self.pids, self.camids, self.clothes_ids, self.modalities, self.num_captions)
-        # In pieces, so that the numbers are not all Python objects at once.
+        # In pieces, so that not all numbers are Python objects at the same time.
         for start in range(0, len(self), texts.CHUNK):
             rows = zip(*(column[start : start + texts.CHUNK].tolist() for column in columns), strict=True)
             for pid, camid, clothes_id, modality, count in rows:
@@ -171,11 +171,11 @@ class Records(Sequence[Record]):
                 yield Record(next(images), pid, camid, clothes_id, MODALITIES[modality], said, next(clothes))
 
     def images(self) -> Iterator[str]:
-        """The image paths, without making records."""
+        """The image paths, without creating records."""
         return map(self._whole, self._images)
 
     def clothes(self) -> Iterator[str]:
-        """The paths of the clothes pictures there are, without making records."""
+        """The paths of all clothes pictures, without creating records."""
         return iter(()) if self._clothes is None else map(self._whole, filter(None, self._clothes))
 
     def take(self, rows: Int[np.ndarray, " n"]) -> Records:
@@ -183,9 +183,9 @@ class Records(Sequence[Record]):
         return self._taken(rows, rows, np.arange(len(rows)))
 
     def merged(self) -> Records:
-        """One record an image, as where it first appears, with the captions of all its records."""
+        """One record per image: its first one, with the captions of all its records."""
         hashes = np.fromiter(map(hash, self._images), dtype=np.int64, count=len(self))
-        if len(np.unique(hashes)) == len(self):  # then all differ, without a dictionary of millions of paths
+        if len(np.unique(hashes)) == len(self):  # all differ: no dictionary of millions of paths needed
             return self
         first: dict[str, int] = {}
         groups = np.empty(len(self), dtype=np.int64)
@@ -198,7 +198,7 @@ class Records(Sequence[Record]):
     def _taken(
         self, rows: Int[np.ndarray, " n"], said: Int[np.ndarray, " m"], groups: Int[np.ndarray, " m"]
     ) -> Records:
-        """These rows; what the rows ``said`` say is said by the group that each of them is in (rising)."""
+        """These rows; the captions of rows ``said`` go to the groups (ascending) that they are in."""
         counts = self.num_captions[said]
         begins = np.repeat(self._caption_bounds[:-1][said], counts)
         within = np.arange(len(begins)) - np.repeat(np.cumsum(counts) - counts, counts)

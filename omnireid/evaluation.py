@@ -1,4 +1,4 @@
-"""The evaluation of one task: features, a protocol, and the numbers that a table row needs."""
+"""The evaluation of one task: features, a protocol, and the numbers of a table row."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
@@ -32,30 +33,23 @@ from omnireid.trial import Trial, query_means, run_trial
 
 Stage = Literal["features", "matcher", "scored again", "re-ranked"]
 
-__all__ = [
-    "Evaluation",
-    "Stage",
-    "evaluate",
-    "judge",
-    "mean_and_std",
-    "pair_scorer",
-]
+__all__ = ["Evaluation", "Stage", "evaluate", "judge", "mean_and_std", "pair_scorer"]
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What one search scored. Shares in [0, 1]; averaged over the protocol's draws, with their deviation.
+    """The scores of one search: shares in [0, 1], averaged over the protocol's draws, with their deviation.
 
-    Deviations are those of the population of draws, 0 where there is one draw.
+    Deviations are population standard deviations over the draws, 0 for a single draw.
     """
 
     task: str
     dataset: str
     protocol: str  # name in PROTOCOLS
-    stage: Stage  # what the order comes from
+    stage: Stage  # which stage ordered the lists
     metric: Metric  # by which features are compared
     title: str  # of the protocol, with stage and metric, to be printed beside the numbers
-    query_asked: str  # label of the instructions beside the queries
+    query_asked: str  # label of the queries' instructions
     gallery_asked: str
     mean_ap: float
     mean_ap_std: float
@@ -64,25 +58,24 @@ class Evaluation:
     rank_5: float
     rank_10: float
     mean_inp: float
-    chance_ap: float  # mAP of a random order, exactly; nan where the protocol's AP is cut off
+    chance_ap: float  # exact expected mAP of a random order; nan where the protocol truncates AP
     chance_rank_1: float
     num_trials: int
     num_query: int
     num_gallery: int  # of the first draw
     num_valid_queries: int
-    num_re_scored: int  # images a query, by a PairScorer
+    num_re_scored: int  # images per query, by a PairScorer
     seconds: float  # embedding both sides and judging
     cmc: Float[np.ndarray, " K"]
     average_precision: Float[np.ndarray, " Q"]  # nan where a query has no answer
     hits: Float[np.ndarray, " Q"]  # share of the draws whose first picture is right; nan as above
-    shown: Int[
-        np.ndarray, "Q T"
-    ]  # head of the first draw's ranked lists, junk left out: gallery rows, -1 past the end
+    # Gallery rows at the top of the first draw's ranked lists, without junk; -1 past the end.
+    shown: Int[np.ndarray, "Q T"]
     shown_right: Bool[np.ndarray, "Q T"]
 
     @property
     def is_matched(self) -> bool:
-        """Whether pictures were compared by a matcher and not by one vector each."""
+        """Whether pictures were compared by a matcher instead of by one vector each."""
         return self.stage == "matcher"
 
 
@@ -120,15 +113,16 @@ def judge(
     re_ranking: ReRanking | None = None,
     settings: Settings = DEFAULTS,
 ) -> Evaluation:
-    """Judge features by a protocol, all its draws; the features may be judged by others too.
+    """Judge features by a protocol, over all its draws.
 
     Args:
-        query: What searches.
-        gallery: What is searched, by the same model.
+        query: Features of the queries.
+        gallery: Features of the gallery, by the same model.
         protocol: Name in PROTOCOLS.
-        scorer: Scores the nearest images of each query again, where both sides kept their states.
-        metric: Else the features' own; the released IRM evaluator took "euclidean", on features of any norm.
-        re_ranking: Orders all by k-reciprocal neighbours; then nothing is scored again.
+        scorer: Scores the nearest images of each query again, if both sides kept their states.
+        metric: By default the features' own; the released IRM evaluator used "euclidean", without
+            normalising.
+        re_ranking: Re-ranks by k-reciprocal neighbours; then nothing is scored again.
         settings: Only ``re_score``, ``match`` and ``batch_size`` matter here.
 
     Raises:
@@ -166,14 +160,14 @@ def _stage(task: TaskSpec, re_scorer: ReScorer | None, re_ranking: ReRanking | N
 
 @dataclass(frozen=True)
 class _How:
-    """Where an order comes from."""
+    """How the lists were ordered."""
 
     stage: Stage
     metric: Metric
     num_re_scored: int
 
     def title(self, rules: Protocol) -> str:
-        """The protocol's, with everything that makes two numbers incomparable."""
+        """The protocol's title, with everything that would make two numbers incomparable."""
         told = {
             "features": "",
             "matcher": ", matcher",
@@ -185,15 +179,9 @@ class _How:
 
 
 def _evaluation(
-    query: Features,
-    gallery: Features,
-    rules: Protocol,
-    trials: Sequence[Trial],
-    *,
-    how: _How,
-    seconds: float,
+    query: Features, gallery: Features, rules: Protocol, trials: Sequence[Trial], *, how: _How, seconds: float
 ) -> Evaluation:
-    """Means and deviations over the draws; pictures and sizes of the first."""
+    """Means and deviations over the draws; shown lists and sizes are those of the first draw."""
     rankings = [trial.ranking for trial in trials]
     mean_ap, mean_ap_std = mean_and_std([ranking.mean_ap for ranking in rankings])
     rank_1, rank_1_std = mean_and_std([float(ranking.cmc[0]) for ranking in rankings])
@@ -216,9 +204,9 @@ def _evaluation(
         rank_1_std=rank_1_std,
         rank_5=float(cmc[4]),
         rank_10=float(cmc[9]),
-        mean_inp=mean([ranking.mean_inp for ranking in rankings]),
-        chance_ap=math.nan if rules.ap_topk else mean([chance_mean_ap(ranking) for ranking in rankings]),
-        chance_rank_1=mean([chance_rank_1(ranking) for ranking in rankings]),
+        mean_inp=fmean(ranking.mean_inp for ranking in rankings),
+        chance_ap=math.nan if rules.ap_topk else fmean(chance_mean_ap(ranking) for ranking in rankings),
+        chance_rank_1=fmean(chance_rank_1(ranking) for ranking in rankings),
         num_trials=len(trials),
         num_query=len(query),
         num_gallery=first.num_gallery,
@@ -234,10 +222,5 @@ def _evaluation(
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and population standard deviation: over draws, over the sentences of a bank, over seeds."""
-    return mean(values), float(np.std(values))
-
-
-def mean(values: Sequence[float]) -> float:
-    """Mean, rounded once."""
-    return math.fsum(values) / len(values)
+    """Mean and population standard deviation, of draws, of a bank's sentences, or of seeds."""
+    return fmean(values), float(np.std(values))

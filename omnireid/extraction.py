@@ -1,4 +1,4 @@
-"""From one side of a split to its features: embedded once, judged as often as one likes."""
+"""Embeds one side of a split; its features can then be judged by any number of protocols."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Progress = Callable[[str, int, int], None]  # what is being done, how many are d
 
 @dataclass(frozen=True)
 class Asked:
-    """What stands beside the pictures of one side, and what to call it in a table.
+    """The instructions of one side's pictures, and their label in a table.
 
-    ``instructions`` come from ``omnireid.loading.instruct``, one a record; None where the task has none.
+    ``instructions`` come from ``omnireid.loading.instruct``, one per record; None for tasks without any.
     """
 
     label: str = ""
@@ -42,13 +42,13 @@ NOTHING_ASKED = Asked()
 
 @dataclass(frozen=True)
 class Settings:
-    """How an evaluation runs; nothing here changes a score but ``re_score``, ``match`` and ``re_rank``."""
+    """How an evaluation runs; only ``re_score``, ``match`` and ``re_rank`` change scores."""
 
     batch_size: int = 128  # images, or text-image pairs, at a time
     workers: int = 0  # processes that read pictures
     re_score: int = 128  # images that a PairScorer scores again for each text; 0 leaves cosine order
     match: int | None = None  # pictures that a matcher scores for each query picture; None: all, 0: none
-    re_rank: ReRanking | None = None  # pictures that search pictures are also judged re-ranked
+    re_rank: ReRanking | None = None  # image queries are judged once more, re-ranked
     cache: ImageCache | None = None  # keeps decoded pictures between evaluations
 
     def top(self, task: TaskSpec) -> int:
@@ -63,22 +63,22 @@ DEFAULTS = Settings()
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """One side of a search, embedded; reusable with every other side of the same model."""
+    """The features of one side of a search; they can be combined with any other side of the same model."""
 
     task: TaskSpec
     dataset: str
-    asked: str  # label of what stood beside the pictures
+    asked: str  # label of the pictures' instructions
     vectors: Float[Tensor, "N D"]
     labels: Labels
     states: PairStates | None  # of all images, where pairs can be scored again
     seconds: float
-    metric: Metric = "cosine"  # what the model compares by
+    metric: Metric = "cosine"  # the model's own
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def flaws(self, side: Side) -> tuple[str, ...]:
-        """A sentence where vectors tell nothing apart; equals are ranked in the order of the files."""
+        """A warning if vectors are all equal or zero, because ties are ranked in the order of the files."""
         num, num_zero = len(self), int((self.vectors == 0).all(dim=1).sum())
         place = f"{self.task.name}/{self.dataset} {side}"
         if num > 1 and bool((self.vectors == self.vectors[0]).all()):
@@ -98,7 +98,7 @@ def embed_side(
     settings: Settings = DEFAULTS,
     progress: Progress | None = None,
 ) -> Features:
-    """Embed the queries or the gallery of a split; a task's texts are its queries where it says so.
+    """Embed the queries or the gallery of a split; for t2i the queries are texts.
 
     Raises:
         InputError: The side is empty, a picture cannot be read, or the task needs instructions and has none.
@@ -140,7 +140,7 @@ def embed_side(
 
 
 def pair_scorer(embedder: Embedder, task: TaskSpec) -> PairScorer | None:
-    """What scores pairs of a task: the embedder itself for texts, its matcher for pictures; often nothing."""
+    """The scorer of a task's pairs: the embedder itself for texts, its matcher for pictures, or None."""
     if task.query == "text":
         return embedder if isinstance(embedder, PairScorer) else None
     return embedder.picture_scorer() if isinstance(embedder, PictureMatching) else None

@@ -1,4 +1,4 @@
-"""Features that another program computed, from a file: checked against a split, then judged like our own."""
+"""Feature files of other programs: read, checked against a split, then judged like our own features."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOGETHER = "features with images (one row a picture of either side)"
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Features as the file holds them, with the pictures that they belong to where it says so."""
+    """Features as in the file, with the names of their pictures if it has them."""
 
     vectors: Float[Tensor, "N D"]
     images: tuple[str, ...] | None
@@ -37,23 +37,23 @@ class Rows:
 
 @dataclass(frozen=True)
 class FeatureFile:
-    """A file read: rows of ``query`` and ``gallery``, or of ``features`` for both sides."""
+    """The content of a file: rows of ``query`` and ``gallery``, or of ``features`` for both sides."""
 
     path: Path
     rows: Mapping[str, Rows]
     metric: Metric = "cosine"
 
     def side(self, split: Split, side: Side, task: TaskSpec, *, ignore_extra: bool = False) -> Features:
-        """One side of a split, each record with its feature.
+        """The features of one side of a split, in the order of its records.
 
         Args:
-            split: What is searched.
-            side: Which half of it.
-            task: What is asked; a name for the table.
-            ignore_extra: Leave out named rows that are no picture of the split.
+            split: The data set.
+            side: Query or gallery.
+            task: The task that is evaluated.
+            ignore_extra: Ignore named rows that are not a picture of the split.
 
         Raises:
-            InputError: Rows are missing, too many, not finite, or of unclear names.
+            InputError: Rows are missing, too many, not finite, or ambiguously named.
         """
         records = split.query if side == "query" else split.gallery
         together = "features" in self.rows
@@ -124,7 +124,7 @@ def read_features(path: Path) -> FeatureFile:
 
 
 def features_npz(split: Split, query: Features, gallery: Features) -> bytes:
-    """Content of an ``.npz`` file with both sides, their pictures' names and the metric, to be read again."""
+    """The bytes of an ``.npz`` file with both sides, their pictures' names and the metric."""
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -138,7 +138,7 @@ def features_npz(split: Split, query: Features, gallery: Features) -> bytes:
 
 
 def order_table(split: Split) -> str:
-    """The order in which a file without names lists its rows: one line a picture, tab-separated."""
+    """The order in which a file without names lists its rows: one line per picture, tab-separated."""
     lines = ["side\trow\timage\tpid\tcamid\tcaption"]
     for side, records in zip(SIDES, (split.query, split.gallery), strict=True):
         for row, record in enumerate(records):
@@ -202,7 +202,7 @@ def _check_finite(vectors: Float[Tensor, "N D"], records: Sequence[Record], what
 
 
 class _Names:
-    """Finds each record's row by the name that another program gave its picture."""
+    """Finds each record's row by the name that the other program gave its picture."""
 
     def __init__(
         self, what: str, dataset: str, records: Sequence[Record], strangers: Sequence[Record]

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, and the digests that tell."""
+"""Files and folders that are written whole or not at all, their digests, and a lock."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from instructions.errors import HeldError, InputError
 
 try:
     import fcntl
-except ImportError:  # not a POSIX system: no lock, all else is the same
+except ImportError:  # not a POSIX system: no lock, everything else works
     fcntl = None  # type: ignore[assignment]
 
 _held: set[int] = set()
 
 
 def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
-    """Write beside, then rename; a run that is killed leaves no half file under ``path``.
+    """Write to a temporary file beside it, then rename: a killed run leaves no partial file under ``path``.
 
-    The name beside depends on ``path`` only, so the next run overwrites what a killed one left.
+    The temporary name depends on ``path`` only, so the next run overwrites what a killed one left.
 
     Args:
-        path: Where the file goes; its folder exists.
+        path: The file; its folder exists.
         content: All of it.
-        durable: Wait until the disk has it; for the few files that vouch for the others.
+        durable: Wait until it is on the disk; for the few files that vouch for others.
     """
     part = path.with_name(f".{path.name}.part")
     try:
@@ -37,7 +37,7 @@ def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         part.replace(path)
-    except OSError as error:  # a full disk: half of what may be a person's picture is not left behind
+    except OSError as error:  # a full disk: leave no half of what may be a person's picture
         part.unlink(missing_ok=True)
         error.filename = error.filename or str(path)
         raise
@@ -50,7 +50,7 @@ def sha256_of(path: Path) -> str:
 
 
 def check_new_folder(folder: Path) -> None:
-    """Refuse a place where a folder is to be written but something is already.
+    """Refuse to write a folder where something exists already.
 
     Raises:
         InputError: It is a file, or a folder that is not empty.
@@ -62,11 +62,11 @@ def check_new_folder(folder: Path) -> None:
 
 
 def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
-    """Have a folder written beside, then put in the place of what was there; a failure leaves nothing.
+    """Write a folder under a temporary name, then let it replace the old one; a failure leaves nothing new.
 
     Args:
-        folder: where it goes; its parent exists.
-        write: is given the folder beside, which it makes.
+        folder: the folder; its parent exists.
+        write: called with the temporary folder, which it creates.
     """
     beside = folder.with_name(f".tmp-{folder.name}")
     shutil.rmtree(beside, ignore_errors=True)
@@ -81,14 +81,14 @@ def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
 
 @contextmanager
 def sole_writer(folder: Path, refusal: str) -> Iterator[None]:
-    """Hold a folder that is there; the lock goes with the process, however it ends.
+    """Lock an existing folder; the lock ends with the process, however that ends.
 
     Args:
-        folder: what no other process shall hold meanwhile.
-        refusal: what to tell whoever comes second.
+        folder: locked against other processes.
+        refusal: the error for whoever comes second.
 
     Raises:
-        HeldError: another process holds it.
+        HeldError: another process holds the lock.
     """
     if fcntl is None:
         yield
@@ -107,7 +107,7 @@ def sole_writer(folder: Path, refusal: str) -> Iterator[None]:
 
 
 def _let_go() -> None:
-    """A forked worker that outlives a killed parent by some seconds would hold the lock as long."""
+    """Release locks in a forked worker, which may outlive a killed parent by some seconds."""
     while _held:
         os.close(_held.pop())
 

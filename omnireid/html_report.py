@@ -1,4 +1,4 @@
-"""A report as one HTML page that opens anywhere: tables, curves, ranked lists with green and red frames."""
+"""A report as one self-contained HTML page: tables, curves, ranked lists with green and red frames."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from omnireid.summary import (
 )
 from omnireid.tasks import TASKS
 
-THUMBNAIL = (64, 128)  # width, height in the page
+THUMBNAIL = (64, 128)  # width and height in the page
 STYLE = """
 :root{color-scheme:light dark;--ink:#1a1a1a;--soft:#666;--line:#ddd;--paper:#fff;
 --good:#1a8f3c;--bad:#c62828}
@@ -66,14 +66,14 @@ def html_page(
     provenance: Mapping[str, Fact] | None = None,
     introduction: str = "",
 ) -> str:
-    """The page.
+    """Write the page.
 
     Args:
         title: Its heading.
         results: Rows of the benchmark, in their order.
         untrained: Evaluations of the network before training, or none.
-        curves: Figures of lines over training steps, by their titles.
-        provenance: What made the numbers, printed at the end.
+        curves: Figures of curves over training steps, by title.
+        provenance: How the numbers were made, printed at the end.
         introduction: A paragraph below the heading, plain text.
 
     Raises:

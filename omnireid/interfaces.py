@@ -1,4 +1,4 @@
-"""All the benchmark asks of a model: embed a batch and, where it can, score text-image pairs."""
+"""The interfaces of a model to the benchmark: embed a batch and, optionally, score pairs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Side = Literal["query", "gallery"]
 
 @dataclass(frozen=True)
 class PairStates:
-    """What a batch leaves behind for scoring pairs later, from one forward pass.
+    """What is kept of a batch's forward pass for scoring pairs later.
 
-    ``features`` are what ``Embedder.embed`` would return. ``mask`` is True at real tokens. All on the CPU.
+    ``features`` are what ``Embedder.embed`` would return; ``mask`` is True at real tokens. All on the CPU.
     """
 
     features: Float[Tensor, "B D"]
@@ -35,22 +35,22 @@ class PairStates:
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns a batch into retrieval features; cosine similarity of two features is the score.
+    """Turns a batch into retrieval features, which are compared by cosine similarity.
 
-    One that also has a ``device`` gets its pictures there, moved as 8-bit levels. One that also has a
-    ``metric`` (omnireid.metrics.Metric) has its pictures compared by that; texts and pictures are by cosine.
+    If it has a ``device``, it gets its pictures there (transferred as 8-bit). If it has a ``metric``
+    (omnireid.metrics.Metric), image queries are compared by that; text queries always by cosine.
     """
 
     preprocessing: Preprocessing
 
     def embed(self, batch: Batch, side: Side) -> Float[Tensor, "B D"]:
-        """Features of the batch as query or as gallery, float32 on the CPU, any norm."""
+        """Features of the batch as queries or as gallery: float32, on the CPU, of any norm."""
         ...
 
 
 @runtime_checkable
 class PairScorer(Protocol):
-    """Scores pairs jointly: the second stage of text-to-image search (IRM, appendix D.2), or two pictures."""
+    """Scores pairs jointly: the second stage of text-to-image search (IRM, D.2), or an image matcher."""
 
     def states(self, batch: Batch, side: Side) -> PairStates:
         """Features and token states of a batch; called instead of ``embed`` where pairs are scored again."""
@@ -63,7 +63,7 @@ class PairScorer(Protocol):
 
 @runtime_checkable
 class GridScorer(PairScorer, Protocol):
-    """A scorer that compares every query of a block with every gallery picture of another at once."""
+    """A scorer that compares a block of queries with a block of gallery pictures at once."""
 
     def score_grid(self, query: PairStates, gallery: PairStates) -> Float[Tensor, "q g"]:
         """Matching scores, larger is closer, float32 on the CPU."""
@@ -72,7 +72,7 @@ class GridScorer(PairScorer, Protocol):
 
 @runtime_checkable
 class PictureMatching(Protocol):
-    """An embedder that may also have a matcher of pictures, as QAConv is (MLLM, table 4)."""
+    """An embedder that may also have an image matcher such as QAConv (MLLM, table 4)."""
 
     def picture_scorer(self) -> GridScorer | None:
         """The matcher; None where the model has none."""

@@ -1,4 +1,4 @@
-"""Scores of all pairs of two sides, block by block, by a matcher of pictures (MLLM, table 4)."""
+"""Scores of all pairs of two sides, block by block, by an image matcher (MLLM, table 4)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def score_all(scorer: GridScorer, query: PairStates, gallery: PairStates, block:
     Args:
         scorer: the matcher.
         query: states of the queries.
-        gallery: states of what is searched.
-        block: pictures of either side at a time; bounds the memory, and changes no score.
+        gallery: states of the gallery.
+        block: pictures of either side at a time; bounds the memory without changing scores.
     """
     scores = torch.empty(len(query), len(gallery))
     for top in range(0, len(query), block):

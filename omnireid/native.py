@@ -1,6 +1,6 @@
-"""Plain C beside Python: compiled for this machine when first needed, done without where that cannot be.
+"""C code, compiled for this machine when first needed; where that is impossible, callers fall back to Python.
 
-The compiler is ``cc``; what it made is kept in the user's cache. ``INSTRUCT_REID_NATIVE=0`` does without.
+The compiler is ``cc``; the library is kept in the user's cache. ``INSTRUCT_REID_NATIVE=0`` disables C.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-# Additions are not drawn into multiplications: so C gives the bits that torch gives.
+# No fused multiply-add, so that C gives the same bits as torch.
 FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC")
-ALIGNMENT = 64  # bytes: a load that crosses a line of the processor's cache takes twice the time
+ALIGNMENT = 64  # bytes of a cache line: a load that crosses two lines takes twice the time
 
 
 @cache
@@ -35,7 +35,7 @@ def compiled(source: Path) -> ctypes.CDLL | None:
 
 
 def aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
-    """Memory that begins where a line of the cache does; it holds anything."""
+    """Uninitialised memory that is aligned to a cache line."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
@@ -43,7 +43,7 @@ def aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
 
 
 def shares(count: int, group: int, num: int) -> list[tuple[int, int]]:
-    """Where the rows of each of some threads begin and end: whole groups, but for the last.
+    """Start and end of the rows of each thread: whole groups, except for the last.
 
     >>> shares(21, 8, 2)
     [(0, 16), (16, 21)]
@@ -53,7 +53,7 @@ def shares(count: int, group: int, num: int) -> list[tuple[int, int]]:
 
 
 def address(array: np.ndarray) -> ctypes.c_void_p:
-    """Where an array begins, for the library; it must be contiguous, and kept until the call is over."""
+    """An array's address for C; the array must be contiguous, and kept alive during the call."""
     assert array.flags.c_contiguous
     return ctypes.c_void_p(array.ctypes.data)
 
@@ -75,7 +75,7 @@ def _folder() -> Path:
 
 
 def _machine(source: Path) -> str:
-    """Source, flags and kind of processor: a home directory may be shared by several kinds."""
+    """A hash of source, flags and processor: several machines may share a home directory."""
     whole = hashlib.sha256(source.read_bytes() + " ".join(FLAGS).encode() + platform.machine().encode())
     processor = Path("/proc/cpuinfo")
     if processor.is_file():

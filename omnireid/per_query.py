@@ -1,4 +1,4 @@
-"""What every single query scored, as a table in a file: for significance tests and for looking closer."""
+"""The scores of every query as a table in a file, for significance tests and closer inspection."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ COLUMNS = (
 
 
 class Search(NamedTuple):
-    """Which evaluation a line belongs to."""
+    """The evaluation that a line belongs to."""
 
     task: str
     dataset: str
-    protocol: str  # and, behind a space, what the order comes from where it is not the features
+    protocol: str  # followed by a space and the stage, if that is not "features"
     query_asked: str
     gallery_asked: str
 
@@ -71,7 +71,7 @@ def per_query(evaluation: Evaluation, queries: Sequence[Record]) -> list[Scored]
 
 
 def to_csv(lines: Iterable[Scored]) -> str:
-    """The table under COLUMNS; scores with all their digits, empty where a query has no answer."""
+    """The table under COLUMNS; scores in full precision, empty where a query has no answer."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)

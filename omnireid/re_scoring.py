@@ -1,4 +1,4 @@
-"""The second stage of a search: pairs are scored and ordered anew (IRM, appendix D.2; MLLM, table 4)."""
+"""The second stage of a search: pairs are scored and re-ordered (IRM, appendix D.2; MLLM, table 4)."""
 
 from __future__ import annotations
 
@@ -16,26 +16,25 @@ from omnireid.metrics import Distances, Given, nearest_exactly
 
 @dataclass(frozen=True, eq=False)
 class ReScorer:
-    """Scores each query with its nearest images, and ranks those by the scores before all others.
+    """Scores each query with its nearest images, and ranks those by score before all others.
 
-    Where all images are scored by a scorer of whole blocks, the scores are the ranking. Else the others keep
-    their cosine distances, so that the tail has an order of its own and no constant fills it.
-    Equal pair scores stay in cosine order.
+    If a block scorer scores all images, the scores alone are the ranking. Otherwise the remaining images keep
+    their cosine distances, so that the tail is ordered too. Ties of pair scores stay in cosine order.
     """
 
     scorer: PairScorer
-    query: PairStates  # of every query of the split
-    gallery: PairStates  # of every image of the split
+    query: PairStates  # states of every query of the split
+    gallery: PairStates  # states of every image of the split
     top: int  # images scored for each query; all where the gallery has fewer
     batch_size: int  # pairs, or pictures of either side of a block, at a time
 
     def apply(
         self, distances: Distances, query_rows: Int[np.ndarray, " B"], gallery_rows: Int[np.ndarray, " g"]
     ) -> Given:
-        """Distances in the new order.
+        """Distances that express the new order.
 
         Args:
-            distances: Minus cosine similarities of a block of queries.
+            distances: Negative cosine similarities of a block of queries.
             query_rows: The block's queries, as rows of the split.
             gallery_rows: The images searched, as rows of the split.
 
@@ -49,7 +48,7 @@ class ReScorer:
         nearest = np.stack([nearest_exactly(distances, row, self.top) for row in range(len(values))])
         scores = _finite(self._scores(query_rows, gallery_rows[nearest]))
         order = np.take_along_axis(nearest, np.argsort(-scores, axis=1, kind="stable"), axis=1)
-        # Minus a cosine is at least -1, so whole numbers below -1 come first and tie with nothing.
+        # Negative cosines are at least -1, so integers below -1 come first and tie with nothing.
         places = np.arange(-order.shape[1] - 1, -1, dtype=values.dtype)
         np.put_along_axis(values, order, places[None, :], axis=1)
         return Given(values)

@@ -1,4 +1,4 @@
-"""The nouns of the benchmark: one annotated image, one split, and the label arrays that protocols read."""
+"""The data types of the benchmark: an annotated image, a split, and the label arrays that protocols read."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ UNKNOWN = -1
 class Record:
     """One annotated image.
 
-    ``image`` and ``clothes`` are paths that can be opened as they stand. ``camid`` is zero-based; -1 on the
-    query side and -2 on the gallery side where a data set has no cameras, so that nothing is ever junk
-    (OmniReID lists). ``clothes_id`` is unique over the whole data set (never only within a person), or
-    ``UNKNOWN``. ``captions`` describe this image; ``clothes`` is the picture that instructs it: a shop
-    template for a query, its own crop for a gallery image.
+    ``image`` and ``clothes`` are paths that can be opened as they are. ``camid`` is zero-based; where a data
+    set has no cameras it is -1 for queries and -2 in the gallery, so that no pair is junk (OmniReID lists).
+    ``clothes_id`` is unique over the whole data set (not only within a person), or ``UNKNOWN``. ``captions``
+    describe this image; ``clothes`` is the picture that is its instruction: a shop template for a query, its
+    own crop for a gallery image.
     """
 
     image: str
@@ -36,18 +36,18 @@ class Record:
 
 @dataclass(frozen=True)
 class Split:
-    """A data set as one task uses it; ``train`` may be empty (test-only sets), so may the other two."""
+    """A data set as one task uses it; each part may be empty (test-only or training-only sets)."""
 
     name: str
     train: Sequence[Record] = ()  # a tuple, or columns (omnireid.columns) where there are very many
     query: Sequence[Record] = ()
     gallery: Sequence[Record] = ()
-    notes: tuple[str, ...] = field(default=())  # what a reader wants said aloud: variants, tolerated quirks
+    notes: tuple[str, ...] = field(default=())  # notes of the reader to print: variant, tolerated quirks
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What a protocol may know about one side of a search: integer arrays, one row an image."""
+    """What a protocol may know about one side of a search: integer arrays, one row per image."""
 
     pids: Int[np.ndarray, " N"]
     camids: Int[np.ndarray, " N"]

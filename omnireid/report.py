@@ -1,4 +1,4 @@
-"""A report: evaluations with where they come from, as one JSON file and as the rows of a table."""
+"""A report: evaluations with their provenance, as one JSON file and as the rows of a table."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _ARRAYS = {
 
 
 def machine() -> dict[str, Fact]:
-    """What this process runs on, for a report's provenance."""
+    """The machine and library versions, for a report's provenance."""
     return {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -60,7 +60,7 @@ def machine() -> dict[str, Fact]:
 
 @dataclass(frozen=True)
 class SentenceSpread:
-    """How much the wording of a bank's instruction matters: all its sentences, each asked by itself."""
+    """How much the wording of a bank's instruction matters: scores over all its sentences."""
 
     task: str
     dataset: str
@@ -78,7 +78,7 @@ class SentenceSpread:
 
 
 def sentence_spreads(evaluations: Sequence[Evaluation]) -> tuple[SentenceSpread, ...]:
-    """One spread a task, data set and title for which every sentence of the task's bank was asked."""
+    """One spread per task, data set and title for which every sentence of the task's bank was evaluated."""
     asked: dict[tuple[str, str, str, str], dict[str, Evaluation]] = {}
     for scored in evaluations:
         place = (scored.task, scored.dataset, scored.protocol, scored.title)
@@ -108,7 +108,7 @@ def sentence_spreads(evaluations: Sequence[Evaluation]) -> tuple[SentenceSpread,
 class Report:
     """Evaluations in the order of their table rows, and their provenance.
 
-    ``provenance`` names what made the numbers: the callers' config hash, seed, commit and time, and
+    ``provenance`` says how the numbers were made: the callers' config hash, seed, commit and time, and
     ``machine()``.
     """
 
@@ -116,11 +116,11 @@ class Report:
     provenance: Mapping[str, Fact] = field(default_factory=dict)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Cells under COLUMNS, one row an evaluation; scores in percent."""
+        """Cells under COLUMNS, one row per evaluation; scores in percent."""
         return [_cells(evaluation) for evaluation in self.evaluations]
 
     def to_json(self) -> str:
-        """The whole report; what is not a number is null."""
+        """The whole report; nan is written as null."""
         content = {
             "format": FORMAT,
             "version": VERSION,
@@ -136,10 +136,10 @@ class Report:
 
     @staticmethod
     def read(path: Path) -> Report:
-        """A report that ``write`` wrote.
+        """Read a report that ``write`` wrote.
 
         Raises:
-            InputError: The file is not a report, or damaged, or one of another version.
+            InputError: The file is not a report, is damaged, or has another version.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -159,7 +159,7 @@ class Report:
 
 
 def percent(share: float, deviation: float | None = None) -> str:
-    """A share as percent with one decimal, with its deviation where there is one; a dash where it is nan.
+    """A share in percent with one decimal, and its deviation if given; a dash for nan.
 
     >>> percent(0.6666), percent(0.5, 0.0123), percent(float("nan"))
     ('66.7', '50.0 ± 1.2', '–')

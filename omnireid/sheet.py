@@ -1,4 +1,4 @@
-"""Lays out pictures and texts on a sheet of paper: sections of rows of cells."""
+"""Lays out pictures and texts on one image: sections of rows of cells."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Cell:
     path: Path | None = None
     text: str = ""
     width: int = CELL_WIDTH
-    framed: bool = False  # what is searched for
-    verdict: bool | None = None  # of a found picture: right, wrong, or not judged
+    framed: bool = False  # marks what is searched for
+    verdict: bool | None = None  # of a retrieved picture: right, wrong, or not judged
     gap_before: int = 0
 
 
@@ -40,7 +40,7 @@ class Section:
 
 
 def compose(sections: Iterable[Section], width: int = WIDTH) -> Image.Image:
-    """All sections below each other; what does not fit the width of the sheet is left out."""
+    """All sections below each other; cells beyond the width are left out."""
     sections = list(sections)
     row_height = CELL_HEIGHT + LABEL_HEIGHT + GAP
     heights = [_heading_height(one) + GAP * 2 + len(one.rows) * row_height for one in sections]
@@ -83,7 +83,7 @@ def _draw_row(sheet: Image.Image, pen: ImageDraw.ImageDraw, row: tuple[Cell, ...
 
 
 def _color(cell: Cell) -> tuple[int, int, int] | None:
-    """Of the frame and the label; None where there is no frame."""
+    """Colour of the frame and the label; None without a frame."""
     if cell.verdict is not None:
         return _RIGHT if cell.verdict else _WRONG
     return _ACCENT if cell.framed else None

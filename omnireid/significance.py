@@ -1,7 +1,7 @@
 """Is one model better than another, or lucky? Paired, by person, over the same queries.
 
-The pictures of one person succeed or fail together, so people are exchanged and drawn, not queries: a test
-that treats queries as independent finds differences that are not there.
+The queries of one person tend to succeed or fail together, so people are permuted and resampled, not queries:
+a test that treats queries as independent finds differences that are not there.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from omnireid.per_query import Scored, Search
 
 @dataclass(frozen=True)
 class Comparison:
-    """Second minus first, averaged over the queries that both could answer."""
+    """Second minus first, averaged over the queries that have an answer in both."""
 
     num_queries: int
     num_people: int
     first: float
     second: float
     difference: float
-    low: float  # 95 % interval of the difference, people drawn with replacement
+    low: float  # 95 % bootstrap interval of the difference, people drawn with replacement
     high: float
-    p_value: float  # two-sided: how often such a difference comes about when models swap person by person
+    p_value: float  # two-sided, of a permutation test that swaps the models person by person
 
 
 def compare(
@@ -43,8 +43,8 @@ def compare(
     Args:
         first: Scores of one model, e.g. average precision; nan where a query has no answer.
         second: Scores of the other on the same queries.
-        pids: Who each query shows.
-        num_draws: Permutations, and bootstrap samples.
+        pids: Person of each query.
+        num_draws: Number of permutations, and of bootstrap samples.
         seed: Of both.
 
     Raises:
@@ -74,7 +74,7 @@ def compare(
 def _tested(
     sums: Float[np.ndarray, " P"], counts: Float[np.ndarray, " P"], num_draws: int, seed: int
 ) -> tuple[float, float, float]:
-    """The p value, and the ends of the interval, from each person's sum of differences and queries."""
+    """P value and ends of the interval, from each person's sum of differences and number of queries."""
     from scipy import stats
 
     def difference(sums: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -105,7 +105,7 @@ def _tested(
 
 @dataclass(frozen=True)
 class Pair:
-    """One search of two models; labels of what the queries ask may differ, the people do not."""
+    """One search of two models; the labels of the instructions may differ, the queries do not."""
 
     first: Search
     second: Search
@@ -116,8 +116,8 @@ class Pair:
 def compare_tables(first: Sequence[Scored], second: Sequence[Scored], *, seed: int = 0) -> list[Pair]:
     """AP and R1 of every search that both tables hold, in the order of the first.
 
-    Where none of a row's searches is asked alike in both (another model's features do not say what it was
-    told), the first of each is compared: the one that the row is named after.
+    If no search of a row has the same instruction label in both (another model's feature file has no labels),
+    the first search of each is compared: the one that the row is named after.
 
     Raises:
         InputError: The tables share no search, or their queries differ.
@@ -153,7 +153,7 @@ def compare_tables(first: Sequence[Scored], second: Sequence[Scored], *, seed: i
 
 
 def unpaired(first: Sequence[Scored], second: Sequence[Scored]) -> tuple[list[Search], list[Search]]:
-    """The searches of each table that ``compare_tables`` finds nothing in the other for."""
+    """The searches of each table that have no counterpart in the other."""
     tables = _by_search(first), _by_search(second)
     pairs = _paired(*tables)
     return (
@@ -186,7 +186,7 @@ def _place(search: Search) -> tuple[str, str, str]:
 
 
 def _by_search(table: Sequence[Scored]) -> Lines:
-    """Lines of each search; a bank's own sentence, asked twice by --every-sentence, counts once."""
+    """Lines of each search; a bank's canonical sentence, evaluated twice by --every-sentence, counts once."""
     found: dict[Search, dict[int, Scored]] = {}
     for line in table:
         found.setdefault(line.search, {}).setdefault(line.query, line)

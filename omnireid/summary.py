@@ -1,4 +1,4 @@
-"""The small tables that people look at: six tasks at a glance, whether instructions are obeyed, wordings."""
+"""The summary tables: six tasks at a glance, whether instructions are obeyed, effect of the wording."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from omnireid.evaluation import Evaluation
 from omnireid.report import percent, sentence_spreads
 from omnireid.tasks import TASKS
 
-QUERY_MODES = ("right", "wrong", "none")  # how the queries of a steered row are asked, see omnireid.benchmark
+QUERY_MODES = ("right", "wrong", "none")  # instruction labels of ctcc and li rows, see omnireid.benchmark
 HEADLINE_COLUMNS = (
     "task",
     "data set",
@@ -39,7 +39,7 @@ NUM_TEXT_COLUMNS = 3  # of all tables; the others are numbers
 
 
 def headlines(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """The first evaluation of every row: of a task, data set, stage and, unless it is steered, rule."""
+    """The first evaluation per task, data set and stage, and per protocol unless QUERY_MODES apply."""
     first: dict[tuple[str, str, str, str], Evaluation] = {}
     for scored in evaluations:
         rule = "" if scored.query_asked in QUERY_MODES else scored.protocol
@@ -50,7 +50,7 @@ def headlines(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
 def headline_rows(
     evaluations: Sequence[Evaluation], untrained: Sequence[Evaluation] = ()
 ) -> list[tuple[str, ...]]:
-    """Cells under HEADLINE_COLUMNS, one row a task and data set; scores in percent."""
+    """Cells under HEADLINE_COLUMNS, one row per task and data set; scores in percent."""
     before = {(one.task, one.dataset, one.protocol, one.stage): one.mean_ap for one in headlines(untrained)}
     return [
         (
@@ -72,9 +72,9 @@ def headline_rows(
 
 
 def steering_rows(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
-    """Cells under STEERING_COLUMNS: mAP under three ways of asking, by gallery and by rule.
+    """Cells under STEERING_COLUMNS: mAP under three kinds of instruction, by gallery and by protocol.
 
-    The data set stands behind the task where it has several.
+    The data set is named after the task if the task has several.
     """
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     steered = [one for one in evaluations if one.query_asked in QUERY_MODES and one.stage != "re-ranked"]

@@ -8,12 +8,12 @@ from instructions.banks import CANONICAL, RELEASED
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One row of the task table; code asks this row and never searches a task's name for letters.
+    """One row of the task table; code reads these fields and never parses a task's name.
 
-    ``instruction`` says what stands beside an image: a sentence of a ``bank`` (both sides), a ``caption`` (of
-    the wanted picture for a query, its own in the gallery), a ``clothes`` picture (a template for
-    a query, its own crop in the gallery), or nothing (``t2i``: the description is the query). A ``picture``
-    is the one that the lists name beside every image of a set (see ``Asking``).
+    ``instruction`` is the kind of an image's instruction: a sentence of a ``bank`` (both sides), a
+    ``caption`` (of the wanted picture for a query, its own in the gallery), a ``clothes`` picture (a template
+    for a query, its own crop in the gallery), or none (``t2i``: the description is the query). A ``picture``
+    is the one that the lists name for every image of a set (see ``Asking``).
     """
 
     name: str
@@ -22,16 +22,16 @@ class TaskSpec:
     instruction: Literal["bank", "caption", "clothes", "picture", "none"]
     bank: str | None
     objective: Literal["identity", "image_text"]
-    sentence: str | None = None  # said instead of one of the bank's
+    sentence: str | None = None  # replaces the bank's sentences
 
     @property
     def canonical(self) -> str | None:
-        """The sentence beside an image where one stands for the bank; None where no bank is asked."""
+        """The sentence that represents the bank; None for a task without a bank."""
         return None if self.bank is None else self.sentence or CANONICAL[self.bank]
 
     @property
     def shows_clothes(self) -> bool:
-        """Whether pictures stand beside its images."""
+        """Whether its instructions are pictures."""
         return self.instruction in ("clothes", "picture")
 
 
@@ -50,18 +50,18 @@ TASKS: dict[str, TaskSpec] = {
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How tasks without annotations of their own are asked; the defaults are the paper's (section 4.1, D.1).
+    """How tasks without annotations get their instructions; the defaults are the paper's (section 4.1, D.1).
 
-    ``sentences``: one of the bank's twenty, or as the released code one ``constant``, in training and at
-    test. ``cc_instruction``: a sentence, or as the released code the ``image`` in column two of the lists,
-    which in the distributed ones is the same white shirt for everybody.
+    ``sentences``: one of the bank's twenty, or one ``constant`` sentence in training and test, as in the
+    released code. ``cc_instruction``: a sentence, or, as in the released code, the ``image`` in column two of
+    the lists, which in the distributed lists is the same white shirt for everybody.
     """
 
     sentences: Literal["bank", "constant"] = "bank"
     cc_instruction: Literal["sentence", "image"] = "sentence"
 
     def task(self, name: str) -> TaskSpec:
-        """The task as it is asked."""
+        """The task with these instructions."""
         spec = TASKS[name]
         if spec.bank == "cc" and self.cc_instruction == "image":
             return replace(spec, instruction="picture", bank=None)
@@ -70,7 +70,7 @@ class Asking:
         return spec
 
     def shows_lists_picture(self, name: str) -> bool:
-        """Whether a task is asked by the picture of the lists, which its records must then keep."""
+        """Whether a task's instruction is the picture of the lists, which its records must then keep."""
         return self.task(name).instruction == "picture"
 
 

@@ -1,4 +1,4 @@
-"""Millions of short strings, paths and captions, as one block of bytes instead of as many objects."""
+"""Millions of short strings (paths, captions) in one block of bytes instead of as many objects."""
 
 from __future__ import annotations
 
@@ -8,31 +8,28 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Int
 
-CHUNK = 1 << 16  # texts or records that wait as Python objects before they become columns
+CHUNK = 1 << 16  # texts or records buffered as Python objects
 
 
 def bounds_of(lengths: Sequence[Int[np.ndarray, " n"]]) -> Int[np.ndarray, " N+1"]:
-    """Where each of many pieces of these lengths begins, and where the last one ends."""
+    """The start of each piece, given the lengths, and the end of the last one."""
     return np.cumsum(np.concatenate([np.zeros(1, dtype=np.int32), *lengths]), dtype=np.int64)
 
 
 class Texts:
-    """Strings in one block of bytes, or a choice of its pieces; each is decoded when it is asked for."""
+    """Strings in one block of bytes, or a selection of its pieces; each is decoded on access."""
 
     __slots__ = ("_block", "_bounds", "_rows")
 
     def __init__(
-        self,
-        block: bytearray,
-        bounds: Int[np.ndarray, " P+1"],
-        rows: Int[np.ndarray, " N"] | None = None,
+        self, block: bytearray, bounds: Int[np.ndarray, " P+1"], rows: Int[np.ndarray, " N"] | None = None
     ) -> None:
-        """Put texts on a block.
+        """Wrap a block.
 
         Args:
             block: all texts, in UTF-8.
-            bounds: where each piece begins, and where the last one ends.
-            rows: which piece each text is; every piece once, in order, by default.
+            bounds: the start of each piece, and the end of the last one.
+            rows: the piece of each text; by default every piece once, in order.
         """
         self._block, self._bounds, self._rows = block, bounds, rows
 
@@ -63,7 +60,7 @@ class Texts:
     def _consecutive(self, first: int, stop: int) -> Iterator[str]:
         bounds = self._bounds[first : stop + 1].tolist()
         piece = self._block[bounds[0] : bounds[-1]]
-        if piece.isascii():  # then letters are bytes, and the whole piece is decoded at once
+        if piece.isascii():  # one byte per letter, so the whole piece can be decoded at once
             letters, start = piece.decode("ascii"), bounds[0]
             for begin, end in pairwise(bounds):
                 yield letters[begin - start : end - start]
@@ -71,12 +68,12 @@ class Texts:
             yield from map(self._piece, range(first, stop))
 
     def take(self, rows: Int[np.ndarray, " n"]) -> Texts:
-        """These texts in this order, on the same block."""
+        """A selection of these texts, on the same block."""
         rows = rows.astype(np.int32) if self._rows is None else self._rows[rows]
         return Texts(self._block, self._bounds, rows)
 
     def followed_by(self, others: Texts) -> Texts:
-        """These texts and then others; the blocks become one, unless there are no others."""
+        """These texts and then others, in one new block unless there are no others."""
         if not len(others):
             return self
         builder = TextsBuilder()
@@ -87,7 +84,7 @@ class Texts:
 
 
 class TextsBuilder:
-    """Texts in the making."""
+    """Collects texts."""
 
     def __init__(self) -> None:
         self._waiting: list[str] = []

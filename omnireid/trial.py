@@ -1,4 +1,4 @@
-"""One draw of a protocol, judged: its ranking, and the head of each ranked list."""
+"""One trial (draw) of a protocol: its ranking, and the head of each ranked list."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from omnireid.re_scoring import ReScorer
 from omnireid.records import Labels
 
 NUM_SHOWN = 10  # of each ranked list, for pictures
-Arrange = Callable[[Distances, slice], Distances]  # new distances of some of the drawn queries
+Arrange = Callable[[Distances, slice], Distances]  # replaces the distances of a block of drawn queries
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What one draw scored; rows of queries and gallery are those of the split."""
+    """The result of one draw; rows of queries and gallery are those of the split."""
 
     ranking: Ranking  # of the drawn queries, in their order
     query_rows: Int[np.ndarray, " q"]
@@ -55,7 +55,7 @@ def run_trial(
     re_scorer: ReScorer | None = None,
     re_ranking: ReRanking | None = None,
 ) -> Trial:
-    """Draw, search and rank, in memory for a block of queries; in a new order where one is asked for."""
+    """Draw, search and rank, a block of queries at a time; with a second stage or re-ranking if given."""
     query_rows, gallery_rows = protocol.draw(query.labels, gallery.labels, trial)
     sides = _Side.drawn(query, query_rows), _Side.drawn(gallery, gallery_rows)
     arrange: Arrange | None = None
@@ -63,7 +63,7 @@ def run_trial(
         arrange = _scored_again(re_scorer, query_rows, gallery_rows)
     elif re_ranking is not None:
         arrange = _re_ranked(*sides, metric, re_ranking)
-    # Both give every query a list of its own, which only its distances to the whole gallery tell.
+    # Both change the list of each query, for which its distances to the whole gallery are needed.
     if arrange is not None or protocol.thinned is not None:
         lists = _one_by_one(*sides, protocol, trial, metric=metric, arrange=arrange)
     else:
@@ -86,7 +86,7 @@ def run_trial(
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """What a trial drew of one side."""
+    """The drawn part of one side."""
 
     rows: Int[np.ndarray, " n"]
     vectors: Float[Tensor, "n D"]
@@ -94,7 +94,7 @@ class _Side:
 
     @classmethod
     def drawn(cls, side: Features, rows: Int[np.ndarray, " n"]) -> _Side:
-        """Some rows of a side; its own vectors where that is all of them."""
+        """Some rows of a side; not copied if these are all rows."""
         whole = np.array_equal(rows, np.arange(len(side)))
         return cls(
             rows, side.vectors if whole else side.vectors[torch.from_numpy(rows)], side.labels.take(rows)
@@ -108,7 +108,7 @@ def _scored_again(
 
 
 def _re_ranked(query: _Side, gallery: _Side, metric: Metric, how: ReRanking) -> Arrange:
-    """Distances by reciprocal neighbours among all that was drawn, of unit vectors where cosine is meant."""
+    """Re-ranking by k-reciprocal neighbours within the draw, on unit vectors if the metric is cosine."""
     asking, asked = (
         side.vectors if metric == "euclidean" else F.normalize(side.vectors) for side in (query, gallery)
     )
@@ -123,13 +123,7 @@ def _re_ranked(query: _Side, gallery: _Side, metric: Metric, how: ReRanking) -> 
 
 
 def _one_by_one(
-    query: _Side,
-    gallery: _Side,
-    protocol: Protocol,
-    trial: int,
-    *,
-    metric: Metric,
-    arrange: Arrange | None,
+    query: _Side, gallery: _Side, protocol: Protocol, trial: int, *, metric: Metric, arrange: Arrange | None
 ) -> RankedLists:
     """Rank each query's distances, a block of queries at a time."""
     identities = gallery.labels.pids if protocol.cmc == "identity" else None
@@ -154,7 +148,7 @@ def _one_by_one(
 def query_means(
     num_queries: int, trials: Sequence[Trial], value: Callable[[Ranking], Float[np.ndarray, " q"]]
 ) -> Float[np.ndarray, " Q"]:
-    """A value of each query, averaged over the draws in which it had an answer; nan where it never had."""
+    """A value of each query, averaged over the draws in which it had an answer; nan if it never had one."""
     sums, times = np.zeros(num_queries), np.zeros(num_queries, dtype=np.int64)
     for trial in trials:
         answered = trial.ranking.num_relevant > 0

@@ -1,4 +1,4 @@
-"""What a command line of tools.evaluate asks of a model: which rows, judged how, reported where."""
+"""The options of tools.evaluate: which rows to evaluate, under which protocol, and where to report."""
 
 import argparse
 import hashlib
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from omnireid.metrics import ReRanking
 
 RE_RANKING = "20,6,0.3"
-# Options that change a score, as they are unless said otherwise.
+# Options that change a score, with their defaults.
 HOW = {
     "source": "auto",
     "every_sentence": False,
@@ -24,11 +24,11 @@ HOW = {
     "match": None,
     "precision": "fp32",
 }
-OWN_ROW = ("dataset", "task", "variant", "protocol")  # options that say a row instead of a sheet's
+OWN_ROW = ("dataset", "task", "variant", "protocol")  # options that give a row in place of the sheet's
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say what is judged, and how."""
+    """Add the options for what to evaluate, and how."""
     add = parser.add_argument_group("what is judged").add_argument
     add("--data", type=Path, metavar="DIR", help="the folder that holds the data sets; else the sheet's")
     add("--sheet", type=Path, metavar="FILE", help="whose evaluation rows to judge by; else the run's")
@@ -56,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def rows_and_data(asked: argparse.Namespace, candidate: "Candidate") -> "tuple[tuple[Row, ...], Path]":
-    """The rows to judge, and the folder of their data sets.
+    """The rows to evaluate, and the folder of their data sets.
 
     Raises:
         InputError: options contradict each other, or a name is unknown.
@@ -84,7 +84,7 @@ def rows_and_data(asked: argparse.Namespace, candidate: "Candidate") -> "tuple[t
 
 
 def _own_rows(asked: argparse.Namespace, candidate: "Candidate", sheet: "IRMRun | None") -> "tuple[Row, ...]":
-    """The row that --dataset and --task say, once a protocol."""
+    """The rows of --dataset and --task, one per protocol."""
     from instructions.errors import InputError, near_miss
     from irm.evaluation import asking_for
     from omnireid.benchmark import Row
@@ -108,7 +108,7 @@ def _own_rows(asked: argparse.Namespace, candidate: "Candidate", sheet: "IRMRun 
 
 
 def protocols_of(asked: argparse.Namespace, dataset: str) -> list[str]:
-    """The names behind --protocol, else the data set's own.
+    """The protocols named by --protocol, else the data set's own.
 
     Raises:
         InputError: there is no such protocol.
@@ -120,7 +120,7 @@ def protocols_of(asked: argparse.Namespace, dataset: str) -> list[str]:
 
 
 def settings_of(asked: argparse.Namespace) -> "Settings":
-    """How an evaluation runs.
+    """The settings of an evaluation.
 
     Raises:
         InputError: a number is out of range.
@@ -142,7 +142,7 @@ def settings_of(asked: argparse.Namespace) -> "Settings":
 
 
 def re_ranking_of(asked: argparse.Namespace) -> "ReRanking | None":
-    """The parameters that --re-rank names.
+    """The parameters given to --re-rank.
 
     Raises:
         InputError: they are not three numbers in their ranges.
@@ -166,20 +166,21 @@ def re_ranking_of(asked: argparse.Namespace) -> "ReRanking | None":
 
 
 def told(asked: argparse.Namespace) -> str:
-    """What of the command line shapes a report."""
+    """The options that affect a report."""
     from irm.config import dump, read_run
 
     names = ("tasks", "data", "sheet", *OWN_ROW, *HOW)
     words = [f"{name}={getattr(asked, name)}" for name in names]
-    if asked.sheet is not None:  # the file may say something else tomorrow
+    if asked.sheet is not None:  # the file may change later
         words.append(f"sheet_sha256={hashlib.sha256(dump(read_run(asked.sheet)).encode()).hexdigest()}")
     return " ".join(words)
 
 
 def report_path(asked: argparse.Namespace, candidate: "Candidate", *, is_partial: bool) -> Path:
-    """Where a report goes unless --json says: each question has its name, so no answer loses another's rows.
+    """The default path of a report, without --json; different questions have different names.
 
-    ``evaluation.json`` in a run's folder; of a checkpoint or model beside it, for those folders are not ours.
+    It is ``evaluation.json`` in a run's folder; for a checkpoint or model it is beside the folder, not
+    inside.
     """
     from irm.evaluation import Run
 

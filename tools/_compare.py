@@ -1,4 +1,4 @@
-"""The part of tools.evaluate that compares two tables of `--per-query`: better, or lucky?"""
+"""The part of tools.evaluate that tests the difference between two `--per-query` tables for significance."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import table
+from tools._program import say, table
 
 if TYPE_CHECKING:
     from omnireid.per_query import Search
@@ -16,7 +16,7 @@ COLUMNS = ("data set", "protocol", "query asks", "score")
 
 
 def compare(paths: Sequence[Path], console: Console) -> None:
-    """Print how the searches of two tables differ, and what each of the two alone holds."""
+    """Print how the results in two tables differ, and what is in only one of them."""
     from omnireid.per_query import read_csv
     from omnireid.significance import compare_tables, unpaired
 
@@ -32,7 +32,7 @@ def compare(paths: Sequence[Path], console: Console) -> None:
     wide.print(table(f"{second} minus {first}, by person", columns, rows))
     for path, alone in zip(paths, unpaired(*tables), strict=True):
         if alone:
-            console.print(f"{len(alone)} searches are in {path} alone", highlight=False, soft_wrap=True)
+            say(console, f"{len(alone)} searches are in {path} alone")
 
 
 def _place(first: "Search", second: "Search") -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""The part of tools.evaluate that needs no run: features that another program computed."""
+"""The part of tools.evaluate that needs no run: evaluating features computed by another program."""
 
 import argparse
 import time
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, get_args
 from rich.console import Console
 
 from tools._asked import HOW, protocols_of, re_ranking_of
-from tools._outcome import refuse_unwritable, say, warn, write_per_query
-from tools._program import table, write_text
+from tools._outcome import refuse_unwritable, warn, write_per_query
+from tools._program import say, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.benchmark import RowResult
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that stand in for a RUN."""
+    """Add the options that replace a RUN."""
     add = parser.add_argument_group("another model's features").add_argument
     add("--features", type=Path, metavar="FILE", help=".npz or .safetensors: query and gallery, or features")
     add("--metric", metavar="M", help="cosine or euclidean; else the file's own, else cosine")
@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def refuse_beside_a_run(asked: argparse.Namespace) -> None:
-    """Refuse options that ask nothing of a run, rather than pass them over.
+    """Refuse options that do not apply to a run, rather than ignore them.
 
     Raises:
         InputError: one is given.
@@ -43,7 +43,7 @@ def refuse_beside_a_run(asked: argparse.Namespace) -> None:
 
 
 def refuse_run(asked: argparse.Namespace, option: str) -> None:
-    """Refuse a run beside an option that stands in for one.
+    """Refuse a run together with an option that replaces it.
 
     Raises:
         InputError: it is given.
@@ -55,11 +55,11 @@ def refuse_run(asked: argparse.Namespace, option: str) -> None:
 
 
 def main(asked: argparse.Namespace, console: Console) -> None:
-    """Judge a feature file, or write an order."""
+    """Evaluate a feature file, or write the order that its rows must have."""
     from instructions.errors import InputError
 
     refuse_run(asked, "--features")
-    re_ranking_of(asked)  # what is no number may be a RUN that it swallowed
+    re_ranking_of(asked)  # if it is not a number, it may be the RUN
     if asked.features is None and asked.order is None:
         raise InputError("nothing to evaluate; give a RUN folder, or --features FILE (see --help)")
     for name in ("tasks", "sheet", "untrained", "every_sentence", "save_features", "reuse"):
@@ -156,7 +156,7 @@ def _result(asked: argparse.Namespace, split: "Split") -> "RowResult":
         for protocol in protocols
         for way in ways
     )
-    instructions = None  # what another model was told, the file does not say
+    instructions = None  # the file does not say what instructions the other model had
     lists = ranked_lists(split, instructions, evaluations[0], 3) if asked.html is not None else ()
     warnings = (*query.flaws("query"), *gallery.flaws("gallery"))
     return RowResult(row, evaluations, lists, split.notes, warnings, split.query)

@@ -1,4 +1,4 @@
-"""What can be done with a gallery, from info to erase; and how progress looks."""
+"""The actions on a gallery, from info to erase, and their progress display."""
 
 import argparse
 import csv
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from instructions.errors import InputError
+from tools._program import progress_bar, say
 
 if TYPE_CHECKING:
     from irm.retrieval.keeping import Keeping
@@ -23,17 +23,11 @@ FINISHED = "what an erasure that was cut short had deleted is out of the files n
 
 
 class Bar:
-    """A bar on a terminal, a line for every tenth elsewhere."""
+    """A progress bar on a terminal, a line for every tenth elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self.console, self.tenth = console, -1
-        columns = (
-            TextColumn("{task.description:<20}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        self.bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.bar = progress_bar(console, 20)
         self.line = self.bar.add_task("indexing", total=None)
 
     def __enter__(self) -> Callable[[str, int, int], None]:
@@ -63,11 +57,7 @@ def print_info(console: Console, gallery: "Keeping") -> None:
     console.print(table)
     asked = ", ".join(f"{task} ({TASKS[task].title})" for task in info.tasks)
     console.print(f"can be asked: {asked}", highlight=False)
-    console.print(
-        f"{info.size_bytes / 1e6:.1f} MB on disk; model {info.model} of {info.run}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(console, f"{info.size_bytes / 1e6:.1f} MB on disk; model {info.model} of {info.run}")
 
 
 def _open(asked: argparse.Namespace) -> "Keeping":
@@ -101,16 +91,12 @@ def _info(asked: argparse.Namespace) -> None:
         print_info(console, gallery)
         for line in reversed(lines):
             detail = json.dumps(line.detail, ensure_ascii=False)
-            console.print(
-                f"{line.number} {line.time:.0f} {line.who} {line.action} {detail}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            say(console, f"{line.number} {line.time:.0f} {line.who} {line.action} {detail}")
         if asked.check:
             console.print(
                 f"checked: {count} lines of the audit, every vector of {gallery.store.name}", highlight=False
             )
-            console.print(f"the audit's head is {head}", highlight=False, soft_wrap=True)
+            say(console, f"the audit's head is {head}")
 
 
 def _list(asked: argparse.Namespace) -> None:

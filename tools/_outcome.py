@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import table, write_text
+from tools._program import say, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.benchmark import OnFeatures, Row, RowResult
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from omnireid.records import Split
     from omnireid.report import Fact, Report
 
+__all__ = ["say"]  # used by tools.evaluate
 LEFT_OUT = 3  # exit code: there is a report, but rows are missing from it
 
 
 def file_name(words: Iterable[str]) -> str:
-    """One name of several words, without an ending: own/shop and classic_detected/3 make no folders."""
+    """A file name without suffix from several words; slashes in them (own/shop) make no folders."""
     return "-".join(words).replace(",", "+").replace("/", "_")
 
 
 def refuse_unwritable(*files: Path | None, folder: Path | None) -> None:
-    """Before the long work: whether its results can be written where they are to go.
+    """Check before the long work that its results can be written to their paths.
 
     Raises:
-        InputError: a file is a folder, or the folder a file, or nothing may be written there.
+        InputError: a file is a folder, its folder is a file, or there is no permission to write there.
     """
     from instructions.errors import InputError
 
@@ -47,19 +48,14 @@ def refuse_unwritable(*files: Path | None, folder: Path | None) -> None:
             raise InputError(f"{path} cannot be written: {nearest} is closed to you; name another place")
 
 
-def say(console: Console, text: str) -> None:
-    """A sentence on one line, paths as they are."""
-    console.print(text, highlight=False, soft_wrap=True)
-
-
 def warn(sentences: Sequence[str]) -> None:
-    """Sentences that must not be lost among the tables, on stderr."""
+    """Print sentences to stderr, apart from the tables."""
     for sentence in dict.fromkeys(sentences):
         print(f"warning: {' '.join(sentence.split())}", file=sys.stderr)
 
 
 def print_tables(console: Console, report: "Report", untrained: "Report") -> None:
-    """Six tasks at a glance, whether instructions are obeyed, wordings."""
+    """Print the tables: all tasks, the effect of instructions, the different wordings."""
     from omnireid.summary import (
         HEADLINE_COLUMNS,
         SENTENCE_COLUMNS,
@@ -80,7 +76,7 @@ def print_tables(console: Console, report: "Report", untrained: "Report") -> Non
 
 
 def write_per_query(path: Path, results: "Sequence[RowResult]") -> None:
-    """Every query's scores, in the order of the rows."""
+    """Write every query's scores, in the order of the rows."""
     from omnireid.per_query import per_query, to_csv
 
     lines = []
@@ -119,7 +115,7 @@ def digests(files: Mapping[str, Path]) -> "dict[str, Fact]":
 def write_page(
     path: Path, results: "Sequence[RowResult]", untrained: "Report", folder: Path, report: "Report"
 ) -> None:
-    """One page with tables, curves and ranked lists."""
+    """Write an HTML page with tables, curves and ranked lists."""
     from omnireid.html_report import html_page
 
     count = len({result.row.task for result in results})
@@ -135,7 +131,7 @@ def write_page(
 
 
 def _curves(folder: Path) -> "dict[str, list[Curve]]":
-    """Loss and, where people were kept aside, their mAP over the steps of a run, by task, from its logs."""
+    """Loss and, if people were held out, their mAP over the steps of a run, per task, from its logs."""
     told = {
         "loss of each task": _lines(folder / "metrics.jsonl", "losses"),
         "mAP of the people kept aside": _lines(folder / "validation.jsonl", "mean_ap"),

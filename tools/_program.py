@@ -1,12 +1,14 @@
-"""What every program does at its edges: one sentence and exit code 2 for bad input, never a traceback."""
+"""Shared by all programs: bad input ends with one sentence and exit code 2, never with a traceback."""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from instructions import numbers
@@ -14,10 +16,10 @@ from instructions.errors import InputError
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one sentence."""
+    """An argument parser that reports errors in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong as every other bad input is said.
+        """Report a usage error like any other bad input.
 
         Raises:
             InputError: always.
@@ -25,8 +27,18 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; --help shows examples")
 
 
+def program_parser(program: str, description: str | None, examples: str) -> Parser:
+    """The command line of ``python -m tools.PROGRAM``; its examples keep their line breaks."""
+    return Parser(
+        prog=f"python -m tools.{program}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def whole_number(text: str) -> int:
-    """A whole number on the command line that a store can hold; as ``type`` of an argument."""
+    """``type`` of an argument: a whole number that a gallery store can hold."""
     try:
         return numbers.whole_number(text, "the number")
     except InputError as error:
@@ -51,10 +63,26 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
+def say(console: Console, sentence: str, **style: Any) -> None:
+    """Print a sentence on one line, however narrow the terminal; numbers and paths are not coloured."""
+    console.print(sentence, highlight=False, soft_wrap=True, **style)
+
+
+def progress_bar(console: Console, width: int) -> Progress:
+    """A progress bar with room for ``width`` letters before it; shown on a terminal only, until the end."""
+    columns = (
+        TextColumn(f"{{task.description:<{width}}}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, num_text_columns: int = 3
 ) -> Table:
-    """Rows under their headings, numbers to the right."""
+    """A table with numbers aligned to the right."""
     made = Table(title=title)
     for place, heading in enumerate(columns):
         made.add_column(heading, justify="left" if place < num_text_columns else "right")
@@ -64,7 +92,7 @@ def table(
 
 
 def write_text(path: Path, text: str) -> None:
-    """A result file, whole or not at all, its folder made."""
+    """Write a result file atomically, and create its folder if needed."""
     from omnireid.files import write_whole
 
     path.parent.mkdir(parents=True, exist_ok=True)

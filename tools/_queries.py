@@ -1,4 +1,4 @@
-"""Many questions for `tools.query`: each picture one, or a file of them; the answers as JSON lines."""
+"""Many queries for `tools.query`, from pictures or from a file; the answers are JSON lines."""
 
 import argparse
 import json
@@ -12,28 +12,28 @@ from instructions.errors import BrokenError, HeldError, InputError, near_miss
 if TYPE_CHECKING:
     from irm.retrieval import Answer, Gallery, Question
 
-# What a line of the file may say, as which option of the command line, and whether there may be several.
+# Fields of a line, the command-line option that each stands for, and whether it may have several values.
 FIELDS = {
     "image": ("image", True), "like": ("like", True), "not": ("negatives", True), "unlike": ("unlike", True),
     "text": ("text", False), "clothes": ("clothes", False), "task": ("task", False), "view": ("view", False),
 }  # fmt: skip
 FILES = ("image", "not", "clothes")  # relative to the file's folder
-TOGETHER = 64  # questions of one forward pass
+TOGETHER = 64  # queries per forward pass
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One of the questions: how it was put, and what the command line then says."""
+    """One of the queries: as it was given, and as options of the command line."""
 
     said: dict[str, Any]
     options: argparse.Namespace
 
 
 def questions_of(asked: argparse.Namespace) -> list[Asked]:
-    """The questions of a command line that asks many.
+    """The queries of a command line that asks several.
 
     Raises:
-        InputError: The file cannot be read, or a line is none; the sentence says which.
+        InputError: The file cannot be read, or a line is not a query; the sentence says which.
     """
     if asked.queries is None:
         return [Asked({"image": path}, _with(asked, {"image": [path]})) for path in asked.image]
@@ -50,11 +50,11 @@ def questions_of(asked: argparse.Namespace) -> list[Asked]:
 def answer_many(
     gallery: "Gallery", asked: list[Asked], question_of: Callable[[argparse.Namespace], "Question"]
 ) -> Iterator[dict[str, Any]]:
-    """The questions in their order, each with its answer, or with the sentence that says why there is none.
+    """The queries in order, each with its answer, or with the reason why there is none.
 
     Raises:
-        BrokenError: No further question can be answered either.
-        HeldError: Likewise, for now.
+        BrokenError: No further query can be answered.
+        HeldError: No further query can be answered for now.
     """
     for first in range(0, len(asked), TOGETHER):
         part = asked[first : first + TOGETHER]
@@ -68,7 +68,7 @@ def answer_many(
 def _answers(
     questions: "list[Question]", gallery: "Gallery", options: argparse.Namespace
 ) -> "list[Answer | str]":
-    """All together; where one of them cannot be asked, each alone, so that it harms no other."""
+    """Ask all queries together; if one fails, each alone, so that the others are not affected."""
     if not questions:
         return []
     try:
@@ -83,7 +83,7 @@ def _answers(
 
 
 def _or_sentence(make: Callable[[], Any]) -> Any:
-    """What is made, or what stands in the way."""
+    """The result of a call, or the sentence of its error."""
     try:
         return make()
     except (BrokenError, HeldError):

@@ -1,4 +1,4 @@
-"""What `tools.train` and `tools.pretrain` share: a sheet's command line, and how a run ended."""
+"""Shared by `tools.train` and `tools.pretrain`: the command line of a run sheet, and how a run ended."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from instructions.errors import InputError
-from tools._program import Parser
+from tools._program import Parser, program_parser
 
 if TYPE_CHECKING:
     from irm.schema import RunSheet
@@ -18,12 +18,7 @@ R = TypeVar("R", bound="RunSheet")
 def sheet_parser(name: str, description: str, example: str, *, sheet: str) -> Parser:
     """The command line of a program that trains from a run sheet."""
     # Not jsonargparse: it has no intermixed parsing, so `CONFIG --out RUN key=value` would be refused.
-    made = Parser(
-        prog=f"python -m {name}",
-        description=description,
-        epilog=example,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = program_parser(name, description, example)
     add = made.add_argument
     add("config", type=Path, metavar="CONFIG.yaml", help=f"run sheet, e.g. {sheet}")
     add("overrides", nargs="*", metavar="key.path=value", help="settings that replace the sheet's")
@@ -35,7 +30,7 @@ def sheet_parser(name: str, description: str, example: str, *, sheet: str) -> Pa
 
 
 def asked_sheet(arguments: argparse.Namespace, read: Callable[[Path, Sequence[str]], R]) -> R | None:
-    """The resolved sheet; None where it was to be printed, which is done."""
+    """The resolved sheet; None if it was only to be printed, which is done here."""
     from irm.config import dump
 
     sheet = read(arguments.config, arguments.overrides)
@@ -60,11 +55,11 @@ def asked_out(arguments: argparse.Namespace) -> Path:
 
 
 def say_end(summary: "Summary", result: str, *, then: str | None = None) -> None:
-    """How the run ended; of several processes only the first speaks.
+    """Print how the run ended; of several processes only the first prints.
 
     Args:
-        summary: what came of it.
-        result: what lies in its model folder.
+        summary: what the run returned.
+        result: what is in its model folder.
         then: what to do with it next.
     """
     if summary.rank:

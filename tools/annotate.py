@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tools._program import Parser, run
+from tools._program import program_parser, progress_bar, run, say
 
 if TYPE_CHECKING:
     from instructions.sentences import SentenceWriter
@@ -33,11 +32,8 @@ docs/annotation.md says where models are had and what each file holds."""
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.annotate",
-        description="Attributes, sentences, clothes crops and templates for pictures of people.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "annotate", "Attributes, sentences, clothes crops and templates for pictures of people.", EXAMPLE
     )
     steps = made.add_subparsers(dest="step", metavar="STEP", required=True)
 
@@ -84,7 +80,7 @@ def main() -> None:
     console = Console(markup=False)
     now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     for line in STEPS[asked.step](asked, now, console):
-        console.print(line, highlight=False, soft_wrap=True)
+        say(console, line)
 
 
 def _start(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
@@ -269,8 +265,7 @@ def _open(asked: argparse.Namespace) -> "Work":
 
 @contextmanager
 def _bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with progress_bar(console, 12) as bar:
         line = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(line, completed=done, total=total)
 

@@ -35,7 +35,7 @@ from omnireid.datasets.ledger import Ledger
 from omnireid.datasets.own import FOLDER, PREFIX, own_names
 from omnireid.datasets.pictures import Opened, copies, open_pictures, pictures_of, unopened
 from omnireid.datasets.scan import refuse_closed, said_in_one_sentence
-from tools._program import Parser, run
+from tools._program import program_parser, run, say
 
 _EXAMPLES = """examples:
   python -m tools.check_data --root data
@@ -52,7 +52,7 @@ Exit code 0: clean, or warnings only; 1: problems were found; 2: bad input. docs
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found out about one data set."""
+    """The findings about one data set."""
 
     name: str
     readings: tuple[Reading, ...]
@@ -61,12 +61,7 @@ class Checked:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = Parser(
-        prog="python -m tools.check_data",
-        description=__doc__,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = program_parser("check_data", __doc__, _EXAMPLES)
     parser.add_argument(
         "--root", type=Path, required=True, metavar="DIR", help="the folder that holds the data sets"
     )
@@ -148,15 +143,13 @@ def _open_ledger(asked: argparse.Namespace, console: Console) -> Ledger:
     except OSError as error:
         if asked.ledger is not None:
             raise InputError(f"--ledger {asked.ledger} cannot be written: {error.strerror}") from None
-        console.print(
-            f"{path} cannot be written ({error.strerror}): the next check begins anew; --ledger FILE helps",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        reason = f"{path} cannot be written ({error.strerror})"
+        say(console, f"{reason}: the next check begins anew; --ledger FILE helps")
         return Ledger(None)
 
 
 def _distinct(reading: Reading, name: str) -> int:
-    """How many people, cameras or outfits there are; negative numbers stand for none."""
+    """The number of different people, cameras or outfits; negative numbers mean none."""
     values = np.concatenate([column_of(reading.part(part), name) for part in PARTS])
     nameless = (
         name == "camid" and reading.card.num_cameras is None and not reading.card.name.startswith(PREFIX)
@@ -194,15 +187,15 @@ def _print_findings(console: Console, checked: Sequence[Checked]) -> None:
         for (dataset, fix), alike in groupby(findings, lambda finding: (finding.dataset, finding.fix)):
             for finding in alike:
                 text = f"[{colour}]{severity}[/] {dataset}, {escape(finding.message)}"
-                console.print(text, highlight=False, soft_wrap=True)
-            console.print(f"  how to fix: {escape(fix)}", highlight=False, soft_wrap=True)
+                say(console, text)
+            say(console, f"  how to fix: {escape(fix)}")
 
 
 def _print_notes(console: Console, checked: Sequence[Checked]) -> None:
     for data in checked:
         for note in dict.fromkeys(note for reading in data.readings for note in reading.split.notes):
             if not note.startswith("read from"):
-                console.print(f"[dim]note[/] {data.name}, {escape(note)}", highlight=False, soft_wrap=True)
+                say(console, f"[dim]note[/] {data.name}, {escape(note)}")
 
 
 def main() -> None:
@@ -226,9 +219,7 @@ def main() -> None:
         checked += _folders(asked.root.expanduser())
     wide.print(_table([data for data in checked if data.name], asked.root))
     if manifest is not None:
-        console.print(
-            f"drawn people ({MANIFEST}): counts are judged by that file", highlight=False, soft_wrap=True
-        )
+        say(console, f"drawn people ({MANIFEST}): counts are judged by that file")
     _print_notes(console, checked)
     _print_findings(console, checked)
     _end(console, checked)
@@ -244,10 +235,8 @@ def _end(console: Console, checked: Sequence[Checked]) -> None:
     warnings = sum(f.severity == "warning" for data in checked for f in data.findings)
     known = sum(data.opened.num_known for data in checked)
     if known:
-        console.print(
-            f"{known} pictures were opened by an earlier check and have not changed; --afresh opens them too",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        unchanged = f"{known} pictures were opened by an earlier check and have not changed"
+        say(console, f"{unchanged}; --afresh opens them too")
     num_sets = sum(bool(data.name) for data in checked)
     console.print(f"{num_sets} data sets: {problems} problems, {warnings} warnings", highlight=False)
     if problems:

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tools._program import Parser, run, table, write_text
+from tools._program import program_parser, progress_bar, run, say, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.leakage import LeakageReport, People
@@ -23,11 +22,8 @@ and by look; what was seen of each picture is kept in DIR/.fingerprints."""
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.check_leakage",
-        description="Find test people, and copies of test pictures, in training sets.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "check_leakage", "Find test people, and copies of test pictures, in training sets.", EXAMPLE
     )
     add = made.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="the folder that holds the data sets")
@@ -55,8 +51,7 @@ def main() -> None:
     by_look: bool | frozenset[frozenset[str]] = True
     if asked.look_at_all:
         by_look = frozenset(frozenset((one.dataset, other.dataset)) for one in train for other in tests)
-    columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with progress_bar(console, 32) as bar:
         line = bar.add_task("", total=None)
 
         def show(what: str, done: int, total: int) -> None:
@@ -69,7 +64,7 @@ def main() -> None:
         wide = console if console.is_terminal else Console(width=200, markup=False)
         wide.print(table("test people in training sets", COLUMNS, report.rows(), num_text_columns=2))
     for sentence in report.sentences():
-        console.print(sentence, highlight=False, soft_wrap=True)
+        say(console, sentence)
     _write(asked, report, console)
 
 
@@ -100,7 +95,7 @@ def _write(asked: argparse.Namespace, report: "LeakageReport", console: Console)
 
     if asked.json is not None:
         write_text(asked.json, report.to_json())
-        console.print(f"the report is {asked.json}", highlight=False, soft_wrap=True)
+        say(console, f"the report is {asked.json}")
     if asked.picture is not None:
         picture = pairs_picture(report.leaks)
         if picture is None:
@@ -108,7 +103,7 @@ def _write(asked: argparse.Namespace, report: "LeakageReport", console: Console)
             return
         asked.picture.parent.mkdir(parents=True, exist_ok=True)
         write_whole(asked.picture, picture)
-        console.print(f"the suspected copies are in {asked.picture}", highlight=False, soft_wrap=True)
+        say(console, f"the suspected copies are in {asked.picture}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from instructions.errors import InputError
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 EXAMPLE = """example:
   python -m tools.compare_lists runs/reid/baseline runs/reid/ours --data data/omnireid --dataset market1501 \\
@@ -18,11 +18,10 @@ how the two compare over all queries stand in the picture. A run with a matcher 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.compare_lists",
-        description="The ranked lists of two runs for the same queries, one below the other, as a picture.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "compare_lists",
+        "The ranked lists of two runs for the same queries, one below the other, as a picture.",
+        EXAMPLE,
     )
     add = made.add_argument
     add("runs", type=Path, nargs=2, metavar="RUN", help="folders that tools.train wrote: baseline, then ours")
@@ -49,7 +48,7 @@ def main() -> None:
     asked = parser().parse_args()
     names = _checked(asked)
     chosen = None if asked.rows is None else _numbers(asked.rows)
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.build import asking_of
     from irm.evaluation import open_run, trained_embedder
     from omnireid.benchmark import Row, run_row
@@ -95,7 +94,7 @@ def main() -> None:
 
 
 def _checked(asked: argparse.Namespace) -> list[str]:
-    """The two names, once the options are known to make sense."""
+    """The names of the two runs, after checking the options."""
     if asked.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise InputError(f"--out is {asked.out}; name a .png or .jpg file")
     for name, largest in (("queries", 100), ("top", 10), ("batch_size", 100_000)):

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from instructions.errors import InputError, near_miss
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 EXAMPLE = """examples:
   python -m tools.convert_weights --kind pass pass_vit_base_full.pth --out weights/pass
@@ -18,7 +18,7 @@ model.instruction.image: weights/albef. A released IRM loads with IRM.from_pretr
 Which file comes from where, and under which licence: docs/weights.md. A checkpoint is read without running
 anything in it; every tensor is used, left behind for a printed reason, or refused by name."""
 
-ARCHITECTURE = {  # what the library's sentences call an option -> what it is called here
+ARCHITECTURE = {  # an option's name in the library's messages -> its name here
     "say the image size that they are for": "say --image-size HEIGHT WIDTH",
     "name the backbone that it is like": "name the backbone that it is like with --backbone, e.g. vit_base",
     "name a folder that holds BERT's": "name a folder that holds BERT's with --tokenizer",
@@ -27,11 +27,8 @@ ARCHITECTURE = {  # what the library's sentences call an option -> what it is ca
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.convert_weights",
-        description="Convert a published checkpoint into a folder that IRM loads.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "convert_weights", "Convert a published checkpoint into a folder that IRM loads.", EXAMPLE
     )
     made.add_argument("source", metavar="SRC", help="file, folder, or owner/name@COMMIT[:FILE] on the hub")
     made.add_argument(
@@ -67,9 +64,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Parse, convert, say what became of every tensor."""
+    """Parse, convert, report what became of every tensor."""
     arguments = parser().parse_args()
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.models.weights.convert import KINDS, Options, convert_weights
 
     if arguments.kind not in KINDS:

@@ -1,10 +1,10 @@
-"""The trained tower of a joint run as a backbone folder: `tools.export_backbone RUN --out FOLDER`."""
+"""Export the trained vision tower of a joint run as a backbone: `tools.export_backbone RUN --out FOLDER`."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 if TYPE_CHECKING:
     from irm.pretraining.schema import PretrainRun
@@ -16,16 +16,13 @@ EXAMPLE = """example:
 
 FOLDER gets spec.json and weights.safetensors; irm.models.load_backbone and every IRM sheet read it."""
 
-TOLERANCE = 1e-4  # of tokens before and after; on a CPU they are equal bit for bit
+TOLERANCE = 1e-4  # between tokens before and after; on a CPU they are equal bit for bit
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.export_backbone",
-        description="Write the trained vision tower of an MLLMReID run as a plain backbone.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "export_backbone", "Write the trained vision tower of an MLLMReID run as a plain backbone.", EXAMPLE
     )
     made.add_argument("run", type=Path, metavar="RUN", help="folder that tools.pretrain wrote")
     made.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the backbone folder; new")
@@ -48,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse, convert, compare tokens, write."""
     asked = parser().parse_args()
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     import torch
 
     from instructions.errors import InputError
@@ -92,7 +89,7 @@ def main() -> None:
 
 
 def _judge(sheet: "PretrainRun", tower: Any, size: tuple[int, int], data: Path) -> None:
-    """Held-out mAP of the tower beside the one that the training began with."""
+    """Held-out mAP of the tower and of the one that training started from."""
     from irm.build import as_input_errors
     from irm.pretraining.encoder import held_out, start_tower
     from omnireid.benchmark import Row

@@ -1,9 +1,9 @@
-"""A run's image path for serving without this code: `tools.export_model RUN --out FOLDER [--view v]`."""
+"""Export the image encoder of a run for use without this code: `tools.export_model RUN --out FOLDER`."""
 
 import argparse
 from pathlib import Path
 
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 EXAMPLE = """examples:
   python -m tools.export_model runs/demo/run --out served --view cc/ltcc --instruction "ignore clothes"
@@ -19,11 +19,10 @@ ONNX needs `pip install 'instruct-reid[export]'`."""
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.export_model",
-        description="Write a model's image path as ONNX or as a torch.export archive, and compare it.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "export_model",
+        "Write a model's image path as ONNX or as a torch.export archive, and compare it.",
+        EXAMPLE,
     )
     add = made.add_argument
     add("run", type=Path, metavar="RUN", help="folder that tools.train wrote, or of a model on its own")
@@ -37,9 +36,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Parse, export, say how far off it is."""
+    """Parse, export, report the numerical difference."""
     asked = parser().parse_args()
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.build import as_input_errors
     from irm.deploy.writing import Wanted, export
     from irm.retrieval import SearchModel

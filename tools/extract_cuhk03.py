@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from omnireid.datasets.cuhk03_release import extract
-from tools._program import Parser, run
+from tools._program import program_parser, run, say
 
 EXAMPLE = """example:
   python -m tools.extract_cuhk03 --root data/cuhk03        with data/cuhk03/cuhk03_release/cuhk-03.mat
@@ -19,11 +18,8 @@ Needs h5py. An interrupted run goes on where it stopped. docs/data.md says what 
 
 def main() -> None:
     """Parse, extract, say how many."""
-    parser = Parser(
-        prog="python -m tools.extract_cuhk03",
-        description="Take the pictures and the classic splits of CUHK03 out of cuhk-03.mat.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = program_parser(
+        "extract_cuhk03", "Take the pictures and the classic splits of CUHK03 out of cuhk-03.mat.", EXAMPLE
     )
     parser.add_argument(
         "--root", type=Path, required=True, metavar="DIR", help="the folder that holds cuhk03_release"
@@ -35,9 +31,7 @@ def main() -> None:
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("", total=None)
         num_pictures = extract(root, lambda done: bar.update(task, completed=done))
-    console.print(
-        f"{num_pictures} pictures and 20 classic splits are in {root}", highlight=False, soft_wrap=True
-    )
+    say(console, f"{num_pictures} pictures and 20 classic splits are in {root}")
 
 
 if __name__ == "__main__":

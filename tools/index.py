@@ -1,4 +1,4 @@
-"""Index pictures: `python -m tools.index RUN --images DIR --store DIR`; and care for what is indexed."""
+"""Index pictures: `python -m tools.index RUN --images DIR --store DIR`; and maintain what is indexed."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from instructions.errors import InputError, near_miss
 from tools._gallery import ACTIONS, FINISHED, Bar, print_info
-from tools._program import Parser, run, whole_number
+from tools._program import program_parser, run, say, whole_number
 
 if TYPE_CHECKING:
     from irm.retrieval import Item
@@ -43,12 +43,7 @@ caption, clothes; see docs/search.md. (A run in a folder called "erase" is writt
 
 def parser() -> argparse.ArgumentParser:
     """The command line of indexing."""
-    made = Parser(
-        prog="python -m tools.index",
-        description="Make or extend a searchable gallery of pictures.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = program_parser("index", "Make or extend a searchable gallery of pictures.", EXAMPLE)
     made.add_argument("run", type=Path, metavar="RUN", help="run of tools.train, or the folder of a model")
     made.add_argument(
         "--store", type=Path, required=True, metavar="DIR", help="the gallery; made if not there"
@@ -75,12 +70,7 @@ def parser() -> argparse.ArgumentParser:
 
 def action_parser(action: str) -> argparse.ArgumentParser:
     """The command line of the other actions."""
-    made = Parser(
-        prog=f"python -m tools.index {action}",
-        description=ACTIONS[action].__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = program_parser(f"index {action}", ACTIONS[action].__doc__, EXAMPLE)
     made.add_argument("--store", type=Path, required=True, metavar="DIR", help="the gallery")
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
     made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
@@ -108,7 +98,7 @@ def action_parser(action: str) -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Parse, index or do what the first word says."""
+    """Parse, then index, or do the action named by the first word."""
     words = sys.argv[1:]
     if words and words[0] in ACTIONS:
         asked = action_parser(words[0]).parse_args(words[1:])
@@ -149,7 +139,7 @@ def main() -> None:
                 highlight=False,
             )
         for key, reason in added.failures[:10]:
-            console.print(f"left out: {key} ({reason})", highlight=False, soft_wrap=True, style="yellow")
+            say(console, f"left out: {key} ({reason})", style="yellow")
         console.print(
             f"{added.added} added, {added.updated} updated, {added.unchanged} unchanged, "
             f"{len(added.failures)} could not be read", highlight=False,

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from instructions.errors import InputError
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 EXAMPLE = """examples:
   python -m tools.look runs/demo/run --image someone.jpg --out look.png
@@ -24,11 +24,10 @@ That folder then holds thumbnails of the people of the split: treat it as you tr
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.look",
-        description="Draw what a model looks at and listens to, or write a split's features for TensorBoard.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "look",
+        "Draw what a model looks at and listens to, or write a split's features for TensorBoard.",
+        EXAMPLE,
     )
     add = made.add_argument
     add("run", type=Path, metavar="RUN", help="folder that tools.train wrote, or of a model on its own")
@@ -64,7 +63,7 @@ def _draw(asked: argparse.Namespace) -> None:
         raise InputError("--out is missing; name the picture to write, e.g. --out look.png")
     if asked.out.suffix.lower() != ".png":
         raise InputError(f"--out is {asked.out}; the picture is a PNG, so let its name end in .png")
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.inside.drawing import draw
     from irm.inside.looking import look_inside
     from irm.retrieval import SearchModel
@@ -81,7 +80,7 @@ def _draw(asked: argparse.Namespace) -> None:
 
 
 def _project(asked: argparse.Namespace) -> None:
-    """Write the features of a split, with who and what each picture shows."""
+    """Write the features of a split with the labels of each picture."""
     if asked.dataset is None:
         raise InputError("--dataset is missing; say whose test to embed, e.g. --dataset market1501")
     if asked.limit < 1:

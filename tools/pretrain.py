@@ -25,13 +25,13 @@ Several processes share each batch and train as one would; each holds the whole 
 part of every layer (FSDP). Ctrl-C or SIGTERM ends the step, saves and leaves; the same command with --resume
 goes on as if it had never stopped."""
 
-TEXT_TOKENS = 70  # of the two common instructions with an answer each, for the memory plan
+TEXT_TOKENS = 70  # length of the two common instructions with an answer each, for the memory plan
 
 
 def parser() -> Parser:
     """The command line."""
     made = sheet_parser(
-        "tools.pretrain",
+        "pretrain",
         "Train a vision tower inside a multimodal language model (MLLMReID).",
         EXAMPLE,
         sheet="configs/mllm/tiny.yaml",
@@ -48,7 +48,7 @@ def parser() -> Parser:
 def main() -> None:
     """Parse, train, say how it ended."""
     arguments = parser().parse_intermixed_args()
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.pretraining.run import pretrain_run, read_pretrain
 
     sheet = asked_sheet(arguments, read_pretrain)
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def _print_plan(sheet: "PretrainRun", processes: int) -> None:
-    """The model of a sheet on no device: what trains, and what a step takes of each process."""
+    """Print what a sheet would train and the memory of a step per process, without loading the model."""
     import torch
 
     from irm.mllm import plan_memory

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from instructions import numbers
 from instructions.errors import InputError
-from tools._program import Parser, run, whole_number
+from tools._program import program_parser, run, whole_number
 from tools._queries import answer_many, questions_of
 
 if TYPE_CHECKING:
@@ -37,12 +37,7 @@ overrides it. Similarity is not identification."""
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.query",
-        description="Ask a gallery with pictures, words, clothes, or all of them.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = program_parser("query", "Ask a gallery with pictures, words, clothes, or all of them.", EXAMPLE)
     made.add_argument("--store", type=Path, required=True, metavar="DIR", help="folder that tools.index made")
     made.add_argument("--run", type=Path, metavar="RUN", help="where the model is, if it moved")
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")

@@ -1,4 +1,4 @@
-"""Serve a gallery: `python -m tools.serve --store DIR`, a page to search with and an HTTP API to build on."""
+"""Serve a gallery: `python -m tools.serve --store DIR` starts a search page and an HTTP API."""
 
 import argparse
 import contextlib
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tools._gallery import Bar
-from tools._program import Parser, run
+from tools._program import program_parser, run
 
 if TYPE_CHECKING:
     import uvicorn
@@ -34,12 +34,7 @@ TOKEN = "INSTRUCT_REID_TOKEN"
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.serve",
-        description="Serve a gallery: a page to search with, and an HTTP API.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = program_parser("serve", "Serve a gallery: a page to search with, and an HTTP API.", EXAMPLE)
     made.add_argument(
         "--store", type=Path, metavar="DIR", required=True, help="the gallery that tools.index wrote"
     )
@@ -65,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse, open, serve until interrupted."""
     asked = parser().parse_args()
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from instructions.errors import InputError
     from irm.retrieval.http.settings import Limits, settings_for
 
@@ -90,7 +85,7 @@ def main() -> None:
 
 
 def _check_proxy(address: str) -> None:
-    """Refuse what is no address: who is believed must be meant.
+    """Refuse a trusted proxy that is not an address.
 
     Raises:
         InputError: it is neither an address nor a network.
@@ -138,7 +133,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _config(app: "FastAPI", settings: "ServerSettings", proxy: str | None) -> "uvicorn.Config":
-    """How requests are taken in; headers that name a client are believed of the proxy only."""
+    """The server's configuration; forwarded client addresses are believed only from the proxy."""
     import uvicorn
 
     return uvicorn.Config(
@@ -146,9 +141,9 @@ def _config(app: "FastAPI", settings: "ServerSettings", proxy: str | None) -> "u
         access_log=False,  # ours names neither queries nor pictures
         log_config=None,
         server_header=False,
-        proxy_headers=proxy is not None,  # else whoever is on this machine could take any name
+        proxy_headers=proxy is not None,  # otherwise any local client could claim any address
         forwarded_allow_ips=proxy,
-        timeout_keep_alive=65,  # longer than clients keep idle connections: none closes under a request
+        timeout_keep_alive=65,  # longer than clients keep idle connections, to close none under a request
         timeout_graceful_shutdown=int(settings.limits.answer_seconds),
         limit_concurrency=4 * settings.limits.requests,  # connections, idle ones included
     )
@@ -162,7 +157,7 @@ def _serve(
     proxy: str | None,
     quiet: bool,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; what was accepted by then is still answered."""
+    """Serve until SIGINT or SIGTERM; requests accepted by then are still answered."""
     import uvicorn
 
     from irm.retrieval.http.app import build_app

@@ -28,7 +28,7 @@ from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.presets import PRESETS, Preset
 from omnireid.synthetic.write import Progress as Done
 from omnireid.synthetic.write import Report, Written, write_omnireid
-from tools._program import Parser, run
+from tools._program import program_parser, run, say
 
 _EXAMPLES = """examples:
   python -m tools.synthesize --out data/tiny --preset tiny
@@ -39,16 +39,11 @@ _EXAMPLES = """examples:
 An interrupted run goes on where it stopped when the same command is given again. The same preset and seed
 give the same bytes whatever the number of workers. See docs/synthetic.md.
 """
-_PLAIN_EVERY = 5.0  # seconds between two lines where nobody watches a bar
+_PLAIN_EVERY = 5.0  # seconds between two lines without a terminal
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Preset]:
-    parser = Parser(
-        prog="python -m tools.synthesize",
-        description=__doc__,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = program_parser("synthesize", __doc__, _EXAMPLES)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="root of the tree")
     parser.add_argument("--preset", required=True, metavar="|".join(PRESETS), help="how large")
     parser.add_argument(
@@ -65,7 +60,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Preset]:
 
 
 class _PlainLines:
-    """Progress for a log file: a line now and then."""
+    """Progress for a log file: a line from time to time."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -141,9 +136,9 @@ def main() -> None:
     if any(row.num_drawn for row in written) or not (asked.out / SHEET).exists():
         write_contact_sheet(asked.out)
     console.print(_summary(written))
-    console.print(_conclusion(asked, written, seconds), highlight=False, soft_wrap=True)
+    say(console, _conclusion(asked, written, seconds))
     if (asked.out / SHEET).exists():
-        console.print(f"look at {asked.out / SHEET}", highlight=False, soft_wrap=True)
+        say(console, f"look at {asked.out / SHEET}")
 
 
 if __name__ == "__main__":

@@ -18,13 +18,13 @@ the same command with --resume goes on as if it had never stopped."""
 
 def parser() -> Parser:
     """The command line."""
-    return sheet_parser("tools.train", "Train IRM from a run sheet.", EXAMPLE, sheet="configs/irm/tiny.yaml")
+    return sheet_parser("train", "Train IRM from a run sheet.", EXAMPLE, sheet="configs/irm/tiny.yaml")
 
 
 def main() -> None:
     """Parse, train, say how it ended."""
     arguments = parser().parse_intermixed_args()
-    # Heavy imports wait until --help and mistyped options have had their say.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.config import read_run
 
     sheet = asked_sheet(arguments, read_run)

@@ -1,4 +1,4 @@
-"""Captions on a ReID set and their continuations: `python -m tools.write_continuations --help`."""
+"""Write captions of a ReID data set and their continuations: `python -m tools.write_continuations --help`."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from instructions.errors import InputError
-from tools._program import Parser, run
+from tools._program import program_parser, progress_bar, run, say
 
 if TYPE_CHECKING:
     from irm.pretraining.continuations import Answers
@@ -29,11 +28,10 @@ asks nothing twice. A sheet of tools.pretrain names OUT as `words` of its data s
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.write_continuations",
-        description="Put captions on a ReID set's training pictures and let a language model continue them.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "write_continuations",
+        "Put captions on a ReID set's training pictures and let a language model continue them.",
+        EXAMPLE,
     )
     made.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder of the data sets")
     made.add_argument("--dataset", required=True, metavar="NAME", help="the ReID set, e.g. market1501")
@@ -80,20 +78,20 @@ def main() -> None:
     console = Console(markup=False)
     captions, coverage = _attach(asked, console)
     for sentence in coverage.sentences():
-        console.print(sentence, highlight=False, soft_wrap=True)
+        say(console, sentence)
     if not captions:
         raise InputError(f"no training picture of {asked.dataset} has words, so there is nothing to continue")
     from omnireid.captioning.attach import FILE_NAME, write_captions
 
     asked.out.mkdir(parents=True, exist_ok=True)
     write_captions(asked.out / FILE_NAME, captions)
-    console.print(f"captions: {asked.out / FILE_NAME}", highlight=False, soft_wrap=True)
+    say(console, f"captions: {asked.out / FILE_NAME}")
     if asked.llm is not None:
         _continue(asked, captions, console)
 
 
 def _attach(asked: argparse.Namespace, console: Console) -> "tuple[tuple[Caption, ...], Coverage]":
-    """Captions of the training pictures."""
+    """Attach captions to the training pictures."""
     from omnireid.captioning.attach import Coverage, attach_captions, own_captions
     from omnireid.captioning.sources import SOURCES, read_source
     from omnireid.datasets import dataset_named, load_split
@@ -116,7 +114,7 @@ def _attach(asked: argparse.Namespace, console: Console) -> "tuple[tuple[Caption
 
 
 def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", console: Console) -> None:
-    """Let the language model continue every caption that is not in the cache yet."""
+    """Let the language model continue every caption that is not yet in the cache."""
     from irm.build import as_input_errors
     from irm.pretraining.continuations import write_continuations
     from omnireid.captioning.continuations import FILE_NAME, ContinuationCache, distinct
@@ -129,18 +127,17 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
     with _bar(console, "continuing captions") as show:
         made = write_continuations(writer, wanted, cache, progress=show)
     useless = sum(not each.text for each in made)
-    console.print(
+    say(
+        console,
         f"continuations: {len(made)} of {len(wanted)} captions, {len(cache) - known} asked now, "
         f"{useless} of no use (empty or the caption again); {asked.out / FILE_NAME}",
-        highlight=False,
-        soft_wrap=True,
     )
     for each in [each for each in made if each.text][:3]:
-        console.print(f"  {each.caption}\n    -> {each.text}", highlight=False, soft_wrap=True, markup=False)
+        say(console, f"  {each.caption}\n    -> {each.text}")
 
 
 def _writer(asked: argparse.Namespace) -> "Answers":
-    """The language model behind the asked-for backend."""
+    """The language model of the chosen backend."""
     import torch
 
     from irm.build import choose_device
@@ -158,10 +155,9 @@ def _writer(asked: argparse.Namespace) -> "Answers":
 
 @contextmanager
 def _bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that appears with the first report, on a terminal only; elsewhere a line every tenth."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        line = bar.add_task("", total=None)
+    """A progress bar that appears with the first report; without a terminal, a line for every tenth."""
+    with progress_bar(console, len(what)) as bar:
+        line = bar.add_task(what, total=None)
         shown = 0
 
         def show(done: int, total: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +10,7 @@ from instructions.errors import InputError
 from omnireid.datasets.catalog import DATASETS, dataset_named
 from omnireid.datasets.list_table import LISTS
 from omnireid.datasets.list_writer import write_lists
-from tools._program import Parser, run
+from tools._program import program_parser, run, say
 
 EXAMPLE = """examples:
   python -m tools.write_lists --root data                              every data set under data/
@@ -22,13 +21,8 @@ Lists that are there stay, unless --replace is given. docs/data.md has the gramm
 
 
 def main() -> None:
-    """Parse, write each data set's lists, say what was left out."""
-    parser = Parser(
-        prog="python -m tools.write_lists",
-        description="Write the OmniReID lists from the raw data sets.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Parse, write each data set's lists, report what was left out."""
+    parser = program_parser("write_lists", "Write the OmniReID lists from the raw data sets.", EXAMPLE)
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="the folder of the data sets")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the lists go (default: the root)")
     parser.add_argument("--dataset", metavar="NAME", help=f"only this one: {', '.join(_with_lists())}")
@@ -49,7 +43,7 @@ def main() -> None:
     def written(path: Path, num_lines: int) -> None:
         nonlocal num_files
         num_files += 1
-        console.print(f"{num_lines:>10,} lines  {path}", highlight=False, soft_wrap=True)
+        say(console, f"{num_lines:>10,} lines  {path}")
 
     for name in names:
         if asked.dataset is None and DATASETS[name].find(root) in (None, root):
@@ -57,7 +51,7 @@ def main() -> None:
         for sentence in write_lists(
             root, (asked.out or root).expanduser(), name, replace=asked.replace, written=written
         ):
-            console.print(f"left out: {sentence}", highlight=False, soft_wrap=True)
+            say(console, f"left out: {sentence}")
     if not num_files:
         raise InputError(
             f"nothing under {root} could be written as lists; docs/data.md says where data sets go"

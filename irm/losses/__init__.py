@@ -8,13 +8,7 @@ from irm.losses.matching import MatchPairs, draw_hard_negatives, match_pairs, ma
 from irm.losses.outfit import outfit_loss
 from irm.losses.score_triplet import score_triplet_loss
 from irm.losses.triplet import batch_hard_triplet_loss
-from irm.losses.words import (
-    HiddenWords,
-    hide_words,
-    replace_words,
-    replaced_words_loss,
-    word_prediction_loss,
-)
+from irm.losses.words import HiddenWords, hide_words, replace_words, replaced_words_loss, word_prediction_loss
 
 __all__ = [
     "ContrastiveKeys",

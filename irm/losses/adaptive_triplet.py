@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from irm.losses.distances import diagonal, pairwise_distances
-from irm.losses.precision import full_precision
+from irm.losses.precision import unit
 from irm.losses.triplet import FAR
 
 # Cosines nearer than this are equal: Sign(beta_1 - beta_2) must not act on rounding errors.
@@ -31,8 +31,8 @@ def relatedness(labels: Int[Tensor, " B"], instructions: Float[Tensor, "B E"] | 
     if instructions is None:
         return same.float()
     with torch.autocast(instructions.device.type, enabled=False):
-        unit = F.normalize(full_precision(instructions.detach()), dim=-1)
-        cosine = unit @ unit.T
+        directions = unit(instructions.detach())
+        cosine = directions @ directions.T
     return torch.where(cosine > 1 - TIE, torch.ones_like(cosine), cosine) * same
 
 
@@ -50,14 +50,15 @@ def adaptive_triplet_loss(
     Args:
         features: F or F_out, any norm.
         labels: identities.
-        instructions: F_T, pooled; None stands for one instruction that all share, and then this is a
+        instructions: F_T, pooled; None means that all rows share one instruction, which makes this the
             classic triplet loss: over all triplets with "all", batch-hard with "released".
         margin: m, the largest margin.
         mining: "all" takes every anchor with every unordered pair of references, three different images with
-            b1 != b2 (where b1 = b2 the sign is zero); N_tri counts them. "released" takes, as the authors'
-            code does, the two farthest positives (weight 0.1) and the farthest with the nearest negative.
-        squared: squared distances, as the formula of section 4.3 has them; its text and the released code say
-            Euclidean.
+            b1 != b2 (where b1 = b2 the sign is zero); N_tri is their number. "released" takes two triplets
+            per anchor, as the authors' code does: the two farthest positives (weight 0.1), and the farthest
+            positive with the nearest negative.
+        squared: use squared distances, as in the formula of section 4.3; its text and the released code use
+            Euclidean ones.
 
     Raises:
         ValueError: for an unknown ``mining``.
@@ -77,12 +78,12 @@ def _over_all(
 ) -> Float[Tensor, ""]:
     """Mean over all triplets.
 
-    Strangers all have relatedness zero, so r1 can always be a positive: B*(K-1) pairs (anchor, r1) against B
-    references instead of B*B*B.
+    Two strangers are equally related to an anchor (zero) and form no triplet with it, so r1 can always be a
+    positive: B*(K-1) pairs (anchor, r1) against B references instead of B*B*B.
     """
-    itself = diagonal(distances)
     if distances.device.type != "cpu":
         return _over_cube(distances, beta, same, margin)
+    itself = diagonal(distances)
     anchors, first = (same & ~itself).nonzero(as_tuple=True)
     gap = beta[anchors, first, None] - beta[anchors]
     # Of two positives, each of which is r1 once, the more related one is taken, so that a pair counts once.
@@ -94,9 +95,10 @@ def _over_all(
 def _over_cube(
     distances: Float[Tensor, "B B"], beta: Float[Tensor, "B B"], same: Bool[Tensor, "B B"], margin: float
 ) -> Float[Tensor, ""]:
-    """The same mean over all B*B*B triplets under a mask: to pick the pairs out, the host would have to wait.
+    """The same mean over all B*B*B triplets under a mask, for GPUs.
 
-    Worth it where a wait costs more than memory: 2 million triplets at B = 128.
+    Selecting the pairs would make the host wait for the device, which costs more than the memory of two
+    million triplets (B = 128).
     """
     itself = diagonal(distances)
     gap = beta[:, :, None] - beta[:, None, :]
@@ -109,7 +111,10 @@ def _over_cube(
 def _over_mined(
     distances: Float[Tensor, "B B"], beta: Float[Tensor, "B B"], same: Bool[Tensor, "B B"], margin: float
 ) -> Float[Tensor, ""]:
-    """The released code's two triplets of each anchor, which is among its own positives (seen when K = 2)."""
+    """The two triplets that the released code mines for each anchor.
+
+    There an anchor is one of its own positives, which makes a difference when K = 2.
+    """
     negative = distances.masked_fill(same, FAR).amin(dim=1)
     positives, references = distances.masked_fill(~same, -FAR).topk(min(2, len(distances)), dim=1)
     related = beta.gather(1, references)

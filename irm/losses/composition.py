@@ -1,9 +1,10 @@
-"""Contrastive loss of composed search: a person and the outfit asked for find the bare picture that shows it.
+"""Contrastive loss of composed search: a person and an outfit asked for find the picture that shows both.
 
-Ours, beyond the paper. Where every gallery picture carries its own caption or crop, eqs. 5-6 can be met by
-comparing instruction with instruction; a real gallery has neither, and its pictures share one neutral
-sentence, which says nothing about the outfit. Here the rows that ask are compared with the rows that stand
-bare, and only the picture itself can tell which of them is meant.
+Ours, beyond the paper. Where every gallery picture carries its own caption or crop, eqs. 5-6 can be satisfied
+by comparing instruction with instruction. A real gallery has neither: its pictures share one neutral
+sentence, which says nothing about the outfit. Here the rows whose instruction names an outfit are compared
+with the rows that carry only the neutral sentence ("bare"), so that the outfit can only be read off the
+picture.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
-from irm.losses.precision import full_precision
+from irm.losses.contrastive import supervised_contrastive
+from irm.losses.precision import unit
 
 
 def composition_loss(
@@ -25,10 +26,10 @@ def composition_loss(
     *,
     temperature: float = 0.1,
 ) -> Float[Tensor, ""]:
-    """Mean over the rows that ask for something a bare row shows; zero where none does.
+    """Mean over the rows that ask for an outfit which some bare row shows; zero where there are none.
 
-    A bare row is right when it shows the same person in the outfit asked for. The other bare rows are wrong,
-    those of the same person in other clothes included (the form of Khosla et al., 2020, eq. 2).
+    A bare row is right when it shows the same person in the outfit asked for. All other bare rows are wrong,
+    including those of the same person in other clothes (the form of Khosla et al., 2020, eq. 2).
 
     Args:
         features: what a search compares, any norm.
@@ -39,14 +40,11 @@ def composition_loss(
         temperature: divides the cosines.
     """
     with torch.autocast(features.device.type, enabled=False):
-        unit = F.normalize(full_precision(features), dim=-1)
+        directions = unit(features)
         asks = ~bare & (asked >= 0)
         right = (labels[:, None] == labels[None, :]) & (asked[:, None] == worn[None, :])
         right &= asks[:, None] & bare[None, :]
         # A finite floor: a batch without bare rows must give zero and no gradient, not nan.
-        logits = (unit @ unit.T / temperature).masked_fill(~bare[None, :], torch.finfo(unit.dtype).min)
-        log_share = torch.where(right, logits.log_softmax(dim=1), 0)
-        counts = right.sum(dim=1)
-        is_answered = counts > 0
-        each = -log_share.sum(dim=1) / counts.clamp(min=1)
-        return (each * is_answered).sum() / is_answered.sum().clamp(min=1)
+        logits = directions @ directions.T / temperature
+        logits = logits.masked_fill(~bare[None, :], torch.finfo(logits.dtype).min)
+        return supervised_contrastive(logits, right)

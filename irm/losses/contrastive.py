@@ -1,24 +1,24 @@
-"""Contrastive loss L_cl between images and descriptions that knows who is who (IRM, eq. 8; ALBEF; RaSa)."""
+"""Identity-aware contrastive loss L_cl between images and descriptions (IRM, eq. 8; ALBEF; RaSa)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from irm.losses.precision import full_precision
+from irm.losses.precision import unit
 
 
 @dataclass(frozen=True)
 class ContrastiveKeys:
-    """What live features are compared with: the batch's momentum features, then a queue of older ones."""
+    """What the live features are compared with: the batch's momentum features, then a queue of older ones."""
 
     image: Float[Tensor, "K D"]
     text: Float[Tensor, "K D"]
-    labels: Int[Tensor, " K"]  # of a queue's empty places: an identity that nobody has
+    labels: Int[Tensor, " K"]  # empty places of the queue have a label that no identity has
 
 
 def contrastive_loss(
@@ -49,11 +49,11 @@ def contrastive_loss(
     if keys is None and (within_modality or distillation):
         raise ValueError("distillation and within_modality need momentum features; give keys")
     with torch.autocast(image.device.type, enabled=False):
-        image, text = _unit(image), _unit(text)
+        image, text = unit(image), unit(text)
         if keys is None:
             image_keys, text_keys, key_labels = image, text, labels
         else:
-            image_keys, text_keys = _unit(keys.image).detach(), _unit(keys.text).detach()
+            image_keys, text_keys = unit(keys.image).detach(), unit(keys.text).detach()
             key_labels = keys.labels
         same = (labels[:, None] == key_labels[None, :]).to(image.dtype)
         truth = same / same.sum(dim=1, keepdim=True)
@@ -71,5 +71,10 @@ def contrastive_loss(
         return torch.stack(losses).mean()
 
 
-def _unit(features: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
-    return F.normalize(full_precision(features), dim=-1)
+def supervised_contrastive(logits: Float[Tensor, "B K"], positive: Bool[Tensor, "B K"]) -> Float[Tensor, ""]:
+    """Mean over the rows that have a positive; zero where none has (Khosla et al., 2020, eq. 2)."""
+    log_share = logits.log_softmax(dim=1).masked_fill(~positive, 0)
+    counts = positive.sum(dim=1)
+    has_positive = counts > 0
+    each = -log_share.sum(dim=1) / counts.clamp(min=1)
+    return (each * has_positive).sum() / has_positive.sum().clamp(min=1)

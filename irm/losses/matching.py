@@ -27,30 +27,24 @@ def matching_loss(logits: Float[Tensor, "M 2"], matches: Bool[Tensor, " M"]) -> 
 
 
 def draw_hard_negatives(
-    similarity: Float[Tensor, "B G"],
-    labels: Int[Tensor, " B"],
-    generator: Generator,
-    *,
-    column_labels: Int[Tensor, " G"] | None = None,
+    similarity: Float[Tensor, "B B"], labels: Int[Tensor, " B"], generator: Generator
 ) -> Int[Tensor, " B"]:
     """For each row a column of another person, drawn in proportion to the softmax of the similarities.
 
     Args:
         similarity: cosines divided by the temperature.
-        labels: identities of the rows.
+        labels: identities, of the rows and of the columns.
         generator: on the CPU, so that any device draws the same.
-        column_labels: identities of the columns; by default those of the rows.
 
     Raises:
-        ValueError: when a row meets nobody but its own person.
+        ValueError: when the batch shows a single person.
     """
-    column_labels = labels if column_labels is None else column_labels
-    stranger = labels[:, None] != column_labels[None, :]
-    # Elsewhere the question would make the host wait; there whoever is alone is drawn to the first column.
+    stranger = labels[:, None] != labels[None, :]
+    # On a GPU this check would make the host wait; a person alone in the batch gets the first column there.
     if similarity.device.type == "cpu" and not stranger.any(dim=1).all():
         raise ValueError("a batch for matching needs at least two people; this one has a single one")
     shares = similarity.detach().float().masked_fill(~stranger, float("-inf")).softmax(dim=1)
-    # What torch.multinomial does with a single draw, but with the CPU's numbers and without a wait for them.
+    # As torch.multinomial with a single draw, but with random numbers of the CPU and without synchronising.
     luck = torch.empty(shares.shape).exponential_(generator=generator)
     return (shares / luck.to(shares.device, non_blocking=True)).argmax(dim=1)
 

@@ -16,7 +16,7 @@ def score_triplet_loss(
 ) -> Float[Tensor, ""]:
     """Mean of ``{best score of a stranger + margin - worst score of another picture of the person}_+``.
 
-    An anchor that lacks either is left out; a batch without any has no loss. Nobody is compared with himself.
+    An anchor that lacks either is left out; a batch without any has no loss. No image is its own positive.
 
     Args:
         scores: row i are the scores of anchor i with every picture; larger is closer.

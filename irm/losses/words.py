@@ -1,4 +1,4 @@
-"""Losses on words that looked at a picture: which was hidden, which was replaced (released code; RaSa)."""
+"""Masked language modelling and replaced-word detection on words that attend to an image (RaSa; released)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from irm.losses.precision import full_precision
 
-IGNORED = -100  # label of a place that is not judged
+IGNORED = -100  # label of places that do not contribute to a loss
 
 
 @dataclass(frozen=True)
@@ -32,25 +32,26 @@ def word_prediction_loss(
     axis: Literal["words", "places"] = "words",
     count: Float[Tensor, ""] | None = None,
 ) -> Float[Tensor, ""]:
-    """Cross entropy of the hidden words, part of it against a teacher's guess (ALBEF's masked language loss).
+    """Cross entropy of the hidden words, partly against a teacher's prediction (ALBEF: masked language loss).
 
     Args:
         logits: of all V words for each place.
         labels: the words; IGNORED where none was hidden.
         taught: the teacher's probabilities; take no gradient.
         distillation: the teacher's share (alpha).
-        axis: over what the student's guess is normalised against the teacher's: over words, as ALBEF has it,
-            or over the places of a sentence, as the released code does by mistake.
-        count: by which the sum over hidden words is divided; None: their number. Of a batch that is shared
-            out it is the mean over its shares, so that the mean of their losses is the whole batch's.
+        axis: what the student's softmax runs over in the distillation term: the words, as in ALBEF, or the
+            places of a sentence, as in the released code, by mistake.
+        count: what the sum over hidden words is divided by; by default their number. Where several ranks
+            share a batch it is the mean over the ranks, so that the mean of their losses is that of the
+            batch.
 
     Raises:
         ValueError: when ``distillation`` comes without a teacher.
     """
     with torch.autocast(logits.device.type, enabled=False):
         logits, hidden = full_precision(logits), labels != IGNORED
-        # A sum over a count, not a mean: a batch in which nothing was hidden has no loss instead of NaN.
-        # No place is picked by a mask, for whose number the host would wait.
+        # A sum over a count, not a mean: a batch in which nothing was hidden has loss zero instead of NaN.
+        # Selecting places by a mask would make the host wait for their number.
         count = hidden.sum().clamp(min=1) if count is None else count
         words = logits.log_softmax(dim=-1)
         told = (
@@ -68,7 +69,7 @@ def word_prediction_loss(
 def replaced_words_loss(
     logits: Float[Tensor, "B T 2"], labels: Int[Tensor, "B T"], *, count: Float[Tensor, ""] | None = None
 ) -> Float[Tensor, ""]:
-    """Cross entropy of (original, replaced) over the places that are judged; ``count`` as above."""
+    """Cross entropy of (original, replaced) over the places not IGNORED; ``count`` as above."""
     count = (labels != IGNORED).sum().clamp(min=1) if count is None else count
     rows, places = full_precision(logits).flatten(0, 1), labels.flatten()
     return F.cross_entropy(rows, places, ignore_index=IGNORED, reduction="sum") / count
@@ -113,13 +114,13 @@ def replace_words(
     guesses: Float[Tensor, "B T V"],
     chance: Float[Tensor, "B T"],
 ) -> HiddenWords:
-    """Draw every word anew from a teacher's guesses; the labels say which came out another.
+    """Sample every word anew from a teacher's predictions; the labels tell which ones changed.
 
     Args:
         token_ids: the sentences as they were.
         mask: True where a token is real.
         guesses: logits of all V words for each place.
-        chance: uniform in 0..1; a place takes the word at which the chances of all words add up to it.
+        chance: uniform in 0..1, one per place: where on the cumulative distribution its word is taken.
     """
     sums = full_precision(guesses.detach()).softmax(dim=-1).cumsum(dim=-1)
     luck = chance.to(sums.device, sums.dtype, non_blocking=True)

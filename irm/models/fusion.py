@@ -19,9 +19,9 @@ from irm.models.tokens import InstructionTokens, class_token, patch_tokens
 class Fusion(nn.Module):
     """E_f of the five image tasks: plain transformer blocks over image and instruction tokens together.
 
-    The paper writes ``F_out = E_f(F, F_T)`` with F the edited class token, and no more. One stream
-    reads it to the letter: ``[F; u_0 .. u_{L-1}]``, whose first token is F_out. Two streams are the released
-    code's, through the same blocks with the class tokens swapped: ``[F; u_1 ..]`` and ``[u_0; v_1 .. v_P]``.
+    The paper writes ``F_out = E_f(F, F_T)``, F being the edited class token, and says no more. One stream
+    takes this literally: ``[F; u_0 .. u_{L-1}]``, whose first token is F_out. Two streams are what the
+    released code does: the same blocks see ``[F; u_1 ..]`` and ``[u_0; v_1 .. v_P]``, class tokens swapped.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class Fusion(nn.Module):
             num_prefix_tokens: class token and registers of the image tokens; registers are left out.
             layers: number of blocks.
             streams: 1 or 2.
-            mask_padding: never look at padding words (the released code does).
-            shared: a backbone's own blocks, run instead of blocks of our own: the released E_f is the
-                backbone's first and last one, which therefore learn from both.
+            mask_padding: do not attend to padding words (the released code does).
+            shared: blocks of the backbone to run instead of new ones: the released E_f is the backbone's own
+                first and last block, which thus learn from both uses.
 
         Raises:
             ValueError: when ``streams`` is neither 1 nor 2.
@@ -61,20 +61,20 @@ class Fusion(nn.Module):
         self.blocks = nn.ModuleList(
             Block(dim, num_heads, qkv_bias=True, norm_layer=LayerNorm) for _ in range(own)
         )
-        self._shared = tuple(shared)  # a tuple, so that they are the backbone's parameters and not ours too
+        self._shared = tuple(shared)  # a tuple is not registered: the parameters stay the backbone's alone
         self.apply(init_weights_vit_timm)
 
     def forward(
         self, tokens: Float[Tensor, "B N D"], instruction: InstructionTokens | None = None
     ) -> Float[Tensor, "B S D"]:
-        """F_out, one a stream; without an instruction an image's own tokens stand alone."""
+        """F_out, one per stream; without an instruction an image's own tokens stand alone."""
         first, patches = class_token(tokens)[:, None], patch_tokens(tokens, self.num_prefix_tokens)
         if instruction is None:
             sequences = [first] if self.streams == 1 else [first, torch.cat([first, patches], dim=1)]
             return torch.stack([self._attend(sequence, None) for sequence in sequences], dim=1)
         words = self.project(instruction.tokens)
         mask = instruction.mask if self.mask_padding else torch.ones_like(instruction.mask)
-        seen = mask.new_ones(mask.shape[0], 1)  # len() would fix the batch of an export
+        seen = mask.new_ones(mask.shape[0], 1)  # len() would fix the batch size of an export
         if self.streams == 1:
             fused = [self._attend(torch.cat([first, words], dim=1), torch.cat([seen, mask], dim=1))]
         else:
@@ -109,7 +109,7 @@ class Fusion(nn.Module):
 
 
 class MatchHead(nn.Module):
-    """E_f of text-to-image search: does this text fit this image (eq. 8)? ALBEF's layers 6-11."""
+    """E_f of text-to-image search: does this text match this image (eq. 8)? ALBEF's layers 6-11."""
 
     def __init__(
         self,
@@ -155,5 +155,5 @@ class MatchHead(nn.Module):
         image_tokens: Float[Tensor, "B M D"],
         image_mask: Bool[Tensor, "B M"] | None = None,
     ) -> Float[Tensor, "B L E"]:
-        """The words after looking at the image."""
+        """The words after cross-attention to the image."""
         return self.cross(text.match_states, text.mask, self.project(image_tokens), image_mask)

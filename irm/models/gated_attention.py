@@ -1,4 +1,4 @@
-"""Zero-init gated attention: image tokens also look, through a gate, at an instruction (IRM, eqs. 2-4)."""
+"""Zero-init gated attention: image tokens also attend, through a gate, to an instruction (IRM, eqs. 2-4)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from irm.models.tokens import Heard, InstructionTokens
 class GatedAttention(nn.Module):
     """``Linear_o([softmax(S), g * softmax(S')] [V; V'])``, with the gate ``g`` at zero to begin with.
 
-    It takes over the projections of a self-attention under their own names, so that a plain transformer's
-    weights still fit; while the gate is shut the output is the plain one's, bit for bit. The map of eq. 2 is
-    never written: its halves are two attention calls, and the gate is folded into V'.
+    It takes over the projections of a self-attention under their own names, so that weights of a plain
+    transformer still load; while the gate is zero the output equals plain self-attention bit for bit. The
+    joint map of eq. 2 is never formed: its halves are two attention calls, and the gate is folded into V'.
     """
 
     def __init__(
@@ -90,13 +90,13 @@ class GatedAttention(nn.Module):
         return self.proj_drop(self.proj(rearrange(attended, "b h n d -> b n (h d)")))
 
     def hear(self, instruction: InstructionTokens) -> Heard:
-        """K' and g V' of instructions, which an attention of this layer may be given instead of them."""
+        """K' and g V' of instructions; ``forward`` takes them in place of the instructions themselves."""
         keys, values = self.project_instruction(instruction.tokens)
         mask = rearrange(instruction.mask, "b l -> b 1 1 l")
         return Heard(keys, values * self.opening().to(values.dtype), mask)
 
     def opening(self) -> Float[Tensor, "1 h 1 1"]:
-        """What V' is multiplied with: g, or its tanh."""
+        """The factor of V': g, or its tanh."""
         return torch.tanh(self.gate) if self.tanh else self.gate
 
     def project_instruction(
@@ -121,10 +121,10 @@ def attend(
     *,
     dropout: float = 0.0,
 ) -> Float[Tensor, "B h N d"]:
-    """Scaled dot-product attention, written out where torch's fused call is slow.
+    """Scaled dot-product attention, written out for bfloat16 on a CPU.
 
-    That is bfloat16 on a CPU, where the fused backward takes three times as long as the plain one. ``mask``
-    is True where a key may be looked at; ``dropout`` is the share of attention weights dropped.
+    There, torch's fused backward pass takes three times as long as the plain one. ``mask`` is True at keys
+    that may be attended to; ``dropout`` is the share of attention weights dropped.
     """
     if q.device.type != "cpu" or q.dtype != torch.bfloat16:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)

@@ -25,7 +25,7 @@ Method: He et al., Instruct-ReID, CVPR 2024. This is an independent implementati
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """What ``config.json`` of a saved model holds, named where it is damaged.
+    """The content of a saved model's ``config.json``.
 
     Raises:
         ValueError: it is missing, or no JSON object.
@@ -49,7 +49,7 @@ class HubFolder(PyTorchModelHubMixin):
 
     @property
     def tokenizer(self) -> SentenceTokenizer | None:
-        """What the model reads sentences with, if it can read."""
+        """The tokenizer, if the model has one."""
         raise NotImplementedError
 
     def load_tokenizer(self, folder: Path) -> None:
@@ -85,13 +85,13 @@ class HubFolder(PyTorchModelHubMixin):
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **arguments: Any) -> HubFolder:
-        """The hub mixin's loading, every weight accounted for, then the tokenizer from the same place."""
+        """Load as the hub mixin does, but strictly, then the tokenizer from the same place."""
         folder = Path(model_id)
         local = folder.is_dir()
         for name in ("config.json", "model.safetensors") if local else ():
             if not (folder / name).is_file():
                 raise ValueError(f"{folder} holds no IRM: it has no {name}")
-        try:  # the mixin's own default leaves what is missing at random, and it prints
+        try:  # by default the mixin leaves missing tensors at random, and prints
             with redirect_stdout(StringIO()):
                 model = super()._from_pretrained(model_id=model_id, **{**arguments, "strict": True})
         except SafetensorError as error:
@@ -100,7 +100,7 @@ class HubFolder(PyTorchModelHubMixin):
             told = str(error)  # its first line says what was tried
             reason = " ".join((told.partition(":\n")[2] or told).split())[:300]
             raise ValueError(f"{model_id} holds the weights of another model: {reason}") from None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:  # arguments that are none
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # unsuitable arguments
             raise ValueError(f"config.json of {model_id} describes no {cls.__name__}: {error}") from error
         if not local:
             options = ("revision", "cache_dir", "force_download", "local_files_only", "token")

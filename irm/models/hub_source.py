@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import EntryNotFoundError, HTTPError
 
-# Of a hub repository that tools.convert_weights or tools.export_backbone wrote.
+# Files of a hub repository that tools.convert_weights or tools.export_backbone wrote.
 CONVERTED = ("*.json", "*.safetensors", "vocab.txt")
 HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})(?::(?P<file>[\w./-]+))?")
 

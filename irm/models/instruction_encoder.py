@@ -36,11 +36,11 @@ class InstructionEncoder(nn.Module):
         Args:
             text: arguments of ``build_text``.
             image: arguments of ``build_backbone``.
-            pooling: the one vector of an instruction: its first token, or the mean of words or patches; by
-                default as the sentence encoder's entry says.
+            pooling: how an instruction becomes one vector: its first token, or the mean of words or patches;
+                by default as the sentence encoder's ``TextSpec`` says.
             freeze_text: the sentence tower takes no gradient and stays in evaluation mode, so that equal
                 sentences have equal features (section 5.2: a fixed encoder is enough).
-            freeze_images: the same for the picture tower.
+            freeze_images: the same for the image tower.
         """
         super().__init__()
         self.text = build_text(**text)
@@ -127,7 +127,7 @@ def read_words(
     pooling: Literal["cls", "mean"],
     match_reads: Literal["states", "words"],
 ) -> InstructionTokens:
-    """What text layers make of sentences; for ``pooling`` and ``match_reads`` see ``TextSpec``."""
+    """Sentences through text layers; for ``pooling`` and ``match_reads`` see ``TextSpec``."""
     states = text(token_ids, mask)
     words = text.embeddings(token_ids) if match_reads == "words" else None
     if pooling == "cls":

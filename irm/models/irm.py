@@ -58,7 +58,7 @@ class IRM(
         matcher: Mapping[str, Any] | None = None,
         cameras: Mapping[str, Any] | None = None,
     ) -> None:
-        """Build the network, its weights random, without a tokenizer, from what ``config.json`` can hold.
+        """Build the network with random weights and no tokenizer, from the data that ``config.json`` holds.
 
         Args:
             backbone: arguments of ``build_backbone``.
@@ -105,21 +105,21 @@ class IRM(
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.log_temperature.device
 
     @property
     def temperature(self) -> Float[Tensor, ""]:
-        """Of the contrastive loss: learnt, kept within ALBEF's bounds."""
+        """Temperature of the contrastive loss: learnt, within ALBEF's bounds."""
         return self.log_temperature.exp().clamp(0.001, 0.5)
 
     @property
     def tokenizer(self) -> SentenceTokenizer | None:
-        """What cuts sentences into token ids; a model fresh from its constructor has none."""
+        """The tokenizer; a model fresh from its constructor has none."""
         return self.reader.tokenizer
 
     def train(self, mode: bool = True) -> IRM:
-        """Also forget what layers heard: a fused optimizer changes weights without their versions telling."""
+        """Also drop cached K' and V': a fused optimizer changes weights without raising their versions."""
         self.shared.forget()
         return super().train(mode)
 
@@ -194,7 +194,7 @@ class IRM(
         instruction: InstructionTokens | None = None,
         shift: Float[Tensor, "B D"] | None = None,
     ) -> IRMOutput:
-        """Edited and fused features of images, each with its instruction, or all without; shift: cameras."""
+        """Edited and fused features of images, all with instructions or none; ``shift`` is the cameras'."""
         tokens = self.editing_transformer(images, instruction, shift)
         return IRMOutput(
             edited=class_token(tokens),
@@ -222,19 +222,19 @@ class IRM(
         return self.match_head(text, image_tokens)
 
     def neck(self, output: IRMOutput, *, view: str) -> Necked:
-        """F and F_out behind the necks of the domain ``view``; in training these remember the batch."""
+        """F and F_out after the necks of the domain ``view``; in training, these update their statistics."""
         streams = [self.necks(stream, name=view, feature="fused") for stream in output.fused.unbind(dim=1)]
         return Necked(self.necks(output.edited, name=view, feature="edited"), torch.stack(streams, dim=1))
 
     def joined(self, necked: Necked) -> Float[Tensor, "B J"]:
-        """What a search compares: F, F_out or both."""
+        """The retrieval feature: F, F_out or both, concatenated."""
         fused = necked.fused.unbind(dim=1)
         features = {"edited": (necked.edited,), "fused": fused, "both": (necked.edited, *fused)}
         joined = torch.cat(features[self.retrieval.feature], dim=-1)
         return F.normalize(joined, dim=-1) if self.retrieval.normalise else joined
 
     def retrieval_features(self, output: IRMOutput, *, view: str) -> Float[Tensor, "B J"]:
-        """What a search compares: behind the necks of the domain ``view``, or before any neck."""
+        """The retrieval features, taken after the necks of the domain ``view`` or before any neck."""
         is_necked = self.retrieval.after_neck
         return self.joined(self.neck(output, view=view) if is_necked else Necked(output.edited, output.fused))
 
@@ -250,8 +250,8 @@ class IRM(
 
         Args:
             images: of ``image_size``, normalised with ``image_spec``'s mean and std.
-            instructions: one an image: a sentence, or a clothes picture of ``clothes_size``, normalised with
-                ``clothes_spec``; None leaves the images to themselves.
+            instructions: one per image: a sentence, or a clothes picture of ``clothes_size``, normalised with
+                ``clothes_spec``; None embeds the images without instructions.
             view: whose batch-norm statistics, one of ``necks.names``; may be left out when there is only one.
 
         Raises:

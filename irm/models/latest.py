@@ -1,4 +1,4 @@
-"""What was computed for the sentences used last, as long as the weights that computed it stay as they are."""
+"""A least-recently-used cache of what was computed for sentences, valid while the weights do not change."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ V = TypeVar("V")
 
 
 class Latest(Generic[V]):
-    """A value a sentence; the one unused for longest goes first."""
+    """One value per sentence; the least recently used one is dropped first."""
 
     def __init__(self, capacity: int) -> None:
-        """Keep nothing yet, and never more than ``capacity`` values."""
+        """Start empty; never keep more than ``capacity`` values."""
         self.capacity = capacity
         self._kept: OrderedDict[str, V] = OrderedDict()
         self._weights: Hashable = None
@@ -24,11 +24,11 @@ class Latest(Generic[V]):
         return len(self._kept)
 
     def forget(self) -> None:
-        """Keep nothing."""
+        """Drop all values."""
         self._kept.clear()
 
     def forget_unless(self, weights: Hashable) -> bool:
-        """Keep nothing that other weights computed (``versions_of``); whether they were others."""
+        """Drop all values if other weights computed them (``versions_of``); returns whether they did."""
         are_others = weights != self._weights
         if are_others:
             self.forget()
@@ -36,7 +36,7 @@ class Latest(Generic[V]):
         return are_others
 
     def keep(self, sentence: str, value: V) -> None:
-        """Take a value in."""
+        """Store a value."""
         self._kept[sentence] = value
         self._kept.move_to_end(sentence)
         if len(self._kept) > self.capacity:
@@ -53,5 +53,5 @@ class Latest(Generic[V]):
 
 
 def versions_of(weights: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
-    """Where each weight lies and how often it was written to; a fused optimizer's writes are not counted."""
+    """Address and version counter of each weight; fused optimizers do not raise the counter."""
     return tuple((weight.data_ptr(), weight._version) for weight in weights)

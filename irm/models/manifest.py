@@ -1,4 +1,4 @@
-"""A converted folder lists its files with their digests, so that a damaged one is seen when it is read."""
+"""The manifest of a converted folder: its files with their digests, so that damage is found on reading."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def sha256_of(path: Path) -> str:
 
 
 def write_manifest(folder: Path, names: Iterable[str], facts: Mapping[str, Any]) -> None:
-    """Write what the folder is, and the digests of its files."""
+    """Write the manifest: facts about the folder, and the digests of its files."""
     digests = {name: sha256_of(folder / name) for name in names}
     content = json.dumps({**facts, "files": digests}, indent=2) + "\n"
     (folder / MANIFEST).write_text(content, encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a converted folder says of itself.
+    """The manifest of a converted folder.
 
     Raises:
-        ValueError: when it says nothing, or is not JSON.
+        ValueError: when there is none, or it is not JSON.
     """
     path = folder / MANIFEST
     try:
@@ -41,10 +41,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_file(folder: Path, name: str) -> Path:
-    """A file of a folder, which is the one that the folder's manifest lists, if it has a manifest.
+    """The path of a folder's file, checked against the folder's manifest if it has one.
 
     Raises:
-        ValueError: when it is missing or another.
+        ValueError: when the file is missing, or its digest differs.
     """
     path = folder / name
     if not path.is_file():

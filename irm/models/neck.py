@@ -1,4 +1,4 @@
-"""BN necks (Luo et al., 2019), a set for each task: batch-norm statistics of different data do not mix."""
+"""BN necks (Luo et al., 2019), one set per domain, so that batch-norm statistics of data sets do not mix."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ class NeckBank(nn.Module):
             features: F and F_out have a neck each; both streams of F_out share theirs.
         """
         super().__init__()
-        if len({_key(name) for name in names}) < len(names):
+        if len({module_key(name) for name in names}) < len(names):
             raise ValueError(f"the necks' names are not distinct: {', '.join(names)}")
         self.names = tuple(names)
         self.banks = nn.ModuleDict(
-            {_key(name): nn.ModuleDict({feature: _neck(dim) for feature in features}) for name in names}
+            {module_key(name): nn.ModuleDict({part: _neck(dim) for part in features}) for name in names}
         )
 
     def forward(self, features: Float[Tensor, "B D"], *, name: str, feature: str) -> Float[Tensor, "B D"]:
-        """Normalised features; in training with the batch's own statistics, which it also remembers.
+        """Normalised features; in training by the batch's own statistics, which update the running ones.
 
         Raises:
             ValueError: for a domain that has no neck.
         """
         if name not in self.names:
             raise ValueError(f"there is no neck {name!r} (there are: {', '.join(self.names) or 'none'})")
-        return self.banks.get_submodule(f"{_key(name)}.{feature}")(features)
+        return self.banks.get_submodule(f"{module_key(name)}.{feature}")(features)
 
 
-def _key(name: str) -> str:
-    """A name without the dots that torch forbids."""
+def module_key(name: str) -> str:
+    """A domain's name as the key of a submodule, in which torch allows no dot."""
     return name.replace(".", "_")
 
 

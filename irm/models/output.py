@@ -1,4 +1,4 @@
-"""What the IRM hands to losses and searches (section 4.2 and eq. 7)."""
+"""The outputs of the IRM that losses and retrieval read (section 4.2 and eq. 7)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class IRMOutput:
-    """What one forward pass yields; losses and rankings both read it."""
+    """The result of one forward pass."""
 
     edited: Float[Tensor, "B D"]  # F: class token of the last editing layer
-    fused: Float[Tensor, "B S D"]  # F_out: one vector a stream of the fusion
+    fused: Float[Tensor, "B S D"]  # F_out: one vector per stream of the fusion
     instruction: Float[Tensor, "B E"] | None  # the vectors that eq. 6 compares
     patch_tokens: Float[Tensor, "B P D"]
 
     @property
     def match_tokens(self) -> Float[Tensor, "B M D"]:
-        """What the match head sees of an image: class token and patches, no registers."""
+        """The image tokens that the match head sees: class token and patches, no registers."""
         return torch.cat([self.edited[:, None], self.patch_tokens], dim=1)
 
 
 @dataclass(frozen=True)
 class Necked:
-    """F and F_out behind the necks of one domain: what classifiers see and searches compare."""
+    """F and F_out after the necks of one domain: the input of classifiers and of retrieval."""
 
     edited: Float[Tensor, "B D"]
     fused: Float[Tensor, "B S D"]

@@ -1,4 +1,4 @@
-"""The parts of an IRM that have to fit others: fusion and match head, built to the shapes around them."""
+"""Builds the parts of an IRM whose shapes follow from others: fusion, match head and matcher."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from irm.models.qaconv import QAConv
 
 
 def build_fusion(transformer: EditingTransformer, *, instruction_dim: int, **fusion: Any) -> Fusion:
-    """E_f behind an editing transformer.
+    """The fusion E_f on top of an editing transformer.
 
     Args:
         transformer: whose tokens are fused.
@@ -40,7 +40,7 @@ def build_fusion(transformer: EditingTransformer, *, instruction_dim: int, **fus
 
 
 def build_match_head(text: TextLayers, image_dim: int, match: Mapping[str, Any] | None) -> MatchHead | None:
-    """A match head with the text encoder's shape, where ``match`` does not say another; None builds none."""
+    """A match head of the text encoder's shape, unless ``match`` says otherwise; None builds none."""
     if match is None:
         return None
     shape = {"num_heads": text.num_heads, "hidden_dim": text.hidden_dim, **match}
@@ -48,7 +48,7 @@ def build_match_head(text: TextLayers, image_dim: int, match: Mapping[str, Any] 
 
 
 def build_matcher(transformer: EditingTransformer, matcher: Mapping[str, Any] | None) -> QAConv | None:
-    """A matcher of pictures over the backbone's patches; ``matcher`` says its channels, None builds none."""
+    """A QAConv over the backbone's patches; ``matcher`` holds its channels, None builds none."""
     if matcher is None:
         return None
     return QAConv(transformer.embed_dim, transformer.vit.patch_embed.grid_size, **matcher)

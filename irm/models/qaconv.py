@@ -1,4 +1,4 @@
-"""QAConv: pictures compared place by place, the query's places being the kernels (MLLM, table 4)."""
+"""QAConv: local matching with the query's feature map as convolution kernels (MLLM, table 4)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CELLS = 1 << 26  # similarities of places held at a time: 256 MiB
 class QAConv(nn.Module):
     """Query-adaptive convolution (Liao and Shao, ECCV 2020; as in their graph sampling, CVPR 2022).
 
-    A convolution narrows the patch tokens, each place becomes a unit vector. For two pictures, every place of
-    one keeps its best similarity with a place of the other, and the other way round; those pass a batch norm,
-    one linear layer over the places, are added up and normalised again.
+    A convolution reduces the patch tokens' width, and the vector of each place is scaled to unit length. For
+    a pair of pictures, every place of one keeps its best similarity with any place of the other, and vice
+    versa. Both maps pass a batch norm and a linear layer over the places, are summed, and normalised again.
 
-    The score of a pair is symmetric but for rounding, and larger is closer.
+    The score of a pair is symmetric up to rounding; larger is closer.
     """
 
     def __init__(self, embed_dim: int, grid: tuple[int, int], *, channels: int = 128) -> None:
@@ -46,7 +46,7 @@ class QAConv(nn.Module):
         return F.normalize(rearrange(maps.float(), "b c h w -> b (h w) c"), dim=-1)
 
     def forward(self, query: Float[Tensor, "Q P C"], gallery: Float[Tensor, "G P C"]) -> Float[Tensor, "Q G"]:
-        """Scores of all pairs; in training the batch norms see all of them and remember."""
+        """Scores of all pairs; in training they all enter the batch norms' statistics."""
         pairs = len(gallery) * query.shape[1] * gallery.shape[1]
         blocks = torch.split(query, max(1, CELLS // pairs))
         is_costly = torch.is_grad_enabled() and len(blocks) > 1

@@ -1,4 +1,4 @@
-"""Sentences in, instruction tokens out: tokenizer, text encoder, and a memory of what a frozen one said."""
+"""Sentences in, instruction tokens out: tokenizer, text encoder, and a cache where the encoder is frozen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from irm.models.tokens import InstructionTokens
 
 
 class SentenceReader:
-    """Reads sentences with an instruction encoder; an encoder that is frozen reads each one once."""
+    """Encodes sentences with an instruction encoder; with a frozen encoder, each sentence only once."""
 
     def __init__(self, encoder: InstructionEncoder, *, capacity: int) -> None:
         """Make a reader without a tokenizer.
@@ -44,12 +44,14 @@ class SentenceReader:
     def read(self, sentences: Sequence[str], *, training: bool = False) -> InstructionTokens:
         """Features of sentences, one row each; a sentence that comes twice is encoded once.
 
-        What a frozen encoder said is kept, but in training only what it was told ahead: sentences too many
-        for that (a hundred thousand captions) are read as batches, which a GPU does as fast as one.
+        The features of a frozen encoder are cached. In training only those read ahead (``remember``) are
+        used: sentences too many for that (a hundred thousand captions) are encoded batch by batch, which
+            takes a
+        GPU no longer than a single sentence.
 
         Args:
             sentences: may repeat.
-            training: whether a training step asks.
+            training: whether this is a training step.
 
         Raises:
             ValueError: without a tokenizer.
@@ -89,5 +91,5 @@ class SentenceReader:
             return self._encode(sentences)
 
     def _weights(self) -> tuple[tuple[int, int], ...]:
-        """Where the text encoder's weights lie and how often each was written to."""
+        """Which weights the text encoder has now."""
         return versions_of(self.encoder.text.parameters())

@@ -1,4 +1,4 @@
-"""Features of sentences computed once: a frozen encoder says the same of the same sentence for ever."""
+"""Features of sentences, computed once: a frozen encoder gives the same sentence the same features."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Encode = Callable[[Sequence[str]], InstructionTokens]
 class SentenceCache:
     """Keeps the features of sentences read ahead, and of those used last.
 
-    A sentence is encoded alone, or in a batch that ``fill`` composes. In a training step's own batch its bits
-    would depend on its neighbours, and a resumed run, whose cache starts empty, would no longer repeat the
-    run that never stopped.
+    A sentence is encoded alone, or in a batch that ``fill`` composes. In a training step's own batch its
+    features would depend, in the last bits, on its neighbours, and a resumed run, whose cache starts empty,
+    would no longer repeat the uninterrupted one.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -49,7 +49,7 @@ class SentenceCache:
         Args:
             sentences: may repeat.
             encode: called with one unknown sentence at a time; must not need gradients.
-            weights: which weights encode; when they change, what is kept is forgotten.
+            weights: which weights encode; when they change, the cache is cleared.
         """
         self._forget_unless(weights)
 

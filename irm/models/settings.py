@@ -1,4 +1,4 @@
-"""The sizes of the paper's IRM (section 5.1) and the small settings of its edges, as plain data."""
+"""The sizes of the paper's IRM (section 5.1), and settings of retrieval and reading, as plain data."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ MATCH: dict[str, Any] = {"layers": 6}
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What a search compares, and how its pictures were made smaller."""
+    """Which features a search compares, and how its pictures were resized."""
 
-    feature: Literal["edited", "fused", "both"] = (
-        "edited"  # section 4.2: F; released code: the streams of F_out
-    )
+    feature: Literal["edited", "fused", "both"] = "edited"  # section 4.2: F; released code: F_out
     normalise: bool = True  # to unit length; the released code compares raw features
     projection_dim: int = 256  # of the space that images and texts share
     after_neck: bool = True  # TransReID and CLIP-ReID compare what comes before their neck

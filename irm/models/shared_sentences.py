@@ -1,4 +1,4 @@
-"""A sentence beside all pictures of a search: K' and V' of eq. 3 are constants then, computed once."""
+"""One sentence for all pictures of a search: K' and V' of eq. 3 are then constants, computed once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from irm.models.editing_transformer import EditingTransformer
 from irm.models.latest import Latest, versions_of
 from irm.models.tokens import InstructionTokens, SharedInstruction
 
-CAPACITY = 64  # sentences; of a ViT-B some 0.6 MB each
+CAPACITY = 64  # sentences kept, of about 0.6 MB each for a ViT-B
 
 
 class SharedSentences:
-    """What each layer hears of the sentences used last; forgotten when a weight changes."""
+    """K' and V' of the sentences used last, in every layer; dropped when a weight changes."""
 
     def __init__(
         self,
@@ -22,18 +22,18 @@ class SharedSentences:
         encoder: torch.nn.Module,
         transformer: EditingTransformer,
     ) -> None:
-        """Keep nothing yet.
+        """Start empty.
 
         Args:
             read: encodes sentences.
-            encoder: whose weights decide what is read.
-            transformer: whose layers hear it.
+            encoder: the text encoder behind ``read``; a change of its weights empties the cache.
+            transformer: whose layers project the sentence.
         """
         self._read, self._encoder, self._transformer = read, encoder, transformer
         self._kept: Latest[SharedInstruction] = Latest(CAPACITY)
 
     def beside(self, count: int, sentence: str) -> SharedInstruction:
-        """The sentence beside ``count`` pictures; takes no gradient."""
+        """The sentence as the instruction of ``count`` pictures; takes no gradient."""
         self._kept.forget_unless(versions_of((*self._encoder.parameters(), *self._transformer.parameters())))
         one = self._kept.get(sentence, self._hear)
         return SharedInstruction(
@@ -44,7 +44,7 @@ class SharedSentences:
         )
 
     def forget(self) -> None:
-        """Keep nothing."""
+        """Empty the cache."""
         self._kept.forget()
 
     @torch.no_grad()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def staged_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder to write into; when all went well its files move to ``folder``, else they vanish.
+    """An empty folder to write into; on success its files move to ``folder``, on failure they are deleted.
 
     A new folder appears in one step; in one that exists each file is replaced in one step.
     """
@@ -28,7 +28,7 @@ def staged_folder(folder: Path) -> Iterator[Path]:
             for file in files:
                 file.replace(folder / file.name)
         else:
-            stage.chmod(0o755)  # mkdtemp made it for its owner alone
+            stage.chmod(0o755)  # mkdtemp creates it readable by its owner only
             stage.replace(folder)
     finally:
         shutil.rmtree(stage, ignore_errors=True)

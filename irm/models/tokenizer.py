@@ -1,4 +1,4 @@
-"""Sentences to token ids: BERT's WordPiece in two forms, BERT's own and ALBEF's, which writes no [SEP]."""
+"""Sentences to token ids: BERT's WordPiece in two forms, BERT's own and ALBEF's, which adds no [SEP]."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SentenceTokenizer:
             raise ValueError(f"{folder} holds no tokenizer: it has neither tokenizer.json nor vocab.txt")
         try:
             tokenizer = BertTokenizer.from_pretrained(folder)
-        except Exception as error:  # of as many kinds as there are ways to damage a file
+        except Exception as error:  # a damaged file raises many kinds of errors
             raise ValueError(f"the tokenizer in {folder} is damaged or cut off ({error})") from None
         return cls(tokenizer, max_tokens=max_tokens, albef=albef, pad_to_max=pad_to_max)
 
@@ -80,7 +80,7 @@ class SentenceTokenizer:
         return len(self.tokenizer)
 
     def words_read(self, sentence: str) -> int:
-        """How many of a sentence's words, as spaces part them, are read whole; what follows is cut."""
+        """How many of a sentence's words (split at spaces) are read in full; the rest is cut off."""
         words = sentence.split()
         if self.albef:
             words = [word.lower().translate(DELETED) for word in words]

@@ -15,16 +15,16 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class InstructionTokens:
-    """Instructions of a batch as the encoder sees them: F_T of eq. 1 and the vector that eq. 6 compares."""
+    """Encoded instructions of a batch: the tokens F_T of eq. 1, and the pooled vector that eq. 6 compares."""
 
     tokens: Float[Tensor, "B L E"]
     mask: Bool[Tensor, "B L"]  # True where a token is real, False where it is padding
     pooled: Float[Tensor, "B E"]
-    words: Float[Tensor, "B L E"] | None = None  # embeddings of sentences, where a match head reads those
+    words: Float[Tensor, "B L E"] | None = None  # word embeddings, where a match head starts from those
 
     @property
     def match_states(self) -> Float[Tensor, "B L E"]:
-        """What a match head reads: the words as they are (BLIP), or as the encoder read them (ALBEF)."""
+        """Input of a match head: the word embeddings (BLIP), or the encoder's states (ALBEF)."""
         return self.tokens if self.words is None else self.words
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class InstructionTokens:
 
 @dataclass(frozen=True)
 class Heard:
-    """An instruction as one layer hears it: K' and V' of eq. 3, the gate multiplied into V'."""
+    """An instruction as one layer attends to it: K' and V' of eq. 3, the gate multiplied into V'."""
 
     keys: Float[Tensor, "b h L d"]  # one row, or one for each picture
     values: Float[Tensor, "b h L d"]
@@ -59,7 +59,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class SharedInstruction(InstructionTokens):
-    """One instruction beside all pictures (rows expanded, not copied), with what each layer hears of it."""
+    """One instruction for all pictures (rows expanded, not copied), with its K' and V' in every layer."""
 
     layers: tuple[Heard, ...] = ()
 

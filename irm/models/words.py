@@ -1,4 +1,4 @@
-"""Heads that speak about words which looked at a picture: which word stood here (ALBEF, RaSa)?"""
+"""The head of masked language modelling, and the queue of momentum features (ALBEF, RaSa)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NOBODY = -100  # label of a queue's place that nobody has taken yet
+NOBODY = -100  # label of an empty place of a queue
 
 
 class WordHead(nn.Module):
@@ -33,14 +33,14 @@ class WordHead(nn.Module):
         """Logits.
 
         Args:
-            states: of words after looking at the image.
+            states: of words after cross-attention to the image.
             embeddings: the text encoder's word embeddings.
         """
         return F.linear(self.norm(F.gelu(self.dense(states))), embeddings, self.bias)
 
 
 class FeatureQueue(nn.Module):
-    """The features of the last K pairs, unit vectors, and whose they are; the oldest go first."""
+    """Features (unit vectors) and labels of the last K pairs, first in, first out."""
 
     image: Float[Tensor, "K J"]
     text: Float[Tensor, "K J"]
@@ -48,7 +48,7 @@ class FeatureQueue(nn.Module):
     place: Int[Tensor, ""]
 
     def __init__(self, length: int, dim: int) -> None:
-        """Fill the queue with noise that is nobody's, as ALBEF does.
+        """Fill the queue with noise that belongs to nobody, as ALBEF does.
 
         Args:
             length: K.

@@ -1,4 +1,4 @@
-"""What a search answers: ranked hits with scores a person can read, and how the question was understood."""
+"""The answer to a search: ranked hits with scores a person can read, and how the question was understood."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Hit:
     image: int
     score: float  # cosine similarity; the match logit where a text was scored again
     stage: Stage
-    percent: int | None  # of this gallery's pairs that score so, how many show one person; None: no labels
+    percent: int | None  # of this gallery's pairs with such a score, that show one person; None: no labels
     chance: float  # share of the gallery's images expected to score as high by accident
     key: str
     pid: int | None
@@ -53,7 +53,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Route:
-    """How a free text was understood: the sentence that it is nearest to, and the view which that implies."""
+    """How a free text was understood: the nearest known sentence, and the view that this implies."""
 
     view: str
     nearest: str
@@ -69,21 +69,18 @@ class Answer:
     total: int  # images searched, after filters
     task: str
     view: str
-    instruction: str  # what stood beside the pictures
+    instruction: str  # given with the query pictures
     route: Route | None
     warning: str | None
     space: str
     engine: str
     seconds: float
-    load_seconds: float  # of them reading the view into memory, where this process had not asked it before
-    embed_seconds: float  # of them the encoder
+    load_seconds: float  # of these, reading the view into memory, the first time that a process asks it
+    embed_seconds: float  # of these, the encoder
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {
-            **asdict(self),
-            "hits": [{**asdict(hit), "says": hit.says()} for hit in self.hits],
-        }
+        return {**asdict(self), "hits": [{**asdict(hit), "says": hit.says()} for hit in self.hits]}
 
     def as_csv(self) -> str:
         """The ranked list as a table to download."""
@@ -100,7 +97,7 @@ class Explanation:
 
     query: Float[np.ndarray, "h w"] | None  # 0..1 over the patches of the first query picture
     hit: Float[np.ndarray, "h w"]
-    gates: tuple[float, ...]  # one a layer
+    gates: tuple[float, ...]  # one per layer
     words: tuple[tuple[str, float], ...]  # share of the gated attention that each word of the instruction got
     task: str
     view: str
@@ -108,12 +105,12 @@ class Explanation:
 
 
 def _plain(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula."""
+    """The cell, quoted where a spreadsheet would take it for a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def round_for_people(number: float) -> str:
-    """Two leading digits, thousands apart.
+    """Rounded to two significant digits, thousands separated.
 
     >>> round_for_people(12345.6), round_for_people(3.4)
     ('12 000', '3.4')

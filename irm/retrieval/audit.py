@@ -1,4 +1,4 @@
-"""The audit trail: who did what and when, each line chained to the one before; no picture unless asked."""
+"""The audit trail: who did what and when, each line chained to the one before by its hash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from instructions.errors import InputError
 from irm.retrieval.ledger import Ledger
 
-HEAD = "audit's head"  # a fact of the ledger: a line of the trail, noted in the gallery's file
+HEAD = "audit's head"  # a fact of the ledger: number and digest of a line, kept in the gallery's own file
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Keep:
-    """A question that somebody asked to keep with its line: the text, small JPEGs, and who was found."""
+    """A question kept with its line on request: its text, small JPEGs, and who was found."""
 
     text: str | None
     jpegs: tuple[bytes, ...]
-    images: tuple[int, ...]  # gallery images of the question and of the answer: erasing one forgets it all
+    images: tuple[int, ...]  # gallery images of question and answer: erasing one deletes the kept question
 
 
 def write(ledger: Ledger, lines: Sequence[Line], now: float, keep: Sequence[Keep | None] = ()) -> None:
@@ -64,7 +64,7 @@ def write(ledger: Ledger, lines: Sequence[Line], now: float, keep: Sequence[Keep
 
 
 def forget(ledger: Ledger, numbers: Sequence[int]) -> None:
-    """Let kept questions go; their lines stay."""
+    """Delete kept questions; their lines stay."""
     with ledger.trail.writing() as connection:
         connection.executemany("DELETE FROM kept WHERE audit = ?", [(number,) for number in numbers])
 
@@ -84,7 +84,7 @@ def entries(ledger: Ledger, last: int) -> list[AuditEntry]:
 def head(ledger: Ledger) -> str:
     """Number and digest of the newest line, "0:" where there is none.
 
-    Whoever notes it elsewhere can tell later whether all lines up to it are still as they were.
+    Noted elsewhere, it later proves whether all lines up to it are unchanged.
     """
     with ledger.trail.errors():
         sql = "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1"
@@ -93,14 +93,14 @@ def head(ledger: Ledger) -> str:
 
 
 def check(ledger: Ledger, noted: Sequence[str] = ()) -> int:
-    """How many lines the trail has.
+    """Verify the chain of the trail; returns how many lines it has.
 
     Args:
-        ledger: Whose.
-        noted: Earlier ``head`` of it, which must still be its lines.
+        ledger: Whose trail.
+        noted: Earlier results of ``head``, which must still match.
 
     Raises:
-        InputError: a line was changed or taken out, be it the last.
+        InputError: A line was changed or removed, even if it was the last.
     """
     told = f"the audit trail of {ledger.folder} was changed"
     last, count = "", 0

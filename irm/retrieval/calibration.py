@@ -1,4 +1,4 @@
-"""Scores that a person can read: how rare such a score is here, and how often it means one person."""
+"""Calibrated scores: how rare a similarity is in this gallery, and how often it means the same person."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from jaxtyping import Bool, Float
 
 from irm.retrieval.ledger import Ledger, SpaceRow
 
-NUM_STRANGERS = 2000  # gallery images that stand for all
+NUM_STRANGERS = 2000  # gallery images sampled to represent all
 NUM_PEOPLE, NUM_EACH = 400, 4  # people with several images, and how many of each
-RIDGE = 1e-6  # of the curve's slope, as weak as scikit-learn's C=1e6
+RIDGE = 1e-6  # regularisation of the curve's slope, as weak as scikit-learn's C=1e6
 NUM_BINS = 4096  # of scores from -1 to 1
 FEW = 20  # fewer pairs of one person than this calibrate nothing
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What is known of a space's scores."""
+    """The calibration of one space's scores."""
 
     num_images: int  # when it was measured
     sample: Float[np.ndarray, "M D"]  # unit vectors of gallery images
@@ -33,8 +33,8 @@ class Calibration:
     ) -> Float[np.ndarray, " K"]:
         """Share of the gallery expected to score at least as high by accident.
 
-        By the normal curve through the quartiles of a sample: the few images of the person who is looked for
-        do not move those.
+        By the normal distribution with the quartiles of a sample, which the few images of the wanted person
+        hardly move.
         """
         unit = query / max(float(np.linalg.norm(query)), 1e-12)
         found = self.sample @ unit
@@ -43,7 +43,7 @@ class Calibration:
         return torch.special.ndtr(torch.from_numpy((middle - scores) / spread)).numpy()
 
     def percent(self, score: float) -> int | None:
-        """Of the gallery's pairs with such a score, how many in a hundred show one person."""
+        """The percentage of the gallery's pairs with such a score that show the same person."""
         if self.slope is None:
             return None
         odds = np.clip(self.slope * score + self.offset, -30, 30)
@@ -60,11 +60,11 @@ class Calibrations:
         self._erased = 0
 
     def of(self, space: SpaceRow) -> Calibration:
-        """What is known of a space, measured if need be."""
+        """The calibration of a space, measured if need be."""
         count = self.ledger.count(space.table)
         erased = self.ledger.count("gone")
         with self._lock:
-            if erased != self._erased:  # whoever was erased is in no sample either
+            if erased != self._erased:  # erased people must not remain in a sample
                 self._known.clear()
                 self._erased = erased
             known = self._known.get(space.number)
@@ -74,7 +74,7 @@ class Calibrations:
 
 
 def measure(ledger: Ledger, space: SpaceRow, count: int) -> Calibration:
-    """Look at a sample of a gallery, the same one each time."""
+    """Calibrate on a sample of a gallery, the same one each time."""
     rng = np.random.default_rng(space.number)
     with ledger.snapshot():
         sample = _unit(ledger.vectors(space, _some_images(ledger, space, count, rng))[1])
@@ -83,7 +83,7 @@ def measure(ledger: Ledger, space: SpaceRow, count: int) -> Calibration:
 
 
 def _some_images(ledger: Ledger, space: SpaceRow, count: int, rng: np.random.Generator) -> list[int]:
-    """All images, or those that come next after numbers drawn at random: nobody reads a million rows."""
+    """All images, or those that follow numbers drawn at random, without reading a million rows."""
     run = ledger.connection.execute
     if count <= NUM_STRANGERS:
         return [row[0] for row in run(f"SELECT image FROM {space.table}")]
@@ -94,7 +94,7 @@ def _some_images(ledger: Ledger, space: SpaceRow, count: int, rng: np.random.Gen
 
 
 def _fit(ledger: Ledger, space: SpaceRow, rng: np.random.Generator) -> tuple[float | None, float]:
-    """Logistic curve through labelled pairs, weighted as often as each kind of pair occurs."""
+    """Logistic curve through labelled pairs, weighted by how often each kind of pair occurs."""
     run = ledger.connection.execute
     sql = "SELECT pid, count(*) FROM images WHERE pid > 0 GROUP BY pid ORDER BY pid"
     rows = np.array(run(sql).fetchall(), dtype=np.int64).reshape(-1, 2)
@@ -125,7 +125,7 @@ def _fit(ledger: Ledger, space: SpaceRow, rng: np.random.Generator) -> tuple[flo
 def _binned(
     scores: Float[np.ndarray, " P"], share: float
 ) -> tuple[Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
-    """A few thousand points instead of a million pairs: means of scores nearly alike, and their weights."""
+    """A few thousand points instead of a million pairs: mean score and weight of each bin."""
     bins = np.round((scores + 1) * NUM_BINS / 2).clip(0, NUM_BINS).astype(np.int64)
     counts, sums = np.bincount(bins), np.bincount(bins, weights=scores)
     held = counts > 0
@@ -137,8 +137,8 @@ def logistic(
 ) -> tuple[float, float]:
     """Slope and offset of the weighted logistic regression of one variable, by Newton's method.
 
-    Written here because a library's import costs more than a whole search. The ridge bounds the slope where
-    the two kinds of pairs do not overlap.
+    Written here because importing scikit-learn takes longer than a whole search. The ridge bounds the slope
+    where the two kinds of pairs do not overlap.
     """
     design = np.stack([scores, np.ones_like(scores)])
     ridge = np.diag([RIDGE, 0.0])

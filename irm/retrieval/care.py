@@ -1,4 +1,4 @@
-"""Care for the people in the pictures: erase them so that no byte stays, and show what is held of them."""
+"""Data protection: erase people so that no byte of them stays, and show what is stored about them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from irm.retrieval.ledger import PARAMETERS, Ledger
 from irm.retrieval.store import VectorStore
 from irm.retrieval.traces import search_files
 
-SHORTEST = 8  # characters of a name that is searched for
-FRAGMENT = 32  # bytes that are searched for: pixels and vectors do not repeat that many by accident
+SHORTEST = 8  # shorter names are not searched for
+FRAGMENT = 32  # bytes searched for: long enough that pixels and vectors do not repeat them by accident
 START_OF_SCAN = b"\xff\xda"  # stands once in a JPEG, before its pixels
 UNFINISHED = "unfinished erasure"  # a fact of the ledger: its files still hold what was deleted
-PATIENCE = 60.0  # seconds to wait for others who read the log
+PATIENCE = 60.0  # seconds to wait for other readers of SQLite's log
 LEFT = (
     "nobody finds the erased any more, but their bytes are still in the files: to rewrite them takes room "
     "for another copy, there and in the folder for temporary files"
@@ -31,7 +31,7 @@ LEFT = (
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was erased, and the proof: how many bytes of files were searched for what is gone."""
+    """What was erased, and the proof: how many bytes of files were searched for traces of it."""
 
     images: int
     views: tuple[str, ...]
@@ -39,7 +39,7 @@ class Receipt:
     found: int  # fragments that are still there: none
     time: float
     who: str
-    stores_left: int = 0  # other stores that were filled from this gallery and were not opened to be told
+    stores_left: int = 0  # other stores filled from this gallery, in which nothing was erased
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -49,7 +49,7 @@ class Receipt:
 def find(
     ledger: Ledger, *, pids: Sequence[int] = (), images: Sequence[int] = (), keys: Sequence[str] = ()
 ) -> list[int]:
-    """Ids of the images meant, by person, by number or by name."""
+    """Ids of images, by person, by number or by key."""
     found: set[int] = set()
     for column, values in (("pid", pids), ("id", images), ("key", keys)):
         for first in range(0, len(values), PARAMETERS):
@@ -68,27 +68,24 @@ def expired(ledger: Ledger, now: float) -> list[int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Erasure:
-    """What is to be erased, and for whom."""
+    """What is to be erased, and on whose behalf."""
 
     ids: Sequence[int]
-    who: str  # stands in the audit; the people do not
+    who: str  # named in the audit; the erased people are not
     now: float  # unix seconds
     reason: str  # "erase" or "expire"
 
 
 def erase(
-    ledger: Ledger,
-    stores: Iterable[VectorStore],
-    what: Erasure,
-    followed: Callable[[], None] = lambda: None,
+    ledger: Ledger, stores: Iterable[VectorStore], what: Erasure, followed: Callable[[], None] = lambda: None
 ) -> Receipt:
     """Remove images everywhere, rewrite the files, and search them for what was removed.
 
     Args:
         ledger: The record.
         stores: Where vectors are; the ledger's own store last.
-        what: Goes.
-        followed: Is called when all stores are without them.
+        what: What is erased.
+        followed: Called when it is gone from all stores.
 
     Raises:
         HeldError: Something is still there because another process reads the files.
@@ -97,9 +94,9 @@ def erase(
     fragments = _fragments(ledger, ids)
     views = tuple(ledger.spaces())
     lines = audit.kept_questions(ledger, ids)
-    # The audit's file is rewritten only where it held something: searches wait for that.
+    # The audit's file is rewritten only if it holds something to erase, because searches wait meanwhile.
     is_kept = bool(lines) or ledger.fact(UNFINISHED) == "1"
-    # First what nobody would find again if this were cut short, the rows that name the images last.
+    # The rows that name the images go last, so that an interrupted erasure can be found and finished.
     with telling("whom it was to erase is still in the gallery"):
         with ledger.writing() as connection:
             forgotten.remember(ledger, connection, ids)
@@ -123,7 +120,7 @@ def erase(
 
 
 def finish(ledger: Ledger) -> bool:
-    """Do to the end what an erasure that was cut short has left undone; whether there was such a one.
+    """Finish an interrupted erasure; returns whether there was one.
 
     Raises:
         InputError: As ``scrub``.
@@ -139,8 +136,8 @@ def scrub(ledger: Ledger, *, trail: bool) -> None:
     """Rewrite the database without what was deleted, and empty its log; searches go on meanwhile.
 
     Args:
-        ledger: Whose.
-        trail: Also the audit's file, for which searches wait.
+        ledger: Whose database.
+        trail: Also rewrite the audit's file, which makes searches wait.
 
     Raises:
         HeldError: Another process keeps reading an older state.
@@ -168,7 +165,7 @@ def _rewrite(connection: sqlite3.Connection, folder: Path) -> None:
 
 
 def held(ledger: Ledger, image: int, *, with_vectors: bool = False) -> dict[str, Any]:
-    """All that is held about an image.
+    """Everything that is stored about an image.
 
     Raises:
         InputError: There is no such image.
@@ -197,19 +194,19 @@ def held(ledger: Ledger, image: int, *, with_vectors: bool = False) -> dict[str,
 
 
 def _fragments(ledger: Ledger, ids: Sequence[int]) -> list[bytes]:
-    """Pieces of all that a store's files hold of some images: names, captions, thumbnails, vectors."""
+    """Byte strings that would be traces of some images: names, captions, parts of thumbnails and vectors."""
     images = ledger.images(list(ids))
     texts = {text.encode() for image in images.values() for text in (image.key, image.path, *image.captions)}
     texts = {text for text in texts if len(text) >= SHORTEST}
     sizes = {image.size for image in images.values()}
     others = [row[0] for row in ledger.connection.execute("SELECT id, size FROM images") if row[1] in sizes]
-    copies = sorted(set(others) - set(ids))  # perhaps the same picture under another name, which stays
+    copies = sorted(set(others) - set(ids))  # possibly the same picture under another name, which stays
     pieces = _pieces(_blobs(ledger, ids)) - _pieces(_blobs(ledger, copies))
     return sorted(pieces | (texts - _still_meant(ledger, set(ids), texts)))
 
 
 def _blobs(ledger: Ledger, ids: Sequence[int]) -> list[bytes]:
-    """Thumbnails and vectors; of a JPEG what follows its tables, which are the same in every picture."""
+    """Thumbnails and vectors; of a JPEG only what follows its tables, which are the same in every file."""
     blobs = [(ledger.picture(image) or b"").rpartition(START_OF_SCAN)[2] for image in ids]
     for space in ledger.spaces().values():
         blobs += [row.tobytes() for row in ledger.vectors(space, ids)[1]]
@@ -228,7 +225,7 @@ def _pieces(blobs: Iterable[bytes]) -> set[bytes]:
 
 
 def _still_meant(ledger: Ledger, goes: set[int], texts: set[bytes]) -> set[bytes]:
-    """Texts that also stand in the names of images that stay."""
+    """Those of the texts that also occur in the names of images that stay."""
     if not texts:
         return set()
     any_of = re.compile(b"|".join(re.escape(text) for text in texts))

@@ -1,4 +1,4 @@
-"""Which images pass a filter: the facts of all images as columns in memory, following the ledger."""
+"""Filters: the facts of all images as columns in memory, kept up to date with the ledger."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from irm.retrieval.ledger import Ledger
 from irm.retrieval.question import Filter
 from omnireid.records import MODALITIES
 
-NEVER = np.inf  # when an image without a time to expire does so
-READ = 20_000  # rows in Python's hands at once
+NEVER = np.inf  # expiry of an image that does not expire
+READ = 20_000  # rows fetched at once
 SELECT = "SELECT id, coalesce(pid, -1), coalesce(camid, -1), taken, dataset, modality, expires FROM images"
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """What filters ask, one row an image, by ascending id."""
+    """The facts that filters ask for, one row per image, by ascending id."""
 
     ids: Int[np.ndarray, " N"]
     pids: Int[np.ndarray, " N"]  # -1 where unknown, as for cameras
     camids: Int[np.ndarray, " N"]
     taken: Float[np.ndarray, " N"]  # nan where unknown
-    datasets: Int[np.ndarray, " N"]  # place in the table's names, -1 where unknown
+    datasets: Int[np.ndarray, " N"]  # numbered by the table, -1 where unknown
     modalities: Int[np.ndarray, " N"]
     expires: Float[np.ndarray, " N"]
 
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:
-        """Several one after the other, brought into the order of ids."""
+        """Several tables as one, sorted by id."""
         listed = list(parts)
         whole = [np.concatenate([getattr(part, field.name) for part in listed]) for field in fields(cls)]
         order = whole[0].argsort(kind="stable")
@@ -44,7 +44,7 @@ class Columns:
 
 
 class FactTable:
-    """The columns of a ledger: read when they are first needed, and from then on only what was written."""
+    """The columns of a ledger: read in full when first needed, then only what has changed."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -54,11 +54,11 @@ class FactTable:
     def passing(
         self, ids: Int[np.ndarray, " M"], revision: int, where: Filter, now: float
     ) -> Bool[np.ndarray, " M"] | None:
-        """Which of some images a filter lets through and whose time has not run out; None where all do.
+        """Which of some images pass a filter and have not expired; None where all do.
 
         Args:
             ids: Ascending.
-            revision: Of the ledger, whose snapshot the caller holds.
+            revision: Of the ledger, of which the caller holds a snapshot.
             where: The filter.
             now: Unix seconds.
         """

@@ -1,4 +1,4 @@
-"""Connections to a store's SQLite file, one a thread, closed when their threads have ended."""
+"""Connections to a store's SQLite file, one per thread, closed when their threads have ended."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PRAGMAS = (
 
 
 class Connections:
-    """A server starts and ends threads all the time; each that asks gets a connection of its own."""
+    """A server starts and ends threads all the time; each gets a connection of its own."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.hindrance: str | None = None  # why the file is read as it lies, and cannot be written
+        self.hindrance: str | None = None  # why the file was opened as immutable, and cannot be written
         self._local = threading.local()
         self._open: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._opening = threading.Lock()
@@ -49,7 +49,7 @@ class Connections:
         self._local = threading.local()
 
     def _made(self) -> sqlite3.Connection:
-        """A new one; where SQLite cannot put its log beside the file, and there is none, the file as it lies.
+        """A new connection; immutable if SQLite cannot put its log beside the file and there is none.
 
         So a store on a read-only or a full disk can still be read.
         """
@@ -71,7 +71,7 @@ class Connections:
 
 
 def _opened(name: str) -> sqlite3.Connection:
-    """A connection that has read something; ``name`` is a path, or an address that begins with file:."""
+    """A connection that has proved to work; ``name`` is a path or a file: URI."""
     made = sqlite3.connect(
         name, isolation_level=None, timeout=30, check_same_thread=False, uri=name.startswith("file:")
     )

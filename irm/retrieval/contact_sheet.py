@@ -1,4 +1,4 @@
-"""A picture of an answer: what was asked, and the hits beside it with their scores and cameras."""
+"""A picture of an answer: the query, and the hits with their scores and cameras."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}  # by 
 
 
 def kind_of(file: Path) -> str:
-    """What a file is to be, by its name.
+    """The picture format of a file, by its suffix.
 
     Raises:
         InputError: its suffix is none of ``KINDS``.
@@ -39,8 +39,8 @@ def contact_sheet(
     Args:
         question: Its pictures come first, framed.
         answer: Whose hits are shown.
-        picture_of: The thumbnail of a gallery image.
-        kind: Of ``KINDS``.
+        picture_of: Gives the thumbnail of a gallery image.
+        kind: A value of ``KINDS``.
     """
     cells = [(Image.fromarray(one.pixels), "query", "", True) for one in question.images]
     cells += [(_opened(picture_of(image)), "query", f"image {image}", True) for image in question.like]
@@ -66,7 +66,7 @@ def contact_sheet(
         pen.text((left, top + HEIGHT + 2), title, _ACCENT if is_asked else _INK, _font(12))
         pen.text((left, top + HEIGHT + 2 + LINE), remark, _QUIET, _font(10))
     buffer = io.BytesIO()
-    sheet.save(buffer, kind, quality=90)  # of which PNG takes no note
+    sheet.save(buffer, kind, quality=90)  # ignored by PNG
     return buffer.getvalue()
 
 

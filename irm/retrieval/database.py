@@ -1,4 +1,4 @@
-"""One SQLite file of a store: whole transactions, a connection a thread, trouble as a sentence."""
+"""One SQLite file of a store: whole transactions, a connection per thread, errors as sentences."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ROOM = 1 << 18  # bytes: more than SQLite's log grows by with the lines of a bat
 
 
 class Database:
-    """Every read sees whole transactions; every write is one. Threads have a connection each."""
+    """Every read sees whole transactions; every write is one. Each thread has its own connection."""
 
     def __init__(self, file: Path) -> None:
-        """Join a file; it is opened when it is first asked."""
+        """Name a file; it is opened at the first query."""
         self.file, self.folder = file, file.parent
         self._connections = Connections(file)
         self._writing = threading.Lock()
@@ -33,13 +33,13 @@ class Database:
 
     @property
     def is_read_only(self) -> bool:
-        """Whether nobody could write it: the file, its folder or the disk does not let them."""
+        """Whether it cannot be written, because of the file, its folder or the disk."""
         return self._connections.hindrance is not None or not all(
             os.access(path, os.W_OK) for path in (self.file, self.folder)
         )
 
     def check_writable(self) -> None:
-        """See that it can be written.
+        """Refuse a database that cannot be written.
 
         Raises:
             FullError: The disk was full when it was opened.
@@ -58,7 +58,7 @@ class Database:
             return False
 
     def make(self, mode: int = OWNERS_ONLY) -> None:
-        """Have a file, an empty one if need be; SQLite's log and index beside it take its mode."""
+        """Create an empty file if there is none; SQLite's log and index beside it get the same mode."""
         if not self.file.exists():
             handle = os.open(self.file, os.O_CREAT | os.O_RDWR, OWNERS_ONLY)
             os.fchmod(handle, mode)
@@ -80,12 +80,12 @@ class Database:
             part.file.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close every connection; the database is of no use afterwards."""
+        """Close every connection; the database cannot be used afterwards."""
         self._connections.close()
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """A full disk, a locked or damaged file become one sentence.
+        """Turn errors about a full disk or a locked or damaged file into one sentence.
 
         Raises:
             HeldError: Another process is writing.
@@ -97,7 +97,7 @@ class Database:
         except sqlite3.OperationalError as error:
             said = str(error)
             hindrance = self._connections.hindrance or ""
-            if "readonly" in said and _is_full(hindrance):  # and was therefore opened as it lay
+            if "readonly" in said and _is_full(hindrance):  # and was therefore opened as immutable
                 said = hindrance
             if _is_full(said):
                 raise FullError(
@@ -123,7 +123,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is durable when the block ends, or nothing of it happened."""
+        """One transaction: when the block ends, all of it is durable, or none of it happened."""
         with self._writing, self.errors():
             connection = self.connection
             connection.execute("BEGIN IMMEDIATE")
@@ -137,7 +137,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """All that this thread reads inside is of one moment, whatever others write meanwhile."""
+        """A consistent snapshot for everything that this thread reads inside, whatever others write."""
         with self.errors():
             self.connection.execute("BEGIN")
             try:
@@ -152,7 +152,7 @@ def _is_full(said: str) -> bool:
 
 @contextmanager
 def telling(outcome: str) -> Iterator[None]:
-    """A full disk is told with what did and did not happen.
+    """Add to the error of a full disk what did and did not happen.
 
     Raises:
         FullError: The disk has no room.

@@ -1,10 +1,9 @@
-"""Stores beside the ledger, by address; each is built anew from the ledger by one call."""
+"""External vector stores, by address; each can be rebuilt from the ledger by one call."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,8 +14,8 @@ from irm.retrieval.indexing import sole_indexer
 from irm.retrieval.ledger import Ledger
 from irm.retrieval.question import Filter
 from irm.retrieval.store import Rows, VectorStore
+from omnireid.extraction import Progress
 
-Progress = Callable[[str, int, int], None]
 BATCH = 1000  # images sent together
 
 
@@ -78,22 +77,22 @@ def open_engine(address: str, ledger: Ledger) -> VectorStore:
 
 
 def others(ledger: Ledger, address: str) -> int:
-    """How many stores were filled from the ledger beside one of this address."""
+    """How many stores other than this address were filled from the ledger."""
     rows = ledger.connection.execute("SELECT name FROM facts WHERE name LIKE 'engine %'")
     return sum(row[0] != _fact(address) for row in rows)
 
 
 def note_in_step(address: str, ledger: Ledger) -> None:
-    """Note that a store has followed all that was written to the ledger.
+    """Note that a store holds everything written to the ledger so far.
 
-    Whatever is written without it, or with it by a process that was killed before it came to this, moves the
-    ledger's revision on, and the store is refused until it is rebuilt.
+    A write that the store does not follow, or whose process is killed before this note, raises the ledger's
+    revision; the store is then refused until it is rebuilt.
     """
     ledger.note(**{_fact(address): str(ledger.revision())})
 
 
 def _fact(address: str) -> str:
-    """Under what the ledger notes a store: whoever asks it, and from whatever folder."""
+    """The fact under which the ledger notes a store: the same for every user name and working folder."""
     parts = urlsplit(address)
     place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     if parts.scheme == "edge":
@@ -102,9 +101,9 @@ def _fact(address: str) -> str:
 
 
 def rebuild(address: str, ledger: Ledger, progress: Progress | None = None) -> dict[str, int]:
-    """Fill a store from the ledger, whatever was in it; gives the number of vectors by view.
+    """Fill a store anew from the ledger; returns the number of vectors by view.
 
-    Nobody indexes or erases meanwhile. A rebuild that was cut short leaves a store that holds fewer vectors
+    Indexing and erasing are locked out meanwhile. An interrupted rebuild leaves a store with fewer vectors
     than the ledger, which ``open_engine`` refuses until it is rebuilt.
 
     Raises:
@@ -136,10 +135,10 @@ def _fill(address: str, ledger: Ledger, progress: Progress | None) -> dict[str, 
 
 
 def check_lengths(ledger: Ledger, view: str) -> None:
-    """See that the ledger's vectors are unit vectors, as all were that were written.
+    """Check that the ledger's vectors are unit vectors, as they were when written.
 
     Raises:
-        InputError: One is not: the file was changed or is damaged.
+        InputError: One is not, so the file was changed or is damaged.
     """
     for ids, vectors in ledger.each_vector(ledger.spaces()[view]):
         off = np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - 1) > 1e-3
@@ -167,7 +166,7 @@ def verify(store: VectorStore, ledger: Ledger, view: str) -> None:
 
 
 def name_of(ledger: Ledger) -> str:
-    """What a server calls this gallery: noted once, so that moving the folder changes nothing."""
+    """This gallery's name on a server; noted once, so that the folder can be moved."""
     known = ledger.fact("name")
     if known is None:
         known = f"irm_{time.time_ns():x}"

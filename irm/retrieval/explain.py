@@ -1,4 +1,4 @@
-"""What the model looked at: attention rolled out over the layers, and how far the gates are open."""
+"""Explains a hit: attention rolled out over the layers, and how far the gates are open."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def explain(
     record: Record,
     image: Pixels,
 ) -> Explanation:
-    """Look again at a query picture and a gallery image, as the search did, and keep the attention."""
+    """Embed a query picture and a gallery image again, as the search did, and keep the attention."""
     view = VIEWS[plan.space.view]
     asked = None
     if query is not None:

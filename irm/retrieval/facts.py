@@ -1,4 +1,4 @@
-"""What a gallery is and what it can be filtered by, counted in its record."""
+"""Facts about a gallery: what it holds, and what it can be filtered by."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Info:
     engine: str
     created: float
     size_bytes: int
-    tasks: tuple[str, ...]  # that it can be asked
+    tasks: tuple[str, ...]  # that it can answer
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Facets:
 
 
 def info_of(ledger: Ledger, held: Mapping[str, Held], engine: str) -> Info:
-    """Count."""
+    """The facts about a gallery."""
     sql = "SELECT count(DISTINCT pid) FROM images WHERE pid > 0"
     views = tuple(
         ViewInfo(
@@ -79,13 +79,13 @@ def info_of(ledger: Ledger, held: Mapping[str, Held], engine: str) -> Info:
 
 
 def listed(ledger: Ledger, now: float, *, pids: Sequence[int] = (), beginning: str = "") -> Iterator[Image]:
-    """The images by number, those whose time has run out left out.
+    """The images by id, without expired ones.
 
     Args:
-        ledger: Whose.
+        ledger: Whose images.
         now: Unix seconds.
-        pids: Only of these people; everybody's where none is named.
-        beginning: Only those whose key begins so.
+        pids: Only of these people; of everybody if empty.
+        beginning: Only those whose key begins with this.
     """
     wanted = "(expires IS NULL OR expires > ?) AND substr(key, 1, ?) = ?"
     values: list[Any] = [now, len(beginning), beginning]
@@ -99,7 +99,7 @@ def listed(ledger: Ledger, now: float, *, pids: Sequence[int] = (), beginning: s
 
 
 def facets_of(ledger: Ledger) -> Facets:
-    """Count."""
+    """The values that filters can choose from."""
 
     def counts(column: str) -> dict[Any, int]:
         sql = f"SELECT {column}, count(*) FROM images WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY 1"

@@ -1,7 +1,7 @@
-"""What was erased, or had expired, stays out: a folder that still has the file does not bring it back.
+"""Erased and expired pictures stay out, even if the folder that is indexed still has their files.
 
-Of a picture a keyed digest stays, from which nothing can be read; whoever has the very file, and the store,
-can tell that it was here.
+A keyed digest of each picture is kept. Nothing can be read from it; only somebody who has both the very file
+and the store can tell that the picture was here.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ KEY = "forgotten key"  # a fact of the ledger
 
 
 class ForgottenError(InputError):
-    """A picture was here, and was erased or has expired."""
+    """A picture was erased or has expired before."""
 
 
 def remember(ledger: Ledger, connection: sqlite3.Connection, ids: Sequence[int]) -> None:
-    """Note digests of images that go, within a transaction."""
+    """Keep digests of images that are being erased, within a transaction."""
     connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (KEY, secrets.token_hex(32)))
     key = ledger.fact(KEY) or ""
     digests = [(_digest(key, image.content),) for image in ledger.images(list(ids)).values()]
@@ -31,23 +31,23 @@ def remember(ledger: Ledger, connection: sqlite3.Connection, ids: Sequence[int])
 
 
 def refuse(ledger: Ledger, content: str) -> None:
-    """Let nobody in again who was forgotten.
+    """Refuse a picture that was erased or has expired.
 
     Args:
         ledger: The record.
-        content: Hash of the picture and of what stands beside it.
+        content: Hash of the picture, its captions and its clothes picture.
 
     Raises:
-        ForgottenError: It was here.
+        ForgottenError: It was.
     """
     if _is_known(ledger, _digest(ledger.fact(KEY) or "", content)):
         raise ForgottenError("it was erased, or had expired; --again takes it in")
 
 
 def take_back(ledger: Ledger, content: str) -> None:
-    """Let somebody in again."""
+    """Forget that a picture was erased, so that it can be indexed again."""
     digest = _digest(ledger.fact(KEY) or "", content)
-    if not _is_known(ledger, digest):  # a write waits for the disk, and most pictures never were here
+    if not _is_known(ledger, digest):  # a write waits for the disk, and most pictures were never erased
         return
     with ledger.writing(is_gallery=False) as connection:
         connection.execute("DELETE FROM forgotten WHERE digest = ?", (digest,))

@@ -1,4 +1,4 @@
-"""A gallery: people indexed once, then asked with a picture, a sentence, a shirt, or all of them."""
+"""A gallery: pictures indexed once, then searched by a picture, a sentence, clothes, or all of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from irm.retrieval.calibration import Calibrations
 from irm.retrieval.database import telling
 from irm.retrieval.explain import explain
 from irm.retrieval.facts import Facets, facets_of
-from irm.retrieval.indexing import Added, Indexer, Mirror, Progress, sole_indexer
+from irm.retrieval.indexing import Added, Indexer, Mirror, sole_indexer
 from irm.retrieval.items import Item
 from irm.retrieval.keeping import Keeping, clock
 from irm.retrieval.ledger import Ledger
@@ -28,13 +28,14 @@ from irm.retrieval.routing import Router
 from irm.retrieval.searching import Searcher
 from irm.retrieval.trail import keep_of, line_of
 from irm.retrieval.views import VIEWS, Space, View
+from omnireid.extraction import Progress
 
 
 class Gallery(Keeping):
-    """A store with the model that it belongs to; may be used by many threads."""
+    """A store together with its model; thread-safe."""
 
     def __init__(self, ledger: Ledger, model: SearchModel, engine: str = "local") -> None:
-        """Join what fits; ``open`` and ``create`` check."""
+        """Join a ledger with its model; use ``open`` or ``create``, which check that they fit."""
         super().__init__(ledger, engine)
         self.model = model
         self.router = Router(model)
@@ -50,18 +51,18 @@ class Gallery(Keeping):
         engine: str = "local",
         model: SearchModel | None = None,
     ) -> Self:
-        """A store that exists.
+        """Open an existing store.
 
         Args:
             folder: The store.
-            run: Where the model lies, if it moved.
+            run: Where the model is, if it moved.
             engine: "local", or where else the vectors are searched: "postgresql://...", "http://host:6333"
                 (Qdrant), "edge:FOLDER" (Qdrant in this process).
             model: Already loaded.
 
         Raises:
             InputError: There is no store, no model, or they do not belong together.
-            BrokenError: The store cannot be written, so that no search would find its place in the audit.
+            BrokenError: The store cannot be written, so that no search could be entered in the audit.
         """
         ledger = Ledger(Path(folder))
         ledger.check_writable()
@@ -77,13 +78,13 @@ class Gallery(Keeping):
         dataset: str | None = None,
         engine: str = "local",
     ) -> Self:
-        """A new store, or the one that is there if it is of the same model.
+        """Create a store, or open the one that is there if it belongs to the same model.
 
         Args:
-            folder: Where.
-            run: The model: a run, a model's folder, or a model.
+            folder: The store.
+            run: The model: a run, a model's folder, or a loaded model.
             views: Names of ``VIEWS``; by default those that the model's tasks need. More can be added later.
-            dataset: Whose batch-norm statistics to prefer where the model has several of a task.
+            dataset: Whose batch-norm statistics to prefer if the model has several for a task.
             engine: As in ``open``.
 
         Raises:
@@ -95,7 +96,7 @@ class Gallery(Keeping):
 
     @property
     def views(self) -> tuple[View, ...]:
-        """What every image gets a vector for, where it suits."""
+        """The views for which every suitable image gets a vector."""
         return tuple(VIEWS[name] for name in json.loads(self.ledger.fact("views") or "[]"))
 
     def space(self, view: View) -> Space:
@@ -112,17 +113,17 @@ class Gallery(Keeping):
         again: bool = False,
         now: float | None = None,
     ) -> Added:
-        """Index images: new ones are added, changed ones embedded anew, the others left alone.
+        """Index images: new ones are added, changed ones embedded again, the others left alone.
 
-        Each batch is durable when the next begins; an interrupted call is taken up by giving it again.
+        Each batch is durable when the next begins; repeat an interrupted call to continue it.
 
         Args:
             items: See ``irm.retrieval.items``.
-            progress: Told after every batch.
-            batch_size: Images of a forward pass, and of a batch.
-            keep_days: They expire so many days after they were added.
-            again: Also what was erased or had expired before, which stays out else.
-            now: Unix seconds; else the clock's.
+            progress: Called after every batch.
+            batch_size: Images per forward pass and per transaction.
+            keep_days: Images expire this many days after they were added.
+            again: Also take in what was erased or had expired, which otherwise stays out.
+            now: Unix seconds; by default the clock's.
 
         Raises:
             InputError: Another process is indexing, the disk is full, a key is given twice or not free.
@@ -150,18 +151,18 @@ class Gallery(Keeping):
         keep_question: bool = False,
         now: float | None = None,
     ) -> Answer:
-        """The page of the ranked list that a question asks for.
+        """The requested page of the ranked list.
 
         Args:
             question: What is asked.
-            who: Asks; stands in the audit.
-            purpose: Why; stands in the audit.
-            keep_question: Keep its text and small pictures with the audit's line, until one of the images
-                that it shows or finds is erased.
-            now: Unix seconds; the clock's by default.
+            who: The caller's name, for the audit.
+            purpose: The reason, for the audit.
+            keep_question: Keep its text and small pictures with its line of the audit, until one of the
+                images that it shows or finds is erased.
+            now: Unix seconds; by default the clock's.
 
         Raises:
-            InputError: The question does not fit together, or the gallery cannot answer it.
+            InputError: The question contradicts itself, or the gallery cannot answer it.
             FullError: There is no room for its line of the audit.
         """
         return self.search_many([question], who=who, purpose=purpose, keep_question=keep_question, now=now)[0]
@@ -175,7 +176,7 @@ class Gallery(Keeping):
         keep_question: bool = False,
         now: float | None = None,
     ) -> list[Answer]:
-        """``search`` for several in one forward pass and one scan; ``who`` may be one for each."""
+        """``search`` for several questions in one forward pass and one scan; ``who`` may be one for each."""
         moment = clock(now)
         held = held_views(self.ledger)
         plans = [understand(question, held, self.router) for question in questions]
@@ -191,7 +192,7 @@ class Gallery(Keeping):
         return answers
 
     def warm(self, progress: Progress | None = None) -> None:
-        """Do now what the first questions would wait for: read every view, encode the banks' sentences."""
+        """Load what the first questions would wait for: every view, and the features of the banks."""
         held = held_views(self.ledger)
         for done, one in enumerate(held.values(), start=1):
             self._searcher.load(one.row)
@@ -200,13 +201,13 @@ class Gallery(Keeping):
         self.router.warm()
 
     def route(self, text: str) -> Route:
-        """Which view a sentence beside a picture would be asked against."""
+        """Which view a sentence given with a picture would be searched in."""
         route = understand(Question(like=(0,), text=text), held_views(self.ledger), self.router).route
         assert route is not None
         return route
 
     def explain(self, question: Question, image: int) -> Explanation:
-        """What the model looked at, in the question's first picture and in a gallery image."""
+        """What the model attended to, in the question's first picture and in a gallery image."""
         plan = understand(question, held_views(self.ledger), self.router)
         first = question.images[0].pixels if question.images else None
         if first is None and question.like:
@@ -216,7 +217,7 @@ class Gallery(Keeping):
         return explain(self.model, plan, question.text, first, clothes, record, pixels)
 
     def facets(self) -> Facets:
-        """What filters can choose from."""
+        """The values that filters can choose from."""
         revision = self.ledger.revision()
         if self._facets is None or self._facets[0] != revision:
             self._facets = revision, facets_of(self.ledger)

@@ -1,4 +1,4 @@
-"""Images into the ledger, a batch at a time: what is there is left alone, what is written is durable."""
+"""Indexing: images into the ledger, one durable batch at a time; unchanged images are left alone."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from irm.retrieval.ledger import COLUMNS, Image, Ledger, SpaceRow
 from irm.retrieval.model import SearchModel
 from irm.retrieval.store import Rows, VectorStore
 from irm.retrieval.views import Space, View
+from omnireid.extraction import Progress
 from omnireid.files import sole_writer
 from omnireid.loading.image import decode_image
 
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 THUMBNAIL = 256  # pixels of height at most
 DAY = 86400.0
 
@@ -40,7 +40,7 @@ class Added:
     updated: int
     unchanged: int
     failures: tuple[tuple[str, str], ...]  # key and reason of pictures that cannot be read
-    forgotten: int = 0  # that were erased or had expired before, and stay out
+    forgotten: int = 0  # pictures that were erased or had expired before, and stay out
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,21 +54,21 @@ class _Fresh:
 
 @dataclass(frozen=True)
 class Mirror:
-    """Another store that follows the ledger, and who is told when it has."""
+    """Another store that follows the ledger, and what to call when it has."""
 
     store: VectorStore
     followed: Callable[[], None]
 
 
 def sole_indexer(folder: Path) -> AbstractContextManager[None]:
-    """Only one process indexes or erases in a store at a time; see ``sole_writer``."""
+    """Lock a store, in which one process at a time indexes or erases; see ``sole_writer``."""
     return sole_writer(
         folder, f"another process is indexing or erasing in {folder}; wait until it has ended and try again"
     )
 
 
 class Indexer:
-    """Adds and updates images; give the same items again, after an interruption or not, and it goes on."""
+    """Adds and updates images; after an interruption, give the same items again to continue."""
 
     def __init__(
         self,
@@ -84,13 +84,13 @@ class Indexer:
         """Prepare.
 
         Args:
-            ledger: Where to.
-            model: What embeds.
-            views: What every image gets a vector for, own captions and clothes where it has them.
-            spaces: The space of a view.
+            ledger: Where images are added.
+            model: Embeds them.
+            views: The views for which every suitable image gets a vector.
+            spaces: Gives the space of a view.
             mirror: Another store that follows.
-            batch_size: Images of one forward pass, and of one transaction.
-            again: Take in also what was erased or had expired.
+            batch_size: Images per forward pass and per transaction.
+            again: Also take in what was erased or had expired.
         """
         self.ledger, self.model, self.views, self.mirror = ledger, model, tuple(views), mirror
         self.spaces, self.batch_size, self.again = spaces, batch_size, again
@@ -98,7 +98,7 @@ class Indexer:
     def add(
         self, items: Iterable[Item], *, now: float, keep_days: float | None, progress: Progress | None = None
     ) -> Added:
-        """Bring the gallery to hold these items as they are on disk now."""
+        """Make the gallery hold these items as they are on disk now."""
         wanted, failures = sayable(unique(items))
         refuse_others(wanted, self.ledger)
         counts = dict.fromkeys(("added", "updated", "unchanged", "forgotten"), 0)
@@ -143,7 +143,7 @@ class Indexer:
         item = keeping(item, known)
         try:
             image = _image(item, Path(item.path).stat(), known, now=now, keep_days=keep_days)
-            # A picture of the clothes has no stamp of its own.
+            # The stamp does not cover the file of the clothes picture.
             is_old = known is not None and _stamp(known) == _stamp(image) and image.clothes is None
             data = b"" if is_old else Path(item.path).read_bytes()
             clothes = b"" if image.clothes is None else Path(image.clothes).read_bytes()
@@ -157,9 +157,9 @@ class Indexer:
             raise InputError(f"{error.filename} cannot be read ({error.strerror})") from error
         pixels = decode_image(data, name=item.path)
         if image.clothes is not None and any(view.shows_clothes for view in self.views):
-            decode_image(clothes, name=image.clothes)  # what cannot be read must not stop the others' batch
+            decode_image(clothes, name=image.clothes)  # if unreadable, fail here and not in the batch
         height, width = pixels.shape[:2]
-        resized = self.model.resized([pixels])[0]  # now: a batch of camera frames would fill the memory
+        resized = self.model.resized([pixels])[0]  # at once: a batch of camera frames would fill the memory
         return _Fresh(replace(image, width=width, height=height), resized, thumbnail(pixels))
 
     def _present(self, ids: Sequence[int]) -> dict[str, set[int]]:
@@ -223,7 +223,7 @@ class Indexer:
         fresh: Sequence[_Fresh],
         vectors: Sequence[tuple[SpaceRow, list[int], Float[np.ndarray, "M D"]]],
     ) -> None:
-        """The other store gets what the ledger now has."""
+        """Bring the other store up to date with the ledger."""
         before = [row.image.id for row in fresh if row.image.id]
         if before:  # a view that no longer suits must go
             mirror.delete(before)
@@ -289,7 +289,7 @@ def _image(
 
 
 def _stamp(image: Image) -> tuple[object, ...]:
-    """What must differ before a file is read again."""
+    """An image's file is read again only if one of these changes."""
     return image.path, image.size, image.changed, image.captions, image.clothes
 
 

@@ -24,7 +24,7 @@ SUFFIXES = (
     *IMAGE_SUFFIXES, ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm",
     ".heic", ".heif", ".avif", ".jxl",
 )  # fmt: skip
-FACTS = {  # of a picture, by the column that says them
+FACTS = {  # fields of an ``Item``, by the column of a table
     "pid": "pid", "camid": "camid", "time": "taken", "dataset": "dataset", "clothes_id": "clothes_id",
     "modality": "modality", "caption": "captions", "clothes": "clothes",
 }  # fmt: skip
@@ -46,12 +46,11 @@ class Item:
     modality: str = "rgb"
     captions: tuple[str, ...] = ()
     clothes: str | None = None
-    # Facts that the source has no place for: what is known of them stays.
-    unsaid: frozenset[str] = frozenset()
+    unsaid: frozenset[str] = frozenset()  # facts that the source does not have; what is known of them stays
 
 
 def items_of_folder(folder: Path) -> list[Item]:
-    """Every picture in a folder and the folders in it, by name; nothing is known of them but their pixels.
+    """Every picture in a folder and its subfolders, by name; nothing else is known about them.
 
     Raises:
         InputError: there is no such folder, or no picture in it.

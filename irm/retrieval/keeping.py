@@ -1,4 +1,4 @@
-"""A store without its model: what is held of people, and erasing them; nobody must load weights for that."""
+"""A store without its model: show what is stored about people and erase them, without loading weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from irm.retrieval.store import VectorStore
 
 
 class Keeping:
-    """The record of a gallery and the store of its vectors; may be used by many threads."""
+    """The record of a gallery and the store of its vectors; thread-safe."""
 
     def __init__(self, ledger: Ledger, engine: str = "local") -> None:
         """Join a record with a store.
@@ -37,7 +37,7 @@ class Keeping:
 
     @classmethod
     def of(cls, folder: str | Path, *, engine: str = "local") -> Self:
-        """A store that exists.
+        """Open an existing store.
 
         Raises:
             InputError: There is none.
@@ -45,7 +45,7 @@ class Keeping:
         return cls(Ledger(Path(folder)), engine)
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         self.store.close()
         self.ledger.close()
 
@@ -58,7 +58,7 @@ class Keeping:
         self.close()
 
     def info(self) -> Info:
-        """Counts, views and where things lie."""
+        """Counts, views, model and size."""
         return info_of(self.ledger, held_views(self.ledger), self.store.name)
 
     def picture(self, image: int) -> bytes:
@@ -66,7 +66,7 @@ class Keeping:
         return thumbnail_of(self.ledger, image)
 
     def held(self, image: int) -> dict[str, Any]:
-        """All that is held about an image; see ``care.held``."""
+        """Everything that is stored about an image; see ``care.held``."""
         return care.held(self.ledger, image)
 
     def erase(
@@ -80,10 +80,10 @@ class Keeping:
     ) -> care.Receipt:
         """Remove people or images from every view, thumbnail and kept question, and prove it.
 
-        Asked again after it was cut short, it does the rest; the receipt then counts no images.
+        Repeated after an interruption, it finishes the erasure; the receipt then counts no images.
 
         Raises:
-            InputError: Nobody of that name is here, or another process is in the way.
+            InputError: No image matches, or another process is in the way.
         """
         moment = clock(now)
         with sole_indexer(self.ledger.folder):
@@ -95,7 +95,7 @@ class Keeping:
             raise InputError(f"nothing to erase: no image of {self.ledger.folder} is meant")
 
     def expire(self, *, who: str = "local", now: float | None = None) -> care.Receipt | None:
-        """Erase the images whose time has run out, or finish what was cut short; None where neither is."""
+        """Erase expired images, or finish an interrupted erasure; None if there is nothing to do."""
         moment = clock(now)
         with sole_indexer(self.ledger.folder):
             ids = care.expired(self.ledger, moment)

@@ -1,4 +1,4 @@
-"""What may come into a gallery under its key: names that are text, and no key that another picture holds."""
+"""Checks of keys before indexing: names must be UTF-8, and a key keeps standing for the same picture."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def sayable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
 
 
 def refuse_others(items: Sequence[Item], ledger: Ledger) -> None:
-    """A key that stands for a picture does not come to stand for another one; the picture may have moved.
+    """Refuse a known key for a different picture; the same picture may have moved.
 
     Raises:
-        InputError: both files are there, and they differ.
+        InputError: Both files are there, and they differ.
     """
     for first in range(0, len(items), PARAMETERS):
         part = items[first : first + PARAMETERS]
@@ -52,7 +52,7 @@ def _refuse_another(item: Item, known: Image) -> None:
 
 
 def keeping(item: Item, known: Image | None) -> Item:
-    """The item with what is known of its key wherever its source says nothing."""
+    """The item, with the known facts of its key wherever its source does not have them."""
     if known is None:
         return item
     return replace(item, **{name: getattr(known, name) for name in item.unsaid})
@@ -63,7 +63,7 @@ def _differ(one: str, other: str) -> bool:
     try:
         return not Path(one).samefile(other) and not filecmp.cmp(one, other, shallow=False)
     except OSError:
-        return False  # what cannot be read is named when it is indexed
+        return False  # an unreadable file is reported when it is indexed
 
 
 def _is_text(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The system of record of a gallery: a SQLite file with images, thumbnails and vectors, and the audit's."""
+"""The system of record of a gallery: SQLite files with images, thumbnails and vectors, and with the audit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Image:
     path: str
     size: int  # bytes and time of change of the file: whether it must be read again
     changed: int
-    content: str  # hash of the file and of what stands beside it
+    content: str  # hash of the file, its captions and its clothes picture
     pid: int | None
     camid: int | None
     taken: float | None
@@ -50,12 +50,12 @@ class Image:
     id: int = 0
 
     def values(self) -> tuple[object, ...]:
-        """In the order of ``COLUMNS``."""
+        """The values in the order of ``COLUMNS``."""
         given = {**vars(self), "captions": json.dumps(list(self.captions))}
         return tuple(given[column] for column in COLUMNS)
 
     def record(self) -> Record:
-        """As the loaders know it."""
+        """The image as loaders and views expect it."""
         return Record(
             image=self.path,
             pid=-1 if self.pid is None else self.pid,
@@ -79,12 +79,12 @@ class SpaceRow:
 
     @property
     def table(self) -> str:
-        """Where its vectors are."""
+        """The table of its vectors."""
         return f"vectors_{self.number}"
 
 
 class Ledger:
-    """What a gallery holds; may be used by many threads."""
+    """What a gallery holds; thread-safe."""
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         """Open, bringing older tables up to date.
@@ -100,7 +100,7 @@ class Ledger:
         self._database = Database(self.file)
         if create:
             self._database.make()
-        # The audit has a file of its own: a search writes its line while the gallery's file is rewritten.
+        # The audit has a file of its own, so that searches can write to it while the gallery's is rewritten.
         self.trail = Database(folder / TRAIL_NAME)
         with self.errors():
             bring_up_to_date(self._database, self.trail)
@@ -115,14 +115,14 @@ class Ledger:
         self._database.check_writable()
 
     def close(self) -> None:
-        """Close every connection; the ledger is of no use afterwards."""
+        """Close every connection; the ledger cannot be used afterwards."""
         self._database.close()
         self.trail.close()
 
     def copy_to(self, folder: Path) -> None:
         """Write the store into another folder as it is at this moment.
 
-        The audit's file comes last, so that what the gallery's notes of it stands there.
+        The audit's file is copied last, so that it contains the line that the gallery's file refers to.
         """
         for database in (self._database, self.trail):
             database.copy_to(folder / database.file.name)
@@ -136,7 +136,7 @@ class Ledger:
         """One transaction, see ``Database.writing``.
 
         Args:
-            is_gallery: Searches must take note; not so of a mere fact.
+            is_gallery: Whether searches must take note of the change; not for a mere fact.
         """
         with self._database.writing() as connection:
             if is_gallery:
@@ -150,7 +150,7 @@ class Ledger:
         return self._database.snapshot()
 
     def revision(self) -> int:
-        """Grows with every write, whoever writes."""
+        """A counter that every write by any process raises."""
         with self.errors():
             return int(self.fact("revision") or 0)
 
@@ -161,18 +161,18 @@ class Ledger:
             return [row[0] for row in rows]
 
     def written_since(self, revision: int) -> list[int]:
-        """Images that came or changed after a revision."""
+        """Images that were added or changed after a revision."""
         with self.errors():
             rows = self.connection.execute("SELECT id FROM images WHERE revision > ?", (revision,))
             return [row[0] for row in rows]
 
     def fact(self, name: str) -> str | None:
-        """What was noted under a name."""
+        """The value noted under a name."""
         row = self.connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
     def note(self, **facts: str) -> None:
-        """Note something under a name; no search need take note."""
+        """Note values by name; searches need not take note."""
         with self.writing(is_gallery=False) as connection:
             connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
@@ -187,7 +187,7 @@ class Ledger:
         }
 
     def add_space(self, space: Space, dim: int) -> SpaceRow:
-        """Make room for the vectors of a space; one that is there stays."""
+        """Create the table of a space's vectors, unless it exists."""
         with self.writing() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO spaces (id, view, description, dim) VALUES (?, ?, ?, ?)",
@@ -198,16 +198,16 @@ class Ledger:
                 f"CREATE TABLE IF NOT EXISTS {row.table} (image INTEGER PRIMARY KEY "
                 "REFERENCES images (id) ON DELETE CASCADE, vector BLOB NOT NULL)"
             )
-            # Small beside the vectors: who is there is counted without reading them.
+            # A small index, so that rows can be counted without reading the vectors.
             connection.execute(f"CREATE INDEX IF NOT EXISTS {row.table}_image ON {row.table} (image)")
         return row
 
     def images(self, ids: Sequence[int]) -> dict[int, Image]:
-        """Some rows by id; those that are not there are left out."""
+        """Some rows by id; unknown ids are left out."""
         return {image.id: image for image in self._select("id", list(ids))}
 
     def images_by_key(self, keys: Sequence[str]) -> dict[str, Image]:
-        """Some rows by key; those that are not there are left out."""
+        """Some rows by key; unknown keys are left out."""
         return {image.key: image for image in self._select("key", list(keys))}
 
     def _select(self, column: str, values: Sequence[object]) -> Iterator[Image]:
@@ -232,7 +232,7 @@ class Ledger:
     def vectors(
         self, row: SpaceRow, ids: Sequence[int]
     ) -> tuple[Int[np.ndarray, " M"], Float[np.ndarray, "M D"]]:
-        """Vectors of some images that have one, by ascending id."""
+        """The vectors of some images, by ascending id; images without one are left out."""
         wanted = sorted({int(id_) for id_ in ids})
         found: list[int] = []
         blobs: list[bytes] = []

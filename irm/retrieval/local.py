@@ -1,4 +1,4 @@
-"""The store of one machine: the ledger's vectors, searched in memory; follows what other processes write."""
+"""The local store: the ledger's vectors, searched in memory; it follows what other processes write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from irm.retrieval.columns import FactTable
 from irm.retrieval.ledger import PARAMETERS, Ledger, SpaceRow
 from irm.retrieval.question import Filter
-from irm.retrieval.scan import Scan
+from irm.retrieval.scan import Filling, Scan
 from irm.retrieval.store import Found, Rows, Vectors, digest_of, digest_text, settle_each
 
 SETTLED = 128  # queries whose candidates are read together
@@ -66,7 +66,7 @@ class LocalStore:
     def search(
         self, space: SpaceRow, queries: Float[np.ndarray, "Q D"], top: int, *, where: Filter, now: float
     ) -> list[Found]:
-        """Candidates from the codes, the last word from the vectors."""
+        """Candidates by the codes, then the exact order by the vectors."""
         scan, keep = self._ready(space, where, now)
         asked = torch.from_numpy(np.array(queries, dtype=np.float32))
         if not len(scan) or (keep is not None and not keep.any()):
@@ -78,7 +78,7 @@ class LocalStore:
         found: list[Found] = []
         for first in range(0, len(rows), SETTLED):
             candidates = [scan.ids[part] for part in rows[first : first + SETTLED]]
-            # An image erased since the scan began is not found any more, and drops out.
+            # An image erased since the scan began has no vector any more, and drops out.
             ids, vectors = self.ledger.vectors(space, np.concatenate(candidates).tolist())
             found += settle_each(asked.numpy()[first : first + SETTLED], candidates, ids, vectors, top)
         return found
@@ -97,19 +97,19 @@ class LocalStore:
         return digest_text(total)
 
     def clear(self) -> None:
-        """Forget what is in memory; the ledger itself is the record and stays."""
+        """Free the memory; the ledger, which is the record, stays."""
         with self._lock:
             self._scans.clear()
             self._facts.clear()
 
     def close(self) -> None:
-        """Forget what is in memory; the ledger is its owner's."""
+        """Free the memory; the ledger is closed by its owner."""
         self.clear()
 
     def _ready(
         self, space: SpaceRow, where: Filter, now: float
     ) -> tuple[Scan, Bool[np.ndarray, " N"] | None]:
-        """Codes as of the last write, and which of them count; None where all do."""
+        """Codes as of the last write, and which of them pass the filter; None where all do."""
         with self._lock, self.ledger.snapshot():
             revision = self.ledger.revision()
             scan = self._known_scan(space, revision)
@@ -118,7 +118,7 @@ class LocalStore:
     def _known_scan(self, space: SpaceRow, revision: int) -> Scan:
         known = self._scans.get(space.number)
         if known is None:
-            filling = Scan(space.dim).reserve(self.ledger.count(space.table))
+            filling = Filling(space.dim, self.ledger.count(space.table))
             for ids, vectors in self.ledger.each_vector(space):
                 filling.add(np.array(ids, dtype=np.int64), torch.from_numpy(np.array(vectors)))
             scan = filling.finish()
@@ -130,7 +130,7 @@ class LocalStore:
         return scan
 
     def _catch_up(self, space: SpaceRow, since: int, scan: Scan) -> Scan:
-        """Follow what was written since: rows that went, rows that came or changed."""
+        """Apply what was written since: rows removed, added or changed."""
         gone = self.ledger.gone_since(since)
         fresh = self.ledger.written_since(since)
         if not gone and not fresh:

@@ -1,4 +1,4 @@
-"""The model of a gallery: which weights, what it was trained for; pictures and words in, vectors out."""
+"""The model of a gallery: which weights, which tasks; pictures and words in, vectors out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOBODY = Record(image="", pid=-1, camid=-2)
 
 
 class SearchModel:
-    """An embedder with its fingerprint; one forward pass at a time, whoever asks."""
+    """An embedder with its fingerprint; threads take turns in its forward passes."""
 
     def __init__(
         self,
@@ -45,18 +45,18 @@ class SearchModel:
         Args:
             embedder: The model.
             fingerprint: sha256 of its weights.
-            folder: Where it came from: a run, or a model on its own.
+            folder: Where it came from: a run, or a model without a run.
             tasks: What it was trained for.
-            asking: How its sheet asks the tasks of sentences; a model on its own does not tell.
+            asking: How its sheet asks the tasks of sentences; unknown for a model without a run.
         """
         self.embedder, self.fingerprint, self.folder = embedder, fingerprint, folder
         self.tasks, self.asking = tuple(dict.fromkeys(tasks)), asking
         self.preprocessing = embedder.preprocessing
-        self.lock = threading.RLock()  # held by whoever watches a pass, too
+        self.lock = threading.RLock()  # also held while attention is recorded
 
     @classmethod
     def load(cls, folder: Path) -> SearchModel:
-        """A finished run, or the folder of a model on its own.
+        """Load a finished run, or the folder of a model without a run.
 
         Raises:
             InputError: it is neither, or damaged.
@@ -68,7 +68,7 @@ class SearchModel:
             model_folder, device, asking = run.model_folder, run.sheet.device, asking_of(run.sheet)
             tasks = [row.task for row in run.sheet.mixture]
         try:
-            # The hub's loader prints a line, which would stand before a program's JSON.
+            # The hub's loader prints a line, which would spoil a program's JSON.
             with redirect_stdout(io.StringIO()):
                 model = IRM.from_pretrained(model_folder)
         except ValueError as error:
@@ -111,10 +111,10 @@ class SearchModel:
         """Vectors of pictures, as the benchmark embeds them, of length one.
 
         Args:
-            pixels: Of the model's size (``resized``).
-            view: As which task.
+            pixels: At the model's size (``resized``).
+            view: Gives the task.
             domain: Of the space.
-            instructions: One a picture, or None.
+            instructions: One per picture, or None.
             clothes: Decoded clothes pictures of the rows that have one; None reads them from their files.
 
         Raises:
@@ -132,7 +132,7 @@ class SearchModel:
         return F.normalize(features, dim=-1).numpy() if self.is_raw else features.numpy()
 
     def words_read(self, text: str) -> int:
-        """How many of a text's words, as spaces part them, the model reads; the rest is cut."""
+        """How many of a text's words (split at spaces) the model reads; the rest is cut off."""
         tokenizer = self.embedder.model.tokenizer
         return len(text.split()) if tokenizer is None else tokenizer.words_read(text)
 

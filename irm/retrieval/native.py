@@ -1,4 +1,4 @@
-"""Products of queries with rows of 8-bit codes: a few lines of C where there is a compiler, else torch.
+"""Products of queries with rows of 8-bit codes: in C where there is a compiler, else by torch.
 
 Both give the same integers.
 """
@@ -39,7 +39,7 @@ def dot_rows(codes: Int8[Tensor, "N D"], query: Int8[Tensor, " D"]) -> Int32[Ten
 
 
 class Coded(NamedTuple):
-    """Vectors as integers times a scale each."""
+    """Vectors as integers, each with a scale."""
 
     codes: Integer[Tensor, "N D"]
     scales: Float[Tensor, " N"]
@@ -48,17 +48,17 @@ class Coded(NamedTuple):
 class Tiles:
     """Multiplies many queries with some rows at a time; only where there is a ``library``.
 
-    Nothing here is left to torch's threads: once woken, they go on turning where ours shall work. All memory
-    is used again, so that it is mapped once.
+    Torch's threads are not used: once started, they keep spinning on the cores that ours need. All memory is
+    reused, so that it is mapped only once.
     """
 
     def __init__(self, queries: Coded, width: int, pool: ThreadPoolExecutor) -> None:
         """Prepare.
 
         Args:
-            queries: of 16 bits, within ``largest_factor(D)``.
-            width: how many rows there will be at most.
-            pool: whose threads share the rows.
+            queries: codes of 16 bits, within ``largest_factor(D)``.
+            width: the most rows that a call may have.
+            pool: threads that share the rows.
         """
         count, dim = queries.codes.shape
         width = -(-width // EIGHT) * EIGHT
@@ -69,7 +69,7 @@ class Tiles:
         self._pool = pool
 
     def multiply(self, rows: Coded) -> Float[np.ndarray, "Q N"]:
-        """Products with every row, good until the next call."""
+        """Products with every row, valid until the next call."""
         made = library()
         assert made is not None
         (asked, dim), count = self._queries[0].shape, len(rows.codes)
@@ -87,16 +87,16 @@ class Tiles:
 
 
 def largest_factor(dim: int) -> int:
-    """What a query's codes may reach, so that a sum of their products with 8-bit codes fits 32 bits."""
+    """The largest code of a query for which sums of products with 8-bit codes fit into 32 bits."""
     return min(2**15 - 1, (2**31 - 1) // (127 * dim))
 
 
 @cache
 def multiplies_bytes() -> bool:
-    """Whether this processor multiplies matrices of bytes fast; without VNNI floats are far faster."""
+    """Whether this processor multiplies 8-bit matrices fast (VNNI); otherwise floats are far faster."""
     return torch.cpu._is_vnni_supported()
 
 
 def library() -> ctypes.CDLL | None:
-    """The compiled lines of C; None where they cannot be had."""
+    """The compiled C library; None where it cannot be built."""
     return compiled(SOURCE)

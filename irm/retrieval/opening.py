@@ -1,4 +1,4 @@
-"""Where a store and its model meet: they are of one kind, or are refused with a sentence."""
+"""Opens a store with its model, and refuses a model that the store was not indexed with."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def model_of(ledger: Ledger, run: str | Path | None, model: SearchModel | None) 
 
     Args:
         ledger: The store's.
-        run: Where the model lies, if it moved.
+        run: Where the model is, if it moved.
         model: Already loaded.
 
     Raises:
-        InputError: The store has none, it is gone, or it is another one.
+        InputError: The store has no model, the model is gone, or it is another one.
     """
     known, folder = ledger.fact("model"), ledger.folder
     if known is None:
@@ -47,7 +47,7 @@ def model_of(ledger: Ledger, run: str | Path | None, model: SearchModel | None) 
 
 
 def space_of(model: SearchModel, view: View, dataset: str | None) -> Space:
-    """The space of the vectors that a model makes for a view, with a data set's statistics if it has them."""
+    """The space of a model's vectors for a view, with a data set's batch-norm statistics if it has them."""
     return Space(
         model=model.fingerprint,
         view=view.name,
@@ -58,7 +58,7 @@ def space_of(model: SearchModel, view: View, dataset: str | None) -> Space:
 
 
 def same_space(known: Space, ours: Space, folder: Path) -> None:
-    """Compare the space of a store's vectors with the one that the model at hand would make.
+    """Compare the space of a store's vectors with the space of the model at hand.
 
     Raises:
         InputError: They differ.
@@ -71,7 +71,7 @@ def same_space(known: Space, ours: Space, folder: Path) -> None:
 
 
 def prepare(folder: Path, model: SearchModel, views: Sequence[str] | None, dataset: str | None) -> None:
-    """Note in a new store whose it is; add views to one that is there.
+    """Note the model in a new store; add views to an existing one.
 
     Raises:
         InputError: A view is unknown, or the model can serve none.
@@ -103,9 +103,8 @@ def image_of(ledger: Ledger, image: int) -> Image:
         InputError: There is none of this number.
     """
     row = ledger.images([image]).get(image)
-    if row is None or (
-        row.expires is not None and row.expires <= time.time()
-    ):  # it is only still to be erased
+    is_expired = row is not None and row.expires is not None and row.expires <= time.time()
+    if row is None or is_expired:
         raise InputError(f"there is no image {image} in this gallery")
     return row
 
@@ -124,7 +123,7 @@ def thumbnail_of(ledger: Ledger, image: int) -> bytes:
 
 
 def pixels_of(ledger: Ledger, image: int) -> UInt8[np.ndarray, "H W 3"]:
-    """The picture that was indexed where it still is, else its thumbnail."""
+    """The indexed picture if its file is unchanged, else its thumbnail."""
     row = image_of(ledger, image)
     try:
         status = Path(row.path).stat()

@@ -1,4 +1,4 @@
-"""How a question is understood: as which task, against which view, with what beside the picture."""
+"""How a question is understood: as which task, in which view, with which instruction."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Held:
 
 
 def held_views(ledger: Ledger) -> dict[str, Held]:
-    """The views of a gallery that some image has a vector of."""
+    """The views of a gallery that hold any vectors."""
     count, rows = ledger.count("images"), ledger.spaces()
     numbers = {view: ledger.count(row.table) for view, row in rows.items()}
     return {view: Held(row, numbers[view] == count) for view, row in rows.items() if numbers[view]}
@@ -36,7 +36,7 @@ class Plan:
 
     task: str
     space: SpaceRow
-    instruction: Instruction | None  # beside each picture; None where a text is the query
+    instruction: Instruction | None  # given with each picture; None where a text is the query
     says: str
     route: Route | None
 
@@ -47,10 +47,10 @@ class Plan:
 
 
 def understand(question: Question, held: Mapping[str, Held], router: Router) -> Plan:
-    """Decide task, view and instruction.
+    """Decide on task, view and instruction.
 
     Raises:
-        InputError: what is asked does not fit together, or the gallery has no view for it.
+        InputError: the question contradicts itself, or the gallery has no view for it.
     """
     if not held:
         raise InputError("the gallery is empty; index some pictures first")
@@ -90,7 +90,7 @@ def _text_alone(question: Question, held: Mapping[str, Held]) -> Plan:
 
 
 def _choices(held: Mapping[str, Held]) -> list[str]:
-    """Views for pictures, those for descriptions in the order in which they are preferred."""
+    """Views for picture queries; those for descriptions first, in order of preference."""
     best = [view for view in PREFERRED["li"] if view in held and held[view].is_complete]
     rest = [view for view in held if VIEWS[view].beside != "nothing" and view not in best]
     return [*best, *(view for view in rest if VIEWS[view].beside != "own")] or rest
@@ -101,7 +101,7 @@ def _default_task(held: Mapping[str, Held]) -> str:
 
 
 def _preferred(task: str, held: Mapping[str, Held]) -> str:
-    """The best view that every image has; else the best that there is."""
+    """The best view that covers every image; else the best there is."""
     known = [view for view in PREFERRED[task] if view in held]
     complete = [view for view in known if held[view].is_complete]
     if known:

@@ -1,4 +1,4 @@
-"""A gallery's vectors in PostgreSQL with pgvector: for teams that have a server, and beyond one machine."""
+"""A gallery's vectors in PostgreSQL with pgvector, for teams that run a server."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ READ = 2000  # rows fetched together
 
 
 class PostgresStore:
-    """One table a gallery; no approximate index, so that a search is exact."""
+    """One table per gallery; no approximate index, so that a search is exact."""
 
     name = "postgres"
 
     def __init__(self, address: str, name: str) -> None:
-        """Connect and make the table.
+        """Connect and create the table.
 
         Args:
             address: "postgresql://user@host/database"; a password is better left to PGPASSWORD.
@@ -87,7 +87,7 @@ class PostgresStore:
     def search(
         self, space: SpaceRow, queries: Float[np.ndarray, "Q D"], top: int, *, where: Filter, now: float
     ) -> list[Found]:
-        """The server's nearest, enough of them to hold the exact nearest for sure; then our last word."""
+        """The server's nearest, enough to surely include the exact nearest, then our exact order."""
         return [self._nearest(space, query, top, where, now) for query in queries]
 
     def count(self, space: SpaceRow, *, where: Filter, now: float) -> int:
@@ -160,7 +160,7 @@ def _where(space: SpaceRow, where: Filter, now: float) -> tuple[str, tuple[Any, 
 
 
 def _text(vector: Float[np.ndarray, " D"]) -> str:
-    """As pgvector reads it; nine digits give every float32 back bit for bit."""
+    """A vector as pgvector reads it; nine digits reproduce every float32 bit for bit."""
     return "[" + ",".join(f"{value:.9g}" for value in vector.tolist()) + "]"
 
 

@@ -1,4 +1,4 @@
-"""A gallery's vectors in Qdrant: one store, two transports, a server or cluster and the engine in-process."""
+"""A gallery's vectors in Qdrant: one store over two transports, a server or the engine in this process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Point = tuple[int, list[float], dict[str, Any]]
 
 
 class Transport(Protocol):
-    """What both kinds of Qdrant can do, in plain values; ``models`` holds their classes for filters."""
+    """What both kinds of Qdrant offer, in plain values; ``models`` holds their classes for filters."""
 
     models: ClassVar[dict[str, Any]]
 
@@ -40,15 +40,15 @@ class Transport(Protocol):
         ...
 
     def vectors(self, space: str, ids: Sequence[int]) -> list[tuple[int, list[float]]]:
-        """Of some points."""
+        """Id and vector of some points."""
         ...
 
     def each(self, space: str) -> Iterator[tuple[int, list[float]]]:
-        """Of all points."""
+        """Id and vector of all points."""
         ...
 
     def count(self, space: str, condition: Any) -> int:
-        """How many points pass."""
+        """How many points pass the condition."""
         ...
 
     def clear(self) -> None:
@@ -56,12 +56,12 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go."""
+        """Close the connection."""
         ...
 
 
 class QdrantStore:
-    """Scores are dot products of unit vectors; every vector comes back bit for bit."""
+    """Scores are dot products of unit vectors; every vector is returned bit for bit."""
 
     def __init__(self, transport: Transport, name: str) -> None:
         self.transport, self.name = transport, name
@@ -102,7 +102,7 @@ class QdrantStore:
     def search(
         self, space: SpaceRow, queries: Float[np.ndarray, "Q D"], top: int, *, where: Filter, now: float
     ) -> list[Found]:
-        """The engine's nearest, more until the exact nearest are surely among them, then our last word."""
+        """The engine's nearest, enough to surely include the exact nearest, then our exact order."""
         if space.id not in self.transport.spaces():
             nobody: Int[np.ndarray, " K"] = np.empty(0, dtype=np.int64)
             return [Found(nobody, np.empty(0)) for _ in queries]
@@ -137,7 +137,7 @@ class QdrantStore:
         self.transport.clear()
 
     def close(self) -> None:
-        """Let go."""
+        """Close the connection."""
         self.transport.close()
 
 
@@ -150,7 +150,7 @@ def condition_of(where: Filter, now: float, models: dict[str, Any]) -> Any:
     must = [field(key=key, match=match(any=list(wanted))) for key, wanted in lists.items() if wanted]
     if where.since is not None or where.until is not None:
         must.append(field(key="taken", range=between(gte=where.since, lte=where.until)))
-    # What never expires has no such fact, and so is not left out.
+    # An image that never expires lacks this field, so the condition does not exclude it.
     return models["Filter"](must=must, must_not=[field(key="expires", range=between(lte=now))])
 
 

@@ -1,4 +1,4 @@
-"""Qdrant's engine in this process: one shard a space, rewritten when points go so that nothing stays."""
+"""Qdrant's engine in this process: one shard per space, rewritten on deletion so that no bytes stay."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READ = 1000
 
 
 class EdgeTransport:
-    """A folder a space, named after it. Only one process can have it open."""
+    """One folder per space, named after it. Only one process can have it open."""
 
     models: ClassVar[dict[str, Any]] = {
         "Filter": edge.Filter,
@@ -93,19 +93,19 @@ class EdgeTransport:
             return [(int(point.id), point.score) for point in self._shards[space].search(request)]
 
     def vectors(self, space: str, ids: Sequence[int]) -> list[tuple[int, list[float]]]:
-        """Of some points."""
+        """Id and vector of some points."""
         with self._lock:
             found = self._shards[space].retrieve(list(ids), with_payload=False, with_vector=True)
         return [(int(one.id), _dense(one)) for one in found]
 
     def each(self, space: str) -> Iterator[tuple[int, list[float]]]:
-        """Of all points."""
+        """Id and vector of all points."""
         if space in self._shards:
             for records in self._records(self._shards[space]):
                 yield from ((int(one.id), _dense(one)) for one in records)
 
     def count(self, space: str, condition: Any) -> int:
-        """How many points pass."""
+        """How many points pass the condition."""
         with self._lock:
             return self._shards[space].count(edge.CountRequest(exact=True, filter=condition))
 
@@ -118,7 +118,7 @@ class EdgeTransport:
             self._shards.clear()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         with self._lock:
             for shard in self._shards.values():
                 shard.close()

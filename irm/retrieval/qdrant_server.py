@@ -1,4 +1,4 @@
-"""Qdrant over the network: one collection a space of a gallery."""
+"""Qdrant over the network: one collection per space of a gallery."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READ = 1000
 
 
 class ServerTransport:
-    """Collections are called after the gallery and the space."""
+    """Collections are named after the gallery and the space."""
 
     models: ClassVar[dict[str, Any]] = {
         "Filter": models.Filter,
@@ -61,12 +61,12 @@ class ServerTransport:
         return [(int(point.id), point.score) for point in answer.points]
 
     def vectors(self, space: str, ids: Sequence[int]) -> list[tuple[int, list[float]]]:
-        """Of some points."""
+        """Id and vector of some points."""
         points = self.client.retrieve(self.prefix + space, list(ids), with_payload=False, with_vectors=True)
         return [(int(point.id), point.vector) for point in points]  # type: ignore[misc]  # one dense vector
 
     def each(self, space: str) -> Iterator[tuple[int, list[float]]]:
-        """Of all points."""
+        """Id and vector of all points."""
         offset: Any = None
         while True:
             points, offset = self.client.scroll(
@@ -78,7 +78,7 @@ class ServerTransport:
                 return
 
     def count(self, space: str, condition: Any) -> int:
-        """How many points pass."""
+        """How many points pass the condition."""
         return self.client.count(self.prefix + space, count_filter=condition, exact=True).count
 
     def clear(self) -> None:
@@ -92,10 +92,10 @@ class ServerTransport:
 
 
 def connect(address: str, name: str) -> ServerTransport:
-    """A server that answers.
+    """Connect to a server.
 
     Raises:
-        InputError: It does not.
+        InputError: It does not answer.
     """
     client = QdrantClient(
         url=address, api_key=os.environ.get("QDRANT_API_KEY"), timeout=30, check_compatibility=False

@@ -1,4 +1,4 @@
-"""What a search is asked: pictures of somebody, words or clothes beside them, and which images count."""
+"""A search question: pictures of a person, an instruction in words or clothes, and a filter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_WORDS = 2_000  # characters of a sentence
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded picture that a question brings."""
+    """A decoded picture of a question."""
 
     pixels: UInt8[np.ndarray, "H W 3"]
     name: str
@@ -45,14 +45,14 @@ class Picture:
         return cls(decode_image(data, name=name, max_pixels=max_pixels), name)
 
     def digest(self) -> str:
-        """Hash of the pixels: tells in a log whether two searches asked the same, and shows nothing."""
+        """Hash of the pixels: shows in a log whether two searches asked the same, and nothing else."""
         shape = f"{self.pixels.shape}".encode()
         return hashlib.sha256(shape + np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which gallery images count; an empty tuple and None leave a fact alone. Times are unix seconds."""
+    """Which gallery images to search; an empty tuple or None does not filter. Times are unix seconds."""
 
     camids: tuple[int, ...] = ()
     datasets: tuple[str, ...] = ()
@@ -76,23 +76,23 @@ class Filter:
         return self == Filter()
 
     def as_dict(self) -> dict[str, object]:
-        """Only what is asked for."""
+        """Only the conditions that are set."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in given.items() if value not in ((), None)}
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One search. Several pictures are averaged; those of somebody else are subtracted at half weight."""
+    """One search. Several pictures are averaged; negatives are subtracted at half weight."""
 
     images: tuple[Picture, ...] = ()
-    like: tuple[int, ...] = ()  # gallery images as further pictures
-    negatives: tuple[Picture, ...] = ()
-    unlike: tuple[int, ...] = ()
-    text: str | None = None  # beside a picture the instruction; alone the query
+    like: tuple[int, ...] = ()  # gallery images of the wanted person
+    negatives: tuple[Picture, ...] = ()  # of somebody else
+    unlike: tuple[int, ...] = ()  # gallery images of somebody else
+    text: str | None = None  # the instruction if there is a picture, else the query
     clothes: Picture | None = None
-    task: str | None = None  # None: the text and the clothes decide
-    view: str | None = None  # the user's own choice of the gallery side
+    task: str | None = None  # None: text and clothes decide
+    view: str | None = None  # None: the task decides
     where: Filter = Filter()
     top: int = 20
     first: int = 0
@@ -135,7 +135,7 @@ class Question:
         return self.first + self.top
 
     def digest(self) -> str:
-        """Hash of all that was shown and said."""
+        """Hash of all pictures and words of the question."""
         whole = hashlib.sha256()
         for part in (*self.images, *self.negatives, *([self.clothes] if self.clothes else [])):
             whole.update(part.digest().encode())

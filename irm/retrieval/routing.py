@@ -1,7 +1,7 @@
-"""Free text is routed: what a sentence is nearest to decides against which view of the gallery it is asked.
+"""Routing of free text: the nearest known sentence decides which view of the gallery is searched.
 
-The banks' sixty sentences stand for their tasks; descriptions of nobody in particular stand for "this is a
-description". The nearest of all of them wins, so that no threshold hangs on the text encoder.
+The sixty sentences of the banks represent their tasks; twenty descriptions of nobody in particular represent
+"a description". The nearest of all of them wins, so that no threshold depends on the text encoder.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ SHORT = (
     "a person in white shoes", "a girl with long hair and a grey hat", "dark trousers and a striped shirt",
     "in a green jacket and blue trousers", "wearing a yellow jacket", "an old man carrying a bag",
 )  # fmt: skip
-NUM_WRITTEN = 11  # descriptions as the paper's captions are, so that there are twenty as in each bank
+NUM_WRITTEN = 11  # long descriptions, like the paper's captions; with SHORT, twenty as in each bank
 
 
 class Router:
-    """Knows the features of all anchors once it has been asked."""
+    """Compares texts with anchor sentences, which are encoded at the first call."""
 
     def __init__(self, model: SearchModel) -> None:
         self.model = model
         self._anchors: tuple[list[tuple[str, str]], torch.Tensor] | None = None
 
     def route(self, text: str, views: Sequence[str]) -> Route:
-        """Which view a sentence is asked against.
+        """Which view a sentence is searched in.
 
         Args:
-            text: The user's.
-            views: Those that the gallery has, in order of preference among views for descriptions.
+            text: Of the user.
+            views: Those of the gallery, views for descriptions in order of preference.
         """
         anchors, features = self.warm()
         with self.model.lock:

@@ -1,8 +1,8 @@
 """Exact search that reads a quarter of the bytes: 8-bit products with a certified bound name the candidates.
 
-A unit vector g is kept as ``scale * codes`` and the length of what that leaves out, ``slack``. By
-Cauchy-Schwarz the product with a unit query is off by no more than the two slacks allow, so every image that
-may be among the nearest is named, and only those are compared in float64 (``store.settle``).
+A unit vector g is stored as ``scale * codes``, with the length of the remainder as its ``slack``. By
+Cauchy-Schwarz this bounds the error of a product with a unit query, so that every image that may be among the
+nearest is a candidate, and only candidates are compared in float64 (``store.settle``).
 """
 
 from __future__ import annotations
@@ -36,14 +36,10 @@ class Scan:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def reserve(self, count: int) -> Filling:
-        """Room for so many rows, to be filled in order of ids."""
-        return Filling(self.dim, count)
-
     def replace(
         self, gone: Int[np.ndarray, " M"], ids: Int[np.ndarray, " K"], vectors: Float[Tensor, "K D"]
     ) -> Scan:
-        """Without some rows and with others, which may be new versions of rows that were there."""
+        """A copy without some rows and with others, which may be new versions of existing rows."""
         stays = torch.from_numpy(~np.isin(self.ids, np.concatenate([gone, ids])))
         codes, scales, slack = quantise(vectors)
         made = Scan(self.dim)
@@ -61,12 +57,12 @@ class Scan:
     def candidates(
         self, query: Float[Tensor, " D"], k: int, keep: Bool[np.ndarray, " N"] | None = None
     ) -> Int[np.ndarray, " C"]:
-        """Rows among which the k nearest certainly are.
+        """Rows that certainly include the k nearest.
 
         Args:
             query: Of any norm.
             k: How many are wanted.
-            keep: False at rows that do not count; None counts all.
+            keep: False at rows to leave out; None keeps all.
         """
         codes, scale, slack = quantise(query[None])
         unit = _unit(query[None])[0]
@@ -77,7 +73,7 @@ class Scan:
         rows = _within(values, self.slack, k, 1 + float(slack[0]), float(slack[0]) + self._rounding())
         if keep is not None:
             rows = rows[torch.from_numpy(keep)[rows]]
-        # Once more, now with the query in full precision: only the rows' own slack is left.
+        # Again with the query in full precision: only the rows' own slack remains.
         values = (self.codes[rows].float() @ unit) * self.scales[rows]
         return rows[_within(values, self.slack[rows], k, 1.0, self._rounding())].numpy()
 
@@ -104,7 +100,7 @@ class Scan:
                     values[:, ~keep[rows]] = -np.inf
                 survivors.add(values, start)
         row, column = survivors.pairs()
-        # Once more, now with the queries in full precision: only the rows' own slack is left.
+        # Again with the queries in full precision: only the rows' own slack remains.
         near = torch.empty(len(row))
         for part in torch.split(torch.arange(len(row)), TILE):
             codes = self.codes[column[part]].float()
@@ -117,10 +113,10 @@ class Scan:
     def _product(
         self, queries: Float[Tensor, "B D"], unit: Float[Tensor, "B D"], pool: ThreadPoolExecutor
     ) -> tuple[Callable[[slice], Float[np.ndarray, "B T"]], Float[Tensor, " B"]]:
-        """What multiplies the queries with some rows, and how far its values may be off for each query.
+        """A function that multiplies the queries with some rows, and the error bound of its values per query.
 
-        By bytes where the processor has an instruction for that (VNNI), by 16 bits where there is a compiler
-        (in 0.6 of the time of floats), else by floats.
+        In 8 bits where the processor has VNNI, in 16 bits where there is a compiler (0.6 of the time of
+        floats), else in floats.
         """
         widest = float(self.slack.max()) if len(self) else 0.0
         if not multiplies_bytes() and library() is None:
@@ -142,12 +138,12 @@ class Scan:
         return bytes_product, reach
 
     def _rounding(self) -> float:
-        """What float32 may add: a few roundings of products of unit vectors, and D of their sums."""
+        """Error bound of float32 itself: a few roundings of products of unit vectors, and D of their sums."""
         return (self.dim + 64) * ROUNDING
 
 
 class Filling:
-    """Codes of many rows, written where they will stay."""
+    """A ``Scan`` in the making: rows are added in the order of their ids, into memory reserved for all."""
 
     def __init__(self, dim: int, count: int) -> None:
         self.scan = Scan(dim)
@@ -164,7 +160,7 @@ class Filling:
         self._done = rows.stop
 
     def finish(self) -> Scan:
-        """What was written."""
+        """The scan of all rows added."""
         scan = self.scan
         scan.ids, scan.codes = scan.ids[: self._done], scan.codes[: self._done]
         scan.scales, scan.slack = scan.scales[: self._done], scan.slack[: self._done]
@@ -172,7 +168,7 @@ class Filling:
 
 
 class _Survivors:
-    """Rows that may still be among a query's nearest; the bar rises as rows are seen."""
+    """Rows that may still be among each query's nearest; the bar rises as rows are seen."""
 
     def __init__(self, count: int, k: int, reach: Float[Tensor, " B"]) -> None:
         self.k, self.reach = k, reach.numpy()
@@ -182,7 +178,7 @@ class _Survivors:
         self.seen, self.due = 0, TILE
 
     def add(self, values: Float[np.ndarray, "B T"], start: int) -> None:
-        """The next columns; a value of minus infinity does not count."""
+        """Add the next columns; minus infinity marks those to leave out."""
         width = values.shape[1]
         if not self.seen and self.k <= width:
             kth = np.partition(values, width - self.k, axis=1)[:, width - self.k]
@@ -206,14 +202,14 @@ class _Survivors:
         counts = np.bincount(row, minlength=len(self.bar))
         starts = counts.cumsum() - counts
         enough = counts >= self.k
-        # Both the k-th value and a contender may be off by the reach, each its own way.
+        # Both the k-th value and a contender may be off by the reach, in opposite directions.
         kth = value[(starts + self.k - 1)[enough]]
         self.bar[enough] = kth - 2 * self.reach[enough]
         stays = value >= self.bar[row]
         self.rows, self.cols, self.values = [row[stays]], [column[stays]], [value[stays]]
 
     def pairs(self) -> tuple[Int[Tensor, " C"], Int[Tensor, " C"]]:
-        """Queries and rows that may belong together: by query, the highest value first."""
+        """Pairs of query and candidate row: by query, the highest value first."""
         self._raise_bar()
         return torch.from_numpy(self.rows[0]), torch.from_numpy(self.cols[0])
 
@@ -247,10 +243,10 @@ def _unit(vectors: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
 def _within(
     values: Float[Tensor, " N"], slack: Float[Tensor, " N"], k: int, factor: float, bound: float
 ) -> Int[Tensor, " C"]:
-    """Rows whose highest possible value reaches the k-th highest certain one, ascending.
+    """Rows whose upper bound reaches the k-th highest lower bound, ascending.
 
-    A value may be off by ``factor * slack + bound``. Any k rows give a certain value that k rows reach; those
-    of the highest values give nearly the best.
+    A value may be off by ``factor * slack + bound``. The lower bounds of the k highest values are taken for
+    the k highest lower bounds: a valid limit, and nearly the tightest.
     """
     if k >= len(values):
         return torch.arange(len(values))
@@ -262,7 +258,7 @@ def _within(
 def _within_each(
     values: Float[Tensor, " N"], slack: Float[Tensor, " N"], query: Int[Tensor, " N"], k: int, bound: float
 ) -> Bool[Tensor, " N"]:
-    """``_within`` for the values of many queries, which stand together, about the highest first."""
+    """``_within`` for the values of many queries, grouped by query, roughly the highest first."""
     counts = torch.bincount(query)
     place = torch.arange(len(query)) - (counts.cumsum(0) - counts)[query]
     certain = torch.full((len(counts),), torch.inf)

@@ -1,4 +1,4 @@
-"""The tables of a gallery store, as the steps that lead to them; a step is taken whole or not at all."""
+"""The tables of a gallery store, as migrations; each is applied whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from irm.retrieval.database import Database
 Step = tuple[str, ...]
 Before = Callable[[sqlite3.Connection], None]
 
-# Ids are never used again (AUTOINCREMENT), so that a number in a log cannot come to mean somebody else.
+# Ids are never reused (AUTOINCREMENT), so that a number in a log cannot come to mean somebody else.
 # Each space has a table of its own, vectors_N, whose rowid is the image.
 MIGRATIONS: tuple[Step, ...] = (
     (
@@ -51,7 +51,7 @@ MIGRATIONS: tuple[Step, ...] = (
     ("CREATE INDEX images_expires ON images (expires) WHERE expires IS NOT NULL",),
     # Keyed digests of pictures that were erased or have expired; see ``forgotten``.
     ("CREATE TABLE forgotten (digest BLOB PRIMARY KEY) WITHOUT ROWID",),
-    # They stand in a file of their own from here on, where ``_move_audit`` has brought them.
+    # From here on they are in a file of their own, to which ``_move_audit`` has copied them.
     ("DROP TABLE kept", "DROP TABLE audit"),
 )
 AUDIT_MOVES = 4  # the version before that step
@@ -69,7 +69,7 @@ TRAIL: tuple[Step, ...] = (
 
 
 def bring_up_to_date(gallery: Database, trail: Database) -> None:
-    """Have the tables of a store as this program knows them, the audit's in their own file.
+    """Migrate a store to the newest version, with the audit in its own file.
 
     Raises:
         InputError: it was written by a later version of this program.
@@ -96,13 +96,13 @@ def migrate(
     steps: tuple[Step, ...] | None = None,
     before: Mapping[int, Before] | None = None,
 ) -> None:
-    """Bring a database to the newest version, one transaction a step.
+    """Bring a database to the newest version, one transaction per step.
 
     Args:
-        connection: To it.
-        folder: Where it lies, for an error.
+        connection: To the database.
+        folder: Its folder, for errors.
         steps: The gallery's by default.
-        before: What is done first within the step from a version.
+        before: What to do first within the step from a version.
 
     Raises:
         InputError: it was written by a later version of this program.
@@ -140,13 +140,13 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _move_audit(gallery: sqlite3.Connection, trail: sqlite3.Connection) -> None:
-    """Copy what the gallery's own file has of the audit; cut short, it is done again."""
+    """Copy the audit out of the gallery's own file; if interrupted, it is copied again."""
     trail.execute("BEGIN IMMEDIATE")
     try:
         for table, marks in (("audit", "?, ?, ?, ?, ?, ?"), ("kept", "?, ?, ?, ?")):
             rows = gallery.execute(f"SELECT * FROM {table}")
             trail.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
-        # The highest number ever given, which tells whether the last lines are missing.
+        # The highest number ever assigned, which shows whether the last lines are missing.
         given = gallery.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchall()
         trail.execute("DELETE FROM sqlite_sequence")
         trail.executemany("INSERT INTO sqlite_sequence VALUES ('audit', ?)", given)

@@ -1,4 +1,4 @@
-"""From questions to ranked lists: embed what is asked, scan, re-rank, score again, and say it for people."""
+"""From questions to ranked lists: embed, scan, re-rank or score again, and explain the scores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from irm.retrieval.store import Found, VectorStore
 from irm.retrieval.views import VIEWS
 from omnireid.metrics import re_rank
 
-HEAD = 100  # images that k-reciprocal re-ranking orders anew
+HEAD = 100  # images that k-reciprocal re-ranking reorders
 AGAINST = 0.5  # weight of pictures of somebody else (Rocchio)
 EMBEDDED = 64  # pictures of one forward pass
 
@@ -48,13 +48,13 @@ class Searcher:
     pixels_of: Callable[[int], Pixels]  # of a gallery image
 
     def answer(self, questions: Sequence[Question], plans: Sequence[Plan], now: float) -> list[Answer]:
-        """An answer to each; what can be done together is."""
+        """An answer to each question; work is shared where possible."""
         begun = time.perf_counter()
         asked = list(zip(questions, plans, strict=True))
         for _, plan in asked:
             self.calibrations.of(plan.space)
         totals = [self.store.count(plan.space, where=one.where, now=now) for one, plan in asked]
-        loaded = time.perf_counter()  # what a process reads once, when a view is first asked
+        loaded = time.perf_counter()  # a view is read when a process first searches it
         vectors = self._embed(questions, plans)
         clock = _Clock(begun, loaded - begun, time.perf_counter() - loaded)
         found = self._find(questions, plans, vectors, now)
@@ -62,12 +62,12 @@ class Searcher:
         return [self._say(*row, clock) for row in rows]
 
     def load(self, space: SpaceRow) -> None:
-        """Read into memory what a search of a view needs."""
+        """Read everything that a search of a view needs into memory."""
         self.calibrations.of(space)
         self.store.count(space, where=Filter(), now=0.0)
 
     def _embed(self, questions: Sequence[Question], plans: Sequence[Plan]) -> list[Float[np.ndarray, " D"]]:
-        """One vector a question."""
+        """One vector per question."""
         parts: dict[int, list[Float[np.ndarray, " D"]]] = defaultdict(list)
         groups: dict[str, list[int]] = defaultdict(list)
         for number, plan in enumerate(plans):
@@ -104,7 +104,7 @@ class Searcher:
         )
 
     def _pictures(self, question: Question) -> list[Pixels]:
-        """Of the wanted person, then of somebody else."""
+        """Pictures of the wanted person, then of somebody else."""
         wanted = [*(one.pixels for one in question.images), *map(self.pixels_of, question.like)]
         others = [*(one.pixels for one in question.negatives), *map(self.pixels_of, question.unlike)]
         return [*wanted, *others]
@@ -116,7 +116,7 @@ class Searcher:
         vectors: Sequence[Float[np.ndarray, " D"]],
         now: float,
     ) -> list[Found]:
-        """The ranked lists, as deep as the pages reach; one scan for all that share view and filter."""
+        """The ranked lists, as deep as the pages reach; questions of one view and filter share a scan."""
         groups: dict[object, list[int]] = defaultdict(list)
         for number, (question, plan) in enumerate(zip(questions, plans, strict=True)):
             groups[plan.space.id, question.where].append(number)
@@ -146,7 +146,7 @@ class Searcher:
         order, scores, stages = self._reorder(question, plan, vector, found)
         calibration = self.calibrations.of(plan.space)
         chances = calibration.chance(vector, found.scores)
-        # Pairs of the gallery teach what a score means only where the query is made as the gallery was.
+        # Percentages were calibrated on pairs of gallery images, so the query must be embedded as they were.
         is_alike = VIEWS[plan.space.view].beside == "bank"
         is_single = not (question.negatives or question.unlike)
         page = order[question.first : question.depth]
@@ -179,7 +179,7 @@ class Searcher:
     def _reorder(
         self, question: Question, plan: Plan, vector: Float[np.ndarray, " D"], found: Found
     ) -> tuple[Int[np.ndarray, " K"], Float[np.ndarray, " K"], list[Stage]]:
-        """The order shown, the scores shown, and which stage gave each its place."""
+        """The final order and scores, and which stage placed each hit."""
         scores = found.scores.copy()
         order = np.arange(len(found.ids))
         stages: list[Stage] = ["cosine"] * len(order)
@@ -199,7 +199,7 @@ class Searcher:
         return order, scores, stages
 
     def _cut(self, question: Question, plan: Plan) -> str | None:
-        """What to tell of a text that is longer than the model reads."""
+        """A warning if the text is longer than the model reads."""
         is_read = plan.instruction is None or plan.instruction.sentence is not None
         if question.text is None or not is_read:
             return None
@@ -207,7 +207,7 @@ class Searcher:
         return None if read == words else f"only the first {read} of the {words} words of the text were read"
 
     def _picture(self, image: int) -> Pixels | None:
-        """Of an image; None where it was erased meanwhile."""
+        """The picture of an image; None if it was erased meanwhile."""
         try:
             return self.pixels_of(image)
         except InputError:
@@ -217,7 +217,7 @@ class Searcher:
 def _sooner(
     order: Int[np.ndarray, " K"], places: Sequence[int], distances: Float[np.ndarray, " k"], stage: Stage
 ) -> tuple[Int[np.ndarray, " K"], list[Stage]]:
-    """Some places of a list first, by their distances; the others, erased ones among them, in their order."""
+    """Some places of a list first, by their distances; the others, also erased ones, keep their order."""
     first = [places[row] for row in np.argsort(distances, kind="stable")]
     others = [place for place in order if place not in set(places)]
     stages: list[Stage] = ["cosine"] * len(order)
@@ -245,14 +245,14 @@ def _hit(rank: int, image: Image, score: float, stage: Stage, percent: int | Non
 
 
 def _depth(question: Question, plan: Plan) -> int:
-    """How many of the nearest are needed for a page."""
+    """How many of the nearest are needed to fill the page."""
     if plan.is_text and question.re_score:
         return max(question.depth, question.re_score)
     return max(question.depth, HEAD) if question.re_rank else question.depth
 
 
 def _joined(parts: Sequence[Float[np.ndarray, " D"]], question: Question) -> Float[np.ndarray, " D"]:
-    """The vector that searches: the mean of the wanted, less half the mean of the others (Rocchio, 1971)."""
+    """The query vector: the mean of the positives minus half the mean of the negatives (Rocchio, 1971)."""
     others = len(question.negatives) + len(question.unlike)
     if len(parts) == 1:
         return parts[0]

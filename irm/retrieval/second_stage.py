@@ -1,4 +1,4 @@
-"""The second stage of text search: the match head scores the nearest images again (IRM, appendix D.2)."""
+"""The second stage of text search: the match head re-scores the nearest images (IRM, appendix D.2)."""
 
 from __future__ import annotations
 

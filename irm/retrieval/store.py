@@ -1,4 +1,4 @@
-"""The nine methods of a vector store, and the exact last word that all three stores share."""
+"""The interface of a vector store, and the exact ranking of candidates that all stores share."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from irm.retrieval.ledger import Image, SpaceRow
 from irm.retrieval.question import Filter
 from omnireid.metrics.comparison import Comparison
 
-ERROR = 2e-4  # how far a foreign engine's float32 cosine may be from ours, generously
-MARGIN = 32  # hits that a foreign engine is asked for beyond those wanted
+ERROR = 2e-4  # generous bound on the difference between an external engine's float32 cosine and ours
+MARGIN = 32  # hits that an external engine is asked for beyond those wanted
 
 
 Vectors = tuple[Int[np.ndarray, " M"], Float[np.ndarray, "M D"]]  # ids, ascending, and a row each
@@ -24,27 +24,27 @@ Vectors = tuple[Int[np.ndarray, " M"], Float[np.ndarray, "M D"]]  # ids, ascendi
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Images on their way into a store: their vectors of one space, and the facts that filters ask."""
+    """Images to be stored: their vectors of one space, and the facts that filters ask for."""
 
     images: Sequence[Image]
     vectors: Float[np.ndarray, "N D"]
 
     @property
     def ids(self) -> list[int]:
-        """Of the images."""
+        """Ids of the images."""
         return [image.id for image in self.images]
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The nearest images of one query, nearest first; the lower id first where two are equally near."""
+    """The nearest images of one query, nearest first; ties by the lower id."""
 
     ids: Int[np.ndarray, " K"]
     scores: Float[np.ndarray, " K"]  # cosine similarity in float64
 
 
 class VectorStore(Protocol):
-    """Where vectors are searched. The ledger is the record; every store can be built anew from it."""
+    """Where vectors are searched. The ledger is the record; every store can be rebuilt from it."""
 
     name: str
 
@@ -61,13 +61,13 @@ class VectorStore(Protocol):
         ...
 
     def get(self, space: SpaceRow, ids: Sequence[int]) -> Vectors:
-        """Vectors of those of the images that have one, by ascending id."""
+        """The vectors of some images, by ascending id; images without one are left out."""
         ...
 
     def search(
         self, space: SpaceRow, queries: Float[np.ndarray, "Q D"], top: int, *, where: Filter, now: float
     ) -> list[Found]:
-        """The nearest of each query among the images that pass the filter and have not expired; exact."""
+        """The exact nearest of each query among the images that pass the filter and have not expired."""
         ...
 
     def count(self, space: SpaceRow, *, where: Filter, now: float) -> int:
@@ -75,7 +75,7 @@ class VectorStore(Protocol):
         ...
 
     def digest(self, space: SpaceRow) -> str:
-        """A hash of all ids and vectors of a space, the same for every store that holds the same."""
+        """A hash of all ids and vectors of a space, equal for all stores with the same content."""
         ...
 
     def clear(self) -> None:
@@ -83,14 +83,14 @@ class VectorStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         ...
 
 
 def settle(
     query: Float[np.ndarray, " D"], ids: Int[np.ndarray, " C"], vectors: Float[np.ndarray, "C D"], top: int
 ) -> Found:
-    """The nearest of some candidates, in the benchmark's own float64 and with its order of ties.
+    """The nearest of some candidates, in float64 and with the benchmark's order of ties.
 
     Args:
         query: Any norm.
@@ -112,10 +112,10 @@ def settle_each(
 
     Args:
         queries: Any norm.
-        candidates: Of each query, ascending; an id without a vector is no candidate.
-        ids: Of the vectors, ascending.
+        candidates: Ids for each query, ascending; ids without a vector are ignored.
+        ids: Ids of the vectors, ascending.
         vectors: Of all candidates.
-        top: How many are wanted of each.
+        top: How many are wanted for each query.
     """
     if not len(ids):
         return [Found(ids, np.empty(0)) for _ in candidates]
@@ -132,12 +132,12 @@ def settle_each(
 
 
 def enough(scores: Float[np.ndarray, " M"], top: int) -> bool:
-    """Whether a foreign engine's list, best first, surely holds the exact nearest ``top``."""
+    """Whether an external engine's list, best first, surely contains the exact nearest ``top``."""
     return len(scores) > top and scores[-1] < scores[top - 1] - 2 * ERROR
 
 
 def digest_of(pairs: Sequence[tuple[int, bytes]]) -> int:
-    """A sum of hashes, so that no store need give its rows in order."""
+    """A sum of hashes, so that stores need not return their rows in order."""
     total = 0
     for image, blob in pairs:
         total += int.from_bytes(hashlib.sha256(image.to_bytes(8, "little") + blob).digest()[:8], "little")

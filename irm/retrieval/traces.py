@@ -1,8 +1,8 @@
-"""Whether bytes are still in files: looked for by a process of its own, and also run as a program.
+"""Searches files for bytes that should be gone, in a process of its own; this module is also that program.
 
-A process that closes a file gives up every lock that it holds on it (POSIX), SQLite's on an open database
-among them: other processes would then take the log away from under it. So whoever has a database open must
-not read its files by itself.
+When a process closes a file, POSIX drops all locks that the process holds on it, including SQLite's on an
+open database: other processes could then delete the log under it. So a process that has a database open must
+not read the database's files itself.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SHORTEST = 4  # bytes of a fragment
 
 
 def search_files(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
-    """Bytes of all files of a folder, and how many of the fragments are in them.
+    """The number of bytes in all files of a folder, and how many of the fragments occur in them.
 
     Raises:
         BrokenError: A file cannot be read.
     """
-    # Not above: run as a program, this file has no project around it.
+    # Not at the top: run as a program, this file cannot import the project.
     from instructions.errors import BrokenError
 
     command = [sys.executable, str(Path(__file__).absolute()), str(folder.absolute())]
@@ -61,7 +61,7 @@ def _search(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
 def _found_in(
     data: bytes, wanted: dict[int, list[bytes]], begins: np.ndarray, goes_on: np.ndarray
 ) -> set[bytes]:
-    """Fragments in a piece of a file: by their first two bytes and the two after, wherever those stand."""
+    """Fragments in a piece of a file, found by their first four bytes at any offset."""
     levels = np.frombuffer(data, dtype=np.uint8).astype(np.uint16)
     pairs = levels[:-1] | (levels[1:] << 8)
     found = set()

@@ -1,4 +1,4 @@
-"""What the audit says of a search: who asked how, and nothing that shows or names anybody."""
+"""The audit's line of a search: who asked and how, but nothing that shows or names a person."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def line_of(who: str, purpose: str, question: Question, answer: Answer) -> Line:
 
 
 def keep_of(question: Question, answer: Answer) -> Keep:
-    """The question itself, for who asked to keep it."""
+    """The question itself, kept on request."""
     pictures = [*question.images, *question.negatives, *([question.clothes] if question.clothes else [])]
     images = {*question.like, *question.unlike, *(hit.image for hit in answer.hits)}
     return Keep(question.text, tuple(thumbnail(one.pixels) for one in pictures), tuple(sorted(images)))

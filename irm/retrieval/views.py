@@ -1,4 +1,4 @@
-"""Views: which instruction stands on the gallery side, and the space that such a vector belongs to."""
+"""Views: which instruction gallery images are embedded with, and the space of the resulting vectors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Beside = Literal["bank", "neutral", "own", "nothing"]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One way of looking at a gallery: what stands beside its images, as which task they are embedded."""
+    """One way of embedding a gallery: the instruction given with its images, and the task."""
 
     name: str
     title: str
@@ -28,7 +28,7 @@ class View:
     beside: Beside
 
     def instructions(self, records: Sequence[Record], asking: Asking) -> list[Instruction] | None:
-        """What stands beside each image; None where nothing does.
+        """The instruction of each image; None if the view has none.
 
         Args:
             records: the images.
@@ -47,7 +47,7 @@ class View:
         return [Instruction(sentence=self.says(asking), source="bank")] * len(records)
 
     def suits(self, record: Record) -> bool:
-        """Whether an image brings what the view needs of it."""
+        """Whether an image has what the view needs."""
         if self.beside != "own":
             return True
         return (
@@ -56,11 +56,11 @@ class View:
 
     @property
     def shows_clothes(self) -> bool:
-        """Whether the images' own clothes pictures stand beside them."""
+        """Whether the instructions are the images' own clothes pictures."""
         return self.beside == "own" and TASKS[self.task].instruction == "clothes"
 
     def says(self, asking: Asking) -> str:
-        """What stands beside the images, in words."""
+        """The instruction of the images, in words."""
         if self.beside == "bank":
             return sentence_of(self.task, asking) or ""
         own = {"caption": "own caption", "clothes": "own clothes picture"}
@@ -70,7 +70,7 @@ class View:
 
 
 def sentence_of(task: str, asking: Asking) -> str | None:
-    """What a task says where nobody does; the paper's sentence where the sheet shows a picture instead."""
+    """A task's default sentence; the paper's sentence if the run sheet uses a picture instead."""
     return asking.task(task).canonical or TASKS[task].canonical
 
 
@@ -87,7 +87,7 @@ VIEWS: dict[str, View] = {
         View("plain", "for descriptions without a picture", "t2i", "nothing"),
     )
 }
-# What the gallery side of a task is, the best first; the first that all images have is taken.
+# Views in which a task may be searched, best first; the first that covers all images is taken.
 PREFERRED: dict[str, tuple[str, ...]] = {
     "trad": ("trad", "neutral"),
     "cc": ("cc", "neutral"),
@@ -100,7 +100,7 @@ OPTIONAL = ("neutral_clothes",)  # built only where it is asked for
 
 
 def default_views(tasks: Iterable[str]) -> tuple[str, ...]:
-    """The views that a model of these tasks can serve; own captions and clothes where images have them."""
+    """The views that a model of these tasks can serve."""
     trained = set(tasks)
     served = {"neutral": {"li", "ctcc"}}
     return tuple(
@@ -124,12 +124,12 @@ def known_view(name: str, known: Iterable[str] = VIEWS) -> View:
 
 @dataclass(frozen=True)
 class Space:
-    """What must agree before two vectors may be compared: model, pictures' preparation, view."""
+    """What two vectors must have in common to be comparable: model, preprocessing, view."""
 
     model: str  # sha256 of the weights
     view: str
     domain: str  # whose batch-norm statistics
-    beside: str  # what stands beside the gallery images
+    beside: str  # the instruction of the gallery images
     preprocessing: Preprocessing
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a run trains with, whichever paper it follows: model, losses, optimizer, data."""
+"""Everything a run trains with, in either paper: model, losses, optimizer and data."""
 
 from __future__ import annotations
 
@@ -31,17 +31,12 @@ def optimizer_of(plan: OptimizerSheet, parameters: Iterable[tuple[str, nn.Parame
         bias_lr=plan.bias_lr,
     )
     return build_optimizer(
-        groups,
-        lr=plan.lr,
-        fused=plan.fused,
-        name=plan.name,
-        momentum=plan.momentum,
-        nesterov=plan.nesterov,
+        groups, lr=plan.lr, fused=plan.fused, name=plan.name, momentum=plan.momentum, nesterov=plan.nesterov
     )
 
 
 def doubts_of(plan: OptimizerSheet) -> list[str]:
-    """What of a schedule is never reached, which a short trial means and a long run does not."""
+    """Warnings about parts of a schedule that are never reached; harmless in a short trial."""
     doubts = []
     if 0 < plan.steps <= plan.warmup_steps:
         doubts.append(
@@ -60,32 +55,32 @@ class Bench(ABC):
 
     model: nn.Module
     objectives: nn.Module  # loss terms of a batch
-    state: TrainingState  # what of the two is trained, and the optimizer, as checkpoints hold them
+    state: TrainingState  # the trained parts of both, and the optimizer, as checkpoints hold them
     mixture: Mixture
     weights: dict[str, float]  # of the losses, by domain
     fingerprint: str  # of the training data
-    notes: tuple[str, ...]  # what should be said aloud
+    notes: tuple[str, ...]  # sentences to print at the start
     device: torch.device
     workers: int
-    validate_every: int | None  # steps; None where nobody is kept aside
+    validate_every: int | None  # in steps; None where no people are held out
 
     def batches(self, start: int, stop: int) -> Iterator[tuple[Batch, ...]]:
-        """The batches of steps start..stop-1, of several ranks this one's share."""
+        """The batches of steps start..stop-1; with several ranks, this rank's share of them."""
         ranks = this_rank()
         return mixture_loader(
             self.mixture, start, stop, self.workers, rank=ranks.rank, world=ranks.world, device=self.device
         )
 
     def records(self, domain: str) -> Sequence[Record]:
-        """What `Batch.indices` of a domain point into."""
+        """The records that `Batch.indices` of a domain refer to."""
         return self.mixture.sources[self.mixture.domains.index(domain)].records
 
     @abstractmethod
     def prepare(self) -> None:
-        """Do what is done once, when the weights are those of the run's start or checkpoint."""
+        """Called once, when the weights of the run's start or checkpoint are in place."""
 
     def follow(self) -> None:
-        """Take what follows the weights one step further: called once after each update."""
+        """Update whatever follows the weights, such as a moving average; called after each step."""
         if self.state.average is not None:
             self.state.average.update_parameters(self.model)
 
@@ -95,4 +90,4 @@ class Bench(ABC):
 
     @abstractmethod
     def result(self) -> Callable[[Path], object]:
-        """What the run leaves behind, to be written to a folder; all ranks ask together, one writes."""
+        """A function that writes the run's result to a folder; all ranks ask for it, one calls it."""

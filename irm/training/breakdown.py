@@ -1,4 +1,4 @@
-"""A loss as its terms and their weighted sum, for the loop, the log and whoever looks for a bad number."""
+"""A loss as its terms and their weighted sum, for the loop, the log and error reports."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class LossBreakdown:
     total: Tensor
 
     def detach(self) -> LossBreakdown:
-        """The same numbers without their graph."""
+        """The same numbers without their autograd graph."""
         return LossBreakdown({name: term.detach() for name, term in self.terms.items()}, self.total.detach())
 
     def is_finite(self) -> bool:
-        """Whether every term is a number."""
+        """Whether every term is finite."""
         return bool(torch.stack([*self.terms.values(), self.total]).isfinite().all())
 
     def items(self) -> dict[str, float]:
@@ -31,7 +31,7 @@ class LossBreakdown:
         return {name: term.item() for name, term in self.terms.items()}
 
     def averaged(self) -> LossBreakdown:
-        """The means over ranks, which are the whole batch's numbers."""
+        """The means over ranks, which are the numbers of the whole batch."""
         if this_rank().world == 1:
             return self
         means = mean_over_ranks(torch.stack([*self.terms.values(), self.total])).unbind()
@@ -39,5 +39,5 @@ class LossBreakdown:
 
 
 def weigh(terms: dict[str, Tensor], weights: Mapping[str, float]) -> LossBreakdown:
-    """The breakdown of terms under the factors of their names."""
+    """The breakdown of terms, each weighted by the factor of its name."""
     return LossBreakdown(terms, torch.stack([weights[name] * term for name, term in terms.items()]).sum())

@@ -46,7 +46,7 @@ class TrainingState:
     describe: Callable[[Path], object] | None = None
 
     def contents(self) -> Contents:
-        """What a checkpoint holds; all ranks must ask together, as each may have but a part of it."""
+        """What a checkpoint holds; collective: each rank may have only a part of it."""
         training: dict[str, Any] = {
             "objectives": self.objectives.state_dict(),
             "optimizer": whole(self.optimizer.state_dict()),
@@ -63,7 +63,7 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Contents:
-    """What the files of a checkpoint are made of."""
+    """The content of a checkpoint's files."""
 
     model: nn.Module | dict[str, Tensor]  # weights by name where the ranks had parts of them
     average: nn.Module | None
@@ -73,7 +73,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Found:
-    """The newest checkpoint that is whole, or None, and one sentence for each damaged one that is newer."""
+    """The newest intact checkpoint, or None, and a sentence about each newer one that is damaged."""
 
     folder: Path | None
     complaints: tuple[str, ...]
@@ -89,8 +89,8 @@ def save_checkpoint(
         step: number of finished steps.
         contents: of a training state.
         sheet: the resolved run sheet, as YAML.
-        facts: anything else to find again on resuming, as JSON data.
-        keep: at least 2, so that a damaged newest one costs little.
+        facts: anything else that resuming needs, as JSON data.
+        keep: at least 2, so that losing the newest one costs little.
     """
     root.mkdir(parents=True, exist_ok=True)
     for leftover in root.glob(".tmp-*"):
@@ -134,7 +134,7 @@ def _write(folder: Path, contents: Contents, sheet: str, facts: str) -> None:
 
 
 def find_checkpoint(root: Path) -> Found:
-    """The newest checkpoint whose files are those of its manifest; damaged ones are named and passed over."""
+    """The newest checkpoint whose files match its manifest; damaged ones are skipped and named."""
     complaints: list[str] = []
     for folder in _folders(root):
         damage = _damage(folder)

@@ -1,4 +1,4 @@
-"""Who is alike to the model as it is now: the class graphs that graph samplers follow (MLLM, table 4)."""
+"""Class graphs for graph samplers: which people look alike to the current model (MLLM, table 4)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from omnireid.records import Split
 
 
 class ClassGraphs:
-    """Makes each graph where its pass begins, and keeps it for the checkpoint.
+    """Builds each graph at the start of its pass, and keeps it for the checkpoint.
 
-    People are compared by one image each, by the matcher's scores where the model has a matcher and else by
-    cosine, in evaluation mode and without augmentation, as the authors do.
+    People are compared by one image each, by the matcher's scores if the model has a matcher, otherwise by
+    cosine; in evaluation mode and without augmentation, as the authors do.
     """
 
     def __init__(self, model: IRM, mixture: Mixture) -> None:
@@ -33,7 +33,7 @@ class ClassGraphs:
         self._samplers = mixture.graph_samplers()
 
     def refresh(self, step: int) -> None:
-        """Make the graphs that a step needs and that are not there."""
+        """Build the graphs that a step needs, if they are not there yet."""
         for domain, sampler in self._samplers.items():
             number = sampler.pass_of(step)
             if sampler.graph is None or sampler.graph.number != number:
@@ -49,7 +49,7 @@ class ClassGraphs:
         return min(stop, *ends)
 
     def _distances(self, source: Source, sampler: GraphSampler, number: int) -> Float[Tensor, "C C"]:
-        """Of the people's exemplars of a pass to one another."""
+        """Pairwise distances of a pass's exemplars, one per person."""
         was_training = self._model.training
         embedder = IRMEmbedder(self._model)
         shown = Split(source.dataset, (), (), [source.records[row] for row in sampler.exemplars(number)])

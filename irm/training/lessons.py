@@ -1,8 +1,8 @@
 """What the released code adds to eq. 8: a momentum teacher, a queue, hidden and replaced words (RaSa).
 
-Of several ranks each reads its own texts. The vectors of all meet in the contrastive loss and fill equal
-queues; what is drawn is drawn for the whole batch, by the first rank; losses on words are divided so that
-their mean over ranks is the whole batch's.
+With several ranks, each encodes its own texts. The features of all ranks are gathered for the contrastive
+loss and fill identical queues; the first rank draws random numbers for the whole batch; losses on words are
+scaled so that their mean over ranks is the loss of the whole batch.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from irm.losses import (
 from irm.losses.words import IGNORED
 from irm.models import IRM
 from irm.models.instruction_encoder import read_words
+from irm.models.neck import module_key
 from irm.models.words import FeatureQueue, WordHead
 from irm.training.ranks import first_says, gather_rows, largest, mean_over_ranks, this_rank
 from irm.training.rows import own_rows
@@ -37,19 +38,19 @@ from irm.training.rows import own_rows
 
 @dataclass(frozen=True)
 class LessonRule:
-    """How the lessons are given; the defaults are the released code's."""
+    """Settings of the lessons; the defaults are the released code's."""
 
-    queue: int = 65_536  # pairs that are remembered; 0: none, the batch alone
-    momentum: float = 0.995  # of the teacher's weights at each step
-    distillation: float = 0.4  # share of the teacher's guess in a target (alpha)
-    within_modality: bool = True  # also picture against pictures, text against texts
-    hidden_share: float = 0.15  # of words, to be predicted
-    replaced_share: float = 0.30  # of words that the teacher does not see when it writes them anew
+    queue: int = 65_536  # length of the queue in pairs; 0: the batch alone
+    momentum: float = 0.995  # moving average of the teacher's weights
+    distillation: float = 0.4  # share of the teacher's prediction in a target (alpha)
+    within_modality: bool = True  # also image against images, text against texts
+    hidden_share: float = 0.15  # share of words to be predicted
+    replaced_share: float = 0.30  # share of words hidden from the teacher, which then rewrites the sentence
     axis: Literal["words", "places"] = "places"  # see ``word_prediction_loss``
 
 
 class TextSide(nn.Module):
-    """All that reads: sentence encoder, match head, projection and word head of one model."""
+    """The text side of one model: sentence encoder, match head, projection and word head."""
 
     def __init__(self, model: IRM, words: WordHead) -> None:
         super().__init__()
@@ -66,13 +67,13 @@ class TextSide(nn.Module):
     def states(
         self, token_ids: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], images: Float[Tensor, "B M D"]
     ) -> Float[Tensor, "B T E"]:
-        """Words after looking at their image."""
+        """States of the words after cross-attention to their image."""
         return self.match_head.states(self.read(self.text, token_ids, mask), images)
 
     def logits(
         self, token_ids: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], images: Float[Tensor, "B M D"]
     ) -> Float[Tensor, "B T V"]:
-        """Of all words for each place."""
+        """Logits over the vocabulary for each place."""
         embeddings = self.text.embeddings.word_embeddings.weight
         return self.words(self.states(token_ids, mask, images), embeddings)
 
@@ -85,8 +86,8 @@ class Lessons(nn.Module):
 
         Args:
             model: with a match head.
-            rule: how.
-            domains: each has a queue of its own, because labels of different data sets mean different people.
+            rule: the settings.
+            domains: each has its own queue, because labels of different data sets mean different people.
         """
         super().__init__()
         self.rule = rule
@@ -98,7 +99,7 @@ class Lessons(nn.Module):
         self.teacher.requires_grad_(False).eval()
         dim = model.retrieval.projection_dim
         self.queues = nn.ModuleDict(
-            {_key(domain): FeatureQueue(rule.queue, dim) for domain in domains if rule.queue}
+            {module_key(domain): FeatureQueue(rule.queue, dim) for domain in domains if rule.queue}
         )
 
     def train(self, mode: bool = True) -> Lessons:
@@ -108,7 +109,7 @@ class Lessons(nn.Module):
         return self
 
     def follow(self, model: IRM) -> None:
-        """The teacher takes one step towards the model; the first time it becomes as the model is."""
+        """Update the teacher towards the model; the first call copies the model."""
         self.teacher.update_parameters(TextSide(model, self.words))
 
     def contrastive(
@@ -121,20 +122,20 @@ class Lessons(nn.Module):
         texts: Sequence[str],
         domain: str,
     ) -> Float[Tensor, ""]:
-        """L_cl against the teacher's texts, the live pictures (there is no image teacher) and the queue.
+        """L_cl against the teacher's text features, the live image features (no image teacher) and the queue.
 
         Args:
-            model: whose temperature counts.
-            image: of all ranks, as are ``text`` and ``labels``.
-            text: of the live encoder.
-            labels: whose rows these are.
-            texts: this rank's.
-            domain: whose queue.
+            model: gives the temperature.
+            image: image features of all ranks, as are ``text`` and ``labels``.
+            text: text features of the live encoder.
+            labels: identities of the rows.
+            texts: this rank's sentences.
+            domain: selects the queue.
         """
         with torch.no_grad():
             taught = gather_rows(self._teacher().project(*_on_device(model, *_read(model, texts))))
         keys = ContrastiveKeys(image.detach(), taught, labels)
-        queue = self.queues[_key(domain)] if self.rule.queue else None
+        queue = self.queues[module_key(domain)] if self.rule.queue else None
         if queue is not None:
             assert isinstance(queue, FeatureQueue)
             keys = ContrastiveKeys(
@@ -157,7 +158,7 @@ class Lessons(nn.Module):
     def hidden_words(
         self, model: IRM, texts: Sequence[str], images: Float[Tensor, "B M D"]
     ) -> Float[Tensor, ""]:
-        """Masked language modelling: words are hidden, text and picture tell them; rows are this rank's."""
+        """Masked language modelling with the image in view; rows are this rank's."""
         token_ids, mask = _read(model, texts)
         hidden = self._hide(model, token_ids, mask, self.rule.hidden_share)
         (mask,) = _on_device(model, mask)
@@ -176,7 +177,7 @@ class Lessons(nn.Module):
     def replaced_words(
         self, model: IRM, texts: Sequence[str], images: Float[Tensor, "B M D"]
     ) -> Float[Tensor, ""]:
-        """Replaced-token detection: the teacher writes the sentence anew, the model finds what changed."""
+        """Replaced-token detection: the teacher rewrites the sentence, the model finds what changed."""
         token_ids, mask = _read(model, texts)
         hidden = self._hide(model, token_ids, mask, self.rule.replaced_share)
         token_ids, mask = _on_device(model, token_ids, mask)
@@ -188,7 +189,7 @@ class Lessons(nn.Module):
         return replaced_words_loss(self.replaced(states), written.labels, count=_count(written))
 
     def _hide(self, model: IRM, token_ids: Tensor, mask: Tensor, share: float) -> HiddenWords:
-        """Drawn on the host for the rows of all ranks; this rank's come back, on the model's device."""
+        """Hide words, drawn on the host for all ranks' rows; returns this rank's, on the model's device."""
         assert model.tokenizer is not None
         whole = hide_words(
             gather_rows(token_ids),
@@ -220,11 +221,6 @@ def _on_device(model: IRM, *tensors: Tensor) -> tuple[Tensor, ...]:
 
 
 def _count(words: HiddenWords) -> Float[Tensor, ""]:
-    """Places that are judged: those of all ranks, shared out."""
+    """The mean number of labelled places per rank."""
     found = mean_over_ranks((words.labels != IGNORED).sum().float())
     return found.clamp(min=1 / this_rank().world)
-
-
-def _key(domain: str) -> str:
-    """A name without the dots that torch forbids."""
-    return domain.replace(".", "_")

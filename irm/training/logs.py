@@ -1,4 +1,4 @@
-"""What a run leaves behind to be read: metrics.jsonl and TensorBoard scalars, by term and by task."""
+"""A run's log: metrics.jsonl and TensorBoard scalars, by loss term and by task."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class StepReport:
 
 
 class RunLog:
-    """Appends to `metrics.jsonl` and `tensorboard/`; a full disk silences it but stops nothing."""
+    """Appends to `metrics.jsonl` and `tensorboard/`; on a full disk it falls silent, and training goes on."""
 
     def __init__(self, folder: Path, *, start: int) -> None:
-        """Begin after `start` finished steps; rows of later steps (of a run cut off) are removed first."""
+        """Begin after `start` finished steps; rows of later steps, of an interrupted run, are removed."""
         from torch.utils.tensorboard import SummaryWriter
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ class RunLog:
             self._break_off(error)
 
     def write_validation(self, step: int, mean_aps: Mapping[str, float]) -> None:
-        """Record how the people kept aside were found after a step."""
+        """Record the validation mAP after a step."""
         if self._broken:
             return
         try:

@@ -1,4 +1,4 @@
-"""The one training loop: a batch of each task, gradients added up by the tasks' shares, one update."""
+"""The training loop: a batch of each task per step, gradients summed by the tasks' weights, one update."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from omnireid.loading.batch import Batch
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """What a step needs to know beside the data."""
+    """What a step needs besides the data."""
 
     seed: int
     device: torch.device
@@ -33,7 +33,7 @@ class LoopSettings:
 
 
 class NonFiniteLossError(ArithmeticError):
-    """A loss or a gradient stopped being a number; the weights are those of the step before."""
+    """A loss or a gradient is not finite; the weights are those of the step before."""
 
     def __init__(self, step: int, batch: Batch, terms: dict[str, float]) -> None:
         super().__init__(f"step {step}, {batch.domain}: {terms}")
@@ -50,7 +50,7 @@ def train(
     settings: LoopSettings,
     after_step: Callable[[StepReport], bool],
 ) -> int:
-    """Train until the steps run out or `after_step` says stop.
+    """Train until the steps run out or `after_step` asks to stop.
 
     Args:
         model: in training mode afterwards.
@@ -126,7 +126,7 @@ def _step(
 def _figures(
     norm: Tensor, breakdowns: Sequence[LossBreakdown]
 ) -> tuple[float, list[tuple[float, dict[str, float]]]]:
-    """The norm of a step and each batch's total and terms as Python numbers, for one wait for the device."""
+    """The gradient norm and each batch's total and terms as Python numbers, in one wait for the device."""
     tensors = [norm, *(one for found in breakdowns for one in (found.total, *found.terms.values()))]
     numbers = iter(torch.stack([one.to(norm) for one in tensors]).tolist())
     read = next(numbers)
@@ -134,7 +134,7 @@ def _figures(
 
 
 def moved(value: Any, device: torch.device) -> Any:
-    """A frozen dataclass of tensors, nested ones too, on a device."""
+    """A (nested) frozen dataclass with its tensors on a device."""
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=True)
     if is_dataclass(value) and not isinstance(value, type):

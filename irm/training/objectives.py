@@ -32,18 +32,18 @@ from omnireid.tasks import TASKS
 
 @dataclass(frozen=True)
 class TripletRule:
-    """How triplets are taken of a batch: adaptive ones (eqs. 5-6), or classic ones without instructions."""
+    """How triplets are formed in a batch: adaptive ones (eqs. 5-6), or classic ones without instructions."""
 
     margin: float | None = 0.3  # None is TransReID's soft margin, of batch-hard mining only
     mining: Literal["all", "released", "batch_hard"] = "all"
     squared: bool = False
-    after_neck: bool = False  # of F_out: the released code gives it behind the neck
+    after_neck: bool = False  # triplets of F_out after the neck, as in the released code
     adaptive: bool = True  # False leaves the instructions out: the classic triplet loss of table 5
-    score_margin: float = 16.0  # of triplets of a matcher's scores: QAConv's
+    score_margin: float = 16.0  # margin of triplets on a matcher's scores (QAConv)
 
 
 class Classifiers(nn.Module):
-    """One linear classifier for F and one for each stream of F_out; they die with training."""
+    """One linear classifier for F and one for each stream of F_out; needed in training only."""
 
     def __init__(self, dim: int, num_classes: int, streams: int) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class IdentityObjective(nn.Module):
         output = run_batch(model, batch)
         if self.weights.get("score_triplet") or self._own(batch):
             return output
-        return replace(output, patch_tokens=output.patch_tokens[:, :0])  # nobody compares these
+        return replace(output, patch_tokens=output.patch_tokens[:, :0])  # not needed by any loss
 
     def _on_edited(self, batch: Batch, output: IRMOutput, necked: Necked) -> dict[str, Tensor]:
         terms = {}
@@ -138,7 +138,7 @@ class IdentityObjective(nn.Module):
     def _on_outfits(
         self, batch: Batch, output: IRMOutput, compared: Float[Tensor, "B J"]
     ) -> dict[str, Tensor]:
-        """Our two terms on which outfit is worn and which is asked for; none where a set does not say."""
+        """Our two terms on outfits worn and asked for; none where a data set does not annotate outfits."""
         given, terms = batch.instruction, {}
         assert given is not None
         if self.weights.get("composition") and not (given.asked < 0).all():
@@ -156,7 +156,7 @@ class IdentityObjective(nn.Module):
         return terms
 
     def _on_scores(self, batch: Batch, output: IRMOutput, model: IRM) -> dict[str, Tensor]:
-        """The matcher's own loss, where there is one (MLLM, table 4)."""
+        """The loss of the matcher, if the model has one (MLLM, table 4)."""
         if not self.weights.get("score_triplet"):
             return {}
         assert model.matcher is not None
@@ -187,12 +187,12 @@ class IdentityObjective(nn.Module):
 
 
 def _sent(mark: Tensor, beside: Tensor) -> Tensor:
-    """The host's numbers on the device of others, without a wait."""
+    """A tensor of the host on the device of another, without a wait."""
     return mark.to(beside.device, non_blocking=True)
 
 
 class Objectives(nn.Module):
-    """Each batch goes to the objective that its task names."""
+    """Passes each batch to the objective of its task."""
 
     def __init__(self, identity: IdentityObjective, image_text: ImageTextObjective) -> None:
         super().__init__()

@@ -15,8 +15,8 @@ from instructions.errors import InputError
 Schedule = Literal["cosine", "constant", "released", "steps"]
 Name = Literal["adamw", "adam", "sgd"]
 
-# Parameters that weight decay would pull away from what they mean, whatever their shape: ours, those of
-# timm's towers, and of transformers' text encoders and CLIP towers.
+# Parameters without weight decay, whatever their shape: ours, those of timm's towers, and those of
+# transformers' text encoders and CLIP towers.
 UNDECAYED = frozenset(
     {"gate", "cls_token", "reg_token", "pos_embed"}
     | {"position_embeddings", "token_type_embeddings", "position_embedding"}
@@ -61,7 +61,7 @@ def learning_rate(
 
 
 def is_decayed(name: str, parameter: nn.Parameter) -> bool:
-    """Whether weight decay makes sense for it: matrices and kernels, but no gates, tokens or positions."""
+    """Whether weight decay applies: to matrices and kernels, but not to gates, tokens or positions."""
     return parameter.ndim >= 2 and UNDECAYED.isdisjoint(name.split("."))
 
 
@@ -79,10 +79,10 @@ def parameter_groups(
     Args:
         named: dotted names and parameters; frozen ones are left out.
         weight_decay: of the decayed groups.
-        decay: "weights" spares what `is_decayed` spares, "all" spares nothing.
-        lr_multipliers: prefix of a dotted name to factor; the longest that fits wins, none means 1.
+        decay: "weights" decays what `is_decayed` names, "all" decays everything.
+        lr_multipliers: prefix of a dotted name to factor; the longest matching prefix wins, none means 1.
         layer_decay: factor of each layer of the backbone relative to the next; see `layer_scales`.
-        bias_lr: one more factor, of biases.
+        bias_lr: another factor, for biases.
 
     Raises:
         InputError: for a prefix that fits no trainable parameter.
@@ -114,10 +114,10 @@ def parameter_groups(
 
 
 def layer_scales(names: Sequence[str], decay: float) -> dict[str, float]:
-    """Learning-rate factors of parameters by depth (Bao et al., BEiT, 2022): the backbone's end learns at 1.
+    """Learning-rate factors of parameters by depth (Bao et al., BEiT, 2022): 1 at the end of the backbone.
 
-    Of L blocks, block i (from 0) has ``decay ** (L - i)`` and what comes before them ``decay ** (L + 1)``.
-    Gates and k', v' start from nothing; they, and all that is outside the backbone, learn at the full rate.
+    Block i (from 0) of L has ``decay ** (L - i)``, and what comes before the blocks ``decay ** (L + 1)``.
+    Gates and k', v' are new, so they learn at the full rate, like everything outside the backbone.
     """
     depths = [int(found[1]) for name in names if (found := _BLOCK.search(name))]
     num_blocks = max(depths, default=-1) + 1
@@ -143,9 +143,9 @@ def build_optimizer(
 
     Args:
         groups: as `parameter_groups` makes them.
-        lr: of a group of scale 1.
-        fused: one kernel for all parameters; None where they are on a GPU.
-        name: AdamW decays weights apart from the gradient, Adam and SGD through it.
+        lr: learning rate of a group of scale 1.
+        fused: one kernel for all parameters; None decides by whether they are on a GPU.
+        name: AdamW decouples weight decay from the gradient, Adam and SGD do not.
         momentum: of SGD.
         nesterov: of SGD.
     """
@@ -158,6 +158,6 @@ def build_optimizer(
 
 
 def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
-    """Give every group its share of the step's learning rate."""
+    """Set every group's learning rate: the step's, times the group's scale."""
     for group in optimizer.param_groups:
         group["lr"] = lr * group["lr_scale"]

@@ -1,4 +1,4 @@
-"""How a run looks while it runs: a bar with its ETA on a terminal, one line now and then elsewhere."""
+"""Progress of a training run: a bar with ETA on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TrainingProgress:
             self._task = self._bar.add_task("", total=steps, completed=start)
 
     def show(self, report: StepReport) -> None:
-        """Take note of a finished step."""
+        """Show a finished step."""
         self._recent.append(report)
         if self._bar is not None:
             self._bar.update(self._task, completed=report.step, description=self._figures())
@@ -56,7 +56,7 @@ class TrainingProgress:
             )
 
     def show_validation(self, step: int, mean_aps: Mapping[str, float], score: float, best: int) -> None:
-        """Say how the people kept aside were found, and which step's weights found them best."""
+        """Print the validation mAP, and which step's weights were the best."""
         domains = " ".join(f"{domain} {100 * mean_ap:.1f}" for domain, mean_ap in mean_aps.items())
         kept = "the best so far" if best == step else f"the best was step {best}"
         self._console.print(

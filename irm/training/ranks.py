@@ -1,8 +1,8 @@
 """Processes that train one model together, as `torchrun` starts them: one batch, one loss, one update.
 
-Each rank encodes its share of a batch. The rows are then gathered, so that triplets, contrasts and batch
-norms see the whole batch, and every rank computes the whole loss. Averaged over ranks, the gradients are
-those of a single process: what flows back into a gathered row is summed over the ranks that used it.
+Each rank encodes its share of a batch. The rows are then gathered, so that triplet and contrastive losses and
+batch norms see the whole batch, and every rank computes the whole loss. Averaged over ranks, the gradients
+are those of a single process: gradients of a gathered row are summed over the ranks that used it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.distributed.nn.functional import all_gather
 from instructions.errors import InputError
 
 BUCKET = 32 * 2**20  # numbers that are averaged in one go
-# Of ranks for one that validates or writes alone; when one dies, torchrun ends all.
+# How long ranks wait for one that validates or writes alone; if a rank dies, torchrun ends all of them.
 PATIENCE = timedelta(hours=6)
 
 
@@ -31,11 +31,11 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
-    local_rank: int = 0  # on its machine: which of the GPUs is its own
+    local_rank: int = 0  # the rank on this machine, which is the number of its GPU
 
     @property
     def is_first(self) -> bool:
-        """Whether it is the one that shows, logs and saves."""
+        """Whether this rank shows progress, logs and saves."""
         return self.rank == 0
 
 
@@ -57,7 +57,7 @@ def joined_ranks(device: torch.device) -> Iterator[Ranks]:
         ) from None
     if device.type == "cuda":
         torch.cuda.set_device(ranks.local_rank)
-    # What the host has to say (who stops, how long texts are) must not wait for the GPU.
+    # Small messages between hosts (who stops, how long texts are) must not wait for the GPU.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
@@ -67,7 +67,7 @@ def joined_ranks(device: torch.device) -> Iterator[Ranks]:
 
 
 def this_rank() -> Ranks:
-    """Which rank this process is, wherever it is asked."""
+    """The rank of this process."""
     if not distributed.is_initialized():
         return Ranks()
     return Ranks(distributed.get_rank(), distributed.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
@@ -78,7 +78,7 @@ def gather_rows(rows: Shaped[Tensor, "_b ..."]) -> Shaped[Tensor, "_B ..."]:
     if this_rank().world == 1:
         return rows
     if rows.is_floating_point():
-        # The way back is a talk between ranks too: whoever has nothing to learn here must still take part.
+        # The backward pass communicates too, so a rank whose rows need no gradient must still take part.
         if largest(int(rows.requires_grad)) and not rows.requires_grad:
             rows = rows.detach().requires_grad_()
         return torch.cat(all_gather(rows.contiguous()))  # type: ignore[no-untyped-call]
@@ -88,7 +88,7 @@ def gather_rows(rows: Shaped[Tensor, "_b ..."]) -> Shaped[Tensor, "_B ..."]:
 
 
 def largest(number: int) -> int:
-    """The largest of the ranks' numbers; also says whether anybody wants something (1) or nobody (0)."""
+    """The largest of the ranks' numbers; of zeros and ones, whether any rank says 1."""
     if this_rank().world == 1:
         return number
     found = torch.tensor(number)
@@ -97,7 +97,7 @@ def largest(number: int) -> int:
 
 
 def first_says(tensor: Tensor) -> Tensor:
-    """The first rank's tensor; of equal shape on all."""
+    """The first rank's tensor, broadcast to all; shapes must agree."""
     if this_rank().world > 1:
         distributed.broadcast(tensor, src=0)
     return tensor
@@ -114,9 +114,9 @@ def mean_over_ranks(tensor: Tensor) -> Tensor:
 
 
 def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
-    """Replace each gradient by its mean over ranks; what nobody used keeps none, so that Adam lets it be.
+    """Replace each gradient by its mean over ranks; a parameter that no rank used keeps none.
 
-    Those of sharded parameters are not to be among them: FSDP has averaged them.
+    Sharded parameters must not be among them: FSDP averages their gradients itself.
     """
     world = this_rank().world
     if world == 1:
@@ -139,7 +139,7 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
 
 
 def _buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Gradients of one type, together not much larger than a bucket."""
+    """Groups of gradients of one type, each not much larger than a bucket."""
     for dtype in dict.fromkeys(gradient.dtype for gradient in gradients):
         bucket: list[Tensor] = []
         for gradient in gradients:

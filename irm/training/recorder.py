@@ -1,4 +1,4 @@
-"""What is done after each step of a run: show, log, validate, save; and whether somebody wants to stop."""
+"""What follows each step of a run: show, log, validate, save, and check whether to stop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from omnireid.files import replace_folder
 
 @dataclass(frozen=True)
 class Best:
-    """The step whose weights found the people kept aside best."""
+    """The step whose weights had the best validation mAP."""
 
     step: int
     score: float
@@ -43,7 +43,7 @@ class Recorder:
     losses: dict[str, float] = field(default_factory=dict)  # of the last step
 
     def __call__(self, report: StepReport) -> bool:
-        """Take note of a finished step; True ends the training."""
+        """Process a finished step; True ends the training."""
         self.step, self.losses = report.step, report.losses
         self.bench.follow()
         self.progress.show(report)
@@ -59,7 +59,7 @@ class Recorder:
         return is_over
 
     def _validate(self) -> None:
-        """Look for the people kept aside, and keep the weights that found them best."""
+        """Validate, and keep the weights if they are the best so far."""
         if not this_rank().is_first:
             return
         assert self.log is not None

@@ -1,4 +1,4 @@
-"""Going on with a run: its newest whole checkpoint, where sheet and data are still those of it."""
+"""Resuming a run from its newest intact checkpoint, provided that sheet and data have not changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from irm.schema import RunSheet
 from irm.training.bench import Bench
 from irm.training.checkpoint import find_checkpoint, load_checkpoint
 
-# No learning rate hangs on how many steps there are, so there may be more of them.
+# Schedules whose learning rates do not depend on the number of steps, which may therefore be raised.
 OPEN_ENDED = ("constant", "steps")
 
 
@@ -25,7 +25,7 @@ def newest(
     """The newest whole checkpoint of a run folder; None where there is none yet.
 
     Args:
-        run: the resolved sheet that is to go on.
+        run: the resolved sheet to continue with.
         out: the run folder.
         read: reads the sheet beside a checkpoint.
         free: settings, by dotted path, that may differ because nothing of them touches the losses.
@@ -64,7 +64,7 @@ def fill(checkpoint: Path, bench: Bench) -> dict[str, Any]:
 
 
 def _refuse_changes(before: Sheet, run: RunSheet, checkpoint: Path, free: Collection[str]) -> None:
-    """A resumed run keeps its sheet, but for what touches no loss of a step that was taken."""
+    """A resumed run keeps its sheet, except for settings that affect no loss of the steps already taken."""
     for path, (old, new) in differences(before, run).items():
         if any(f"{path}.".startswith(f"{name}.") for name in free):
             continue

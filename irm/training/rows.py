@@ -1,8 +1,9 @@
-"""Where the rows of a batch meet: encoded in parts or on several ranks, then one batch for the losses.
+"""Joins the rows of a batch that was encoded in parts or on several ranks, for losses over the whole batch.
 
-A loss over triplets or contrasts is no mean over rows, so parts of a batch cannot be judged one by one. Rows
-are therefore encoded part by part, each part's activations being computed again on the way back (Gao et al.,
-Scaling deep contrastive learning batch size under memory limited setup, 2021); the loss is that of the whole.
+A triplet or contrastive loss is not a mean over rows, so it cannot be computed part by part. Rows are
+therefore encoded part by part, and each part's activations are recomputed in the backward pass (Gao et al.,
+Scaling deep contrastive learning batch size under memory limited setup, 2021); the loss is that of the whole
+batch.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ S = TypeVar("S", Tensor, list[Any])
 
 
 def encode_rows(encode: Callable[[Batch], R], batch: Batch, parts: int) -> R:
-    """What `encode` makes of a whole batch: of all parts, and of all ranks.
+    """A whole batch, encoded: the rows of all parts and all ranks.
 
     Args:
         encode: turns a batch into a frozen dataclass of tensors whose first axis is the rows.
@@ -43,7 +44,7 @@ def encode_rows(encode: Callable[[Batch], R], batch: Batch, parts: int) -> R:
 
 
 def whole_batch(batch: Batch) -> Batch:
-    """What the losses ask of a batch, of all ranks: labels, and which outfit is told of, worn, pictured."""
+    """The batch of all ranks, as far as losses need it: labels, and outfits asked for, worn and pictured."""
     if this_rank().world == 1:
         return batch
     given = batch.instruction
@@ -58,14 +59,14 @@ def whole_batch(batch: Batch) -> Batch:
 
 
 def own_rows(rows: S) -> S:
-    """This rank's share of the rows of all."""
+    """This rank's share of the rows of all ranks."""
     ranks = this_rank()
     share = len(rows) // ranks.world
     return rows[ranks.rank * share : (ranks.rank + 1) * share]
 
 
 def own_pairs(pairs: MatchPairs) -> MatchPairs:
-    """This rank's share of the pairs that the first rank drew; the mean over ranks is that over all pairs."""
+    """This rank's share of the pairs that the first rank drew; shares are equal, so that means agree."""
     ranks = this_rank()
     if ranks.world == 1:
         return pairs

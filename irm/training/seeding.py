@@ -1,4 +1,4 @@
-"""One seed becomes every generator's; each training step has its own, so the resume state is one number."""
+"""Seeding: each training step has a seed of its own, so that resuming needs no generator state."""
 
 import random
 from collections.abc import Iterator
@@ -20,8 +20,7 @@ def seed_step(seed: int, step: int, rank: int = 0) -> None:
     """Seed PyTorch (dropout, drop path, drawn negatives) for one step.
 
     A step's randomness depends on (seed, step) alone, and on the rank where several train together. A
-    resumed run needs no stored generator state, and whatever else draws numbers between two steps changes
-    nothing.
+    resumed run needs no stored generator state, and random numbers drawn between two steps have no effect.
     """
     address = [seed, step, rank] if rank else [seed, step]
     words = np.random.SeedSequence(address).generate_state(1, np.uint64)
@@ -30,10 +29,10 @@ def seed_step(seed: int, step: int, rank: int = 0) -> None:
 
 @contextmanager
 def repeatable(device: torch.device) -> Iterator[None]:
-    """On a CPU the same numbers every time, with any fixed number of threads.
+    """Deterministic results on a CPU, for any fixed number of threads.
 
-    Without it the gradient of picking rows is added up by all threads at once, in whatever order they come.
-    On a GPU nothing is changed: repeatable kernels are slower, and bit equality is promised for CPUs alone.
+    Without it, threads add up the gradient of indexing in any order. On a GPU nothing is changed:
+    deterministic kernels are slower, and bit equality is promised for CPUs only.
     """
     is_on = torch.are_deterministic_algorithms_enabled()
     is_mild = torch.is_deterministic_algorithms_warn_only_enabled()

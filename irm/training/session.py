@@ -1,4 +1,4 @@
-"""A whole run of either training: build, resume or start, train, save, leave a result behind."""
+"""A whole training run of either paper: build, start or resume, train, save, write the result."""
 
 from __future__ import annotations
 
@@ -37,13 +37,12 @@ R = TypeVar("R", bound=RunSheet)
 
 @dataclass(frozen=True)
 class Kind(Generic[R]):
-    """What one training does otherwise than the other."""
+    """What differs between the two kinds of training."""
 
     # From the sheet; and, where a checkpoint is to fill it and tells, from what it tells of the model.
     build: Callable[[R, torch.device, Path | None], Bench]
     read: Callable[[Path], R]
-    # What may change between a run and its resumption: nothing of it touches the losses.
-    free: tuple[str, ...]
+    free: tuple[str, ...]  # settings that may change on resuming, because they do not affect the losses
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Summary:
     seconds: float
     losses: dict[str, float]  # of the last step, by domain; empty when there was none
     model: Path | None  # None when the run was stopped early
-    rank: int = 0  # of several processes only the first need speak
+    rank: int = 0  # only the first of several processes reports
 
     @property
     def is_finished(self) -> bool:
@@ -77,11 +76,11 @@ def carry_out(run: R, out: Path, kind: Kind[R], *, resume: bool, console: Consol
         run: the resolved sheet.
         out: the run folder; new or empty, unless resuming.
         kind: which training it is.
-        resume: go on from the newest whole checkpoint; an empty folder is a start.
+        resume: go on from the newest intact checkpoint; in an empty folder, start.
         console: where progress is shown.
 
     Raises:
-        InputError: for a folder in use, another run's folder, missing data, or a loss that is no number.
+        InputError: for a folder in use, another run's folder, missing data, or a loss that is not finite.
     """
     device = choose_device(run.device)
     with joined_ranks(device) as ranks, run_folder(out, resume) if ranks.is_first else nullcontext():
@@ -94,7 +93,7 @@ def carry_out(run: R, out: Path, kind: Kind[R], *, resume: bool, console: Consol
 
 @contextmanager
 def run_folder(out: Path, resume: bool) -> Iterator[None]:
-    """Hold the folder of a run, made if need be; nothing stays of it where nothing was written.
+    """Create a run's folder if need be and lock it; a new folder that stays empty is removed again.
 
     Raises:
         InputError: as ``check_folder``, or another process trains in it.
@@ -124,7 +123,7 @@ def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: 
     largest(start)  # nobody writes before all have looked
     model = out / "model"
     is_lengthened = start < run.optimizer.steps and model.is_dir()
-    if this_rank().is_first and not is_lengthened:  # the sheet is that of the model beside it
+    if this_rank().is_first and not is_lengthened:  # a model that is there keeps its own sheet until the end
         _write_sheet(out, run)
     step, losses = start, dict[str, float]()
     if start < run.optimizer.steps:
@@ -143,7 +142,7 @@ def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: 
 
 
 def _write_sheet(out: Path, run: RunSheet) -> None:
-    """The sheet of the run's model, or of the one that it will have."""
+    """Write the sheet that the run's model has, or will have."""
     write_whole(out / "config.yaml", dump(run).encode(), durable=True)
 
 
@@ -171,14 +170,14 @@ def check_folder(out: Path, resume: bool) -> None:
 def loop_settings(
     plan: OptimizerSheet, device: torch.device, weights: Mapping[str, float], seed: int, precision: str
 ) -> LoopSettings:
-    """What the loop needs to know of a sheet.
+    """The settings of the training loop, from a sheet.
 
     Args:
         plan: schedule and clipping.
-        device: where the model lies.
-        weights: of the losses, by domain.
-        seed: the run's.
-        precision: the run's.
+        device: of the model.
+        weights: loss weights by domain.
+        seed: of the run.
+        precision: of the run.
     """
     names = ("lr", "warmup_from", "warmup_steps", "steps", "schedule", "lr_end", "milestones")
     schedule = {name: getattr(plan, name) for name in names}
@@ -217,7 +216,7 @@ def _train(
         except NonFiniteLossError as error:
             raise InputError(_describe(error, out, bench)) from None
         except RuntimeError as error:
-            # Signalled with us, the loader's processes left first; all is as the last step left it.
+            # The loader's processes received the same signal and ended first; the last step is complete.
             if not stop.requested or "DataLoader worker" not in str(error):
                 raise
             recorder.save()
@@ -225,8 +224,8 @@ def _train(
 
 
 def _describe(error: NonFiniteLossError, out: Path, bench: Bench) -> str:
-    """Save which pictures made the bad loss, and say so."""
-    rank = this_rank().rank  # each names its own share of the batch
+    """Write down which pictures the non-finite loss came from; returns the error sentence."""
+    rank = this_rank().rank  # each rank names its own share of the batch
     path = out / f"nonfinite-step-{error.step}{f'-rank-{rank}' if rank else ''}.json"
     batch = error.batch
     content = {

@@ -1,7 +1,7 @@
-"""Models too large for one GPU: a rank keeps its part of each layer and gathers the rest to compute (FSDP).
+"""Models too large for one GPU: a rank keeps a shard of each layer and gathers the others when needed (FSDP).
 
-Gradients come back averaged over the ranks, each rank keeps those of its part, and so does the optimizer.
-Checkpoints hold whole tensors, so that any number of ranks, or one, goes on with them.
+Gradients are averaged over the ranks; each rank keeps those of its shard, and so does the optimizer.
+Checkpoints hold whole tensors, so that any number of ranks can resume from them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from irm.training.ranks import this_rank
 
 
 def shard(model: nn.Module, layers: Iterable[nn.Module], device: torch.device) -> None:
-    """Leave each of several ranks its part of every parameter, on its device.
+    """Shard every parameter over the ranks.
 
     Args:
         model: equal on all ranks.
-        layers: its layers, of which one or two are whole at a time; all else is whole throughout a pass.
+        layers: its layers, gathered one or two at a time; everything else stays gathered during a pass.
         device: of this rank.
     """
     from torch.distributed.device_mesh import init_device_mesh
@@ -34,7 +34,7 @@ def shard(model: nn.Module, layers: Iterable[nn.Module], device: torch.device) -
 
 
 def kept(parameters: Iterable[nn.Parameter]) -> str:
-    """How much of a sharded model lies here, in words."""
+    """How much of a sharded model this rank keeps, in words."""
     here, everywhere = 0, 0
     for parameter in parameters:
         everywhere += parameter.numel()
@@ -44,18 +44,18 @@ def kept(parameters: Iterable[nn.Parameter]) -> str:
 
 
 def is_sharded(tensor: object) -> bool:
-    """Whether it is a rank's part of a tensor."""
+    """Whether it is a rank's shard of a tensor."""
     if this_rank().world == 1:
         return False
-    from torch.distributed.tensor import DTensor  # three quarters of a second, for those who need it
+    from torch.distributed.tensor import DTensor  # takes 0.75 s to import
 
     return isinstance(tensor, DTensor)
 
 
 def whole(tree: Any) -> Any:
-    """The same dicts, lists and numbers with whole tensors for parts; all ranks must ask together.
+    """The same dicts, lists and numbers, with whole tensors in place of shards; collective.
 
-    A part comes back on the CPU, and to the first rank alone: it is the one that writes.
+    Gathered tensors are on the CPU of the first rank, which writes them; None on the others.
     """
     if isinstance(tree, Mapping):
         return {name: whole(value) for name, value in tree.items()}
@@ -68,7 +68,7 @@ def whole(tree: Any) -> Any:
 
 
 def parts_of(weights: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Whole weights as a rank's ``load_state_dict`` wants them: of what is sharded there, its part."""
+    """Whole weights as a rank's ``load_state_dict`` expects them: sharded where the model is."""
     own = model.state_dict()
     return {name: _part(tensor, own[name]) if name in own else tensor for name, tensor in weights.items()}
 
@@ -84,7 +84,7 @@ def parts_of_optimizer(saved: Mapping[str, Any], optimizer: Optimizer) -> dict[s
 
 
 def clip_gradients(parameters: Sequence[nn.Parameter], largest: float | None) -> Float[Tensor, ""]:
-    """Shorten all gradients together to a norm of ``largest``, if any; returns the norm that they had."""
+    """Clip the total norm of all gradients to ``largest``, if given; returns the norm before."""
     kinds = [[each for each in parameters if is_sharded(each) is kind] for kind in (False, True)]
     norms = torch.stack([_norm(kind) for kind in kinds if kind])
     norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(norms)

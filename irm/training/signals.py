@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop: the step in progress ends, a checkpoint is written, one leaves."""
+"""SIGINT and SIGTERM as a request to stop: the step in progress is finished and a checkpoint is written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class StopRequest:
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        # Python allows handlers in the main thread only; elsewhere (a notebook's worker) nobody signals us.
+        # Python allows handlers in the main thread only; other threads (of a notebook) get no signals.
         if threading.current_thread() is threading.main_thread():
             for number in WISHES:
                 self._previous[number] = signal.signal(number, self._handle)
@@ -32,7 +32,7 @@ class StopRequest:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.requested = True
-        # A scheduler signals the loader's processes too; PyTorch would turn their end into an exception here,
-        # in the middle of whatever is being done, a checkpoint perhaps.
+        # A scheduler signals the loader's processes too; PyTorch would turn their end into an exception in
+        # this process, possibly in the middle of writing a checkpoint.
         self._previous.setdefault(signal.SIGCHLD, signal.getsignal(signal.SIGCHLD))
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

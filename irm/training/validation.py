@@ -1,4 +1,4 @@
-"""How well people kept aside from training are found: what the best weights are chosen by."""
+"""Validation on people held out from the training set, by which the best weights are chosen."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from omnireid.loading.mixture import Mixture
 
 
 def validate(model: IRM, mixture: Mixture, *, workers: int = 0) -> dict[str, float]:
-    """Mean AP of the people kept aside, by domain; the model is left in the mode it came in.
+    """Mean AP of the held-out people, by domain; the model's mode is restored.
 
     Args:
-        model: whose features are compared, texts without a match head's second look.
-        mixture: whose `aside` says who.
+        model: whose features are compared; texts are not scored again by a match head.
+        mixture: its `aside` holds the people.
         workers: processes that read pictures.
     """
     was_training = model.training

@@ -1,4 +1,4 @@
-"""All that a run trains with, built from its sheet: model, objectives, optimizer, data."""
+"""Builds everything an IRM run trains with from its sheet: model, objectives, optimizer and data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Workshop(Bench):
     objectives: Objectives
 
     def batches(self, start: int, stop: int) -> Iterator[tuple[Batch, ...]]:
-        """The batches of steps start..stop-1; class graphs are drawn anew where their passes begin."""
+        """The batches of steps start..stop-1; class graphs are rebuilt at the start of each pass."""
         graphs = self.state.graphs
         while start < stop:
             end = stop
@@ -60,17 +60,17 @@ class Workshop(Bench):
         return average.module
 
     def follow(self) -> None:
-        """Take the moving average and the lessons' teacher one step further."""
+        """Update the moving average and the teacher of the lessons."""
         super().follow()
         lessons = self.objectives.lessons
         if lessons is not None:
             lessons.follow(self.model)
 
     def prepare(self) -> None:
-        """Encode the instructions once, and the texts too, where the encoder is frozen and there is room.
+        """Encode the instructions ahead, and the texts too, if the encoder is frozen and the cache has room.
 
-        Loading weights makes the memory forget, and only the same set of sentences, read in the same way,
-        gives the same bits after a resume.
+        Loading weights clears the cache. Features are the same bits after a resume only if the same set of
+        sentences is encoded in the same way.
         """
         room = self.model.reading.cache
         if not self.model.reader.remembers:
@@ -100,7 +100,7 @@ def build_workshop(run: IRMRun, device: torch.device, described: Path | None = N
         described: as in ``build_irm``; for a run that a checkpoint is to fill.
 
     Raises:
-        InputError: for weights or data that are not there or do not fit.
+        InputError: for weights or data that are missing or do not fit.
     """
     seed_all(run.seed)
     model, model_notes = build_irm(run, described=described)
@@ -133,7 +133,7 @@ def build_workshop(run: IRMRun, device: torch.device, described: Path | None = N
 
 
 def instructions_of(mixture: Mixture) -> Iterator[str]:
-    """Every sentence that may stand beside a picture of the mixture; some come twice."""
+    """Every sentence that may be a picture's instruction in the mixture, possibly several times."""
     for source in mixture.sources:
         if source.task.sentence is not None:
             yield source.task.sentence
@@ -146,7 +146,7 @@ def instructions_of(mixture: Mixture) -> Iterator[str]:
 
 
 def texts_of(mixture: Mixture) -> Iterator[str]:
-    """Every description that a picture of the mixture is to be found by; some come twice."""
+    """Every description that is a text query in the mixture, possibly several times."""
     for source in mixture.sources:
         if source.task.objective == "image_text":
             yield from (caption for record in source.records for caption in record.captions)
@@ -210,7 +210,7 @@ def _lessons(run: IRMRun, model: IRM, begins: bool) -> Lessons | None:
     folder = word_head_of(run.model) if begins else None
     if folder is not None:
         load_word_head(lessons.words, folder)
-    lessons.follow(model)  # the teacher begins as the model does
+    lessons.follow(model)  # the teacher starts as a copy
     return lessons
 
 

@@ -1,4 +1,4 @@
-"""One reader and one card a data set; ``load_split`` is the door that training and evaluation use."""
+"""A reader and a card for each data set; training and evaluation read them with ``load_split``."""
 
 from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named

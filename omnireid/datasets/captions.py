@@ -1,4 +1,4 @@
-"""Captions on disk: annotation arrays too long for memory, caption dictionaries, one query a caption."""
+"""Reads captions: annotation arrays too long for memory, caption dictionaries, one query per caption."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _BLANKS = re.compile(r"[ \t\r\n,]*")
 
 
 def tidy(caption: str) -> str:
-    """A caption on one line, without blanks at its ends; nothing else is changed."""
-    # Printable means that the only blanks are plain ones: mostly there is nothing to do, ten million times.
+    """A caption on one line, without surrounding blanks; nothing else is changed."""
+    # A printable string has no blanks but plain ones: a fast path, for it usually leaves nothing to do.
     if caption.isprintable() and "  " not in caption and not caption.startswith(" "):
         return caption.rstrip(" ")
     return " ".join(caption.split())
 
 
 class _JsonReader:
-    """Values of a JSON file one after another; a file of gigabytes is never held whole."""
+    """Reads the values of a JSON file one after another, so that gigabytes are never held in memory."""
 
     def __init__(self, path: Path, file: TextIO) -> None:
         self._path, self._file = path, file
@@ -39,7 +39,7 @@ class _JsonReader:
         self._decode = json.JSONDecoder().raw_decode
 
     def character(self) -> str:
-        """The next character that is neither blank nor a comma, not taken; empty at the end of the file."""
+        """The next character that is neither blank nor a comma, without consuming it; empty at the end."""
         while True:
             self._place = _BLANKS.match(self._buffer, self._place).end()  # type: ignore[union-attr]
             if self._place < len(self._buffer):
@@ -55,7 +55,7 @@ class _JsonReader:
             raise InputError(f"{self._path} is not UTF-8 text: {error}") from None
 
     def skip(self) -> None:
-        """Take that character."""
+        """Consume that character."""
         self._place += 1
 
     def value(self, number: int) -> Any:
@@ -100,14 +100,14 @@ def iter_entries(path: Path) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class CaptionBook:
-    """Captions by key: the texts once, and of each key which of them are its own."""
+    """Captions by key; each text is stored once, and each key refers to its texts."""
 
     texts: Texts
     places: Mapping[str, int]
     bounds: Int[np.ndarray, " N+1"]  # entry n has the texts bounds[n]..bounds[n+1]-1
 
     def rows(self, key: str) -> range | None:
-        """Which texts a key stands for; None if the book does not have it."""
+        """Numbers of the texts of a key; None if the book does not have it."""
         place = self.places.get(key)
         return None if place is None else range(int(self.bounds[place]), int(self.bounds[place + 1]))
 
@@ -172,5 +172,5 @@ def entry_field(entry: Mapping[str, Any], name: str, kind: type, path: Path, num
 
 
 def query_per_caption(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Text queries: one record a caption, in the order of the pictures and of their captions."""
+    """Text queries: one record per caption, in the order of the pictures and of their captions."""
     return tuple(replace(record, captions=(caption,)) for record in records for caption in record.captions)

@@ -1,4 +1,4 @@
-"""A data set's card: what it is, who may use it, where its files lie, and what the counts should be."""
+"""A data set's card: what it is, its terms of use, where its files are, and its expected counts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Literal
 
 Part = Literal["train", "query", "gallery"]
 PARTS: tuple[Part, ...] = ("train", "query", "gallery")
+# The camid of a picture whose camera is not known: query and gallery differ, so that no pair is ever junk.
+NO_CAMERA: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A count that others have published and that adds up; None where no source could be confirmed.
+    """Published counts that were confirmed and add up; None where no source could be confirmed.
 
-    ``queries`` counts records where one image gives several (the captions of a text-to-image query).
+    ``queries`` counts records, where one image gives several (the captions of a text-to-image query).
     """
 
     images: int
@@ -24,7 +26,7 @@ class Published:
 
     @property
     def records(self) -> int:
-        """How many records a complete copy yields."""
+        """Number of records in a complete copy."""
         return self.images if self.queries is None else self.queries
 
 
@@ -33,15 +35,15 @@ Counts = Mapping[Part, Published]
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """All that a person should know before using a data set."""
+    """What one should know before using a data set."""
 
     name: str  # key in DATASETS
     title: str
     tasks: tuple[str, ...]
     homepage: str
-    access: str  # how one comes by it
-    licence: str  # what its owners say; "not stated" where we have read no such line
-    consent: str  # what is known about the people in the pictures having agreed
+    access: str  # how to get it
+    licence: str  # in the owners' words; "not stated" if we found no licence
+    consent: str  # what is known about the consent of the people in the pictures
     citation: str
     folders: tuple[str, ...]  # names under a data root, most specific first; every toolkit's name is accepted
     num_cameras: int | None  # None: no cameras in the annotation

@@ -1,4 +1,4 @@
-"""DATASETS: every data set that can be read, and apart from them those that their owners withdrew."""
+"""DATASETS: every data set that can be read, and separately those that their owners withdrew."""
 
 from __future__ import annotations
 

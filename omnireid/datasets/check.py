@@ -1,4 +1,4 @@
-"""Looks a data set over before anybody trains on it: wrong numbers, repetitions, shared people, gaps."""
+"""Checks a data set before training: wrong counts, duplicates, people in both train and test, gaps."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 
 from instructions.errors import InputError
 from omnireid.columns import column_of, images_of
-from omnireid.datasets.card import PARTS, DatasetCard, Part
+from omnireid.datasets.card import NO_CAMERA, PARTS, DatasetCard, Part
 from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
-from omnireid.datasets.datalists import CAMID, read_datalists
+from omnireid.datasets.datalists import read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, find_lists
 from omnireid.datasets.own import FOLDER, PREFIX, waiting_for
@@ -26,14 +26,13 @@ from omnireid.records import Record, Split
 from omnireid.tasks import TASKS, TaskSpec
 
 Severity = Literal["problem", "warning"]
-NO_CAMERA = frozenset(CAMID.values())  # what stands for "no camera" in the lists
 NUM_EXAMPLES = 3
 COPY_AGAIN = "copy it again from its owners' archive"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong (``problem``) or worth knowing (``warning``), and the way out."""
+    """Something that is wrong (``problem``) or worth knowing (``warning``), and what to do about it."""
 
     severity: Severity
     dataset: str
@@ -43,14 +42,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Reading:
-    """A data set read one way: from its raw layout or from the lists of a task."""
+    """A data set as read from its raw layout or from the lists of a task."""
 
     card: DatasetCard
     source: Literal["raw", "lists"]
     task: TaskSpec
     variant: str
     split: Split
-    again: bool = False  # a second look at the same files for another task: only its own needs are judged
+    again: bool = False  # the same files again for another task: only what this task needs is checked
 
     def part(self, part: Part) -> Sequence[Record]:
         """The records of one part."""
@@ -64,16 +63,16 @@ class Reading:
 
 
 def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | Finding]:
-    """Every reading of a data set that the root allows; one that fails is a finding.
+    """Every reading of a data set that the files under the root allow; one that fails is a finding.
 
     Args:
         name: a key of DATASETS.
         root: the data root.
-        named: the user asked for this data set, so the root itself may be its folder.
+        named: whether the user named this data set, so that the root itself may be its folder.
     """
     try:
         entry = dataset_named(name)
-    except InputError as error:  # a table of one's own whose name is none
+    except InputError as error:  # an own table with an invalid name
         yield unreadable(name, error)
         return
     ways = chain(_raw_ways(entry, root, named=named), _list_ways(entry, root, named=named))
@@ -112,7 +111,7 @@ def _list_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading |
 
 
 def _there_but_strange(entry: Dataset, root: Path) -> Iterator[Finding]:
-    """A finding where a folder has the data set's name, and nothing in it is known."""
+    """A finding if a folder has the data set's name but nothing in it is recognised."""
     for folder in {folder.partition("/")[0]: None for folder in entry.card.folders}:
         held = () if folder == FOLDER else sorted(path.name for path in _inside(root / folder))
         if held:
@@ -124,13 +123,13 @@ def _there_but_strange(entry: Dataset, root: Path) -> Iterator[Finding]:
 
 
 def _inside(folder: Path) -> Iterator[Path]:
-    left_behind = ("Thumbs.db", "desktop.ini", "__MACOSX")  # by other systems
+    left_behind = ("Thumbs.db", "desktop.ini", "__MACOSX")  # written by other operating systems
     inside = folder.iterdir() if folder.is_dir() else iter(())
     return (path for path in inside if path.name[0] != "." and path.name not in left_behind)
 
 
 def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
-    """The raw layout as its first task reads it, and as the others do that somebody annotated it for."""
+    """The raw layout as read for its first task, and for each other task that it has annotations for."""
     first, *others = entry.raw_tasks
     split = entry.read(root, variant, first)
     waiting: Mapping[str, str] = {}
@@ -146,7 +145,7 @@ def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
 
 
 def unreadable(name: str, error: InputError | OSError, folder: Path | None = None) -> Finding:
-    """The finding for a data set that cannot be read; of closed folders it names all below its own."""
+    """The finding for a data set that cannot be read; it names all folders without read permission."""
     if isinstance(error, InputError):
         fix = "correct the file or folder named here; docs/data.md has the forms"
         return Finding("problem", name, str(error), fix)
@@ -158,12 +157,12 @@ def unreadable(name: str, error: InputError | OSError, folder: Path | None = Non
 
 
 def sets_of_the_root_itself(root: Path) -> list[str]:
-    """Which data sets' own folder the data root could be."""
+    """The data sets whose own folder the data root could be."""
     return [name for name, entry in DATASETS.items() if entry.find(root) == root]
 
 
 def misnamed_folders(root: Path) -> Iterator[Finding]:
-    """Folders of the data root that no reader looks into, but whose names are nearly those that one does."""
+    """Folders of the data root that no reader uses, but whose names are nearly those of known folders."""
     cards = [entry.card for entry in (*DATASETS.values(), *WITHDRAWN.values())]
     known = {folder.split("/")[0] for card in cards for folder in card.folders}
     known |= {folder for names in LISTS.values() for folder in names.folders}
@@ -179,7 +178,7 @@ def misnamed_folders(root: Path) -> Iterator[Finding]:
 
 
 def examine(reading: Reading) -> Iterator[Finding]:
-    """All findings on one reading that need no picture to be opened."""
+    """All findings about a reading that do not require opening pictures."""
     once = (_numbers, _repetitions, _test_pictures_in_train, _shared_people)
     for check in (*(() if reading.again else once), _instructions, _answers):
         yield from check(reading)
@@ -197,7 +196,7 @@ def _numbers(reading: Reading) -> Iterator[Finding]:
         if card.num_cameras is None:
             continue
         camids = column_of(records, "camid")
-        far = np.flatnonzero(~np.isin(camids, [*range(card.num_cameras), *NO_CAMERA]))
+        far = np.flatnonzero(~np.isin(camids, [*range(card.num_cameras), *NO_CAMERA.values()]))
         if len(far):
             first = records[int(far[0])]
             message = (
@@ -248,7 +247,7 @@ def _shared_people(reading: Reading) -> Iterator[Finding]:
 def _instructions(reading: Reading) -> Iterator[Finding]:
     task = reading.task
     parts: tuple[Part, ...] = PARTS
-    if task.query == "text":  # a gallery picture stands alone
+    if task.query == "text":  # gallery pictures have no captions
         what, parts = "caption", ("train", "query")
     elif task.instruction in ("clothes", "caption"):
         what = "clothes picture" if task.instruction == "clothes" else "caption"
@@ -265,7 +264,7 @@ def _instructions(reading: Reading) -> Iterator[Finding]:
             if part == "gallery":
                 fix = "a neutral instruction stands in; say so beside the figures"
                 yield reading.find("warning", message, fix)
-            else:  # a table of one's own does not say what it is for
+            else:  # an own table does not say which tasks it is for
                 severity: Severity = "warning" if reading.card.name.startswith(PREFIX) else "problem"
                 yield reading.find(severity, message, f"give each a {what}, or take it out")
 

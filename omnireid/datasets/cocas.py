@@ -1,4 +1,4 @@
-"""COCAS+ Real1 (training, by the OmniReID lists) and Real2 (test): a clothes template says whom to find."""
+"""COCAS+ Real1 (training, from the OmniReID lists) and Real2 (test): queries with a clothes template."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ GALLERY_COLUMNS = "image_path pid clothes_id camera_id"
 
 
 def read_real1(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
-    """Real1 by its lists; a picture in both lists has its clothes picture and its captions.
+    """Real1 from its lists; a picture in both lists gets its clothes picture and its captions.
 
     Raises:
         InputError: if neither list is there.
@@ -89,7 +89,7 @@ def read_real1(root: Path, variant: str) -> Split:  # noqa: ARG001  one signatur
 
 
 def read_table(path: Path, columns: str) -> list[dict[str, str]]:
-    """Rows of a raw query.txt or gallery.txt; blanks or commas between the columns.
+    """Rows of a raw query.txt or gallery.txt; columns are separated by blanks or commas.
 
     Raises:
         InputError: for a row with too few columns.
@@ -114,7 +114,7 @@ def _prefix(root: Path, folder: str, example: str) -> str:
 
 
 def read_real2(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
-    """Real2 from its own folder: queries with their template, gallery pictures with nothing.
+    """Real2 from its own folder: queries with their template, gallery pictures without instruction.
 
     Raises:
         InputError: if one of the two tables is missing or empty.

@@ -1,4 +1,4 @@
-"""Counts of a copy against the published ones, or against the manifest of a drawn tree."""
+"""Compares the counts of a copy with the published ones, or with the manifest of a synthetic tree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _JUNK = re.compile(r"(\d+) junk pictures")
 
 
 def read_manifest(root: Path) -> Manifest | None:
-    """Counts of a drawn tree by data set, None where the pictures are real.
+    """Counts of a synthetic tree by data set; None if the pictures are real.
 
     Raises:
         InputError: if the manifest cannot be understood.
@@ -43,7 +43,7 @@ def read_manifest(root: Path) -> Manifest | None:
 
 
 def judge_counts(readings: Sequence[Reading], manifest: Manifest | None) -> Iterator[Finding]:
-    """Warnings for every part whose size is not the expected one; partial copies are allowed."""
+    """A warning for every part whose size is not the expected one; partial copies are allowed."""
     for reading in readings:
         if reading.again:
             continue
@@ -54,7 +54,7 @@ def judge_counts(readings: Sequence[Reading], manifest: Manifest | None) -> Iter
 
 
 def offers(reading: Reading, part: Part) -> bool:
-    """Whether this way of reading should yield the part at all."""
+    """Whether this reading should yield the part at all."""
     if reading.source == "raw":
         return reading.card.published(part, reading.variant) is not None or bool(reading.part(part))
     names = LISTS[reading.card.name, reading.task.name]

@@ -62,14 +62,14 @@ CARD = DatasetCard(
 NAME = re.compile(r"([1-5])_(\d{3})_([12])_(\d{2})\.png$")  # camera pair, person in the pair, view, picture
 CLASSIC = "classic_"
 NUM_CLASSIC = 20
-PEOPLE_PER_PAIR = 1_000  # more than any pair has (843), so that pair and person make one number
+PEOPLE_PER_PAIR = 1_000  # more than any camera pair has (843), so that pair and person make one number
 
 
 def read(root: Path, variant: str) -> Split:
-    """CUHK03 from whichever redistribution lies in ``root``.
+    """CUHK03 from whichever redistribution is in ``root``.
 
     Raises:
-        InputError: if only the raw cuhk-03.mat is there, or a split file does not fit.
+        InputError: if there is only the raw cuhk-03.mat, or a split file does not match.
     """
     if variant.startswith(CLASSIC):
         return read_classic(root, variant)
@@ -94,10 +94,10 @@ def read(root: Path, variant: str) -> Split:
 
 
 def extracted(root: Path, boxes: str, lacks: str) -> Path:
-    """The folder of the pictures taken out of cuhk-03.mat.
+    """The folder of the pictures extracted from cuhk-03.mat.
 
     Raises:
-        InputError: if it is not there, with the way to make it.
+        InputError: if it is missing, with how to create it.
     """
     images = root / f"images_{boxes}"
     if not images.is_dir():
@@ -114,7 +114,7 @@ def read_classic(root: Path, variant: str) -> Split:
     """One of the twenty splits of 1,367 and 100 people; its test pictures are query and gallery at once.
 
     Raises:
-        InputError: if the extracted pictures or their split file are not there.
+        InputError: if the extracted pictures or their split file are missing.
     """
     name, _, number = variant.partition("/")
     boxes = name.removeprefix(CLASSIC)
@@ -125,7 +125,7 @@ def read_classic(root: Path, variant: str) -> Split:
 
 
 def record_of(image: Path | str, pid: int | None, where: str) -> Record:
-    """A record from an extracted picture's name; without a pid the camera pair and person number make one."""
+    """A record from an extracted picture's name; the default pid combines camera pair and person number."""
     match = NAME.search(str(image))
     if match is None:
         raise InputError(f"{where}: {Path(image).name!r} is not a name like '1_001_1_01.png'")
@@ -152,8 +152,8 @@ def read_mat(path: Path, images: Path) -> list[tuple[Record, ...]]:
 def read_json(path: Path, images: Path, number: int = 1) -> list[tuple[Record, ...]]:
     """Train, query and gallery of a split (from 1) of torchreid's split file.
 
-    Its paths are absolute and of the machine that wrote it, so only the names count; its training pids are
-    classes and its test pids are not, so people are told apart by name.
+    Its paths are absolute on the machine that wrote it, so only file names are used. Its training pids are
+    class numbers and its test pids are not, so people are identified by file name.
     """
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -170,7 +170,7 @@ CUHK03 = Dataset(
     read,
     markers=(),
     raw_tasks=("trad",),
-    # A bare Market-style folder does not say which boxes it holds; OmniReID's holds the detected ones.
+    # A bare Market-style folder does not say which boxes it has; OmniReID's has the detected ones.
     markers_of={
         "detected": (
             "bounding_box_train",

@@ -1,4 +1,4 @@
-"""Takes the pictures and the twenty classic splits out of ``cuhk-03.mat``, as CUHK03 is given out."""
+"""Extracts the pictures and the twenty classic splits from ``cuhk-03.mat`` of the CUHK03 release."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BOXES = ("detected", "labeled")
 MAT = "cuhk03_release/cuhk-03.mat"
-FIRST_OF_VIEW_2 = 5  # of the ten cells of a person, the first five are of one camera, the others of the other
+FIRST_OF_VIEW_2 = 5  # a person has ten cells: the first five are from one camera, the rest from the other
 
 Progress = Callable[[int], None]
 
@@ -28,17 +28,17 @@ Progress = Callable[[int], None]
 def extract(root: Path, progress: Progress = lambda _: None) -> int:
     """Write ``images_{detected,labeled}/1_001_1_01.png`` and ``splits_classic_*.json`` beside the release.
 
-    A picture that is there is not written again, so an interrupted run goes on where it stopped.
+    Existing pictures are not written again, so an interrupted run continues where it stopped.
 
     Args:
         root: the folder that holds ``cuhk03_release``.
         progress: called after each person with the number of pictures so far.
 
     Returns:
-        How many pictures there are now.
+        The number of extracted pictures.
 
     Raises:
-        InputError: if the file is not there, or is not that file, or h5py is not installed.
+        InputError: if the file is missing or not the release, or h5py is not installed.
     """
     path = root / MAT
     if not path.is_file():
@@ -74,7 +74,7 @@ def _opened(path: Path) -> h5py.File:
 
 
 def _pictures(mat: h5py.File, boxes: str) -> Iterator[tuple[tuple[int, int], str, Any]]:
-    """Pair and person (from 1), file name and reference of every picture; many cells are empty."""
+    """Camera pair and person (from 1), file name and reference of every picture; many cells are empty."""
     for pair, cells in enumerate(mat[boxes][0], start=1):
         for person, row in enumerate(np.transpose(mat[cells][:]), start=1):
             for place, reference in enumerate(row):
@@ -93,7 +93,7 @@ def _write_picture(path: Path, mat: h5py.File, reference: Any) -> None:
 
 
 def _test_people(mat: h5py.File) -> Iterator[set[tuple[int, int]]]:
-    """Pair and person of the hundred test people of each split."""
+    """Camera pair and person of the hundred test people of each split."""
     for reference in mat["testsets"][0]:
         yield {(int(pair), int(person)) for pair, person in np.transpose(mat[reference][:])}
 
@@ -101,7 +101,7 @@ def _test_people(mat: h5py.File) -> Iterator[set[tuple[int, int]]]:
 def _split(
     people: dict[tuple[int, int], list[str]], test: set[tuple[int, int]]
 ) -> dict[str, list[list[object]]]:
-    """One split in torchreid's form, ``[name, person, camera]``; names only, so that the folder can move."""
+    """A split in torchreid's form, ``[name, person, camera]``; without folders, so that they can be moved."""
     rows: dict[str, list[list[object]]] = {"train": [], "query": []}
     for number, (person, names) in enumerate(sorted(people.items())):
         part = "query" if person in test else "train"

@@ -1,4 +1,4 @@
-"""CUHK-PEDES: pictures gathered from other ReID sets, described by hand; a caption finds its person."""
+"""CUHK-PEDES: pictures from other ReID data sets, captioned by hand; each caption is a query."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ CARD = DatasetCard(
 )
 
 ANNOTATIONS = ("reid_raw.json", "caption_all.json")
-# People are numbered through: 11,003 for training, then 1,000 and 1,000. For files without a split column.
+# People are numbered consecutively: 11,003 for train, 1,000 and 1,000. For files without a split column.
 LAST_TRAIN_PID, LAST_VAL_PID = 11_003, 12_003
 
 
 def split_of(number: int, pid: int) -> str:  # noqa: ARG001  RSTPReid goes by the number of the entry
-    """The split that a person number implies."""
+    """The split of a person, by number."""
     if pid <= LAST_TRAIN_PID:
         return "train"
     return "val" if pid <= LAST_VAL_PID else "test"

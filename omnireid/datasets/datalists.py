@@ -10,7 +10,7 @@ from typing import NamedTuple
 from instructions.errors import InputError, near_miss
 from omnireid.columns import Records, RecordsBuilder
 from omnireid.datasets.captions import NO_BOOK, CaptionBook, query_per_caption, read_caption_book
-from omnireid.datasets.card import PARTS, Part
+from omnireid.datasets.card import NO_CAMERA, PARTS, Part
 from omnireid.datasets.list_table import (
     LISTS,
     FoundLists,
@@ -23,11 +23,10 @@ from omnireid.datasets.scan import is_image_name
 from omnireid.records import MODALITIES, UNKNOWN, Split
 from omnireid.tasks import TASKS, TaskSpec
 
-CAMID: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}  # where a line has no fifth column
-NO_INSTRUCTION = "-"  # ours: this picture comes without an instruction
-UNSET = "-1"  # as a person: junk; as clothes: not known
-# Training people of a list are classes, numbered by first appearance, and say nothing of who is in the test.
-# They live in a range of their own, so that no class number is ever taken for a test person's number.
+NO_INSTRUCTION = "-"  # our mark for a picture without an instruction
+UNSET = "-1"  # of a person: junk; of clothes: unknown
+# Training people of a list are classes, numbered by first appearance and unrelated to the test's numbers.
+# They have a range of their own, so that no class number is mistaken for a test person's number.
 FIRST_LIST_PID = 10_000_000
 
 
@@ -43,7 +42,7 @@ class Line(NamedTuple):
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a list; any blanks separate columns, further columns are ignored, empty lines too.
+    """The lines of a list; blanks separate columns, and further columns and empty lines are ignored.
 
     Raises:
         InputError: for a line with fewer than four columns, or a file that is not text.
@@ -67,7 +66,7 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 @dataclass(frozen=True)
 class ListReader:
-    """Turns lines into records as one task understands them; outfits are numbered as they appear."""
+    """Turns lines into records for one task; outfits are numbered in order of appearance."""
 
     dataset: str
     found: FoundLists
@@ -75,7 +74,7 @@ class ListReader:
     names: ListNames
     book: CaptionBook
     keep_clothes_image: bool
-    prefix: str  # of every relative path
+    prefix: str  # root of every relative path
     outfits: dict[tuple[bool, str, str], int] = field(default_factory=dict)
 
     def records(self, part: Part, path: Path, notes: list[str]) -> Records:
@@ -117,7 +116,7 @@ class ListReader:
             pid = FIRST_LIST_PID + classes.setdefault(line.pid, len(classes))
         else:
             pid = _integer(line.pid, "person", path, line)
-        camid = CAMID[part] if line.camera is None else _integer(line.camera, "camera", path, line)
+        camid = NO_CAMERA[part] if line.camera is None else _integer(line.camera, "camera", path, line)
         infrared = self.names.infrared is not None and self.names.infrared.search(line.image) is not None
         builder.append(
             self._path(line.image),
@@ -147,9 +146,7 @@ class ListReader:
 
     def _captions(self, part: Part, path: Path, line: Line) -> tuple[str, ...] | range:
         if self.task.query == "text":
-            if (
-                part == "gallery"
-            ):  # a picture stands alone; the released lists put the key 001_1_c5_015874.png here
+            if part == "gallery":  # no captions, although the released lists name the key 001_1_c5_015874.png
                 return ()
         elif self.task.instruction != "caption" or line.instruction == NO_INSTRUCTION:
             return ()
@@ -228,17 +225,17 @@ def read_datalists(
     book = read_caption_book(found.captions) if needs_book and found.captions else NO_BOOK
     reader = ListReader(dataset, found, spec, names, book, keep_clothes_image, f"{found.root}/")
     records, notes = _read_found(reader, chosen)
-    del reader, book  # a million keys of a book take as much room as their records
+    del reader, book  # a million keys of a book take as much memory as their records
     if spec.query != "text":
         train, query, gallery = (records.get(part, ()) for part in PARTS)
         return Split(dataset, train, query, gallery, tuple(notes))
-    # One record an image, with all its captions: the lists give a line a caption.
+    # One record per image, with all its captions: the lists have a line per caption.
     train, gallery = (records[part].merged() if part in records else () for part in ("train", "gallery"))
     return Split(dataset, train, query_per_caption(records.get("query", ())), gallery, tuple(notes))
 
 
 def _read_found(reader: ListReader, variant: str) -> tuple[dict[Part, Records], list[str]]:
-    """The records of each part, and what a reader of the split should know."""
+    """The records of each part, and notes for the user."""
     paths, names = reader.found.paths(), reader.names
     lists = ", ".join(str(path) for path in paths.values())
     notes = [f"read from lists: {lists}" + (f" ({variant})" if variant else "")]

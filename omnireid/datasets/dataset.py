@@ -1,4 +1,4 @@
-"""A data set that can be read: its card, how to recognise its folder, and its reader."""
+"""A readable data set: its card, how to recognise its folder, and its reader."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from omnireid.datasets.card import DatasetCard
 from omnireid.datasets.scan import refuse_closed, subfolders
 from omnireid.records import Split
 
-NOT = "!"  # before a marker that the folder must not have
+NOT = "!"  # prefix of a marker that must not match
 Reader = Callable[[Path, str], Split]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One data set in its owners' own layout.
+    """A data set in its owners' layout ("raw").
 
-    ``markers`` are path patterns; a folder that has any of them is taken for the data set's own, unless it
-    has one that is written with an exclamation mark.
-    ``markers_of`` replaces them for variants that lie in folders of their own.
-    ``raw_tasks`` are the tasks whose annotation is in the raw layout; the others need the OmniReID lists.
-    ``readers_of`` replaces the reader for tasks that see the same files differently.
-    ``num_splits`` are variants that come in numbered splits: ``NAME/1`` to ``NAME/20``, NAME is the first.
+    ``markers`` are path patterns: a folder with a match for any of them is taken as the data set's folder,
+    unless it has a match for a pattern that begins with an exclamation mark.
+    ``markers_of`` replaces them for variants that are in folders of their own.
+    ``raw_tasks`` are the tasks annotated in the raw layout; the others need the OmniReID lists.
+    ``readers_of`` replaces the reader for tasks that read the same files differently.
+    ``num_splits`` gives the number of splits of variants that have several: ``NAME/1`` to ``NAME/20``, where
+    NAME alone is the first.
     """
 
     card: DatasetCard
@@ -45,7 +46,7 @@ class Dataset:
         return next((path for path in self.candidates(root) if _has_any(path, markers)), None)
 
     def candidates(self, root: str | Path) -> Iterator[Path]:
-        """Where the data set is looked for, in order."""
+        """The folders where the data set is looked for, in order."""
         root, folders = Path(root).expanduser(), self.card.folders
         yield from (root / folder for folder in folders)
         # Unpacked into a folder of its own name, as many archives are: Market-1501/Market-1501-v15.09.15.
@@ -63,7 +64,7 @@ class Dataset:
         return self.markers_of.get(name, self.markers)
 
     def variant(self, variant: str | None) -> str:
-        """The variant asked for, or the default.
+        """The requested variant, or the default.
 
         Raises:
             InputError: for a variant that the data set does not have.
@@ -97,7 +98,7 @@ class Dataset:
         return self.readers_of.get(task or "", self.reader)(folder, chosen)
 
     def not_found(self, root: str | Path, variant: str | None = None) -> str:
-        """The sentence for a data set that is not where it was looked for."""
+        """The message for a data set that was not found."""
         root = Path(root).expanduser()
         if not root.is_dir():
             return f"the data root {root} is not a folder; give the folder that holds {self.card.title}"

@@ -8,28 +8,23 @@ from pathlib import Path
 
 from instructions.errors import InputError
 from omnireid.datasets.captions import captions_of, entry_field, iter_entries, query_per_caption
+from omnireid.datasets.card import NO_CAMERA
 from omnireid.records import Record, Split
 
 IMAGE_FIELDS = ("file_path", "img_path")  # RSTPReid has the second
-# No cameras: query and gallery differ, so that nothing is ever junk (as in the OmniReID lists).
-CAMID = {"train": 0, "query": -1, "gallery": -2}
 
 
 def read_described(
-    name: str,
-    root: Path,
-    annotations: Sequence[str],
-    variant: str,
-    split_of: Callable[[int, int], str],
+    name: str, root: Path, annotations: Sequence[str], variant: str, split_of: Callable[[int, int], str]
 ) -> Split:
-    """A record a picture to train, a record a caption to ask, a silent record a picture to be found.
+    """Training and gallery records per picture (the latter without captions), query records per caption.
 
     Args:
         name: of the data set.
         root: its own folder, with ``imgs`` and one of the annotation files.
         annotations: names that the file may have.
-        variant: ``test`` or ``val``: whom the queries ask for.
-        split_of: number and person of an entry to ``train``, ``val`` or ``test``, where it does not say.
+        variant: ``test`` or ``val``: the split of queries and gallery.
+        split_of: maps number and person of an entry without a split to ``train``, ``val`` or ``test``.
 
     Raises:
         InputError: if there is no annotation file, or an entry cannot be understood.
@@ -49,11 +44,11 @@ def read_described(
         num_silent += not captions
         field = next((known for known in IMAGE_FIELDS if known in entry), IMAGE_FIELDS[0])
         image = images + entry_field(entry, field, str, path, number)
-        splits[split].append(Record(image, pid, CAMID["train"], captions=captions))
+        splits[split].append(Record(image, pid, NO_CAMERA["train"], captions=captions))
     notes = [f"read from {path}: {variant}"]
     if num_silent:
         notes.append(f"{num_silent} pictures have no caption")
     found = splits[variant]
-    query = query_per_caption(replace(record, camid=CAMID["query"]) for record in found)
-    gallery = tuple(replace(record, camid=CAMID["gallery"], captions=()) for record in found)
+    query = query_per_caption(replace(record, camid=NO_CAMERA["query"]) for record in found)
+    gallery = tuple(replace(record, camid=NO_CAMERA["gallery"], captions=()) for record in found)
     return Split(name, tuple(splits["train"]), query, gallery, tuple(notes))

@@ -1,4 +1,4 @@
-"""DukeMTMC-reID: withdrawn by its owners; a copy that somebody still has is read, by its own name only."""
+"""DukeMTMC-reID: withdrawn by its owners; existing copies can be read, but only if named explicitly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CARD = DatasetCard(
         "": {
             "train": Published(16_522, 702),
             "query": Published(2_228, 702),
-            "gallery": Published(17_661, 1_110),  # the 702, and 408 whom no query asks for
+            "gallery": Published(17_661, 1_110),  # the 702, and 408 without a query
         }
     },
     withdrawn=True,

@@ -1,4 +1,4 @@
-"""ICFG-PEDES: one long caption a picture, people and pictures of MSMT17."""
+"""ICFG-PEDES: one long caption per picture, people and pictures of MSMT17."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ CARD = DatasetCard(
     ),
 )
 
-ANNOTATIONS = ("ICFG-PEDES.json", "ICFG_PEDES.json", "ICFG-PDES.json")  # the last is a misprint that stayed
+ANNOTATIONS = ("ICFG-PEDES.json", "ICFG_PEDES.json", "ICFG-PDES.json")  # the last one is misprinted
 
 
 def read(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
     """ICFG-PEDES from its own folder, in the order of the annotation file.
 
     Raises:
-        InputError: if an entry does not name its split: nothing else tells.
+        InputError: if an entry does not name its split, which cannot be inferred.
     """
 
     def unknown(number: int, pid: int) -> str:

@@ -1,4 +1,4 @@
-"""Which pictures were opened before and found good, so that a second look, or one cut off, is short."""
+"""Remembers which pictures were opened before and found good, so that repeated or resumed checks are fast."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ import numpy as np
 
 NAME = ".check_data"  # below the data root
 _ROW = np.dtype([("key", "<u8"), ("content", "<u8")])
-_FIRST = np.array(
-    [(0x4C45444745523031, 1)], dtype=_ROW
-)  # what the file begins with: whose it is, which version
-_WAITING = 4096  # rows in memory before they are written: a second or so of work
+_FIRST = np.array([(0x4C45444745523031, 1)], dtype=_ROW)  # first bytes of the file: its kind and version
+_WAITING = 4096  # rows buffered before they are written: about a second of work
 
 
 def number_of(data: bytes) -> int:
-    """64 bits that stand for some bytes; never 0."""
+    """A 64-bit hash of some bytes; never 0."""
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") or 1
 
 
 def key_of(path: str) -> int:
-    """A picture as it is now: its path, size and time of change.
+    """A hash of a picture's path, size and modification time.
 
     Raises:
         OSError: it is not there.
@@ -34,9 +32,9 @@ def key_of(path: str) -> int:
 
 
 class Ledger:
-    """A file of rows (picture as it was, number of its bytes), appended to while pictures are opened.
+    """A file of rows (key of a picture, hash of its bytes), appended to while pictures are opened.
 
-    A file that was changed since has another key and is opened again. A row that was cut off is forgotten.
+    A picture changed since then has another key and is opened again. An incomplete last row is ignored.
     """
 
     def __init__(self, path: Path | None, *, afresh: bool = False) -> None:
@@ -69,18 +67,18 @@ class Ledger:
         self._file = file
 
     def content(self, key: int) -> int | None:
-        """The number of a picture's bytes, None where it was not opened before."""
+        """The hash of a picture's bytes; None if it was not opened before."""
         return self._known.get(key)
 
     def enter(self, key: int, content: int) -> None:
-        """A picture was opened and is good."""
+        """Record that a picture was opened and is good."""
         if self._file is not None:
             self._waiting.append((key, content))
             if len(self._waiting) >= _WAITING:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the buffered rows."""
         if self._file is not None:
             self._file.write(np.array(self._waiting, dtype=_ROW).tobytes())
             self._file.flush()

@@ -1,4 +1,4 @@
-"""Which OmniReID lists serve which data set and task: folders and file names with their known spellings."""
+"""The OmniReID lists of each data set and task: folders and file names with their known spellings."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class ListNames:
     train: tuple[str, ...] = ()
     test: Mapping[str, Pairs] = field(default_factory=dict)
     captions: tuple[str, ...] = ()
-    infrared: re.Pattern[str] | None = None  # which image paths are infrared
+    infrared: re.Pattern[str] | None = None  # pattern of infrared image paths
     query_is_infrared: tuple[str, ...] = ()  # variants whose query side is infrared
     not_a_list: re.Pattern[str] | None = None  # first line of the owners' own gallery table of the same name
 
     def variant(self, asked: str | None) -> str | None:
-        """The variant that is read, None where the lists do not hold the one asked for."""
+        """The variant that is read; None if the lists do not have the requested one."""
         if not self.test:  # training only: every variant has the same list
             return ""
         return next(iter(self.test)) if asked is None else asked if asked in self.test else None
@@ -96,8 +96,8 @@ LISTS: dict[tuple[str, str], ListNames] = {
     ),
 }
 
-# How paths of each set's pictures look, by a folder or by the published file names; COCAS+ has none of those.
-# Several sets have lists of one name, and a list in the wrong place would train the wrong people in silence.
+# Patterns of each set's picture paths, by a folder or by the published file names; COCAS+ has neither.
+# Several sets have lists of the same name, and a misplaced list would silently train on the wrong people.
 PICTURES: dict[str, re.Pattern[str]] = {
     dataset: re.compile(rf"(^|/)({pattern})", re.IGNORECASE)
     for dataset, pattern in {
@@ -117,7 +117,7 @@ PICTURES: dict[str, re.Pattern[str]] = {
 
 
 def whose_picture(image: str, dataset: str, list_name: str) -> str | None:
-    """Another data set that has a list of this name and to which the picture belongs by its path, or None."""
+    """The other data set that has a list of this name and owns the picture, by its path (else None)."""
     if PICTURES[dataset].search(image):
         return None
     known = str(Path(list_name).with_suffix(Path(list_name).suffix.lower()))
@@ -127,7 +127,7 @@ def whose_picture(image: str, dataset: str, list_name: str) -> str | None:
 
 @dataclass(frozen=True)
 class FoundLists:
-    """The lists of one (data set, task) under a data root, as far as they are there."""
+    """The lists of one (data set, task) that exist under a data root."""
 
     root: Path
     train: Path | None
@@ -136,7 +136,7 @@ class FoundLists:
     captions: Path | None
 
     def paths(self) -> dict[Part, Path]:
-        """The lists that are there, by part."""
+        """The lists that exist, by part."""
         parts: dict[Part, Path | None] = {"train": self.train, "query": self.query, "gallery": self.gallery}
         return {part: path for part, path in parts.items() if path is not None}
 

@@ -17,7 +17,7 @@ from omnireid.records import Record, Split
 from omnireid.synthetic.lists import GALLERY_KEY, IGNORED, WHITE_SHIRT
 from omnireid.tasks import TASKS, TaskSpec
 
-FLAT = ("llcm", "cuhk_pedes", "synth_pedes")  # their lists lie beside the pictures, not in datalist/
+FLAT = ("llcm", "cuhk_pedes", "synth_pedes")  # their lists are beside the pictures, not in datalist/
 SETTINGS = {
     "cc": False,
     "sc": True,
@@ -35,7 +35,7 @@ class _Lines:
     captions: dict[str, str]  # key to caption, filled while lines are made
 
     def lines(self, records: Iterable[Record], *, gallery: bool = False) -> Iterator[str]:
-        """The lines of some records; text-to-image has one for each caption."""
+        """The lines of some records; for text-to-image, one per caption."""
         for record in records:
             image = self._relative(record.image)
             if self.task.query == "text":
@@ -53,7 +53,7 @@ class _Lines:
     def _keys(self, image: str, record: Record) -> Iterator[str]:
         stem, _, suffix = image.replace("/", "_").rpartition(".")
         for caption in record.captions:
-            number = 0  # a picture's captions come one by one where they are queries
+            number = 0  # captions of a picture arrive one by one where each is a query
             while self.captions.setdefault(f"{stem}_{number}.{suffix}", caption) != caption:
                 number += 1
             yield f"{stem}_{number}.{suffix}"
@@ -72,20 +72,20 @@ class _Lines:
 def write_lists(
     root: Path, out: Path, dataset: str, *, replace: bool = False, written: Written = lambda *_: None
 ) -> list[str]:
-    """Write every list of a data set that its raw layout allows.
+    """Write every list of a data set that can be made from its raw layout.
 
     Args:
         root: the data root with the raw layout.
-        out: the data root that gets the lists; the same, or another (paths then lead back to the pictures).
+        out: the data root to write the lists to; if another one, paths in the lists lead back to ``root``.
         dataset: a key of DATASETS.
-        replace: write over lists that are there.
+        replace: overwrite existing lists.
         written: called with each file and how many lines it has.
 
     Returns:
         What could not be written, and why, one sentence each.
 
     Raises:
-        InputError: for lists that are there, or a path that a list cannot hold.
+        InputError: for lists that exist already, or a path that a list cannot represent.
     """
     entry, left_out = DATASETS[dataset], []
     for (name, task), names in LISTS.items():
@@ -120,7 +120,7 @@ def write_lists(
 def _files(
     split: Split, train: Sequence[str], pair: Sequence[str], variant: str
 ) -> Iterator[tuple[str, Sequence[Record], bool]]:
-    """File name, records and whether it is a gallery, of each list of one reading."""
+    """File name, records and whether it is a gallery, for each list of one reading."""
     if train:
         yield train[0], split.train, False
     if pair:
@@ -132,7 +132,7 @@ def _files(
 
 
 def _with_answer(split: Split, *, same_clothes: bool) -> list[Record]:
-    """The queries whose person another camera saw, in the same clothes or in others."""
+    """The queries whose person is in the gallery by another camera, in the same or in other clothes."""
     seen = defaultdict(set)
     for record in split.gallery:
         seen[record.pid].add((record.camid, record.clothes_id))
@@ -147,7 +147,7 @@ def _with_answer(split: Split, *, same_clothes: bool) -> list[Record]:
 
 
 def _dictionary(captions: dict[str, str]) -> Iterator[str]:
-    """One flat JSON object, an entry a line."""
+    """One flat JSON object, an entry per line."""
     before = "{\n"
     for key, caption in captions.items():
         yield f"{before}{json.dumps(key)}: {json.dumps(caption)}"
@@ -156,7 +156,7 @@ def _dictionary(captions: dict[str, str]) -> Iterator[str]:
 
 
 def _write(path: Path, lines: Iterable[str], replace: bool, written: Written) -> None:
-    """Line by line under a temporary name: a list may be larger than memory likes."""
+    """Write line by line to a temporary name: a list may be larger than memory."""
     if path.exists() and not replace:
         raise InputError(f"{path} is there already; --replace writes it anew, --out DIR writes elsewhere")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -30,10 +30,7 @@ CARD = DatasetCard(
         "vis_to_ir": {"train": _TRAIN, "query": _VISIBLE, "gallery": _INFRARED},
         "ir_to_vis": {"train": _TRAIN, "query": _INFRARED, "gallery": _VISIBLE},
     },
-    variants={
-        "vis_to_ir": "visible query, infrared gallery",
-        "ir_to_vis": "infrared query, visible gallery",
-    },
+    variants={"vis_to_ir": "visible query, infrared gallery", "ir_to_vis": "infrared query, visible gallery"},
     notes=(
         "printed as 13,909 test pictures beside 8,680 + 7,166 = 15,846 = 46,767 - 30,921; the sum is used",
         "the official script scores visible-to-infrared the other way round; see the protocol llcm",
@@ -48,9 +45,9 @@ OTHER = {"vis": "nir", "nir": "vis"}
 
 
 def read_tree(root: Path, folder: str, notes: list[str]) -> list[Record]:
-    """Every picture of ``folder/camN/PID/``, by person, camera and name, the order of the official draws.
+    """Every picture of ``folder/camN/PID/``, by person, camera and name: the order of the official draws.
 
-    The camera is the folder's number, wherever the letters ``cam`` may stand in the path before it.
+    The camera is the number of the ``camN`` folder, even if ``cam`` occurs in the path before it.
     """
     modality = MODALITY_OF[folder.removeprefix("test_")]
     records = []

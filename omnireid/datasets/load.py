@@ -1,4 +1,4 @@
-"""The one door to people on disk: a data set as a task uses it, from the official lists or the raw layout."""
+"""Loads a data set for a task, from the official lists or the raw layout."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load_split(
     *,
     keep_clothes_image: bool = False,
 ) -> Split:
-    """Read a data set for a task; training and evaluation call nothing else.
+    """Read a data set for a task; training and evaluation read data sets only through this function.
 
     Args:
         data_root: the folder that holds the data sets (docs/data.md), or the data set's own folder.
@@ -39,8 +39,8 @@ def load_split(
             ``auto`` then prefers the lists.
 
     Raises:
-        InputError: for an unknown name, a task that the data set does not offer, files that are not there or
-            cannot be understood. The sentence says what was tried and what would be accepted.
+        InputError: for an unknown name, a task that the data set does not offer, or files that are missing or
+            cannot be understood; it says what was tried and what would be accepted.
     """
     entry = dataset_named(dataset)
     check_task(entry, task)
@@ -74,7 +74,7 @@ def _read(
 
 
 def _refuse_another(root: Path, entry: Dataset) -> None:
-    """A data set's own folder may be named as the root, but not for another: many have the same layout.
+    """Refuse a root that is another data set's own folder: many have the same layout.
 
     Raises:
         InputError: the folder's name is another data set's, and this one is not below it.
@@ -94,9 +94,9 @@ def _refuse_another(root: Path, entry: Dataset) -> None:
 
 
 def home_of_lists(root: Path, dataset: str) -> Path:
-    """Where lists of a data set are written: below a data root in its own folder, which no other set shares.
+    """Where lists of a data set are written: in its own folder below a data root, which no other set shares.
 
-    A folder that is no data root, or is the data set's own already, stays.
+    A folder that is not a data root, or is already the data set's own, is returned unchanged.
     """
     folders = [folder for (name, _), names in LISTS.items() if name == dataset for folder in names.folders]
     if {root.name, root.resolve().name} & {*folders}:
@@ -110,7 +110,7 @@ def check_task(entry: Dataset, task: str) -> None:
     """Refuse a task that is unknown or not offered.
 
     Raises:
-        InputError: naming the tasks there are.
+        InputError: it names the available tasks.
     """
     if task not in TASKS:
         raise InputError(f"there is no task {task!r}{near_miss(task, TASKS)}; there are: {', '.join(TASKS)}")
@@ -121,10 +121,10 @@ def check_task(entry: Dataset, task: str) -> None:
 def find_source(
     entry: Dataset, data_root: str | Path, task: str, variant: str | None = None, *, lists_first: bool = False
 ) -> Source:
-    """Where ``auto`` reads from; with ``lists_first`` from the lists where there are any.
+    """What ``auto`` reads; with ``lists_first`` the lists if there are any.
 
     Raises:
-        InputError: if neither lists nor raw layout are there.
+        InputError: if there are neither lists nor a raw layout.
     """
     names = LISTS.get((entry.card.name, task))
     chosen = entry.variant(variant)

@@ -48,7 +48,7 @@ NAME = re.compile(r"(\d+)_(\d+)_c(\d+)_")
 
 
 def read(root: Path, variant: str) -> Split:
-    """LTCC from its own folder; every variant has the same records here, the protocol tells them apart."""
+    """LTCC from its own folder; all variants have the same records and differ only in their protocol."""
     notes = [f"read from {root}: {variant}"]
     folders = {
         part: root / folder for part, folder in (("train", "train"), ("query", "query"), ("gallery", "test"))
@@ -66,11 +66,11 @@ def read(root: Path, variant: str) -> Split:
 
 
 def read_with_templates(root: Path, variant: str) -> Split:
-    """The training pictures with clothes pictures (LTCC‡ of table 9), as far as these are there.
+    """The training pictures with clothes pictures (LTCC‡ of table 9), as far as these exist.
 
-    They lie beside the data set's folder, as in the OmniReID tree: ``templates/094_1.*`` is the shop picture
-    of an outfit, ``croped_clothes/train/NAME`` the clothes cut from a picture. A picture that has both takes
-    them by turns, so that training sees what a query brings and what a gallery picture brings.
+    Clothes pictures are beside the data set's folder, as in the OmniReID tree: ``templates/094_1.*`` is the
+    shop picture of an outfit, ``croped_clothes/train/NAME`` the clothes cropped from a picture. Pictures that
+    have both use them alternately, so that training sees the clothes pictures of queries and of the gallery.
     """
     split = read(root, variant)
     beside = root.parent if (root.parent / TEMPLATES).is_dir() or (root.parent / CROPS).is_dir() else root

@@ -1,4 +1,4 @@
-"""Market-1501 and what is laid out like it: three folders, person and camera in the file name."""
+"""Market-1501 and data sets with its layout: three folders, person and camera in the file name."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def read_folder(folder: Path, notes: list[str]) -> tuple[Record, ...]:
 
 
 def read_market_style(root: Path, name: str, notes: list[str]) -> Split:
-    """A tree of bounding_box_train, query and bounding_box_test; pid 0 never trains."""
+    """A tree of bounding_box_train, query and bounding_box_test; pid 0 is left out of training."""
     folders = {part: root / folder for part, folder in FOLDERS.items()}
     note_missing(folders, notes)
     train, query, gallery = (read_folder(folders[part], notes) for part in ("train", "query", "gallery"))

@@ -83,7 +83,7 @@ def read(root: Path, variant: str) -> Split:
     """MSMT17 from its own folder; test pids are offset by the number of training people.
 
     Raises:
-        InputError: if ``train_val`` is asked for and list_val.txt is not there.
+        InputError: if ``train_val`` is requested but list_val.txt is missing.
     """
     version = "version 2" if variant.startswith(V2) else "version 1"
     train_folder, test_folder = (root / name for name in IMAGE_FOLDERS[version])

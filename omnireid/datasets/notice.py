@@ -1,4 +1,4 @@
-"""The table of data set terms in NOTICE.md, written from the cards so that the two cannot disagree."""
+"""Generates the table of data set terms in NOTICE.md from the cards, so that the two cannot disagree."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ COLUMNS = ("Data set", "Where", "How to get it", "Licence", "Consent", "Cite")
 
 
 def all_cards() -> list[DatasetCard]:
-    """Cards of the data sets that are read, then of the withdrawn ones."""
+    """Cards of the available data sets, then of the withdrawn ones."""
     return [dataset.card for dataset in (*DATASETS.values(), *WITHDRAWN.values())]
 
 
 def terms_table(cards: Iterable[DatasetCard]) -> str:
-    """A Markdown table, one row a card."""
+    """A Markdown table, one row per card."""
     rows = [COLUMNS, tuple("---" for _ in COLUMNS)]
     for card in cards:
         title = f"**{card.title} (withdrawn)**" if card.withdrawn else card.title
@@ -26,7 +26,7 @@ def terms_table(cards: Iterable[DatasetCard]) -> str:
 
 
 def with_table(text: str) -> str:
-    """NOTICE.md with its table written anew between the two marks."""
+    """NOTICE.md with the table between its two marks regenerated."""
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     return f"{before}{BEGIN}\n{terms_table(all_cards())}\n{END}{after}"

@@ -1,4 +1,4 @@
-"""One's own pictures: a table below ``own/``, CSV or JSON lines, that is read like any other data set."""
+"""Your own pictures: a table below ``own/``, CSV or JSON lines, that is read like any other data set."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from omnireid.records import UNKNOWN, Modality, Split
 from omnireid.tasks import TASKS
 
 FOLDER = "own"
-PREFIX = f"{FOLDER}/"  # of the names of such data sets
+PREFIX = f"{FOLDER}/"  # prefix of the names of such data sets
 COLUMNS = ("split", "image", "pid", "camera", "clothes_id", "modality", "captions", "clothes_image")
 NEEDED = ("split", "image", "pid")
 _NEEDED = frozenset(NEEDED)
@@ -37,7 +37,7 @@ def own_dataset(name: str) -> Dataset:
     """The data set ``own/NAME``: a table of that name, or a folder of that name with a table ``records``.
 
     Raises:
-        InputError: for a name that is no plain folder name.
+        InputError: if the name is not a plain folder name.
     """
     stem = name.removeprefix(PREFIX)
     if not stem or not stem.replace("-", "").replace("_", "").isalnum():
@@ -73,12 +73,12 @@ def own_names(root: str | Path) -> list[str]:
 
 
 def _may_hold_records(folder: Path) -> bool:
-    """Whether a table is in a folder, or nobody may know: then its reader says so."""
+    """Whether a folder has a table, or may not be listed: then its reader reports that."""
     return is_closed(folder) or any((folder / f"records{kind}").exists() for kind in KINDS)
 
 
 def waiting_for(split: Split) -> dict[str, str]:
-    """What a table is not filled in for, above all tasks, and which column each of them waits for."""
+    """The uses, especially tasks, that a table lacks columns for, and the column that each needs."""
     asked = (split.train, split.query)
     waiting = {}
     modalities = chain.from_iterable(column_of(part, "modality") for part in (*asked, split.gallery))
@@ -113,7 +113,7 @@ def _read(tables: Sequence[str], root: Path, variant: str) -> Split:  # noqa: AR
 
 
 def _read_for_text(tables: Sequence[str], root: Path, variant: str) -> Split:
-    """The same where captions search: one query a caption, a gallery that says nothing, no cameras."""
+    """The same for text-to-image search: a query per caption, a gallery without captions, no cameras."""
     split = _read(tables, root, variant)
     query = query_per_caption(replace(record, camid=CAMID["query"]) for record in split.query)
     gallery = (replace(record, camid=CAMID["gallery"], captions=()) for record in split.gallery)
@@ -124,7 +124,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """Line number and filled cells of each row, checked for the columns that every row needs.
 
     Raises:
-        InputError: for text that is no such table, a column that is misspelt, or a row without what it needs.
+        InputError: if the text is not such a table, a column is misspelt, or a row lacks a needed cell.
     """
     rows = _csv_rows(path) if _is_csv(path) else _json_rows(path)
     try:
@@ -197,7 +197,7 @@ def _check_columns(path: Path, names: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """What number a word of the table stands for: itself where all are integers, its place otherwise."""
+    """Numbers for the words of a column: the words themselves if all are integers, else their positions."""
 
     pids: Mapping[str, int]
     cameras: Mapping[str, int]

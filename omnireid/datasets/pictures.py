@@ -1,4 +1,4 @@
-"""Opens every picture of a data set once, in parallel: which cannot be opened, and which are there twice."""
+"""Opens every picture of a data set once, in parallel, to find unreadable and duplicate ones."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from omnireid.datasets.ledger import Ledger, key_of, number_of
 from omnireid.datasets.scan import OPEN, is_closed
 from omnireid.loading.image import decode_image, read_image
 
-_CHUNK = 64  # pictures that a thread takes at a time
-_AHEAD = 4  # chunks that wait for each thread: a million futures at once would take longer to make than to do
+_CHUNK = 64  # pictures per job of a thread
+_AHEAD = 4  # jobs queued per thread: creating a million futures would take longer than the work
 
 # What is wrong, a phrase of read_image that tells it, and the way out; the last one is for everything else.
 KINDS: tuple[tuple[str, str, str], ...] = (
@@ -35,16 +35,16 @@ KINDS: tuple[tuple[str, str, str], ...] = (
 
 @dataclass(frozen=True)
 class Opened:
-    """How many pictures were looked at, those that could not be opened, and a number for each one's bytes."""
+    """How many pictures were checked, which could not be opened, and a hash of each one's bytes."""
 
     num_pictures: int
     num_known: int  # opened by an earlier run and not changed since
     failures: tuple[tuple[str, str], ...]  # path, reason
-    contents: Mapping[str, int]  # path to the number of its bytes: equal bytes, equal number
+    contents: Mapping[str, int]  # path to the hash of its bytes
 
 
 def pictures_of(readings: Iterable[Reading], limit: int | None = None) -> list[str]:
-    """Every picture that the readings name, clothes pictures too, each once; evenly thinned to ``limit``."""
+    """Every distinct picture in the readings, clothes pictures included; evenly thinned to ``limit``."""
     named: dict[str, None] = {}
     for reading in readings:
         for part in PARTS:
@@ -59,9 +59,9 @@ def pictures_of(readings: Iterable[Reading], limit: int | None = None) -> list[s
 def open_pictures(
     paths: Sequence[str], workers: int, progress: Callable[[int], None], ledger: Ledger | None = None
 ) -> Opened:
-    """Decode each picture that the ledger does not know; ``progress`` is called with how many more are done.
+    """Decode each picture that is not in the ledger; ``progress`` is called with the number newly done.
 
-    Interrupted, it enters what is done into the ledger and stops at once.
+    If interrupted, it saves what is done to the ledger and stops at once.
     """
     ledger = Ledger(None) if ledger is None else ledger
     failures: list[tuple[str, str]] = []
@@ -110,7 +110,7 @@ def _attempt(path: str, ledger: Ledger) -> _Outcome:
     try:
         key = key_of(path)
         content = ledger.content(key)
-        if content is not None and os.access(path, os.R_OK):  # a right that was taken away changes no key
+        if content is not None and os.access(path, os.R_OK):  # lost permissions do not change the key
             return _Outcome(path, key, content, known=True)
         data = Path(path).read_bytes()
         decode_image(data, name=path)
@@ -119,7 +119,7 @@ def _attempt(path: str, ledger: Ledger) -> _Outcome:
         return _Outcome(path, reason=str(error))
     except (OSError, ValueError):
         try:
-            read_image(path)  # says in its own words what is wrong
+            read_image(path)  # its message says what is wrong
         except InputError as error:
             return _Outcome(path, reason=str(error))
         return _Outcome(path)  # it came back in the meantime
@@ -140,7 +140,7 @@ def unopened(dataset: str, opened: Opened) -> list[Finding]:
 
 
 def _neighbour(path: str, kind: str) -> str:
-    """A file of the same name with another ending beside a missing one, e.g. ``.JPG`` for ``.jpg``."""
+    """A file beside a missing one with the same name and another suffix, e.g. ``.JPG`` for ``.jpg``."""
     place = Path(path)
     if kind == "missing" and place.is_symlink():
         return f" (a link to {place.readlink()}, which is not there)"
@@ -154,7 +154,7 @@ def _neighbour(path: str, kind: str) -> str:
 
 
 def copies(reading: Reading, contents: Mapping[str, int]) -> Iterator[Finding]:
-    """Findings for pictures that stand in two parts under two names, byte for byte the same."""
+    """Findings for pictures in two parts under different names that are identical byte for byte."""
     owners = {
         part: {contents[path]: path for path in images_of(reading.part(part)) if contents.get(path)}
         for part in PARTS

@@ -44,7 +44,7 @@ TRAIN_NAME = re.compile(r"([ABC])_")  # A_cropped_rgb001.jpg; in test the folder
 
 
 def _record(image: str, person: str, letter: str) -> Record:
-    # Two outfits a person, so that the same clothes have the same number whichever variant is read.
+    # Two outfits per person, so that the same clothes have the same number in every variant.
     pid = int(person)
     return Record(image, pid, CAMERAS[letter], 2 * pid + (letter == OTHER_CLOTHES))
 

@@ -1,4 +1,4 @@
-"""RSTPReid: five pictures of each person, two captions a picture, people and pictures of MSMT17."""
+"""RSTPReid: five pictures per person, two captions per picture; people and pictures of MSMT17."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ CARD = DatasetCard(
 )
 
 ANNOTATIONS = ("data_captions.json",)
-FIRST_VAL, FIRST_TEST = 18_505, 19_505  # places in the annotation file, for copies without a split column
+FIRST_VAL, FIRST_TEST = 18_505, 19_505  # positions in the annotation file, for copies without a split column
 
 
 def split_of(number: int, pid: int) -> str:  # noqa: ARG001  CUHK-PEDES goes by the person
-    """The split that the place of an entry implies."""
+    """The split of an entry, by its position."""
     if number < FIRST_VAL:
         return "train"
     return "val" if number < FIRST_TEST else "test"

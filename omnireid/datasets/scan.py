@@ -1,4 +1,4 @@
-"""Folder scanning shared by the readers: sorted names, one directory read a folder, no stat a file."""
+"""Folder scanning shared by the readers: sorted names, one directory listing per folder, no stat per file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def subfolders(folder: str | Path) -> list[str]:
 
 
 def named_subfolders(folder: str | Path, pattern: re.Pattern[str], notes: list[str]) -> list[str]:
-    """The subfolders whose names follow a pattern; others, such as ``005 (copy)``, are said in ``notes``."""
+    """The subfolders whose names match a pattern; others, e.g. ``005 (copy)``, are reported in ``notes``."""
     names = subfolders(folder)
     strangers = [name for name in names if not pattern.fullmatch(name) and name != "__MACOSX"]
     if strangers:
@@ -55,12 +55,12 @@ def named_subfolders(folder: str | Path, pattern: re.Pattern[str], notes: list[s
 
 
 def is_closed(folder: str | Path) -> bool:
-    """Whether the names in a folder may not be listed or looked up; it would pass for an empty one."""
+    """Whether a folder may not be listed or entered, which would make it look empty."""
     return not _may(folder, os.R_OK | os.X_OK)
 
 
 def refuse_closed(folder: str | Path) -> None:
-    """Stop at a folder that is closed to whoever runs this.
+    """Refuse a folder that the current user may not read.
 
     Raises:
         PermissionError: it is.
@@ -74,7 +74,7 @@ def _may(path: str | Path, what: int) -> bool:
 
 
 def culprit(error: OSError) -> str:
-    """What could not be opened: the folder on the way to it that may not be entered, or the file itself."""
+    """What could not be opened: the file, or the folder above it that may not be entered."""
     if error.filename is None:  # a read that failed half-way
         return "a file"
     above = reversed(Path(error.filename).parents)
@@ -82,12 +82,12 @@ def culprit(error: OSError) -> str:
 
 
 def way_out(error: OSError) -> str:
-    """What helps against an error of the disk."""
+    """Advice on what to do about an operating system error."""
     return OPEN if isinstance(error, PermissionError) else "look after the disk, or copy it again"
 
 
 def closed_below(folder: str | Path) -> list[str]:
-    """Every folder at or below this one that may not be listed, or the one above that shuts it; sorted."""
+    """Every unreadable folder at or below this one, or the one above that makes it unreadable; sorted."""
     closed: list[str] = []
     for _ in os.walk(folder, onerror=lambda error: closed.append(culprit(error))):
         pass
@@ -96,10 +96,10 @@ def closed_below(folder: str | Path) -> list[str]:
 
 @contextmanager
 def said_in_one_sentence() -> Iterator[None]:
-    """What the disk refuses, as bad input.
+    """Turn operating system errors into one-sentence input errors.
 
     Raises:
-        InputError: for whatever could not be read.
+        InputError: if a file or folder could not be read.
     """
     try:
         yield
@@ -112,10 +112,10 @@ def matched(
 ) -> Iterator[tuple[str, re.Match[str]]]:
     """Path and parsed name of each picture of a folder, in name order.
 
-    Pictures that do not follow the name grammar are left out and said so in ``notes``.
+    Pictures whose names do not match the pattern are left out and reported in ``notes``.
 
     Raises:
-        InputError: if the folder holds pictures and none follows the grammar.
+        InputError: if the folder has pictures but none matches.
     """
     names = image_names(folder)
     prefix = f"{folder}/"
@@ -138,12 +138,12 @@ def matched(
 
 
 def note_missing(parts: Mapping[str, Path], notes: list[str]) -> None:
-    """Say which folders of a layout are not there; half a copy can still be read."""
+    """Report which folders of a layout are missing; an incomplete copy can still be read."""
     notes.extend(f"no {part}: {path} does not exist" for part, path in parts.items() if not path.exists())
 
 
 class Dressed(NamedTuple):
-    """A picture whose outfit is known by name; outfits become numbers once all parts are read."""
+    """A picture whose outfit is a name; outfits are numbered once all parts are read."""
 
     image: str
     pid: int

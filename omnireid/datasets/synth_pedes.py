@@ -1,4 +1,4 @@
-"""SYNTH-PEDES: millions of web pictures captioned by a program; training only, often held in part."""
+"""SYNTH-PEDES: millions of web pictures with generated captions; training only, copies often incomplete."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ANNOTATIONS = ("synthpedes_dataset.json", "synthpedes-dataset.json")
 
 
 def read(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
-    """SYNTH-PEDES from its own folder; only the parts that are there."""
+    """SYNTH-PEDES from its own folder, as far as it is present."""
     path = next((root / name for name in ANNOTATIONS if (root / name).exists()), None)
     if path is None:
         raise InputError(f"{root} has no {' or '.join(ANNOTATIONS)}")

@@ -1,4 +1,4 @@
-"""VC-Clothes: people of a computer game before four cameras, in several outfits."""
+"""VC-Clothes: people from a computer game, in several outfits, seen by four cameras."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TEST_CAMERAS = {"all": (1, 2, 3, 4), "same_clothes": (2, 3), "clothes_change": (
 
 
 def read(root: Path, variant: str) -> Split:
-    """VC-Clothes from its own folder; the variant picks the cameras of the test only."""
+    """VC-Clothes from its own folder; the variant selects only the test cameras."""
     notes = [f"read from {root}: {variant}"]
     folders = {part: root / part for part in ("train", "query", "gallery")}
     note_missing(folders, notes)
@@ -54,7 +54,7 @@ def read(root: Path, variant: str) -> Split:
         ]
         for folder in folders.values()
     ]
-    train, query, gallery = number_outfits(parts)  # before the cut: an outfit has one number in every variant
+    train, query, gallery = number_outfits(parts)  # first, so that numbers are the same in every variant
     query, gallery = (
         tuple(r for r in side if r.camid + 1 in TEST_CAMERAS[variant]) for side in (query, gallery)
     )

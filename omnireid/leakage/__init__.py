@@ -1,4 +1,4 @@
-"""Test people never train, under whatever number, name or copy they come back (IRM, 5.2)."""
+"""Keeps test people out of the training data, whatever number or file name they appear under (IRM, 5.2)."""
 
 from omnireid.leakage.fingerprints import Copies, Fingerprints, find_copies, fingerprint
 from omnireid.leakage.hash_cache import FOLDER as FINGERPRINTS

@@ -1,8 +1,8 @@
-"""Copies of a picture found by look: a 64-bit perceptual hash to search by, a small colour copy to be sure.
+"""Finds copies of a picture by appearance: a 64-bit perceptual hash, confirmed by a small colour thumbnail.
 
-The hash is the usual pHash: the sign, against their median, of the lowest frequencies of the grey picture's
-discrete cosine transform. Pedestrians all look alike to it, so a pair that it finds near must also agree in
-colour. Thresholds were measured on drawn people (docs/log.md).
+The hash is pHash: whether each of the lowest frequencies of the grey picture's discrete cosine transform lies
+above their median. All pedestrians look alike to it, so a pair with close hashes must also agree in colour.
+Thresholds were measured on synthetic people (docs/log.md).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8, UInt64
 from PIL import Image
 
-MAX_BITS = 8  # of 64 that may differ between copies
-MAX_COLOR = 6.0  # root mean square difference of the small copies, in levels of 255
-MIN_CONTRAST = 4.0  # deviation of the small copy; below it a picture is empty and has no copies
-SIDE = 32  # of the grey picture that is transformed
-SMALL = (8, 16)  # width and height of the colour copy
+MAX_BITS = 8  # bits of 64 that may differ between copies
+MAX_COLOR = 6.0  # largest root mean square difference of the thumbnails of copies, in levels of 255
+MIN_CONTRAST = 4.0  # deviation of the thumbnail; below it a picture counts as empty and has no copies
+SIDE = 32  # size of the grey picture that is transformed
+SMALL = (8, 16)  # width and height of the colour thumbnail
 BLOCK = (16, 4096)  # pairs compared at a time: stays in the processor's cache
 
 
@@ -35,20 +35,20 @@ class Fingerprints:
         return len(self.hashes)
 
     def telling(self) -> np.ndarray:
-        """(N) bool: pictures that show enough to be recognised."""
+        """(N) bool: pictures with enough detail to be recognised."""
         return self.seen & (self.colors.reshape(len(self), -1).std(axis=1) >= MIN_CONTRAST)
 
 
 class Copies(NamedTuple):
-    """For each of the first pictures its nearest copy among the second, -1 where there is none."""
+    """For each of the first pictures, its nearest copy among the second; -1 where there is none."""
 
     rows: Int[np.ndarray, " N"]
-    bits: Int[np.ndarray, " N"]  # that differ between the hashes
-    color: Float[np.ndarray, " N"]  # difference of the colour copies
+    bits: Int[np.ndarray, " N"]  # bits that differ between the hashes
+    color: Float[np.ndarray, " N"]  # difference of the colour thumbnails
 
 
 def fingerprint(pixels: UInt8[np.ndarray, "H W 3"]) -> tuple[int, UInt8[np.ndarray, "16 8 3"]]:
-    """Hash and colour copy of one picture; the hash does not see the mean brightness."""
+    """Hash and colour thumbnail of one picture; the hash ignores the mean brightness."""
     from scipy.fft import dctn
 
     image = Image.fromarray(pixels)
@@ -60,21 +60,17 @@ def fingerprint(pixels: UInt8[np.ndarray, "H W 3"]) -> tuple[int, UInt8[np.ndarr
 
 
 def find_copies(
-    first: Fingerprints,
-    second: Fingerprints,
-    *,
-    max_bits: int = MAX_BITS,
-    max_color: float = MAX_COLOR,
+    first: Fingerprints, second: Fingerprints, *, max_bits: int = MAX_BITS, max_color: float = MAX_COLOR
 ) -> Copies:
-    """The nearest copy of each first picture among the second: fewest bits, then nearest colours.
+    """The nearest copy of each first picture among the second: fewest differing bits, then nearest colours.
 
-    Every pair is looked at, so that nothing hangs on an index: 10^10 pairs take about 8 s of one core.
+    The search is exhaustive, so nothing depends on an index: 10^10 pairs take about 8 s on one core.
 
     Args:
-        first: Pictures to be explained, e.g. those of a training set.
+        first: Pictures to check, e.g. those of a training set.
         second: Pictures that they may be copies of.
-        max_bits: How many of 64 bits may differ.
-        max_color: How far colours may differ, root mean square in levels of 255.
+        max_bits: How many of the 64 bits may differ.
+        max_color: Largest root mean square difference of colours, in levels of 255.
     """
     rows = np.full(len(first), -1, dtype=np.int64)
     bits = np.full(len(first), 65, dtype=np.int64)
@@ -96,7 +92,7 @@ def find_copies(
 def _near(
     first: UInt64[np.ndarray, " N"], second: UInt64[np.ndarray, " M"], max_bits: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Rows of both sides and differing bits, of the pairs within reach; a block at a time."""
+    """Rows of both sides and differing bits of the pairs within ``max_bits``, a block at a time."""
     height, width = BLOCK
     different = np.empty(BLOCK, dtype=np.uint64)
     counts = np.empty(BLOCK, dtype=np.uint8)
@@ -120,7 +116,7 @@ def _color_difference(
 
 
 def _lowest_frequencies() -> Int[np.ndarray, " 64"]:
-    """The 64 lowest frequencies of the transform but the mean, as places in its rows joined."""
+    """Flat indices of the 64 lowest frequencies of the transform, without the mean."""
     down, across = np.mgrid[:SIDE, :SIDE]
     order = np.lexsort((across.ravel(), down.ravel(), (down**2 + across**2).ravel()))
     return order[1:65]

@@ -1,4 +1,4 @@
-"""Fingerprints of many pictures, kept beside the data so that a picture is read once."""
+"""Fingerprints of many pictures, cached beside the data so that each picture is read only once."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from omnireid.leakage.fingerprints import SMALL, Fingerprints, fingerprint
 from omnireid.loading.image import read_image
 
 FOLDER = ".fingerprints"  # under the data root
-VERSION = 1  # of what a fingerprint is
-CHUNK = 20_000  # pictures between two savings
+VERSION = 1  # of the format and the definition of a fingerprint
+CHUNK = 20_000  # pictures between two saves
 THREADS = 4
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
-Stamp = tuple[int, int]  # size and time of change of a file
+Stamp = tuple[int, int]  # size and modification time of a file
 Print = tuple[int, np.ndarray, bool]
 
 
@@ -35,14 +35,14 @@ def fingerprints_of(
     name: str = "pictures",
     progress: Progress | None = None,
 ) -> Fingerprints:
-    """Fingerprints in the order of the pictures; a picture that cannot be read is marked, not refused.
+    """Fingerprints in the order of the pictures; a picture that cannot be read is marked, without an error.
 
     Args:
-        images: Paths; one may occur several times.
-        cache: Folder that keeps fingerprints between runs; a file that changed is read anew. What cannot be
-            written is not kept.
-        name: Of these pictures, for the cache's file and for ``progress``.
-        progress: Told after some pictures.
+        images: Paths, possibly repeated.
+        cache: Folder that keeps fingerprints between runs; a changed file is read again. If it cannot be
+            written to, nothing is kept.
+        name: Name of this set of pictures, for the cache file and for ``progress``.
+        progress: Called every few pictures.
     """
     path = None if cache is None else cache / f"{name}-v{VERSION}.npz"
     known = _load(path)
@@ -95,12 +95,12 @@ def _stamp(image: str) -> Stamp:
 
 
 def _key(image: str) -> bytes:
-    """A path in few bytes."""
+    """A path as a few bytes."""
     return hashlib.blake2b(image.encode(errors="surrogateescape"), digest_size=16).digest()
 
 
 def _load(path: Path | None) -> dict[bytes, tuple[Stamp, Print]]:
-    """What the cache holds; a file of another program or half a file holds nothing."""
+    """The contents of the cache; empty if the file is incomplete or not ours."""
     if path is None or not path.is_file():
         return {}
     try:
@@ -117,7 +117,7 @@ def _load(path: Path | None) -> dict[bytes, tuple[Stamp, Print]]:
 
 
 def _save(path: Path | None, known: dict[bytes, tuple[Stamp, Print]]) -> None:
-    """Write the cache whole; several runs may do so at once, the last one's file stays."""
+    """Write the whole cache atomically; of several runs at once, the last to finish wins."""
     if path is None or not known:
         return
     content = io.BytesIO()
@@ -136,7 +136,7 @@ def _save(path: Path | None, known: dict[bytes, tuple[Stamp, Print]]) -> None:
             part = Path(file.name)
             file.write(content.getvalue())
         part.replace(path)
-    except OSError:  # a data root that nobody may write into: the next run reads the pictures again
+    except OSError:  # a read-only data root: the next run reads the pictures again
         if part is not None:
             with contextlib.suppress(OSError):
                 part.unlink()

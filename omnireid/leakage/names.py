@@ -1,4 +1,4 @@
-"""Test people found by number, file and file name, also where a set took over another's pictures (IRM, 5.2).
+"""Finds test people by number, file and file name, also across data sets that share pictures (IRM, 5.2).
 
 CUHK-PEDES holds pictures of Market-1501 and CUHK03, ICFG-PEDES those of MSMT17, under other person numbers.
 """
@@ -16,7 +16,7 @@ from omnireid.leakage.people import Leak, People, Reason
 
 @dataclass(frozen=True)
 class Borrowed:
-    """Pictures that one data set took from another: where they lie, and who is in them by name."""
+    """Pictures that one data set took from another: where they are, and whom their file names identify."""
 
     folder: str  # part of the image path
     dataset: str
@@ -33,7 +33,7 @@ BORROWED: dict[str, tuple[Borrowed, ...]] = {
 
 
 class TestPeople:
-    """What is known of the test people, for constant-time questions."""
+    """Index of the test people, for look-ups in constant time."""
 
     def __init__(self, tests: Iterable[People]) -> None:
         self.disk = _Disk()
@@ -49,12 +49,12 @@ class TestPeople:
                 self.stems.setdefault(test.dataset, set()).update(map(stem, images))
 
     def leaks(self, source: People) -> Iterator[Leak]:
-        """Every sign that a record of the source shows a test person, in record order."""
+        """Every indication that a record of the source shows a test person, in record order."""
         pids = self.pids.get(source.dataset, set())
         borrowed = [(row, self.stems.get(row.dataset, set())) for row in BORROWED.get(source.dataset, ())]
         named = [(row, stems, _names(stems, row.person)) for row, stems in borrowed if stems]
         numbers = column_of(source.records, "pid").tolist()
-        for image, pid in zip(images_of(source.records), numbers, strict=True):  # millions: no Record is made
+        for image, pid in zip(images_of(source.records), numbers, strict=True):  # creates no Records
             reason: Reason | None = None
             if pid in pids:
                 reason = "same person"
@@ -78,18 +78,18 @@ def _names(stems: Iterable[str], person: re.Pattern[str] | None) -> set[str]:
 
 
 def stem(image: str) -> str:
-    """A file name without folder and suffix, in lower case."""
+    """A file name in lower case, without folder and suffix."""
     return image.rpartition("/")[2].rpartition(".")[0].lower()
 
 
 class _Disk:
-    """Where paths lead to; asks the file system once a folder, not once a file."""
+    """Resolves links in paths with one file system access per folder, not per file."""
 
     def __init__(self) -> None:
         self.folders: dict[str, tuple[str, Mapping[str, str]]] = {}
 
     def real_path(self, image: str) -> str:
-        """The file that a path leads to, links followed."""
+        """The path with links resolved."""
         folder, _, name = image.rpartition("/")
         known = self.folders.get(folder)
         if known is None:

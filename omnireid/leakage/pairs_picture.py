@@ -1,4 +1,4 @@
-"""Suspected copies side by side, training picture on the left: somebody has to look at them."""
+"""Draws suspected copies side by side, training picture on the left, for a person to check."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from omnireid.loading.image import read_image
 
 TILE = (96, 192)  # width and height of one picture
 GAP, LABEL = 12, 26
-COLUMNS = 6  # pairs in a row
+COLUMNS, MAX_PAIRS = 6, 60  # pairs in a row, and in all
 
 
-def pairs_picture(leaks: Sequence[Leak], limit: int = 60) -> bytes | None:
-    """A JPEG of the leaks that were found by look, evenly spaced; None where there are none.
+def pairs_picture(leaks: Sequence[Leak]) -> bytes | None:
+    """A JPEG of an evenly spaced sample of the leaks found by appearance; None if there are none.
 
     Raises:
-        InputError: A picture cannot be read any more.
+        InputError: A picture can no longer be read.
     """
     pairs = [leak for leak in leaks if leak.test_image]
     if not pairs:
         return None
-    if len(pairs) > limit:
-        pairs = [pairs[place] for place in np.linspace(0, len(pairs) - 1, limit).round().astype(int)]
+    if len(pairs) > MAX_PAIRS:
+        pairs = [pairs[place] for place in np.linspace(0, len(pairs) - 1, MAX_PAIRS).round().astype(int)]
     width, height = TILE
     columns = min(COLUMNS, len(pairs))
     rows = -(-len(pairs) // columns)

@@ -1,4 +1,4 @@
-"""What a leak is and what is told about it: people dropped, why, and which pictures gave them away."""
+"""Leaks and their report: which people were dropped, why, and which pictures gave them away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Literal
 from omnireid.records import Record
 
 Reason = Literal["same person", "same picture", "same person by name", "same file", "same picture by look"]
-NUM_EXAMPLES = 5
 COLUMNS = ("training set", "reason", "people dropped", "for example", "test picture")
 
 
@@ -24,32 +23,27 @@ class People:
 
 @dataclass(frozen=True)
 class Leak:
-    """Why a training person was dropped: the first of their pictures that gave them away."""
+    """Why a training person was dropped, by the first of their pictures that matched a test person."""
 
     dataset: str
     pid: int
     image: str
     reason: Reason
-    test_image: str = ""  # the picture that it copies, where it was found by look
+    test_image: str = ""  # the picture that it copies, if found by appearance
 
 
 @dataclass(frozen=True)
 class LeakageReport:
-    """How many records were looked at and dropped, who, and what could not be looked at."""
+    """How many records were examined and dropped, whose, and which could not be examined."""
 
     num_records: int
     num_dropped: int
     people: Mapping[tuple[str, Reason], int]  # dropped people by (data set, reason)
-    leaks: tuple[Leak, ...]  # one a dropped person, by data set in the order given, then by pid
-    num_unreadable: int = 0  # pictures that should have been compared by look and could not be read
-
-    @property
-    def examples(self) -> tuple[Leak, ...]:
-        """The first few leaks."""
-        return self.leaks[:NUM_EXAMPLES]
+    leaks: tuple[Leak, ...]  # one per dropped person, by data set in the order given, then by pid
+    num_unreadable: int = 0  # pictures that could not be read, so that their appearance was not compared
 
     def sentences(self) -> tuple[str, ...]:
-        """The report in words, one sentence a (data set, reason)."""
+        """The report in words, one sentence per (data set, reason)."""
         unseen = (
             (f"{self.num_unreadable} pictures could not be read and were compared by name only",)
             if self.num_unreadable
@@ -61,14 +55,10 @@ class LeakageReport:
             f"{dataset}: {count} people dropped ({reason} as in a test set)"
             for (dataset, reason), count in self.people.items()
         )
-        return (
-            f"{self.num_dropped} of {self.num_records} training pictures dropped",
-            *counted,
-            *unseen,
-        )
+        return (f"{self.num_dropped} of {self.num_records} training pictures dropped", *counted, *unseen)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Cells under COLUMNS, one row a (data set, reason)."""
+        """Table cells under COLUMNS, one row per (data set, reason)."""
         first: dict[tuple[str, Reason], Leak] = {}
         for leak in self.leaks:
             first.setdefault((leak.dataset, leak.reason), leak)
@@ -78,7 +68,7 @@ class LeakageReport:
         ]
 
     def to_json(self) -> str:
-        """The whole report, every dropped person with it."""
+        """The complete report, including every dropped person."""
         content = {
             "format": "instruct-reid leakage report",
             "num_records": self.num_records,

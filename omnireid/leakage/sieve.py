@@ -1,4 +1,4 @@
-"""The sieve between data sets and training: whoever is in a test falls through, on by default (IRM, 5.2)."""
+"""Drops everybody who is in a test from the training data; on by default (IRM, 5.2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omnireid.leakage.hash_cache import Progress, fingerprints_of
 from omnireid.leakage.names import TestPeople
 from omnireid.leakage.people import Leak, LeakageReport, People
 
-# Data sets that hold the same pictures, partly under names that tell nothing: compared by look, both ways.
+# Data sets that share pictures, partly under unrelated names: compared by appearance, in both directions.
 SHARED: frozenset[frozenset[str]] = frozenset(
     frozenset(pair)
     for pair in (
@@ -35,19 +35,19 @@ def drop_test_people(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[tuple[People, ...], LeakageReport]:
-    """The training sources without anybody who is in a test, in the order given, and what was dropped.
+    """The training sources, in order, without anybody who is in a test, and a report of what was dropped.
 
-    A person is dropped if they have the number of a test person of the same data set, or if any of their
-    pictures is a test picture: by its file name where one data set is known to have taken over another's,
-    because it is the same file on disk (links followed), or because it looks the same. The whole person goes.
+    A person is dropped, with all of their pictures, if they have the number of a test person of the same data
+    set, or if any of their pictures is a test picture: by its file name if one data set is known to contain
+    pictures of the other, because it is the same file on disk (links resolved), or because it looks the same.
 
     Args:
-        train: Sources of a mixture.
-        tests: Whoever is in a test.
-        by_look: Compare pictures of the data sets that are known to share some (SHARED), of no data sets, or
-            of the pairs given.
-        cache: Folder that keeps what was seen of each picture; without it they are read again each time.
-        progress: Told while pictures are read.
+        train: The training sources.
+        tests: The test sets.
+        by_look: Compare appearance between the data sets known to share pictures (SHARED), between none, or
+            between the given pairs.
+        cache: Folder that keeps fingerprints of pictures; without it they are computed again each time.
+        progress: Called while pictures are read.
     """
     index = TestPeople(tests)
     pairs = by_look if isinstance(by_look, frozenset) else SHARED if by_look else frozenset()
@@ -57,7 +57,7 @@ def drop_test_people(
     num_records = num_dropped = 0
     for source in train:
         leaked = {leak.pid: leak for leak in reversed(list(index.leaks(source)))}
-        # Looking costs more than reading names, so it is told only who is still in.
+        # Comparing appearance is slower than comparing names, so it skips people already dropped.
         leaked |= {leak.pid: leak for leak in reversed(list(looks.leaks(source, leaked)))}
         staying = source.records
         if leaked:
@@ -75,7 +75,7 @@ def drop_test_people(
 
 
 class _Looks:
-    """Test pictures by data set, fingerprinted when a training source first needs them."""
+    """Test pictures per data set, fingerprinted when a training source first needs them."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class _Looks:
         self._known: dict[str, Fingerprints] = {}
 
     def leaks(self, source: People, known: dict[int, Leak]) -> Iterator[Leak]:
-        """Every picture of the source, of somebody not yet known, that copies a test picture; in order."""
+        """Every picture of the source that copies a test picture, of people not already dropped; in order."""
         tested = [
             dataset
             for dataset in sorted(self.images)

@@ -1,4 +1,4 @@
-"""Averages of precisions: rounded once, or in the arithmetic of a public evaluator."""
+"""Average precision: rounded once, or in the exact arithmetic of a public evaluator."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Compat = Literal["torchreid", "torchreid_cython"]
 
 
 def check_compat(compat: str | None) -> None:
-    """Refuse an evaluator that nobody imitated.
+    """Refuse an evaluator whose arithmetic is not imitated here.
 
     Raises:
-        InputError: It is not known.
+        InputError: It is unknown.
     """
     if compat is not None and compat not in get_args(Compat):
         raise InputError(f"compat is {compat!r}; known are {', '.join(get_args(Compat))}, or None")
@@ -31,14 +31,14 @@ def average_precisions(
     *,
     compat: Compat | None,
 ) -> Float[np.ndarray, " Q"]:
-    """Mean precision at each query's right answers; nan where there are none.
+    """Average precision of each query; nan where it has no right answer.
 
     Args:
-        ranks: Of the right answers, query by query, nearest first.
-        counts: Right answers of each query.
-        found: How many of them, nearest first, the average looks at.
-        num_kept: Images that each query's list holds.
-        compat: None rounds each average once, so that no order of additions is anybody's choice.
+        ranks: Ranks of the right answers, query by query, nearest first.
+        counts: Number of right answers of each query.
+        found: How many of them, nearest first, enter the average.
+        num_kept: Length of each query's ranked list, without junk.
+        compat: None rounds each average once, so that it does not depend on the order of additions.
             "torchreid" adds as numpy does over the whole list, "torchreid_cython" in float32, one by one.
     """
     starts = counts.cumsum() - counts
@@ -63,7 +63,7 @@ def average_precisions(
 
 
 def mean(values: Float[np.ndarray, " Q"], *, compat: Compat | None = None) -> float:
-    """Mean of what is not nan, rounded once, so that the order of the queries changes no bit."""
+    """Mean of the values that are not nan, rounded once: the order of the queries changes no bit of it."""
     valid = values[~np.isnan(values)]
     if not len(valid):
         return math.nan

@@ -1,4 +1,4 @@
-"""What a random order scores, exactly: the floor that every number is read against."""
+"""The expected scores of a random ranking, in closed form: the chance level to compare every number with."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def chance_average_precision(
 ) -> Float[np.ndarray, " Q"]:
     """Expected average precision of R right answers among N images in random order; nan where R is 0.
 
-    With H the N-th harmonic number it is (H + (R - 1) / (N - 1) * (N - H)) / N: a right answer stands at rank
-    k with the expected precision (1 + (k - 1) * (R - 1) / (N - 1)) / k, and every k is as likely as another.
+    With H the N-th harmonic number it is (H + (R - 1) / (N - 1) * (N - H)) / N: a right answer at rank k has
+    the expected precision (1 + (k - 1) * (R - 1) / (N - 1)) / k, and all ranks k are equally likely.
 
     >>> chance_average_precision(np.array([1, 2]), np.array([2, 2])).tolist()
     [0.75, 1.0]
@@ -30,14 +30,14 @@ def chance_average_precision(
 
 
 def chance_mean_ap(ranking: Ranking) -> float:
-    """Expected mAP of a random order of what the ranking ranked; nan where no query has an answer."""
+    """Expected mAP of a random order of the same lists; nan where no query has a right answer."""
     expected = chance_average_precision(ranking.num_relevant, ranking.num_kept)
     valid = ranking.num_relevant > 0
     return float(expected[valid].mean()) if valid.any() else math.nan
 
 
 def chance_rank_1(ranking: Ranking) -> float:
-    """Expected rank-1 share of a random order; nan where no query has an answer."""
+    """Expected rank-1 accuracy of a random order of the same lists; nan where no query has a right answer."""
     valid = ranking.num_relevant > 0
     shares = ranking.num_relevant[valid] / ranking.num_kept[valid]
     return float(shares.mean()) if valid.any() else math.nan

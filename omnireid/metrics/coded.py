@@ -1,7 +1,8 @@
-"""Products of features as 16-bit codes: in two thirds of the time of floats, within a bound of the true ones.
+"""Dot products of features quantised to 16-bit integers: a third faster than floats, with a bounded error.
 
-With codes ``a = s x + r`` of either side and ``|r| <= R``, by Cauchy-Schwarz a product is off by no more than
-``R (|a| + |b| + R) / s²``, and 32 bits hold it, and every part of its sum, while ``|a| |b|`` stays below 2³¹.
+With codes ``a = s x + r`` and ``b = s y + r'``, rounding errors of length ``|r| <= R``, Cauchy-Schwarz bounds
+the error of a product by ``R (|a| + |b| + R) / s²``. It and all its partial sums fit into 32 bits while
+``|a| |b|`` stays below 2³¹.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from torch import Tensor
 from omnireid.native import address, aligned, compiled, shares
 
 SOURCE = Path(__file__).with_name("near.c")
-ROWS = 8  # of the gallery that are multiplied at a time
+ROWS = 8  # gallery images that are multiplied at a time
 LARGEST_CODE, LARGEST_LENGTH = 2**15 - 1, 46340.0  # the square of a length is below 2³¹
-HALF = 0.51  # the most that rounding to a code leaves out of a number, and what float32 adds to it
-LONGEST = 1 + 2.0**-18  # features are of length 1, but for what float32 adds
-ROUNDING = 2.0**-21  # of a product to float32, times the factor, plus the addend: all below 2
+HALF = 0.51  # largest error of rounding a number to a code, with that of float32
+LONGEST = 1 + 2.0**-18  # largest length of a feature: 1, and rounding in float32
+ROUNDING = 2.0**-21  # roundings of a product to float32, times the factor, plus the addend: all below 2
 
 
 class Coding:
-    """How features of lengths up to 1 become codes."""
+    """How features of length at most 1 are quantised."""
 
     def __init__(self, sides: Callable[[], Iterable[Float[Tensor, "n D"]]], dim: int) -> None:
         """Measure.
@@ -36,7 +37,7 @@ class Coding:
             sides: Gives all features that are to be coded, some at a time; asked twice.
             dim: Their width.
         """
-        # Of numbers below 0.5 the length is the limit, of greater ones the code.
+        # The length limits the scale, or, where a number exceeds 0.5, the range of a code.
         scale = (LARGEST_LENGTH - HALF * dim**0.5) / LONGEST
         peak = max(float(features.abs().max()) for features in sides())
         self.scale = float(np.float32(min(scale, (LARGEST_CODE - HALF) / max(peak, 0.5))))
@@ -60,7 +61,7 @@ class Coding:
 
 
 class CodedTile:
-    """A tile in main memory whose products are of codes; only where there is a ``library``."""
+    """A tile in main memory whose products are computed from codes; needs the compiled ``library``."""
 
     def __init__(self, query: Float[Tensor, "q D"], coding: Coding, *, block: int, width: int) -> None:
         """Take the queries; there will be at most so many of them and of gallery images in a tile."""
@@ -69,7 +70,7 @@ class CodedTile:
         coding.codes(query, self._query)
         width = -(-width // ROWS) * ROWS
         self._gallery = aligned((width, query.shape[1]), np.int16)
-        self._gallery[:] = 0  # those of the last group that are none are multiplied too
+        self._gallery[:] = 0  # the padding of the last group is multiplied too
         self._addends = np.zeros(width, np.float32)
         self._blank = np.zeros(block * width, bool)
         self._keys = np.empty(width * block + 1, np.uint64)
@@ -108,7 +109,7 @@ class CodedTile:
 
 
 def is_plain(features: Tensor) -> bool:
-    """Whether ``pair_products`` can read the features where they lie."""
+    """Whether ``pair_products`` can read the features in place, without a copy."""
     return features.dtype == torch.float32 and features.is_contiguous()
 
 
@@ -118,7 +119,7 @@ def pair_products(
     rows: Int[np.ndarray, " n"],
     columns: Int[np.ndarray, " n"],
 ) -> Float[np.ndarray, " n"]:
-    """Products of some pairs in float64; only where there is a ``library``."""
+    """Products of some pairs in float64; needs the compiled ``library``."""
     made = library()
     assert made is not None
     products = np.empty(len(rows))
@@ -130,7 +131,7 @@ def pair_products(
 
 
 def library() -> ctypes.CDLL | None:
-    """The compiled lines of C; None where they cannot be had."""
+    """The compiled C code (near.c); None where it cannot be compiled."""
     made = compiled(SOURCE)
     if made is not None:
         made.near.restype, made.left_out.restype = ctypes.c_int64, ctypes.c_double

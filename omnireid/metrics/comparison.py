@@ -1,4 +1,4 @@
-"""How two sides of features compare: exactly and slowly for a few pairs, fast and within a bound for all."""
+"""Distances between two sets of features: exact for a few pairs, fast with a bounded error for all."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from omnireid.metrics.ranking import Array, row_blocks
 
 Metric = Literal["cosine", "euclidean"]
 Rows = slice | Int[np.ndarray, " n"]
-CELLS = 1 << 17  # float64 numbers looked at together
-KEY_ROUNDING = 2.0**-22  # of a product, which lies within [-2.1, 2.1], to float32
-NEARLY = 2.0**-36  # beyond the roundings of float64, D of them and those of a score beside a query's number
-UNIT_LENGTH = 2.0**-20  # how far lengths may be from 1 for features to be taken as they are
+CELLS = 1 << 17  # float64 numbers processed at a time
+KEY_ROUNDING = 2.0**-22  # rounding of a product, which lies within [-2.1, 2.1], to float32
+NEARLY = 2.0**-36  # more than D roundings of float64, and those of adding a score to a query's number
+UNIT_LENGTH = 2.0**-20  # how far lengths may be from 1 for features to be used unscaled
 
 
 class Comparison:
     """Distances of features, smaller is closer.
 
-    Exact distances are float64 and computed with one order of additions, whatever else is computed beside
-    them, so that the place of an image depends on nothing but the features. Cosine distances are minus the
-    similarity, Euclidean ones squared.
+    Exact distances are float64 and always summed in the same order, whichever pairs are computed together, so
+    that an image's rank depends on nothing but the features. Cosine distances are the negated similarity,
+    Euclidean distances are squared.
 
-    Products are what a matrix product makes of ``query_rows`` and ``gallery_rows``: distances but for a
-    factor and an addend a query (``scores``), and for an error within ``slack``.
+    Products are the entries of the matrix product of ``query_rows`` and ``gallery_rows``. Up to a factor and
+    an addend per query (``scores``) they are distances, with an error of at most ``slack``.
     """
 
     def __init__(self, query_features: Array, gallery_features: Array, *, metric: Metric) -> None:
@@ -99,7 +99,7 @@ class Comparison:
     def nearly_exact_pairs(
         self, rows: Int[np.ndarray, " n"], columns: Int[np.ndarray, " n"]
     ) -> Float[np.ndarray, " n"] | None:
-        """Distances of pairs whose scores are off by less than ``NEARLY``; None where that is no faster."""
+        """Distances of pairs, with scores accurate to ``NEARLY``; None where that would save no time."""
         if self.coding is None or not is_plain(self.query) or not is_plain(self.gallery):
             return None
         products = pair_products(self.query, self.gallery, rows, columns)
@@ -110,7 +110,7 @@ class Comparison:
     def _between(
         self, query: Float[np.ndarray, "q D"], gallery: Float[np.ndarray, "g D"]
     ) -> Float[np.ndarray, "q g"]:
-        """Distances of all to all; of cosines, times both lengths."""
+        """Distances of all pairs; cosine distances are multiplied by both lengths."""
         if self.cosine:
             return -np.einsum("qd,gd->qg", query, gallery)
         distances = np.empty((len(query), len(gallery)))
@@ -120,12 +120,12 @@ class Comparison:
         return distances
 
     def query_rows(self, rows: Rows) -> Float[Tensor, "q D"]:
-        """Queries as the product wants them: negated, so that small means close."""
+        """Queries as the left operand of the matrix product: negated, so that small means close."""
         factors = -(1 / self.query_lengths[rows] if self.cosine else self._scale)
         return self._scaled(self.query, rows, factors)
 
     def gallery_rows(self, rows: Rows) -> Float[Tensor, "g D"]:
-        """Gallery images as the product wants them; a view where they are of unit length already."""
+        """Gallery images as the right operand of the product; a view where they have unit length already."""
         lengths = self.gallery_lengths[rows]
         if self.gallery.dtype == self.dtype and (
             abs(lengths - 1).max() < UNIT_LENGTH if self.cosine else self._scale == 1.0
@@ -134,7 +134,7 @@ class Comparison:
         return self._scaled(self.gallery, rows, 1 / lengths if self.cosine else self._scale)
 
     def addends(self, columns: Rows) -> Float[Tensor, " g"] | None:
-        """What is to be added to a product, by gallery image."""
+        """What is to be added to a product, per gallery image."""
         if self.cosine:
             return None
         half = (self._scale * self.gallery_lengths[columns]) ** 2 / 2
@@ -149,7 +149,7 @@ class Comparison:
         return self._scale**2 * (distances - self.query_lengths[rows] ** 2) / 2
 
     def distances(self, products: Float[Tensor, "q g"], rows: slice) -> Float[np.ndarray, "q g"]:
-        """Distances within ``distance_slack`` of the exact ones, from whole rows of products."""
+        """Distances within ``distance_slack`` of the exact ones, from complete rows of products."""
         if not self.cosine:
             lengths = torch.from_numpy(self._scale * self.query_lengths[rows, None]) ** 2
             products = (2 * products + lengths.to(products.device, self.dtype)) / self._scale**2
@@ -160,7 +160,7 @@ class Comparison:
         return self.slack(rows) if self.cosine else 4 * self.slack(rows) / self._scale**2
 
     def slack(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        """Bound on a query's products' errors: D roundings of the product of two lengths, and a few."""
+        """Bound on the errors of a query's products: D roundings of the product of both lengths, and some."""
         unit = (self.query.shape[1] + 64) * (2.0**-24 if self.dtype == torch.float32 else 2.0**-51)
         unit /= 1 - unit
         if self.cosine:
@@ -174,7 +174,7 @@ class Comparison:
 
     @cached_property
     def coding(self) -> Coding | None:
-        """How the features become codes, where products of codes are to be had."""
+        """How to quantise the features; None where products of codes cannot be computed."""
         if self.dtype != torch.float32 or self.gallery.device.type != "cpu" or library() is None:
             return None
         dim = self.gallery.shape[1]
@@ -189,7 +189,7 @@ class Comparison:
         taken = _taken(side, rows)
         features = taken.double() if self._is_extreme else taken.to(self.dtype)
         if isinstance(rows, slice) and features.data_ptr() == taken.data_ptr():
-            features = features.clone()  # a view of what the caller gave
+            features = features.clone()  # a view of the caller's array
         if isinstance(factors, np.ndarray):
             features *= torch.from_numpy(factors).to(features.device, features.dtype)[:, None]
         else:
@@ -210,7 +210,7 @@ class Comparison:
 
 
 def _is_precise() -> bool:
-    """Whether products of float32 are float32 throughout; for speed, torch may have been told otherwise."""
+    """Whether float32 products are computed in float32; torch may be set to TF32 or bfloat16 for speed."""
     kinds: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
     return all(kind.fp32_precision in ("ieee", "none") for kind in kinds)  # older settings show here too
 

@@ -1,4 +1,4 @@
-"""How many strangers are closer than each target: counted tile by tile, exactly, without sorting a row."""
+"""Counts how many strangers are closer than each target: tile by tile, exactly, without sorting a row."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from omnireid.metrics.ranges import covered
 from omnireid.metrics.targets import Targets, settled
 from omnireid.metrics.tiles import BLOCK, WIDTH, Tile
 
-HELD = BLOCK * WIDTH  # products that are held, at least those of a tile
+HELD = BLOCK * WIDTH  # products collected at a time, at least those of a tile
 
 
 class Tally:
     """Counts the strangers of one class of gallery images in tiles of products.
 
-    A row of a tile is compared once with its query's farthest target. What lies below is held as integers
-    (``keys``); whenever enough of them are together they are sorted, and where a target stands among them
-    says how many are closer. Those that the product leaves in doubt are computed exactly.
+    Each row of a tile is compared once with its query's farthest target. Cells below it are collected as
+    integers (``keys``). Once enough have accumulated they are sorted, and a target's position among them
+    tells how many strangers are closer. Pairs that the product cannot decide are computed exactly.
     """
 
     def __init__(
@@ -35,15 +35,15 @@ class Tally:
         watched: Sequence[Int[np.ndarray, " q"]] = (),
         head: int = 0,
     ) -> None:
-        """Begin to count.
+        """Start counting.
 
         Args:
             comparison: The features.
-            targets: What is counted for.
-            members: The class, ascending.
-            people: Number of each gallery image's person, from zero.
-            watched: Targets, one a query or -1, before which the different people are to be known.
-            head: How many of the nearest strangers of each query are to be known.
+            targets: Pairs whose closer strangers are counted.
+            members: Gallery images of the class, ascending.
+            people: Person of each gallery image, numbered from zero.
+            watched: One target per query, or -1: the different people before it are recorded.
+            head: How many of the nearest strangers of each query to record.
         """
         self._comparison, self._targets, self._members = comparison, targets, members
         self._people, self._num_people, self._watched = people, int(people.max(initial=0)) + 1, watched
@@ -61,13 +61,13 @@ class Tally:
         self._seen: list[list[np.ndarray]] = [[] for _ in watched]
 
     def add(self, tile: Tile, queries: slice, first: int, own: Int[np.ndarray, " n"]) -> None:
-        """Take the strangers of a tile.
+        """Add the strangers of a tile.
 
         Args:
             tile: Products of the queries of the targets.
             queries: The block of them.
-            first: Place in the class of the tile's first gallery image.
-            own: Cells of the tile that hold own pairs.
+            first: Position in the class of the tile's first gallery image.
+            own: Cells of the tile that belong to own pairs.
         """
         if first + WIDTH - self._origin > packed.MAX_PLACES:
             self.fold()
@@ -80,7 +80,7 @@ class Tally:
         self._num_keys = fresh.stop
 
     def fold(self) -> None:
-        """Count what is held, and hold nothing."""
+        """Count the collected cells and empty the collection."""
         keys = self._keys[: self._num_keys]
         self._num_keys = 0
         keys.sort()
@@ -117,16 +117,16 @@ class Tally:
             self._limits = self._reach(self._farthest)
 
     def close(self) -> None:
-        """Count the rest."""
+        """Count what is still collected."""
         self.fold()
         self._keys = np.empty(0, dtype=np.uint64)
 
     def people(self) -> list[Int[np.ndarray, " n"]]:
-        """Who stands before what is watched: query times the number of people plus number of the person."""
+        """People ranked before each watched target, as query * number of people + person."""
         return [np.unique(np.concatenate([np.zeros(0, np.int64), *codes])) for codes in self._seen]
 
     def _reach(self, farthest: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:
-        """How far to look: up to the farthest target, and as far as the heads go."""
+        """The largest product of interest: of the farthest target, or of the end of the heads."""
         return farthest if self.heads is None else np.maximum(farthest, self.heads.limits)
 
     def _columns(self, keys: UInt64[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:

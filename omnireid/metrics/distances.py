@@ -37,7 +37,7 @@ def euclidean_distances(
 def checked(
     query_features: Array, gallery_features: Array
 ) -> tuple[Float[Tensor, "Q D"], Float[Tensor, "G D"]]:
-    """Both as tensors; what no search can use is refused in a sentence."""
+    """Both as tensors, checked: they fit each other and all numbers are finite."""
     query, gallery = shaped(query_features, gallery_features)
     for name, features in (("query", query), ("gallery", gallery)):
         check_finite(features, name)
@@ -62,7 +62,7 @@ def shaped(
 
 
 def check_finite(features: Float[Tensor, "N D"], name: str) -> None:
-    """Refuse numbers that are none.
+    """Refuse nan and infinity.
 
     Raises:
         InputError: Some are not finite.

@@ -1,4 +1,4 @@
-"""All distances of features, a block of queries at a time, for those who need more than ranks."""
+"""All distances between features, a block of queries at a time, for callers that need more than ranks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from omnireid.metrics.tiles import WIDTH
 
 
 class Block(NamedTuple):
-    """The search of some queries: all their distances and how each pair is judged."""
+    """The search of a block of queries: all distances and the judgement of each pair."""
 
     rows: slice
     distances: Screened
@@ -46,14 +46,14 @@ def search(
 
 @dataclass(frozen=True)
 class Screened:
-    """A block of a matrix product with the features behind it (``places.Distances``)."""
+    """A block of a matrix product and the features it was computed from (``places.Distances``)."""
 
     values: Float[np.ndarray, "B G"]
     start: int
     comparison: Comparison
 
     def slack(self, row: int) -> Number:
-        """How far the values of a row may be off."""
+        """Bound on the error of the values of a row."""
         return float(self.comparison.distance_slack(np.array([self.start + row]))[0])
 
     def exact(self, row: int, columns: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:

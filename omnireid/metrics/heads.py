@@ -1,4 +1,4 @@
-"""The first few of every ranked list, found on the way through the gallery."""
+"""The top of every ranked list, found in the same pass over the gallery."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from omnireid.metrics import keys as packed
 from omnireid.metrics.comparison import Comparison
 from omnireid.metrics.ranges import covered
 
-FARTHEST = np.finfo(np.float32).max  # below infinity, which blank cells hold
+FARTHEST = np.finfo(np.float32).max  # the largest number below infinity, which marks blank cells
 
 
 class Heads:
@@ -30,12 +30,12 @@ class Heads:
         starts: Int[np.ndarray, " q+1"],
         columns_of: Callable[[UInt64[np.ndarray, " m"]], Int[np.ndarray, " m"]],
     ) -> None:
-        """Take sorted products, of which each query's begin at its start."""
+        """Add sorted products; those of each query begin at its start."""
         count = self.columns.shape[1]
         last = starts[:-1] + count - 1
         enough = last < starts[1:]
         limits = self.limits.copy()
-        # So many are closer than the last of these, but for the slack of both.
+        # Up to the slack of both, enough others are closer than the last of these.
         reach = packed.values_of(keys[last[enough]]) + 2 * self._slack[enough]
         limits[enough] = np.minimum(limits[enough], _rounded_up(reach))
         stops = keys.searchsorted(packed.above(packed.pack(np.arange(len(starts) - 1), limits, 0)))
@@ -60,7 +60,7 @@ def first_of_each(
     *,
     shape: tuple[int, int],
 ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
-    """The nearest few of each row, by distance, then by column; -1 and infinity past the end."""
+    """Columns and distances of the nearest few of each row, ties by column; padded with -1 and infinity."""
     order = np.lexsort((columns, distances, rows))
     rows = rows[order]
     place = np.arange(len(rows)) - rows.searchsorted(rows)

@@ -1,4 +1,4 @@
-"""Pairs of one person: all that a protocol can call right, or treat unlike for different queries."""
+"""Pairs of the same person: the only ones that a protocol may call right or judge differently per query."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from instructions.errors import InputError
 from omnireid.metrics.comparison import Comparison
 from omnireid.metrics.judging import Judge, LabelArrays
 
-PEOPLE = 16  # judged together
+PEOPLE = 16  # people judged at a time
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class OwnPairs:
-    """Queries and gallery images of one person: by query, nearest first, then the lower gallery index."""
+    """Pairs of a query and a gallery image of its person: by query, nearest first, then lower index."""
 
     rows: Int[np.ndarray, " n"]  # of the queries
     columns: Int[np.ndarray, " n"]
@@ -38,7 +38,7 @@ class OwnPairs:
 
 
 class Identities:
-    """Judges a search by several protocols, person by person."""
+    """Judges a search under several protocols, person by person."""
 
     def __init__(self, query: LabelArrays, gallery: LabelArrays, protocols: Sequence[Judge]) -> None:
         self._query, self._gallery, self._protocols = query, gallery, protocols
@@ -54,10 +54,10 @@ class Identities:
         self.kept_classes: Bool[np.ndarray, "P C"] = (codes & bits[:, None]) > 0
 
     def own_pairs(self, rows: Int[np.ndarray, " B"], comparison: Comparison) -> OwnPairs:
-        """Own pairs of some queries.
+        """Pairs of some queries with gallery images of their person.
 
         Raises:
-            InputError: A protocol calls a stranger right, or junk for some queries only.
+            InputError: A protocol calls another person right, or junk for some queries only.
         """
         parts = list(self._people(rows, comparison))
         if not parts:
@@ -108,7 +108,7 @@ class Identities:
         return rows[query_index], columns[gallery_index], exact[own], np.stack(right), np.stack(kept)
 
     def _judge_strangers(self, protocol: Judge) -> Bool[np.ndarray, " G"]:
-        """Which gallery images count for a query of another person: as the first two people see them."""
+        """Which gallery images count for queries of other people; sampled at the first two people."""
         first = np.arange(1)
         other = (self._query_pids != self._query_pids[0]).nonzero()[0][:1]
         keep = protocol.judge(subset(self._query, first), self._gallery)[1][0].copy()

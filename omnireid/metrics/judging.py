@@ -1,4 +1,4 @@
-"""What metrics ask of labels and protocols, so that they need to know neither."""
+"""The interfaces of labels and protocols that metrics need; metrics import neither."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int
 
 
 class LabelArrays(Protocol):
-    """Labels of one side of a search, one row an image; ``omnireid.records.Labels`` is one."""
+    """Labels of one side of a search, one row per image; ``omnireid.records.Labels`` is one."""
 
     @property
     def pids(self) -> Int[np.ndarray, " N"]:
@@ -23,7 +23,7 @@ class LabelArrays(Protocol):
 
     @property
     def clothes_ids(self) -> Int[np.ndarray, " N"] | None:
-        """Outfits; of a query with an instruction, the outfit that it asks for."""
+        """Outfits; for a query with an instruction, the outfit that it asks for."""
         ...
 
     @property
@@ -35,18 +35,18 @@ class LabelArrays(Protocol):
 class Judge(Protocol):
     """What ``rank_features`` asks of a protocol; ``omnireid.protocols.Protocol`` is one.
 
-    A picture of another person is never right, and counts for all queries or for none; ``rank`` takes the
-    masks of protocols that judge otherwise.
+    An image of another person is never right, and counts either for all queries or for none; ``rank`` takes
+    masks, for protocols that judge otherwise.
     """
 
     @property
     def cmc(self) -> Literal["image", "identity"]:
-        """What a rank of the CMC counts."""
+        """What the CMC counts: images or identities."""
         ...
 
     @property
     def ap_topk(self) -> int | None:
-        """How many ranks the AP looks at; None is all."""
+        """Number of ranks that enter the AP; None for all."""
         ...
 
     def judge(

@@ -1,4 +1,4 @@
-"""A product, its query and its image in one integer each, so that one sort orders all three."""
+"""Query, product and image packed into one integer, so that a single sort orders by all three."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 from jaxtyping import Float, Int, UInt64
 
 ROW_BITS, VALUE_BITS, PLACE_BITS = 11, 32, 21
-MAX_ROWS, MAX_PLACES = (1 << ROW_BITS) - 1, 1 << PLACE_BITS  # one row more has a first key
+MAX_ROWS, MAX_PLACES = (1 << ROW_BITS) - 1, 1 << PLACE_BITS  # one row is spare: its first key is the end
 _SIGN = np.uint32(1 << 31)
 
 
 def pack(
     rows: Int[np.ndarray, " n"], values: Float[np.ndarray, " n"], places: Int[np.ndarray, " n"] | int
 ) -> UInt64[np.ndarray, " n"]:
-    """Integers in the order of row, then of value as float32, then of place.
+    """Integers that sort by row, then by value as float32, then by place.
 
     >>> sorted(pack(np.array([1, 0, 0]), np.array([-3.0, 0.5, -0.5]), 0)) == [
     ...     *pack(np.array([0, 0, 1]), np.array([-0.5, 0.5, -3.0]), 0)
@@ -21,7 +21,7 @@ def pack(
     True
     """
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.int32)
-    # The bits of floats order them as integers do, once those of negative ones are turned round.
+    # The bits of floats sort like integers once those of negative numbers are inverted.
     keys = (bits.view(np.uint32) ^ ((bits >> 31).view(np.uint32) | _SIGN)).astype(np.uint64)
     keys <<= np.uint64(PLACE_BITS)
     keys |= rows.astype(np.uint64) << np.uint64(VALUE_BITS + PLACE_BITS)
@@ -36,12 +36,12 @@ def values_of(keys: UInt64[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 
 def above(keys: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
-    """What is not below any key of the same row and value; the keys are those of place 0."""
+    """An upper bound of the keys of the same row and value, given their key at place 0."""
     return keys + np.uint64(MAX_PLACES)
 
 
 def first_of_rows(num_rows: int) -> UInt64[np.ndarray, " num_rows+1"]:
-    """What no key of a row is below, and one more."""
+    """Lower bound of the keys of each row, with one more entry for the end."""
     return np.arange(num_rows + 1, dtype=np.uint64) << np.uint64(VALUE_BITS + PLACE_BITS)
 
 

@@ -1,4 +1,4 @@
-"""The first few of a ranked list, with the metrics' order of ties: the lower gallery index first."""
+"""The top of a ranked list; ties go to the lower gallery index, as in the metrics."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def nearest(distances: Float[Tensor, "B G"], k: int) -> Int[Tensor, "B k"]:
 def nearest_exactly(
     distances: Distances, row: int, k: int, keep: Bool[np.ndarray, " G"] | None = None
 ) -> Int[np.ndarray, " k"]:
-    """Gallery indices of a query's k nearest by exact distance, nearest first; junk is passed over.
+    """Gallery indices of a query's k nearest by exact distance, nearest first, without junk.
 
     Args:
-        distances: Of the block that the query is in.
-        row: The query's row of the block.
-        k: How many, where the gallery has as many.
+        distances: Distances of the block that contains the query.
+        row: The query's row in the block.
+        k: At most how many.
         keep: False at junk; None keeps all.
     """
     values = distances.values[row]

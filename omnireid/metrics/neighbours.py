@@ -1,4 +1,4 @@
-"""The nearest few of everybody in a pool: half of all products, tile by tile, and no row is sorted whole."""
+"""k nearest neighbours of every image in a pool: half of all products, tile by tile, without sorting rows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from omnireid.metrics.ranking import row_blocks
 
-TILE = 1024  # images of either side of a tile
-DISTANCE_BITS, IMAGE_BITS = 31, 23  # of a candidate's 64, below those of its row in the block
+TILE = 1024  # images on each side of a tile
+DISTANCE_BITS, IMAGE_BITS = 31, 23  # of the 64 bits of a candidate, below those of its row in the block
 SPARE = 4  # times k: candidates of a row between two prunings, and those that are too close to call
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Who is near whom; distances are squared."""
+    """Nearest neighbours of each image and their squared distances."""
 
     images: Int[np.ndarray, "N k"]  # nearest first, oneself among them; equal distances by lower index
     distances: Float[np.ndarray, "N k"]  # in float32
@@ -45,12 +45,12 @@ class Pool:
         return len(self.features)
 
     def distances(self, rows: slice, columns: slice) -> Float[Tensor, "r c"]:
-        """Squared distances within the slack."""
+        """Squared distances, within the slack of the exact ones."""
         tile = torch.addmm(self.squares[columns], self.features[rows], self.features[columns].T, alpha=-2)
         return tile.add_(self.squares[rows, None]).clamp_(min=0)
 
     def exact(self, rows: Int[np.ndarray, " n"], columns: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        """Squared distances of pairs in float64, in one order of additions."""
+        """Squared distances of pairs in float64, always summed in the same order."""
         distances = np.empty(len(rows))
         for part in row_blocks(len(rows), 4 * self.features.shape[1]):
             apart = self._doubles(columns[part]) - self._doubles(rows[part])
@@ -67,12 +67,12 @@ class Pool:
 
 
 def find_neighbours(pool: Pool, k: int, *, into: Float[Tensor, "Q G"] | None = None) -> Neighbours:
-    """The k nearest of every image, exactly but for more than 3 k images that float32 cannot tell apart.
+    """The k nearest of every image: exact unless float32 cannot tell more than 3 k images apart.
 
     Args:
         pool: The images.
-        k: How many, at most as many as there are.
-        into: Where given, takes the squared distances of queries to gallery images.
+        k: Number of neighbours, at most the number of images.
+        into: If given, receives the squared distances of queries to gallery images.
     """
     blocks = list(row_blocks(len(pool), 1, TILE))
     candidates = [_Candidates(block, k, 2 * pool.slack) for block in blocks]
@@ -106,7 +106,7 @@ def _keep(tile: Tensor, rows: slice, columns: slice, num_queries: int, into: Ten
 
 
 class _Candidates:
-    """The nearest of a block of images so far: an integer each, of row, distance and image, in that order."""
+    """The nearest of a block of images so far, each packed into an integer of row, distance and image."""
 
     def __init__(self, rows: slice, k: int, margin: float) -> None:
         self._rows, self._k, self._margin = rows, k, margin
@@ -115,7 +115,7 @@ class _Candidates:
         self._num_fresh = 0
 
     def add(self, tile: Float[np.ndarray, "r c"], first: int) -> None:
-        """Take what is near enough of a tile whose columns begin with an image."""
+        """Add what is near enough in a tile whose first column is the given image."""
         if not self._keys:
             self._limits = self._first_limits(tile)
         transposed = not tile.flags.c_contiguous
@@ -153,7 +153,7 @@ class _Candidates:
         return (kth + self._margin).numpy()
 
     def _prune(self) -> tuple[np.ndarray, Int[np.ndarray, " r+1"]]:
-        """Forget what cannot be among the nearest; the rest in order, and where each row begins."""
+        """Drop what cannot be among the nearest; returns the rest in order and where each row begins."""
         keys = np.sort(np.concatenate(self._keys))
         row, distances, _ = _unpacked(keys)
         starts = row.searchsorted(np.arange(len(self._limits) + 1))

@@ -1,4 +1,4 @@
-"""Where one query's right answers stand: counted, never sorted, exact from inexact distances."""
+"""Ranks of one query's right answers: counted without sorting, and exact although most distances are not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Number = float | Float[np.ndarray, " G"]
 
 
 class Distances(Protocol):
-    """Distances of a block of queries to the gallery, each known to within a slack, and exactly on demand."""
+    """Distances of a block of queries to the gallery: approximate within a slack, exact on demand."""
 
     @property
     def values(self) -> Float[np.ndarray, "B G"]:
@@ -21,7 +21,7 @@ class Distances(Protocol):
         ...
 
     def slack(self, row: int) -> Number:
-        """How far a row's values may be from the exact ones."""
+        """Bound on the error of a row's values."""
         ...
 
     def exact(self, row: int, columns: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
@@ -31,16 +31,16 @@ class Distances(Protocol):
 
 @dataclass(frozen=True)
 class Given:
-    """Distances that a caller computed: exact as they are."""
+    """Distances given by a caller, taken as exact."""
 
     values: Float[np.ndarray, "B G"]
 
     def slack(self, row: int) -> Number:  # noqa: ARG002  the same for every row
-        """None."""
+        """Zero: the values are exact."""
         return 0.0
 
     def exact(self, row: int, columns: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
-        """The values."""
+        """The values themselves."""
         return self.values[row, columns]
 
 
@@ -65,7 +65,7 @@ class BlockPlaces:
 
 
 def gather(rows: Iterable[Places], num_kept: Int[np.ndarray, " B"]) -> BlockPlaces:
-    """A block of single queries."""
+    """Joins the ranks of single queries into a block."""
     rows = list(rows)
     nothing = np.zeros(0, dtype=np.int64)
     return BlockPlaces(
@@ -85,14 +85,14 @@ def place(
     *,
     identities: Int[np.ndarray, " G"] | None = None,
 ) -> Places:
-    """Rank the right answers of a query: 1 + the right and wrong ones before each.
+    """Rank the right answers of a query: 1 + the number of images before each.
 
     Args:
-        distances: Of the block that the query is in.
-        row: The query's row of the block.
+        distances: Distances of the block that contains the query.
+        row: The query's row in the block.
         right: Gallery indices of the right answers, ascending.
         keep: False at junk.
-        identities: Where given, ``first`` counts other identities instead of their images.
+        identities: If given, ``first`` counts other identities instead of images.
     """
     if not len(right):
         return Places(right, right, 0)
@@ -114,9 +114,9 @@ def place(
 def _contenders(
     distances: Distances, row: int, thresholds: Float[np.ndarray, " R"], right: Int[np.ndarray, " R"]
 ) -> tuple[Int[np.ndarray, " M"], Float[np.ndarray, " M"]]:
-    """Gallery images, but for right answers, that may stand before the last right one; their distances.
+    """Gallery images other than right answers that may rank before the last right one, and their distances.
 
-    Distances that the slack leaves on both sides of a threshold are replaced by exact ones.
+    Distances whose slack does not decide on which side of a threshold they are get replaced by exact ones.
     """
     values, slack = distances.values[row], distances.slack(row)
     number = values.dtype.type
@@ -140,7 +140,7 @@ def _right_before(
     thresholds: Float[np.ndarray, " R"],
     right: Int[np.ndarray, " R"],
 ) -> Int[np.ndarray, " M"]:
-    """How many right answers stand before each contender: those closer, and those as close of lower index."""
+    """Number of right answers before each contender: closer ones, and equally close ones of lower index."""
     before = thresholds.searchsorted(values, side="right")
     tied = (thresholds[np.maximum(before - 1, 0)] == values).nonzero()[0]
     if len(tied):

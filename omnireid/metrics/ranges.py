@@ -1,4 +1,4 @@
-"""Many slices of an array as one list of its indices."""
+"""Indices covered by many slices of an array."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from jaxtyping import Int
 
 
 def covered(starts: Int[np.ndarray, " n"], stops: Int[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
-    """Every index within a slice, once and ascending; starts ascend, and so do stops.
+    """Every index within any of the slices, once and ascending; starts and stops must both ascend.
 
     >>> covered(np.array([2, 3, 9]), np.array([5, 6, 10])).tolist()
     [2, 3, 4, 5, 9]

@@ -1,4 +1,4 @@
-"""CMC, mAP and mINP from distances and two masks, exactly, without sorting a row (docs/protocols.md)."""
+"""Exact CMC, mAP and mINP from distances and two masks, without sorting a row (docs/protocols.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omnireid.metrics.averages import Compat, average_precisions, check_compat, 
 from omnireid.metrics.places import BlockPlaces, Distances, Given, gather, place
 
 Array = np.ndarray | Tensor
-CELLS = 1 << 21  # distances looked at together: bounds the memory of a block
+CELLS = 1 << 21  # distances processed at a time: bounds the memory of a block
 # Fields of a Ranking that hold a number for each query.
 BY_QUERY = "average_precision", "inverse_negative_penalty", "first_match", "num_relevant", "num_kept"
 
@@ -23,8 +23,8 @@ BY_QUERY = "average_precision", "inverse_negative_penalty", "first_match", "num_
 class Ranking:
     """How well the right answers of each query were ranked; shares in [0, 1].
 
-    Per-query arrays hold one row a query, also for queries without an answer: nan or 0 there, and not
-    counted.
+    Per-query arrays have a row for every query; queries without a right answer have nan or 0 there and do not
+    enter the averages.
     """
 
     cmc: Float[np.ndarray, " K"]  # share of queries whose first right answer is among the first k
@@ -42,12 +42,12 @@ class Ranking:
         return int((self.num_relevant > 0).sum())
 
     def take(self, queries: Int[np.ndarray, " Q"]) -> Ranking:
-        """The same with all of its queries in another order."""
+        """The same ranking with its queries in another order."""
         return replace(self, **{name: getattr(self, name)[queries] for name in BY_QUERY})
 
 
 class RankingBuilder:
-    """Takes blocks of queries in order and gives their Ranking; nobody need hold a whole distmat."""
+    """Builds a Ranking from blocks of queries in order, so that the whole distmat need not be held."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class RankingBuilder:
         self.add_places(gather(rows, keep.sum(axis=1)))
 
     def add_places(self, block: BlockPlaces) -> None:
-        """Take a block of queries whose right answers are ranked already; only what they scored is kept."""
+        """Add a block of queries whose right answers are ranked already; only their scores are kept."""
         counts, has_answer = block.counts, block.counts > 0
         found = counts
         if self._ap_topk is not None:
@@ -139,12 +139,12 @@ def rank(
         distmat: Distances, smaller is closer; compared as they are.
         relevant: True at right answers.
         keep: False at junk: pairs that are left out as if the gallery did not hold them.
-        max_rank: How far the CMC goes; past the end of a small gallery it stays level.
-        ap_topk: The released IRM evaluator's AP: only the first ``ap_topk`` ranks, junk among them, are
-            looked at, and precision is averaged over the answers found there. None is the full AP.
-        identities: Identity of each gallery image; where given, the CMC counts an identity once, at its best
+        max_rank: Number of ranks of the CMC; past the end of a small gallery it stays constant.
+        ap_topk: The AP of the released IRM evaluator: only the first ``ap_topk`` ranks, including junk,
+            enter, and precision is averaged over the right answers among them. None is the full AP.
+        identities: Identity of each gallery image; if given, the CMC counts an identity once, at its best
             image.
-        compat: Whose arithmetic the averages follow, to the bit, where that evaluator sorts stably:
+        compat: The evaluator whose averages are reproduced bit for bit, provided that it sorts stably:
             torchreid's Python or Cython one. None rounds each average once.
 
     Raises:
@@ -169,7 +169,7 @@ def rank(
 
 
 def row_blocks(num_rows: int, num_columns: int, block: int | None = None) -> Iterator[slice]:
-    """Slices of rows that bound the memory of what is done to them."""
+    """Slices of rows, small enough that the memory of work on one of them is bounded."""
     size = block or max(1, CELLS // max(1, num_columns))
     return (slice(start, min(start + size, num_rows)) for start in range(0, num_rows, size))
 
@@ -183,7 +183,7 @@ def _array(array: Array) -> np.ndarray:
 
 
 def _floats(values: np.ndarray) -> np.ndarray:
-    """Float32 or float64, and no number changed."""
+    """The matrix in float32 or float64, without changing a number."""
     if values.dtype in (np.float32, np.float64):
         return values
     return values.astype(np.float32 if values.dtype == np.float16 else np.float64)

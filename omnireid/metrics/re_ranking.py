@@ -1,4 +1,4 @@
-"""k-reciprocal re-ranking (Zhong et al., CVPR 2017): those who choose each other count as near."""
+"""k-reciprocal re-ranking (Zhong et al., CVPR 2017): images among each other's neighbours count as near."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from omnireid.metrics.ranking import Array, row_blocks
 
 @dataclass(frozen=True)
 class ReRanking:
-    """Parameters of ``re_rank``, as published unless somebody says otherwise."""
+    """Parameters of ``re_rank``; the defaults are the published ones."""
 
     k1: int = 20
     k2: int = 6
@@ -27,23 +27,19 @@ class ReRanking:
 
 
 def re_rank(
-    query_features: Array,
-    gallery_features: Array,
-    k1: int = 20,
-    k2: int = 6,
-    lambda_value: float = 0.3,
+    query_features: Array, gallery_features: Array, k1: int = 20, k2: int = 6, lambda_value: float = 0.3
 ) -> Float[Tensor, "Q G"]:
-    """Jaccard distance of reciprocal neighbourhoods, blended with the squared Euclidean one; in [0, 1].
+    """Jaccard distance of reciprocal neighbourhoods, blended with the squared Euclidean distance; in [0, 1].
 
-    Queries and gallery form one pool of N images. Memory is (Q G) for the result, the pool in float32 and
-    some k1 numbers an image besides, never (N N).
+    Queries and gallery form one pool of N images. Memory holds the (Q G) result, the pool in float32 and a
+    few times k1 numbers per image, never an (N N) matrix.
 
     Args:
         query_features: (Q D), tensor or numpy array; L2-normalise first where cosine is meant.
         gallery_features: (G D).
-        k1: Neighbours in which reciprocity is asked.
-        k2: Neighbours over which neighbourhoods are averaged; 1 leaves them.
-        lambda_value: Weight of the original distance, which is scaled by its largest value in each query's
+        k1: Number of nearest neighbours among which reciprocity is tested.
+        k2: Number of neighbours over which neighbourhoods are averaged; 1 for no averaging.
+        lambda_value: Weight of the original distance, which is divided by its largest value in each query's
             row over the whole pool.
 
     Raises:
@@ -58,13 +54,9 @@ def re_rank(
 
 
 def re_rank_blocks(
-    query_features: Array,
-    gallery_features: Array,
-    k1: int = 20,
-    k2: int = 6,
-    lambda_value: float = 0.3,
+    query_features: Array, gallery_features: Array, k1: int = 20, k2: int = 6, lambda_value: float = 0.3
 ) -> Iterator[tuple[slice, Float[Tensor, "B G"]]]:
-    """Rows of ``re_rank``'s matrix, some queries at a time, where the whole would not fit into memory.
+    """The matrix of ``re_rank`` a block of rows at a time, for when it would not fit into memory.
 
     The products of queries and gallery are computed twice.
     """
@@ -75,7 +67,7 @@ def re_rank_blocks(
 
 
 class ReRanker:
-    """A pool whose neighbourhoods are known."""
+    """A pool with its reciprocal neighbourhoods computed."""
 
     def __init__(
         self,
@@ -126,7 +118,7 @@ class ReRanker:
 
 
 def _refuse_overflow(*sides: Float[Tensor, "N D"]) -> None:
-    """Squared distances are float32."""
+    """Refuse features so long that squared distances overflow float32."""
     largest = max(float(bound.abs()) for side in sides for bound in side.aminmax())
     if 4 * sides[0].shape[1] * largest**2 > torch.finfo(torch.float32).max:
         raise InputError("the features are too long to be re-ranked: their squares overflow; divide them")
@@ -143,7 +135,7 @@ def _links(neighbours: Int[np.ndarray, "N k"]) -> sparse.csr_array:
 
 
 def _neighbourhoods(neighbours: Int[np.ndarray, "N k"], k1: int) -> sparse.csr_array:
-    """Reciprocal neighbours, joined by half neighbourhoods that lie mostly within; not 0 at members."""
+    """Reciprocal neighbours, expanded by the half-size neighbourhoods mostly within; nonzero at members."""
     wide = _links(neighbours[:, : k1 + 1])
     wide = wide.multiply(wide.T).tocsr()
     half = _links(neighbours[:, : round(k1 / 2) + 1])  # half to even, as numpy rounds
@@ -184,7 +176,7 @@ def _weights(members: sparse.csr_array, neighbours: Neighbours, pool: Pool) -> s
 def _overlap(
     members: Int[np.ndarray, " m"], weights: Float[np.ndarray, " m"], gallery: sparse.csc_array
 ) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Sum over the pool of the smaller weight, for one query and every gallery image where it is not 0."""
+    """Sum over the pool of the smaller weight of a query and each gallery image; only where it is not 0."""
     starts = gallery.indptr[members]
     sizes = gallery.indptr[members + 1] - starts
     entries = np.repeat(starts - (sizes.cumsum() - sizes), sizes) + np.arange(sizes.sum())

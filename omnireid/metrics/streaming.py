@@ -1,4 +1,4 @@
-"""Rankings straight from features: one pass over the gallery for all protocols, in a few megabytes."""
+"""Rankings directly from features: one pass over the gallery for all protocols, in a few megabytes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from omnireid.metrics.sweep import count_strangers
 from omnireid.metrics.targets import find_targets, first_right
 from omnireid.metrics.tiles import BLOCK
 
-QUERY_NUMBERS = 1 << 20  # numbers of query features that are held beside the features themselves
+QUERY_NUMBERS = 1 << 20  # size of the copies of query features that are held besides the features
 
 
 @dataclass(frozen=True)
 class RankedLists:
-    """How well each query's right answers were ranked, and what stood first."""
+    """How well each query's right answers were ranked, and the top of each list."""
 
     ranking: Ranking
     head: Int[np.ndarray, "Q k"]  # gallery indices, nearest first, junk left out; -1 past the end
@@ -43,10 +43,10 @@ def rank_features(
     block: int | None = None,
     max_rank: int = 50,
 ) -> Ranking:
-    """Exact CMC, mAP and mINP of features under a protocol, in some tens of megabytes beside the features.
+    """Exact CMC, mAP and mINP of features under a protocol, in tens of megabytes besides the features.
 
-    The ranks are those of float64 distances: the same for every block size, thread count, device and order
-    of the images (but for ties). The gallery is taken as it is given; a protocol's draws are the caller's
+    The ranks are those of float64 distances: the same for every block size, thread count, device and (ties
+    aside) order of the images. The gallery is used as given; drawing it is up to the caller
     (``evaluation.judge``).
 
     Args:
@@ -55,9 +55,9 @@ def rank_features(
         query: Integer arrays pids, camids, clothes_ids (or None), modalities (or None).
         gallery: The same of the gallery.
         protocol: An entry of ``omnireid.protocols.PROTOCOLS``.
-        metric: What is small between images of one person.
-        block: Queries at a time; None picks a size that stays within some megabytes.
-        max_rank: How far the CMC goes.
+        metric: The distance to rank by.
+        block: Queries at a time; None picks a size that needs a few megabytes.
+        max_rank: Number of ranks of the CMC.
 
     Raises:
         InputError: Features are not finite, or do not fit each other or their labels.
@@ -79,8 +79,8 @@ def rank_protocols(
 ) -> list[Ranking]:
     """As ``rank_features`` under each of several protocols, for little more than the cost of one.
 
-    What depends on a protocol are pairs of one person; how many strangers are closer than a right answer is
-    counted once for all.
+    Protocols differ only in pairs of the same person; how many strangers are closer than a right answer is
+    counted once for all of them.
     """
     check_lengths(query_features, gallery_features, query, gallery)
     comparison = Comparison(query_features, gallery_features, metric=metric)
@@ -105,7 +105,7 @@ def ranked_lists(
     metric: Metric = "cosine",
     block: int | None = None,
 ) -> RankedLists:
-    """As ``rank_features``, and the first ``head`` of each query's ranked list from the same pass."""
+    """As ``rank_features``, with the first ``head`` images of each query's list from the same pass."""
     check_lengths(query_features, gallery_features, query, gallery)
     comparison = Comparison(query_features, gallery_features, metric=metric)
     identities = Identities(query, gallery, [protocol])
@@ -124,9 +124,9 @@ def ranked_lists(
 def _blocks(
     query: LabelArrays, comparison: Comparison, block: int | None
 ) -> tuple[Int[np.ndarray, " Q"], list[Int[np.ndarray, " B"]]]:
-    """Blocks of queries, and where each query is in them; those of one person are together.
+    """Blocks of queries and the position of each query in them.
 
-    So the person's gallery images are looked at once.
+    Queries of one person are kept together, so that the person's gallery images are looked at once.
     """
     size = block or max(1, QUERY_NUMBERS // comparison.query.shape[1] // BLOCK) * BLOCK
     by_person = np.asarray(query.pids).argsort(kind="stable")
@@ -151,7 +151,7 @@ def check_lengths(
 
 
 class _Search:
-    """Some queries, ranked against the whole gallery."""
+    """The search of a block of queries in the whole gallery."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The pass over the gallery: every product of the queries that have targets, tile by tile."""
+"""The pass over the gallery: all products of the queries that have targets, tile by tile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from omnireid.metrics.ranking import row_blocks
 from omnireid.metrics.targets import Targets
 from omnireid.metrics.tiles import BLOCK, WIDTH, DeviceTile, HostTile, Tile
 
-LOOK = 256  # gallery images of the first tile, which tells how far the heads reach
+LOOK = 256  # gallery images in the first tile, which gives a first bound for the heads
 
 
 def count_strangers(
@@ -40,7 +40,7 @@ def count_strangers(
         blanks = _Blanks(targets, own, members, blocks)
         for part in _parts(len(members), LOOK if head else WIDTH):
             columns = members[part]
-            # Ascending, so that a whole stretch of the gallery need not be copied.
+            # Ascending, so that a contiguous part of the gallery is a view.
             whole = columns[-1] - columns[0] + 1 == len(columns)
             gallery = comparison.gallery_rows(slice(columns[0], columns[-1] + 1) if whole else columns)
             tile.turn(gallery, comparison.addends(columns))
@@ -53,7 +53,7 @@ def count_strangers(
 
 
 def make_tile(comparison: Comparison, queries: Int[np.ndarray, " q"]) -> Tile:
-    """A tile of some queries, where the features are."""
+    """A tile of some queries on the device of the features."""
     query = comparison.query_rows(queries)
     if query.device.type != "cpu":
         return DeviceTile(query)
@@ -68,7 +68,7 @@ def _parts(num: int, first: int) -> Iterator[slice]:
 
 
 class _Blanks:
-    """Own pairs among the tiles of a class of gallery images."""
+    """Which cells of the tiles of a class of gallery images are own pairs."""
 
     def __init__(
         self, targets: Targets, own: OwnPairs, members: Int[np.ndarray, " g"], blocks: Sequence[slice]
@@ -86,7 +86,7 @@ class _Blanks:
         self._parts = block[order].searchsorted(np.arange(len(blocks) + 1))
 
     def cells(self, block: int, part: slice) -> Int[np.ndarray, " n"]:
-        """Of the tile of a block of queries and some gallery images, by number in the tile."""
+        """Flat indices of the own pairs in the tile of a block of queries and some gallery images."""
         start, stop = self._parts[block : block + 2]
         first, last = start + self._index[start:stop].searchsorted([part.start, part.stop])
         rows, index = self._rows[first:last], self._index[first:last]

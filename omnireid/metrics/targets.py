@@ -1,4 +1,4 @@
-"""Pairs whose ranks are asked for, and the values that a product must stay below to stand before them."""
+"""Pairs whose ranks are needed, and the bounds below which a product ranks before them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from jaxtyping import Bool, Float, Int
 from omnireid.metrics.comparison import NEARLY, Comparison
 from omnireid.metrics.identities import OwnPairs
 
-SPACING = 8.0  # of queries on one scale
+SPACING = 8.0  # between queries on one common scale
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Own pairs that some protocol calls right: by query, nearest first; the hardest queries come first.
+    """Own pairs that any protocol calls right: by query, nearest first; the hardest queries come first.
 
-    A stranger whose product lies below ``lows`` is closer than the target, one above ``highs`` is not; in
+    A stranger whose product is below ``lows`` is closer than the target, one above ``highs`` is not; in
     between the exact distance decides.
     """
 
@@ -32,7 +32,7 @@ class Targets:
 
 
 def find_targets(own: OwnPairs, comparison: Comparison, rows: Int[np.ndarray, " q"] | None = None) -> Targets:
-    """The targets among own pairs, of some queries or of those that have any."""
+    """The targets among own pairs: of the queries given, or of all that have any."""
     pairs = np.flatnonzero(own.right.any(axis=0))
     if rows is None:
         rows = np.unique(own.rows[pairs])
@@ -58,7 +58,7 @@ def find_targets(own: OwnPairs, comparison: Comparison, rows: Int[np.ndarray, " 
 
 
 def first_right(targets: Targets, right: Bool[np.ndarray, " n"]) -> Int[np.ndarray, " q"]:
-    """Nearest target of each query among the own pairs that are right; -1 where there is none."""
+    """The nearest right target of each query; -1 where there is none."""
     found = right[targets.pairs].nonzero()[0]
     owners, first = np.unique(targets.owners[found], return_index=True)
     nearest = np.full(len(targets.rows), -1)
@@ -69,7 +69,7 @@ def first_right(targets: Targets, right: Bool[np.ndarray, " n"]) -> Int[np.ndarr
 def settled(
     comparison: Comparison, targets: Targets, owners: Int[np.ndarray, " n"], columns: Int[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"]:
-    """Distances of some strangers that stand where the exact ones do among their queries' targets."""
+    """Distances of some strangers that rank among their queries' targets as the exact ones do."""
     rows = targets.rows[owners]
     distances = comparison.nearly_exact_pairs(rows, columns)
     if distances is None:

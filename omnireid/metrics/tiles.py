@@ -1,4 +1,4 @@
-"""One tile of a matrix product at a time, and the one thing that is asked of it: its small cells."""
+"""One tile of a matrix product at a time, and the only thing asked of it: its small cells."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from torch import Tensor
 from omnireid.metrics.keys import pack
 
 BLOCK, WIDTH = 512, 1024  # queries and gallery images of a tile, which then stays in a processor's cache
-STRIPE = (
-    128  # queries of a tile that are looked at together: hard and easy ones apart, which numpy finds faster
-)
+STRIPE = 128  # queries of a tile compared at a time: hard and easy ones separately, which is faster in numpy
 
 
 class Tile(Protocol):
     """Products of a block of its queries with some gallery images."""
 
     def turn(self, gallery: Float[Tensor, "g D"], addends: Float[Tensor, " g"] | None) -> None:
-        """Take the next gallery images."""
+        """Move on to the next gallery images."""
         ...
 
     def near(
@@ -39,7 +37,7 @@ class Tile(Protocol):
 
 
 class HostTile:
-    """A tile in main memory; its buffer is used again."""
+    """A tile in main memory; its buffer is reused."""
 
     def __init__(self, query: Float[Tensor, "q D"]) -> None:
         self._query = query
@@ -75,7 +73,7 @@ class HostTile:
 
 
 class DeviceTile:
-    """A tile on a GPU; cells come to the host."""
+    """A tile on a GPU; the small cells are copied to the host."""
 
     def __init__(self, query: Float[Tensor, "q D"]) -> None:
         self._query = query

@@ -149,7 +149,7 @@ PROTOCOLS: dict[str, Protocol] = {
     )
 }
 
-# What judges a task unless somebody says otherwise: of the variant, else of the data set, else of the task.
+# Default protocols: the variant's, else the data set's, else the task's.
 _SUITED: dict[tuple[str, ...], str] = {
     ("trad",): "market",
     ("cc",): "clothes_general",
@@ -167,7 +167,7 @@ _SUITED: dict[tuple[str, ...], str] = {
 
 
 def suited_protocol(task: str, dataset: str, variant: str | None = None) -> str:
-    """The protocol that a task on a data set is judged by unless another one is named.
+    """The default protocol of a task on a data set.
 
     >>> suited_protocol("cc", "prcc"), suited_protocol("trad", "msmt17")
     ('prcc_multi_shot', 'market')
@@ -195,9 +195,9 @@ def protocol_named(name: str) -> Protocol:
 
 
 def refuse_unfit(name: str, split: Split) -> None:
-    """Refuse a protocol that cannot judge a split, by its labels, before anything is trained or embedded.
+    """Refuse a protocol that a split's labels do not suffice for, before anything is trained or embedded.
 
-    ``shortcoming`` tells the same without refusing.
+    ``shortcoming`` gives the reason without raising.
 
     Raises:
         InputError: naming the protocol, the data set and what is missing.

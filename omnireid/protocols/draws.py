@@ -23,26 +23,26 @@ def everything(query: LabelArrays, gallery: LabelArrays, trial: int) -> Rows:  #
 
 
 def one_per_person(query: LabelArrays, gallery: LabelArrays, trial: int) -> Rows:
-    """Every query against one random gallery image a person; people in the order of their ids."""
+    """Every query against one random gallery image per person; people in the order of their ids."""
     return np.arange(len(query.pids)), _one_of_each(trial, gallery.pids)
 
 
 def one_per_camera(query: LabelArrays, gallery: LabelArrays, trial: int) -> Rows:
-    """Every query against one random gallery image a person and camera; people, then cameras, in order.
+    """Every query against one random gallery image per person and camera; people, then cameras, in order.
 
-    From a gallery in the order of its file names this is the draw of the LLCM authors: one generator seeded
-    with the trial, one choice a folder.
+    For a gallery in the order of its file names this is the draw of the LLCM authors: one generator seeded
+    with the trial, one choice per folder.
     """
     return np.arange(len(query.pids)), _one_of_each(trial, gallery.pids, gallery.camids)
 
 
 def queries_one_per_camera(query: LabelArrays, gallery: LabelArrays, trial: int) -> Rows:
-    """One random query a person and camera against the whole gallery: ``one_per_camera``, turned round."""
+    """One random query per person and camera, drawn as in ``one_per_camera``, against the whole gallery."""
     return _one_of_each(trial, query.pids, query.camids), np.arange(len(gallery.pids))
 
 
 def cameras(*camids: int) -> Draw:
-    """A draw that keeps both sides' pictures by some cameras; camids count from 0."""
+    """A draw that keeps only the images of some cameras, on both sides; camids count from 0."""
 
     def of_cameras(query: LabelArrays, gallery: LabelArrays, trial: int) -> Rows:  # noqa: ARG001
         sides = (np.flatnonzero(np.isin(side.camids, camids)) for side in (query, gallery))
@@ -55,10 +55,10 @@ def cameras(*camids: int) -> Draw:
 def one_per_person_and_query(
     gallery: LabelArrays, keep: Bool[np.ndarray, "B G"], query_rows: Int[np.ndarray, " B"], trial: int
 ) -> Bool[np.ndarray, "B G"]:
-    """For every query anew, one random picture a person among those that count for it.
+    """For each query anew, one random image per person among those that count for it.
 
-    Each query has a generator of its own, seeded with the trial and its row, so that neither block size nor
-    the other queries matter.
+    Each query has its own generator, seeded with the trial and its row, so that the draw depends neither on
+    the block size nor on the other queries.
     """
     pids = np.asarray(gallery.pids)
     kept = np.zeros_like(keep)

@@ -1,4 +1,4 @@
-"""Whether a protocol can judge a data set at all, by its labels, before anything is trained or embedded."""
+"""Whether a data set has the labels that a protocol needs, before anything is trained or embedded."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from omnireid.protocols.rules import PERSON_ALONE, count_bare
 from omnireid.records import MODALITIES, UNKNOWN, Labels, Record, Split
 
 _OF = {"query": "", "gallery": "of people who are asked for "}
-_BLOCK = 256  # kinds of queries that are judged at once
+_BLOCK = 256  # kinds of queries judged at a time
 
 
 def shortcoming(protocol: Protocol, split: Split) -> str | None:
-    """What a split lacks to be judged by a protocol, in half a sentence; None where nothing does."""
+    """What a split lacks for a protocol, in half a sentence; None if nothing."""
     sides: dict[str, Sequence[Record]] = {"query": split.query, "gallery": split.gallery}
     empty = [name for name, records in sides.items() if not len(records)]
     if empty:
@@ -35,7 +35,7 @@ def shortcoming(protocol: Protocol, split: Split) -> str | None:
 
 
 def _labels(records: Sequence[Record]) -> Labels:
-    """As ``labels_of``, without making a million records."""
+    """As ``labels_of``, without creating a million records."""
     columns = [column_of(records, name) for name in ("pid", "camid", "clothes_id", "modality")]
     pids, camids, clothes_ids, modalities = columns
     return Labels(pids, camids, None if (clothes_ids == UNKNOWN).all() else clothes_ids, modalities)
@@ -75,7 +75,7 @@ _MISSING: Mapping[Need, Callable[[Split, Labels, Labels], str | None]] = {
 
 
 def _has_answer(protocol: Protocol, query: Labels, gallery: Labels, trial: int) -> bool:
-    """Whether any query that a trial draws has an answer that counts; pictures labelled alike are one."""
+    """Whether any query that a trial draws has a right answer that counts; equal labels are judged once."""
     rows, searched = protocol.draw(query, gallery, trial)
     asked, found = _kinds(query.take(rows)), _kinds(gallery.take(searched))
     for start in range(0, len(asked), _BLOCK):

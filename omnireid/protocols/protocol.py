@@ -1,4 +1,4 @@
-"""A protocol: what is right, what is junk, how the gallery is drawn, which CMC and AP are meant."""
+"""A protocol: what is right, what is junk, how the gallery is drawn, and which CMC and AP are reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from omnireid.metrics.judging import LabelArrays
 from omnireid.protocols.draws import Draw, Rows, Thin, everything
 from omnireid.protocols.rules import Judgement, Rule
 
-Need = Literal["clothes", "two modalities", "texts"]  # what a rule or a title takes for granted
+Need = Literal["clothes", "two modalities", "texts"]  # labels that a rule or a title presupposes
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,20 @@ class Protocol:
     drawn: Draw = everything  # which queries and gallery images a trial searches
     thinned: Thin | None = None  # what a trial leaves of each query's own gallery; None is all of it
     num_trials: int = 1  # draws whose scores are averaged
-    cmc: Literal["image", "identity"] = "image"  # what a rank of the CMC counts
+    cmc: Literal["image", "identity"] = "image"  # what the CMC counts
     needs: tuple[Need, ...] = ()
     ap_topk: int | None = None  # None is the full AP; see omnireid.metrics.rank
 
     def judge(self, query: LabelArrays, gallery: LabelArrays) -> Judgement:
-        """Right answers and what counts at all, for every pair.
+        """Which pairs are right and which are kept (not junk).
 
         Raises:
-            InputError: The rule asks for clothes ids that are not there.
+            InputError: The rule needs clothes ids that are missing.
         """
         return self.rule(query, gallery)
 
     def draw(self, query: LabelArrays, gallery: LabelArrays, trial: int = 0) -> Rows:
-        """Rows of the queries and of the gallery that a trial searches; trials count from 0.
+        """Rows of the queries and of the gallery in a trial; trials count from 0.
 
         The draw depends on the trial, the labels and the order of the gallery, so a reader must sort its
         files.
@@ -56,5 +56,5 @@ class Protocol:
         query_rows: Int[np.ndarray, " B"],
         trial: int = 0,
     ) -> Bool[np.ndarray, "B G"]:
-        """What a trial leaves of the pairs that count, for a block of queries given by their rows."""
+        """The kept pairs that remain in a trial, for a block of queries given by their rows."""
         return keep if self.thinned is None else self.thinned(gallery, keep, query_rows, trial)

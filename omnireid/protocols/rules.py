@@ -1,4 +1,4 @@
-"""What counts as right and what is junk, one function a rule (docs/protocols.md)."""
+"""What counts as right and what is junk, one function per rule (docs/protocols.md)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from jaxtyping import Bool
 
 from instructions.errors import InputError
 from omnireid.metrics.judging import LabelArrays
+from omnireid.records import UNKNOWN
 
 JUNK_PID = -1  # Market-1501's bad detections: no right answer and no wrong one
-PERSON_ALONE = "judge by person alone (clothes_general, market or instructed)"  # where clothes are not known
-UNKNOWN = -1  # a clothes id that nobody wrote down
+PERSON_ALONE = "judge by person alone (clothes_general, market or instructed)"  # if clothes are unknown
 
 
 class Judgement(NamedTuple):
-    """Right answers, and which pairs count at all; what does not count is junk, right or not."""
+    """Which pairs are right and which are kept; pairs not kept are junk, whether right or not."""
 
     relevant: Bool[np.ndarray, "Q G"]
     keep: Bool[np.ndarray, "Q G"]
@@ -28,25 +28,25 @@ Rule = Callable[[LabelArrays, LabelArrays], Judgement]
 
 
 def other_camera(query: LabelArrays, gallery: LabelArrays) -> Judgement:
-    """Same person; junk are pictures of them by the query's own camera, and detections of nobody."""
+    """Same person; junk are their images by the query's own camera, and bad detections (pid -1)."""
     agree = _Agreement(query, gallery)
     return Judgement(agree.pid, ~(agree.pid & agree.camid) & agree.somebody)
 
 
 def other_clothes(query: LabelArrays, gallery: LabelArrays) -> Judgement:
-    """Same person, other camera, other clothes; the same person otherwise is junk."""
+    """Same person, other camera, other clothes; all other images of the person are junk."""
     agree = _Agreement(query, gallery)
     return Judgement(agree.pid, ~(agree.pid & (agree.camid | agree.clothes())) & agree.somebody)
 
 
 def same_clothes(query: LabelArrays, gallery: LabelArrays) -> Judgement:
-    """Same person, other camera, same clothes; the same person otherwise is junk."""
+    """Same person, other camera, same clothes; all other images of the person are junk."""
     agree = _Agreement(query, gallery)
     return Judgement(agree.pid, ~(agree.pid & (agree.camid | ~agree.clothes())) & agree.somebody)
 
 
 def wanted_outfit(query: LabelArrays, gallery: LabelArrays) -> Judgement:
-    """Same person in the outfit that the query asks for; in another outfit a wrong answer, not junk."""
+    """Same person in the outfit that the query asks for; in another outfit they are wrong, not junk."""
     agree = _Agreement(query, gallery)
     return Judgement(agree.pid & agree.clothes(), ~(agree.pid & agree.camid) & agree.somebody)
 
@@ -58,14 +58,14 @@ def anywhere(query: LabelArrays, gallery: LabelArrays) -> Judgement:
 
 
 def other_camera_only(query: LabelArrays, gallery: LabelArrays) -> Judgement:
-    """As ``other_camera``, but detections of nobody are wrong answers: what the released evaluator does."""
+    """As ``other_camera``, but bad detections are wrong answers, as in the released evaluator."""
     agree = _Agreement(query, gallery)
     return Judgement(agree.pid, ~(agree.pid & agree.camid))
 
 
 @dataclass(frozen=True)
 class _Agreement:
-    """Where the labels of two sides agree, (Q G)."""
+    """Where the labels of queries and gallery agree, (Q G)."""
 
     query: LabelArrays
     gallery: LabelArrays
@@ -84,7 +84,7 @@ class _Agreement:
 
     def clothes(self) -> Bool[np.ndarray, "Q G"]:
         for side, (bare, _) in count_bare(self.query, self.gallery).items():
-            if bare:  # how many is said beforehand (fitting.py): the queries here may be some of all
+            if bare:  # fitting.py reports how many, beforehand: here the queries may be only a part
                 raise InputError(
                     f"some {side} images have no clothes id, which this protocol asks for; {PERSON_ALONE}"
                 )
@@ -92,7 +92,7 @@ class _Agreement:
 
 
 def count_bare(query: LabelArrays, gallery: LabelArrays) -> dict[str, tuple[int, int]]:
-    """Of each side how many images lack a clothes id, and of how many; strangers' clothes decide nothing."""
+    """Images without a clothes id, and images, per side; of the gallery only people of the queries count."""
     counts = {}
     asked_of = {"query": np.ones(len(query.pids), dtype=bool), "gallery": np.isin(gallery.pids, query.pids)}
     for (side, asked), labels in zip(asked_of.items(), (query, gallery), strict=True):

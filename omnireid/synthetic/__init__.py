@@ -1,1 +1,1 @@
-"""People that nobody is, written in every data set's real layout."""
+"""Synthetic people, written in the real layout of every data set."""

@@ -1,4 +1,4 @@
-"""Cameras of the synthetic world: each has its own place, light, colours, habits and faults."""
+"""Cameras of the synthetic world: each has its own place, light, colours, viewpoints and faults."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class Camera:
     ir_leak: float = 0.0  # how much of the visible grey an infrared picture keeps; 0: nothing but material
 
     def eased(self, difficulty: float) -> Camera:
-        """The same camera with its faults scaled down: 1 leaves it as it is, 0 makes it a good one.
+        """The same camera with its faults scaled: 1 leaves it as it is, 0 removes them.
 
-        Faults are colour cast, tone, noise, blur, occlusion, drifting light and careless boxes; a good
+        Faults are colour cast, tone, noise, blur, occlusion, drifting light and loose boxes; a faultless
         infrared camera also sees some of the dyes. Place, light and viewpoints stay.
         """
 
@@ -90,7 +90,7 @@ class Camera:
 
 
 def make_cameras(count: int, rng: np.random.Generator) -> tuple[Camera, ...]:
-    """Draw cameras that look at different places as long as there are places left (twelve)."""
+    """Draw cameras at different places, as long as there are places left (twelve)."""
     order = rng.permutation(len(SCENES))
     return tuple(_draw(SCENES[order[index % len(SCENES)]], index, rng) for index in range(count))
 

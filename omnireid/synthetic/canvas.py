@@ -31,7 +31,7 @@ class Surface:
 
 
 def even(half_width: float) -> Profile:
-    """The profile of a strip that is equally wide all along."""
+    """The profile of a strip of constant width."""
     return ((0, 0, half_width), (1, 0, half_width))
 
 
@@ -50,15 +50,13 @@ class Canvas:
     ) -> None:
         self.height, self.width, self.modality, self.leak = height, width, modality, leak
         self.planes = np.zeros((3 if modality == "rgb" else 1, height, width), np.float32)
-        self.body = np.zeros(
-            (height, width), np.float32
-        )  # what darken() may darken: all that cover() painted
+        self.body = np.zeros((height, width), np.float32)  # all that cover() painted, for darken()
         norm = float(np.sqrt(sum(part * part for part in light)))
         self.light = (light[0] / norm, light[1] / norm, light[2] / norm)
         self.ambient = ambient
 
     def color(self, paint: Paint) -> Float[ndarray, "C 1 1"]:
-        """What this canvas sees of a paint."""
+        """The channels of a paint that this canvas records."""
         grey = sum(paint.rgb) / 3
         values = paint.rgb if self.modality == "rgb" else (paint.ir + self.leak * (grey - paint.ir),)
         return np.array(values, np.float32)[:, None, None]
@@ -160,9 +158,8 @@ class Canvas:
         sideways = (surface.normal[0] * self.light[0] - surface.normal[1] * self.light[1]) * roundness
         strength = (1 - self.ambient) / 0.72
         squared = surface.across * surface.across
-        shade = squared * np.float32(
-            -rim
-        )  # the outline darkens with the fourth power, facing falls with the second
+        # The outline darkens with the fourth power, facing falls with the second.
+        shade = squared * np.float32(-rim)
         shade -= np.float32(0.5 * roundness * roundness * self.light[2] * strength)
         shade *= squared
         if abs(sideways * strength) > 0.02:

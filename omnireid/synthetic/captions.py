@@ -1,4 +1,4 @@
-"""What is written of a synthetic picture: descriptions (`li`), captions (`t2i`), SYNTH-PEDES fields."""
+"""Texts about a synthetic picture: descriptions (`li`), captions (`t2i`), SYNTH-PEDES fields."""
 
 import re
 
@@ -14,7 +14,7 @@ _GENDER = {"male": "man", "female": "woman"}
 
 
 def telling(attributes: AttributeSet) -> AttributeSet:
-    """The attributes worth a word: all but those that are absent, ordinary or unknown."""
+    """The attributes worth mentioning: all but those that are absent, ordinary or unknown."""
     words = attributes.to_dict()
     return AttributeSet({name: word for name, word in words.items() if _says_something(word)})
 
@@ -24,12 +24,12 @@ def _says_something(word: str) -> bool:
 
 
 def describe(cast: Cast, take: Take) -> str:
-    """The description of a picture that names every telling attribute, as COCAS+ pictures have it."""
+    """A description that names every attribute worth mentioning, as COCAS+ pictures have."""
     return _WRITER.write(telling(cast.attributes(take)), cast.word_rng(take, 0))
 
 
 def witness(cast: Cast, take: Take, number: int) -> str:
-    """What annotator ``number`` (from 1) writes; each leaves out some of what there is to say."""
+    """The caption of annotator ``number`` (from 1); each omits some attributes."""
     assert number > 0
     rng = cast.word_rng(take, number)
     seen = {}

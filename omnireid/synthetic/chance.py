@@ -1,4 +1,4 @@
-"""The two ways in which the synthetic world draws: one word of several, and a number near another."""
+"""The random draws of the synthetic world: a weighted choice, and a truncated normal distribution."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def pick(weights: Mapping[str, float], rng: np.random.Generator) -> str:
-    """Draw a key with a chance in proportion to its weight; costs one uniform number."""
+    """Draw a key with probability proportional to its weight; uses one uniform number."""
     place = rng.uniform() * sum(weights.values())
     for key, weight in weights.items():
         place -= weight
@@ -16,5 +16,5 @@ def pick(weights: Mapping[str, float], rng: np.random.Generator) -> str:
 
 
 def around(mean: float, deviation: float, rng: np.random.Generator) -> float:
-    """Draw from a normal distribution without its tails beyond two deviations."""
+    """Draw from a normal distribution truncated at two standard deviations."""
     return float(mean + deviation * min(max(rng.standard_normal(), -2.0), 2.0))

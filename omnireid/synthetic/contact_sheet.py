@@ -1,4 +1,4 @@
-"""A picture of the tree to look at: people over cameras and clothes, infrared, instructions, captions."""
+"""An overview picture of a tree: people across cameras and clothes, infrared, instructions, captions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an annotator would write down about a drawn person: all 20 attributes of table 7."""
+"""Annotations of a synthetic person: all 20 attributes of table 7."""
 
 from instructions.attributes import AttributeSet
 from omnireid.synthetic.identity import Identity
@@ -7,7 +7,7 @@ from omnireid.synthetic.shot import Shot
 
 
 def attributes_of(identity: Identity, outfit: Outfit, shot: Shot) -> AttributeSet:
-    """Name every attribute; where this very shot hides the evidence, the word is the agnostic one."""
+    """The word of every attribute; the agnostic one where it cannot be seen in this shot."""
     hands_hidden = shot.action == "pockets"
     face_hidden = shot.viewpoint == "back" and outfit.smoking != "smoking"
     return AttributeSet(

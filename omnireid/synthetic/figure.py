@@ -69,13 +69,7 @@ class Figure:
         return Fabric(paint=base, accent=base, pattern="plain", scale=1.0, folds=0.06, seed=outfit.seed + 7)
 
     def dress(
-        self,
-        surface: Surface | None,
-        fabric: Fabric,
-        *,
-        roundness: float = 0.85,
-        rim: float = 0.35,
-        seam: float = 0.0,
+        self, surface: Surface | None, fabric: Fabric, *, roundness: float = 0.85, seam: float = 0.0
     ) -> None:
         """Paint a surface with a fabric; along the length `seam` it grows out of what lies below."""
         if surface is not None:
@@ -83,4 +77,4 @@ class Figure:
                 clear = np.clip(0.5 - surface.along / np.float32(seam * self.unit), 0, 1)
                 surface.coverage[...] *= 1 - clear * self.canvas.body[surface.rows, surface.columns]
             colors, relief = weave(self.canvas, surface, fabric, self.unit)
-            self.canvas.cover(surface, colors, relief=relief, roundness=roundness, rim=rim)
+            self.canvas.cover(surface, colors, relief=relief, roundness=roundness, rim=0.35)

@@ -1,4 +1,4 @@
-"""Who a synthetic person is: all that survives a change of clothes (the identity of IRM, section 3)."""
+"""The identity of a synthetic person: everything that survives a change of clothes (IRM, section 3)."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -106,7 +106,7 @@ class Identity:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
-        """Draw somebody whom nobody knows."""
+        """Draw a new person."""
         gender = pick({"female": 0.48, "male": 0.48, "agnostic gender": 0.04}, rng)
         age = pick({"adult": 0.80, "child": 0.08, "old": 0.12}, rng)
         body, hair = _draw_body(rng, gender, age), _draw_hair(rng, gender, age)

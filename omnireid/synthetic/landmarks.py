@@ -1,4 +1,4 @@
-"""What stands along the wall of a place: doors, windows, trees, cars, shelves."""
+"""Landmarks along the wall of a place: doors, windows, trees, cars, shelves."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,14 +20,12 @@ class Stage:
     rng: np.random.Generator
 
 
-def _rectangle(
-    stage: Stage, box: tuple[float, float, float, float], color: Paint, relief: float = 1.0
-) -> None:
+def _rectangle(stage: Stage, box: tuple[float, float, float, float], color: Paint) -> None:
     """A filled box; sides in pixels, left, top, right, bottom."""
     height, width = stage.canvas.height, stage.canvas.width
     left, right = int(np.clip(box[0], 0, width)), int(np.clip(box[2], 0, width))
     top, bottom = int(np.clip(box[1], 0, height)), int(np.clip(box[3], 0, height))
-    stage.canvas.planes[:, top:bottom, left:right] = stage.canvas.color(color) * relief
+    stage.canvas.planes[:, top:bottom, left:right] = stage.canvas.color(color)
 
 
 def _door(stage: Stage, x: float) -> None:

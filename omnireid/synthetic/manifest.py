@@ -1,4 +1,4 @@
-"""``synthetic.json`` at the root of a tree: what it is, whose seed, how many; it also claims the folder."""
+"""``synthetic.json`` at the root of a tree: preset, seed and counts; it also marks the folder as ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERSION = 1  # of the pictures and layouts: raise it whenever the same seed woul
 
 @dataclass(frozen=True)
 class Manifest:
-    """What one reads beside the data; ``fingerprint`` is equal where the trees are equal."""
+    """Description of a tree; equal trees have the same ``fingerprint``."""
 
     preset: str
     seed: int
@@ -34,16 +34,16 @@ class Manifest:
 
     @classmethod
     def of(cls, preset: Preset, seed: int) -> Self:
-        """The claim of a run that has written nothing yet."""
+        """The manifest of a run that has not written any data set yet."""
         parameters = json.dumps({"version": VERSION, "seed": seed, **asdict(preset)}, sort_keys=True)
         return cls(preset.name, seed, hashlib.sha256(parameters.encode()).hexdigest()[:16])
 
     @classmethod
     def read(cls, root: Path) -> Self | None:
-        """The manifest of a tree, or None where there is none.
+        """The manifest of a tree; None if there is none.
 
         Raises:
-            InputError: there is one that this program cannot read.
+            InputError: the manifest cannot be read.
         """
         path = root / FILE_NAME
         try:
@@ -55,15 +55,15 @@ class Manifest:
             raise InputError(f"{path} is not a manifest that this version understands: {error}") from None
 
     def write(self, root: Path) -> None:
-        """Put it at the root."""
+        """Write it to the root."""
         write_whole(root / FILE_NAME, (json.dumps(asdict(self), indent=1) + "\n").encode(), durable=True)
 
 
 def claim(root: Path, preset: Preset, seed: int) -> Manifest:
-    """Make the folder ours, or go on with what is ours already.
+    """Mark a folder as a synthetic tree, or continue one.
 
     Raises:
-        InputError: the folder holds another preset, seed or version, or files of somebody else.
+        InputError: the folder has another preset, seed or version, or other files.
     """
     wanted = Manifest.of(preset, seed)
     found = Manifest.read(root)
@@ -85,7 +85,7 @@ def claim(root: Path, preset: Preset, seed: int) -> Manifest:
 
 
 def finished(found: Manifest, plans: list[Plan]) -> Manifest:
-    """The manifest after these data sets were written too."""
+    """The manifest with these data sets added."""
     datasets = found.datasets | {plan.dataset: plan.summary for plan in plans}
     overlaps = found.overlaps | {plan.dataset: plan.overlaps for plan in plans if plan.overlaps}
     fields = {**asdict(found), "complete": True}

@@ -33,9 +33,6 @@ MATERIALS: dict[str, float] = {
     "straw": 0.72,
     "skin": 0.74,
     "metal": 0.45,
-    "glass": 0.16,
-    "reflector": 1.0,
-    "paper": 0.9,
 }
 
 

@@ -38,7 +38,7 @@ _STREAMS: tuple[Stream, ...] = get_args(Stream)  # the order keys the streams: a
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """One press of the shutter: who, in which outfit, before which camera, for which time."""
+    """One shot: who, in which outfit, by which camera, and the number of the shot."""
 
     dataset: str
     person: int  # number in the cast; the published pid may be another
@@ -49,7 +49,7 @@ class Take:
 
 
 class Cast:
-    """Who appears in one data set, what they wear, where they pass; a pure function of (seed, data set)."""
+    """People, outfits and itineraries of a data set; a pure function of (seed, data set)."""
 
     def __init__(self, dataset: str, seed: int, difficulty: float = 1.0) -> None:
         self.site = SITES[dataset]
@@ -58,7 +58,7 @@ class Cast:
         self.cameras: tuple[Camera, ...] = tuple(camera.eased(difficulty) for camera in drawn)
 
     def rng(self, stream: Stream, *key: int) -> np.random.Generator:
-        """The generator of one thing: a stream, and the numbers of the person, picture or outfit."""
+        """The random generator of one thing, by stream and the numbers of person, picture or outfit."""
         return np.random.default_rng([self.seed, self.site.number, _STREAMS.index(stream), *key])
 
     def identity(self, person: int) -> Identity:
@@ -75,7 +75,7 @@ class Cast:
         return Shot.draw(rng, self.cameras[take.camera], self.identity(take.person))
 
     def attributes(self, take: Take) -> AttributeSet:
-        """All that table 7 can say of a picture."""
+        """The attributes of table 7 of a picture."""
         return _attributes(self, take)
 
     def word_rng(self, take: Take, caption: int) -> random.Random:
@@ -83,7 +83,7 @@ class Cast:
         return random.Random(int(self.rng("caption", take.person, take.number, caption).integers(2**63)))
 
     def clothes_id(self, person: int, outfit: int) -> int:
-        """A number that no other outfit of the data set has."""
+        """A number of the outfit that is unique in the data set."""
         assert outfit < MAX_OUTFITS
         return person * MAX_OUTFITS + outfit
 
@@ -96,14 +96,14 @@ class Cast:
         return sorted(int(camera) for camera in drawn)
 
     def deal(self, first: int, *sizes: int) -> list[list[int]]:
-        """Deal the numbers from ``first`` on into groups of these sizes, mixed as in the published splits."""
+        """Numbers from ``first`` on, shuffled into groups of these sizes, as in the published splits."""
         order = self.rng("split").permutation(np.arange(first, first + sum(sizes)))
         bounds = np.cumsum((0, *sizes))
         return [sorted(map(int, order[start:stop])) for start, stop in pairwise(bounds)]
 
 
 def num_outfits(person: int, most: int) -> int:
-    """How many outfits a person has: 1 or 2 where that is the most, else 2 and 3 by turns."""
+    """Number of outfits of a person: the maximum if it is 1 or 2, else 2 and 3 alternately."""
     return most if most < MAX_OUTFITS else 2 + person % 2
 
 

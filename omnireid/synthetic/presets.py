@@ -1,15 +1,15 @@
-"""How large a synthetic OmniReID is: a table of counts for each preset, one row a data set."""
+"""Sizes of a synthetic OmniReID: a table of counts for each preset, one row per data set."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """One row: how many people a data set has and how often each is pictured.
+    """One row: how many people a data set has and how often each is photographed.
 
     A person is seen in each outfit by ``cameras`` cameras; each camera takes ``shots`` training pictures, or
-    one query and ``gallery_shots`` gallery pictures of a test person. ``outfits`` is the most that anybody
-    wears: where it is 3, every other person changes between two outfits and the rest between three.
+    one query and ``gallery_shots`` gallery pictures of a test person. ``outfits`` is the maximum per person:
+    if it is 3, every other person has two outfits and the rest three.
     """
 
     train_ids: int
@@ -20,9 +20,7 @@ class Counts:
     outfits: int = 1
     distractors: int = 0  # people who are in no query: Market-1501 (pid 0000, a picture each), DukeMTMC-reID
     junk: int = 0  # Market-1501: badly cut boxes of test people (pid -1)
-    overlap_ids: int = (
-        0  # CUHK-PEDES: training people who are Market-1501 test people; RSTPReid, ICFG: MSMT17
-    )
+    overlap_ids: int = 0  # training people who are test people of Market-1501 (CUHK-PEDES) or MSMT17
 
 
 @dataclass(frozen=True)

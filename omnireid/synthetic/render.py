@@ -1,4 +1,4 @@
-"""Draws a person before a camera: place, shadow, body, clothes, occluders, and the sensor's faults."""
+"""Draws a person in front of a camera: place, shadow, body, clothes, occluders, and the sensor's faults."""
 
 from dataclasses import dataclass, replace
 
@@ -40,12 +40,12 @@ def render_person(
     """Draw one picture; the same arguments give the same pixels.
 
     Args:
-        identity: Who is drawn.
-        outfit: In which clothes.
-        camera: Before which camera.
-        shot: At which moment.
-        height: Of the picture, in pixels; smaller pictures are drawn small, and faster.
-        width: Of the picture, in pixels.
+        identity: The person.
+        outfit: Their clothes.
+        camera: The camera.
+        shot: The moment.
+        height: Height of the picture in pixels; smaller pictures are drawn at that size, and faster.
+        width: Width of the picture in pixels.
         modality: "rgb", or "ir" for near infrared.
     """
     if modality not in ("rgb", "ir"):

@@ -13,7 +13,7 @@ from omnireid.synthetic.shot import Shot
 
 
 def expose(canvas: Canvas, camera: Camera, shot: Shot) -> UInt8[ndarray, "H W 3"]:
-    """Read the canvas out as this camera would."""
+    """The canvas as recorded by this camera."""
     planes = canvas.planes
     infrared = canvas.modality == "ir"
     if infrared:

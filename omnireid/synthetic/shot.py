@@ -1,4 +1,4 @@
-"""One moment before a camera: where a person stands and how it moves, what hides it, how the light is."""
+"""One moment in front of a camera: position and pose of a person, occluders, and light."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -28,7 +28,7 @@ ACTIONS: dict[str, tuple[float, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """All that varies between two pictures of one person in one outfit before one camera."""
+    """Everything that varies between pictures of one person in one outfit by one camera."""
 
     viewpoint: str  # one of VIEWPOINTS
     yaw: float  # radians; 0 faces the camera, positive turns to the right of the picture

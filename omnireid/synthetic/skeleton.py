@@ -91,22 +91,10 @@ def pose(
 def lay_flat(identity: Identity, outfit: Outfit, *, size: int, turn: float, spread: float) -> Skeleton:
     """Spread the joints of the upper body on a square picture, as clothes lie on a table."""
     shot = Shot(
-        "front",
-        0.0,
-        0.0,
-        "laid",
-        0.0,
-        1.0,
-        (0.0, 0.0),
-        0.0,
-        1.0,
-        (1.0, 1.0, 1.0),
-        0.0,
-        0.0,
-        "none",
-        (0.0, 0.0),
-        0,
-    )
+        viewpoint="front", yaw=0.0, head_turn=0.0, action="laid", phase=0.0, size=1.0, shift=(0.0, 0.0),
+        roll=0.0, gain=1.0, cast=(1.0, 1.0, 1.0), blur=0.0, place=0.0, occluder="none",
+        occluder_at=(0.0, 0.0), seed=0,
+    )  # fmt: skip
     space = _joints(replace(identity, arm_spread=spread), outfit, shot)
     top, bottom = float(space["collar"][1]), float(space["crotch"][1])
     coat = outfit.coat_style in ("long coat", "dress")

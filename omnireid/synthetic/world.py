@@ -1,4 +1,4 @@
-"""A planned tree: which picture goes into which files, and every text file, before anything is rendered."""
+"""The plan of a tree: the files of every picture, and every text file, before anything is rendered."""
 
 from __future__ import annotations
 
@@ -33,26 +33,25 @@ class Picture:
 
     @property
     def shows_person(self) -> bool:
-        """Whether a person is in it; else it is a picture of clothes only."""
+        """Whether it shows a person, not clothes only."""
         return any(file.view in ("whole", "loose", "cut") for file in self.files)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One data set on paper."""
+    """The plan of a data set."""
 
     dataset: str
     pictures: tuple[Picture, ...]
     texts: dict[str, bytes]  # path from the root of the tree to content
     summary: dict[str, int]  # what the manifest and the summary table say of it
-    overlaps: dict[str, str] = field(
-        default_factory=dict
-    )  # file that is, byte for byte, a test file elsewhere
+    # Files that are, byte for byte, test files of another data set.
+    overlaps: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class World:
-    """A preset under a seed: all there is to know of a synthetic benchmark."""
+    """A preset with a seed, which together define a synthetic benchmark."""
 
     preset: Preset
     seed: int
@@ -73,7 +72,7 @@ class World:
 
 @dataclass
 class Draft:
-    """A plan in the making; layouts fill it."""
+    """A plan under construction, filled by the layouts."""
 
     world: World
     dataset: str
@@ -83,12 +82,12 @@ class Draft:
 
     @property
     def cast(self) -> Cast:
-        """Who appears."""
+        """The people of the data set."""
         return self.world.casts[self.dataset]
 
     @property
     def counts(self) -> Counts:
-        """How many and how often."""
+        """The data set's row of the preset."""
         return self.world.counts(self.dataset)
 
     @property

@@ -37,7 +37,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a run did for one data set."""
+    """What a run wrote of a data set."""
 
     plan: Plan
     num_files: int  # image files of the data set, old and new
@@ -62,14 +62,14 @@ def write_omnireid(
 
     Args:
         out: Root of the tree: a new or empty folder, or one that an earlier run began.
-        preset: How large.
-        seed: Whose world; not negative.
-        workers: Processes; None is one for each core that this process may use.
+        preset: Its size.
+        seed: Seed of everything drawn; not negative.
+        workers: Number of processes; None for one per core available to this process.
         progress: Called after each small batch of pictures.
-        datasets: Some data sets only; others may be added later.
+        datasets: Write only these data sets; others may be added later.
 
     Raises:
-        InputError: a wrong argument, a folder that is somebody else's, or one that cannot be written.
+        InputError: a wrong argument, a folder with other files, or one that cannot be written to.
     """
     names = _checked(seed, workers, datasets)
     report = progress or (lambda _: None)
@@ -204,7 +204,7 @@ def _start_worker(out: Path, preset: Preset, seed: int) -> None:
 
 
 def _die_with_parent() -> None:
-    """End a worker whose parent was killed; it would wait for work for ever."""
+    """End a worker whose parent was killed, which would otherwise wait for work forever."""
     parent = parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])

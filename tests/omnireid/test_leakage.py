@@ -60,7 +60,7 @@ def test_a_test_picture_under_another_number_takes_its_whole_person_along():
     assert pids == [1]
     assert (report.num_records, report.num_dropped) == (3, 2)
     assert report.people == {("cuhk_pedes", "same picture"): 1}
-    assert report.examples[0].pid == 7
+    assert report.leaks[0].pid == 7
 
 
 def test_another_picture_of_a_test_person_is_known_by_the_person_in_its_name():

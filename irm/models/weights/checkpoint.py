@@ -1,4 +1,4 @@
-"""Reading somebody else's checkpoint: nothing in it is executed, and what is damaged is refused."""
+"""Reads checkpoints from elsewhere: nothing in them is executed, and damaged files are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from irm.models.manifest import sha256_of
 
 # The function that numpy pickles its numbers with; it has no public name.
 _NUMPY_SCALAR = np.float64(0).__reduce__()[0]
-# What training scripts save beside tensors; none of these can run code when it is made.
+# What training scripts save besides tensors; constructing these cannot run code.
 HARMLESS: list[Any] = [
     argparse.Namespace,
     np.dtype,
@@ -37,14 +37,14 @@ TORCHSCRIPT = "constants.pkl"
 
 
 def read_checkpoint(path: Path, *, sha256: str | None = None) -> dict[str, Any]:
-    """What a ``.pth``, ``.pt``, ``.bin``, ``.pth.tar`` or ``.safetensors`` file holds, as plain data.
+    """The content of a ``.pth``, ``.pt``, ``.bin``, ``.pth.tar`` or ``.safetensors`` file, as plain data.
 
     Args:
         path: a local file.
-        sha256: the digest it should have; None takes any.
+        sha256: the digest it should have; None accepts any.
 
     Raises:
-        ValueError: when there is no such file, its digest is another, it is damaged or cut short, or holds
+        ValueError: when there is no such file, its digest differs, it is damaged or truncated, or it holds
             more than tensors and plain data; in no case has anything in it been executed.
     """
     if not path.is_file():
@@ -65,13 +65,13 @@ def tensors_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
 def unwrap(
     content: Mapping[str, Any], *, wrappers: tuple[str, ...], prefixes: tuple[str, ...]
 ) -> dict[str, Tensor]:
-    """The state dict in a training file, its keys without what wrapped the network.
+    """The state dict in a training file, with wrapper prefixes removed from its keys.
 
     Args:
-        content: as ``read_checkpoint`` gives it.
-        wrappers: entries that may hold the state dict, the first that is there wins; one may hold another.
-        prefixes: beginnings that all of the network's keys may have ("module."), taken off in this order;
-            keys without it are kept as they are.
+        content: as ``read_checkpoint`` returns it.
+        wrappers: entries that may hold the state dict; the first one present wins, and may be nested.
+        prefixes: prefixes that the network's keys may have ("module."), removed in this order; keys without
+            them stay as they are.
     """
     inner = next((content[name] for name in wrappers if isinstance(content.get(name), Mapping)), None)
     if inner is not None:
@@ -90,14 +90,14 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> Any:
-    """Torch's own formats, the zip and the older one, by the restricted unpickler."""
+    """Torch's own formats, zip and legacy, read by the restricted unpickler."""
     with path.open("rb") as handle:
         is_zip = handle.read(4) == b"PK\x03\x04"
     if is_zip:
         _check_zip(path)
     try:
         with torch.serialization.safe_globals(HARMLESS), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a pickle protocol that is not torch's
+            warnings.simplefilter("ignore")  # a pickle protocol that torch does not use
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
         found = FORBIDDEN.search(str(error))
@@ -114,7 +114,7 @@ def _read_torch(path: Path) -> Any:
 
 
 def _check_zip(path: Path) -> None:
-    """Torch reads a flipped bit without a word; the zip's own checksums see it."""
+    """Verify the zip's checksums, since torch itself does not notice a flipped bit."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

@@ -1,4 +1,4 @@
-"""From a published checkpoint to a folder that loads: one entry a kind, one function for all."""
+"""From a published checkpoint to a folder that loads: one entry per kind, one function for all."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ SNAPSHOT = ("*.json", "vocab.txt", *WEIGHT_FILES)
 
 @dataclass(frozen=True)
 class Options:
-    """What a checkpoint does not say of itself."""
+    """What a checkpoint does not say about itself."""
 
     backbone: str | None = None  # key of BACKBONES
     image_size: tuple[int, int] | None = None
     tower: Literal["momentum", "live"] | None = None  # of ALBEF
-    tokenizer: Path | None = None  # folder with the vocabulary; None: the source's own, or BERT's
+    tokenizer: Path | None = None  # folder with the vocabulary; None: the source's own, else BERT's
     domain: str = "released"  # whose batch-norm statistics a released IRM has
 
 
@@ -56,21 +56,16 @@ class Converted:
 
 
 def convert_weights(
-    kind: str,
-    source: str | Path,
-    out: Path,
-    *,
-    options: Options | None = None,
-    sha256: str | None = None,
+    kind: str, source: str | Path, out: Path, *, options: Options | None = None, sha256: str | None = None
 ) -> Converted:
-    """Read a checkpoint, account for every tensor of it, and write a folder, whole or not at all.
+    """Read a checkpoint, account for each of its tensors, and write a folder, whole or not at all.
 
     Args:
         kind: a key of ``KINDS``.
         source: a file, a folder of transformers, or one of either on the hub (``owner/name@COMMIT[:FILE]``).
         out: the folder; it must not exist.
-        options: what the checkpoint does not say of itself.
-        sha256: the digest that the checkpoint should have; None takes any and writes it down.
+        options: what the checkpoint does not say about itself.
+        sha256: the digest that the checkpoint should have; None accepts any, and it is recorded.
 
     Raises:
         ValueError: when something is missing, damaged, unknown, or exists already.
@@ -105,7 +100,7 @@ class _Given:
         return {**facts, **account.as_json()}
 
     def tokenizer(self, folder: Path | None, *, albef: bool, pad_to_max: bool = False) -> SentenceTokenizer:
-        """The vocabulary in a folder; without one BERT's, which comes with the packaged sentence encoder."""
+        """The tokenizer in a folder, else BERT's, which comes with the packaged sentence encoder."""
         folder = self.options.tokenizer or folder or packaged_minilm()
         if folder is None:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The folder of a converted ALBEF or BLIP: at once a BertModel's, a backbone's and a match head's."""
+"""The folder of a converted ALBEF or BLIP, readable as a BertModel, as a backbone and as a match head."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def save_vision_language(
 ) -> None:
     """Write the folder, whole or not at all.
 
-    It loads with ``InstructionEncoder.from_pretrained``, with ``load_backbone`` (the picture tower) and as
-    ``text_weights`` of a run sheet, which takes the match head from it too.
+    It loads with ``InstructionEncoder.from_pretrained``, with ``load_backbone`` (the image tower), and as
+    ``text_weights`` of a run sheet, which also takes the match head from it.
 
     Args:
-        model: what a converter made.
+        model: the result of a converter.
         folder: where; it must not exist.
-        tokenizer: the vocabulary that the text encoder was trained with.
-        provenance: where the weights come from; kept in the manifest.
+        tokenizer: with the vocabulary that the text encoder was trained with.
+        provenance: where the weights come from; written into the manifest.
 
     Raises:
-        ValueError: when the folder exists, or the tokenizer is of another vocabulary.
+        ValueError: when the folder exists, or the tokenizer has another vocabulary.
     """
     if folder.exists():
         raise ValueError(f"{folder} exists already; name another folder for the weights")
@@ -65,7 +65,7 @@ def save_vision_language(
 
 
 def _write_tensors(model: VisionLanguage, folder: Path) -> list[str]:
-    """All but the picture tower; the names of the files."""
+    """Write everything but the image tower; returns the names of the files."""
     text = {
         (key if key.startswith("embeddings.") else f"encoder.{key}"): tensor
         for key, tensor in model.text.items()

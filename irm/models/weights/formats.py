@@ -1,4 +1,4 @@
-"""How each family of published vision transformers names its tensors, and what of it is left behind."""
+"""How each family of published vision transformers names its tensors, and which of them are dropped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _openai_key(key: str) -> str:
 
 
 def _transformers_key(key: str) -> str:
-    """The names that CLIP's and BLIP's towers share in the library transformers."""
+    """The names that CLIP's and BLIP's towers have in common in the transformers library."""
     for ours, theirs in (
         ("patch_embed.proj", "embeddings.patch_embedding"),
         ("pos_embed", "embeddings.position_embedding"),
@@ -44,7 +44,7 @@ def _transformers_key(key: str) -> str:
 
 
 def _clip_key(key: str) -> str:
-    """CLIP of transformers; its three projections of an attention are told apart where they are read."""
+    """CLIP of transformers; its separate q, k and v projections are joined where they are read."""
     key = _transformers_key(key).replace("self_attn.proj.", "self_attn.out_proj.")
     return f"{key}.weight" if key.endswith("position_embedding") else key
 
@@ -57,15 +57,15 @@ def _blip_key(key: str) -> str:
 class VitFormat:
     """How one family of checkpoints is laid out."""
 
-    backbone: str | None  # the key of BACKBONES that it becomes; None: it has to be said
-    larger: Mapping[int, str] = field(default_factory=dict)  # by width, where it is another entry
+    backbone: str | None  # the key of BACKBONES that it becomes; None: the caller must name it
+    larger: Mapping[int, str] = field(default_factory=dict)  # other keys of BACKBONES, by width
     wrappers: tuple[str, ...] = ("model", "state_dict")  # entries of a training file that may hold it
-    prefixes: tuple[str, ...] = ("module.",)  # what may wrap the network's keys
-    root: str = ""  # before every key of the transformer
-    part_tokens: int = 0  # registers that are kept one by one, their positions apart from the grid's
-    ratio: int = 1  # height to width of the grid of patches, unless the image size is said
+    prefixes: tuple[str, ...] = ("module.",)  # prefixes that the network's keys may have
+    root: str = ""  # prefix of every key of the transformer
+    part_tokens: int = 0  # registers stored as separate tensors, with separate positions
+    ratio: int = 1  # height to width of the grid of patches, unless the image size is given
     source: Callable[[str], str] = _same  # our key -> theirs, without the root
-    dropped: Mapping[str, str] = field(default_factory=dict)  # pattern of keys -> why they are left behind
+    dropped: Mapping[str, str] = field(default_factory=dict)  # pattern of keys -> why they are dropped
     refused: Mapping[str, str] = field(default_factory=dict)  # pattern of keys -> what the file is instead
 
 
@@ -123,7 +123,7 @@ VIT_FORMATS: dict[str, VitFormat] = {
         refused=SWIN,
     ),
     "timm": VitFormat(None, dropped={r"(head|fc_norm)\..*": "classifier of the pretraining"}, refused=SWIN),
-    # Picture towers of larger files; see albef.py and blip.py.
+    # The image towers inside ALBEF's and BLIP's files; vision_language.py reads the rest of them.
     "albef": VitFormat("albef_vit_base"),
     "blip": VitFormat("blip_vit_base", root="vision_model.", source=_blip_key),
 }

@@ -1,4 +1,4 @@
-"""Every tensor of a checkpoint is used, left behind for a reason, or an error; none is made up."""
+"""Accounting for a checkpoint: every tensor is used, dropped for a reason, or an error."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ class Account:
     """What became of a checkpoint's tensors."""
 
     used: tuple[str, ...]
-    dropped: dict[str, tuple[str, ...]]  # keys by the reason for which they were left behind
+    dropped: dict[str, tuple[str, ...]]  # keys by the reason for dropping them
 
     def as_json(self) -> dict[str, Any]:
-        """For the folder: how many were used, and which were left behind, why."""
+        """Plain values: how many tensors were used, and which were dropped for which reason."""
         return {"used": len(self.used), "dropped": {why: list(keys) for why, keys in self.dropped.items()}}
 
 
 class Ledger:
-    """Hands out a checkpoint's tensors and keeps account of them."""
+    """Hands out a checkpoint's tensors and records which were taken or dropped."""
 
     def __init__(self, tensors: Mapping[str, Tensor], name: str) -> None:
-        """Open the books.
+        """Start with nothing taken.
 
         Args:
             tensors: the checkpoint.
-            name: what it is called in an error.
+            name: the checkpoint's name in errors.
         """
         self.tensors, self.name = tensors, name
         self._used: dict[str, None] = {}
         self._dropped: dict[str, tuple[str, ...]] = {}
 
     def take(self, key: str, shape: Sequence[int] | None = None) -> Tensor:
-        """One tensor, in float32 where it is a floating one.
+        """Take one tensor, as float32 if it is floating point.
 
         Raises:
-            ValueError: naming the key when it is missing, misshapen, or holds what is no number.
+            ValueError: naming the key when it is missing, has another shape, or is not finite.
         """
         if key not in self.tensors:
             raise ValueError(f"{self.name} has no {key!r}")
@@ -55,14 +55,14 @@ class Ledger:
         return tensor
 
     def drop(self, pattern: str, reason: str) -> None:
-        """Leave behind what nobody took and whose whole key matches."""
+        """Drop the tensors that were not taken and whose full key matches."""
         compiled = re.compile(pattern)
         keys = tuple(key for key in self._open() if compiled.fullmatch(key))
         if keys:
             self._dropped[reason] = self._dropped.get(reason, ()) + keys
 
     def settle(self) -> Account:
-        """Close the books.
+        """The final account.
 
         Raises:
             ValueError: naming the first tensor that was neither used nor dropped.

@@ -1,4 +1,4 @@
-"""The authors' released IRM checkpoints become an IRM that computes what their code does."""
+"""Converts the authors' released IRM checkpoints into an IRM that computes what their code does."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from irm.models.bert import text_spec
 from irm.models.irm import IRM
+from irm.models.neck import module_key
 from irm.models.weights.ledger import Account, Ledger
 from irm.models.weights.vision_language import VisionLanguage, drop_training_extras, take_albef
 from irm.models.weights.vit import Tower, take_vit
@@ -27,15 +28,15 @@ DROPPED = {
 def convert_released(
     tensors: Mapping[str, Tensor], *, name: str, domain: str = "released"
 ) -> tuple[IRM, Account]:
-    """A model without a tokenizer, in evaluation mode, with a checkpoint's weights.
+    """A model in evaluation mode with a checkpoint's weights, and no tokenizer yet.
 
-    Editing is off, E_f is the backbone's first and last block in two streams that also look at padding, a
-    search compares both streams as they are (1536 numbers).
+    Editing is off; E_f is the backbone's first and last block, in two streams that also attend to padding;
+    the retrieval feature is both streams, not normalised (1536 numbers).
 
     Args:
         tensors: the state dict, unwrapped.
-        name: what it is called in an error.
-        domain: whose batch-norm statistics the file has; the released files are one a data set.
+        name: the checkpoint's name in errors.
+        domain: whose batch-norm statistics the file has; the released files are one per data set.
 
     Raises:
         ValueError: naming the first tensor that is missing, misshapen or unknown.
@@ -53,7 +54,7 @@ def convert_released(
     state |= language.match
     own = model.state_dict()
     for feature, theirs in NECKS.items():
-        root = f"necks.banks.{domain.replace('.', '_')}.{feature}."
+        root = f"necks.banks.{module_key(domain)}.{feature}."
         for key in [key for key in own if key.startswith(root)]:
             state[key] = ledger.take(f"{theirs}.{key.removeprefix(root)}", own[key].shape)
     for pattern, reason in DROPPED.items():

@@ -1,4 +1,4 @@
-"""A model that begins where another one ended: fine-tuning, a further stage, larger pictures (ours)."""
+"""Initialises a model from a saved one: for fine-tuning, a further stage, or larger pictures (ours)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from irm.models.hub_source import is_hub_source, local_folder
 from irm.models.irm import IRM
 
 SAVED = ("*.json", "*.safetensors", "vocab.txt")  # of a hub repository that IRM.save_pretrained wrote
-# What hangs on the tasks and data sets: it may begin anew, or stay behind.
+# Parts that depend on tasks and data sets: they may be initialised anew, or be left out.
 OF_THE_TASKS = {
     "necks": "the neck",
     "cameras": "the camera embedding",
@@ -52,7 +52,7 @@ def saved_folder(source: str) -> Path:
 
 
 def read_shapes(folder: Path) -> dict[str, Any]:
-    """``backbone`` and ``instruction`` as a saved IRM was built with them.
+    """The arguments ``backbone`` and ``instruction`` of a saved IRM.
 
     Raises:
         ValueError: when the folder is not one of an IRM.
@@ -69,19 +69,19 @@ def read_shapes(folder: Path) -> dict[str, Any]:
 
 
 def start_from(model: IRM, folder: Path, *, name: str) -> tuple[str, ...]:
-    """Take weights and tokenizer of a saved model; positions are resized where pictures have another size.
+    """Load weights and tokenizer of a saved model; positions are resized where pictures have another size.
 
     Args:
         model: what is filled.
         folder: of the saved model.
-        name: what it is called in a sentence.
+        name: the saved model's name in sentences.
 
     Returns:
-        What begins anew and what stays behind, in sentences: necks, cameras, match head and matcher only.
+        Sentences about parts that are initialised anew or left out: only necks, cameras, match head, matcher.
 
     Raises:
-        ValueError: the folder is damaged or without a tokenizer, or, naming the first, a tensor is missing,
-            unknown or misshapen.
+        ValueError: the folder is damaged or lacks a tokenizer, or a tensor is missing, unknown or of another
+            shape (the first one is named).
     """
     source = IRM.from_pretrained(folder)
     own, theirs = _tensors(model), _tensors(source)
@@ -110,7 +110,7 @@ def start_from(model: IRM, folder: Path, *, name: str) -> tuple[str, ...]:
 
 
 def _tensors(model: IRM) -> dict[str, Tensor]:
-    """The state by name, cameras under their data set and not its number; the tensors are the model's own."""
+    """The model's own tensors by name, with cameras named by their domain instead of a number."""
     state = dict(model.state_dict())
     for number, domain in enumerate(model.cameras.domains):
         state[f"cameras.{domain}"] = state.pop(f"cameras.tables.{number}")
@@ -118,7 +118,7 @@ def _tensors(model: IRM) -> dict[str, Tensor]:
 
 
 def _parts(keys: Iterable[str]) -> list[str]:
-    """Whose tensors these are, each once."""
+    """The parts that tensors belong to, each once."""
     parts: dict[str, None] = {}
     for key in keys:
         kind, _, rest = key.partition(".")

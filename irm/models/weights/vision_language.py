@@ -1,4 +1,4 @@
-"""ALBEF and BLIP in parts that are ours: sentence encoder, picture tower, match head (IRM, section 5.1)."""
+"""Converts ALBEF and BLIP into our parts: sentence encoder, image tower, match head (IRM, section 5.1)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUEUE = "queue of older features, for training alone"
 
 @dataclass(frozen=True)
 class VisionLanguage:
-    """A model of pictures and sentences, its tensors under the names that they have in IRM."""
+    """A vision-language model, its tensors named as in IRM."""
 
     text_name: str  # the key of TEXT_ENCODERS
     text_shape: dict[str, int]  # arguments of TextLayers
@@ -38,9 +38,9 @@ def convert_albef(
 
     Args:
         tensors: the state dict, unwrapped.
-        name: what it is called in an error.
-        tower: which picture tower: the momentum copy, which the released IRM reads instructions with, or the
-            one that was trained; by default the first that is there.
+        name: the checkpoint's name in errors.
+        tower: which image tower: the momentum copy, which the released IRM encodes instructions with, or the
+            trained one; by default the first of them that is there.
 
     Raises:
         ValueError: naming the first tensor that is missing, misshapen or unknown.
@@ -58,12 +58,12 @@ def convert_albef(
 
 
 def take_albef(ledger: Ledger, *, tower: Tower, predicts_words: bool = True) -> VisionLanguage:
-    """The text encoder, match head and projections of a ledger that has them under ALBEF's names.
+    """Take text encoder, match head and projections from a ledger that has them under ALBEF's names.
 
     Args:
-        ledger: its account is left open.
-        tower: the picture tower, which was taken before.
-        predicts_words: also take the head that predicts words, where there is one.
+        ledger: not settled yet.
+        tower: the image tower, taken before.
+        predicts_words: also take the head of masked language modelling, if there is one.
     """
     keys = ledger.tensors
     root = "text_encoder."
@@ -87,7 +87,7 @@ def take_albef(ledger: Ledger, *, tower: Tower, predicts_words: bool = True) -> 
 
 
 def drop_training_extras(ledger: Ledger) -> None:
-    """What ALBEF, RaSa and the released IRM keep for training alone."""
+    """Drop what ALBEF, RaSa and the released IRM keep for training only."""
     ledger.drop(r"(text_encoder|text_proj|vision_proj|visual_encoder)_m\..*", MOMENTUM)
     ledger.drop(r"(image|text|idx)_queue|queue_ptr|ptr_queue", QUEUE)
 
@@ -95,8 +95,8 @@ def drop_training_extras(ledger: Ledger) -> None:
 def convert_blip(tensors: Mapping[str, Tensor], *, name: str) -> tuple[VisionLanguage, Account]:
     """BLIP for retrieval, as ``transformers.BlipForImageTextRetrieval`` names its tensors.
 
-    Its one BERT reads alone, or from the first layer on while it looks at a picture: the first becomes the
-    sentence encoder, the second the match head.
+    Its one BERT runs either without an image or with cross-attention to one in every layer: the first use
+    becomes the sentence encoder, the second the match head.
 
     Raises:
         ValueError: naming the first tensor that is missing, misshapen or unknown.
@@ -107,10 +107,10 @@ def convert_blip(tensors: Mapping[str, Tensor], *, name: str) -> tuple[VisionLan
     if not crossing:
         raise ValueError(f"{name} has no 'text_encoder.encoder.layer.0.crossattention.self.query.weight'")
     shape = _text_shape(ledger, root, depth=max(crossing) + 1)
-    kinds = torch.zeros(2, shape["embed_dim"])  # BLIP has no token types; adding zero is having none
+    kinds = torch.zeros(2, shape["embed_dim"])  # BLIP has no token types, so ours add zero
     text = _take_text(ledger, shape, _under(root), {"embeddings.token_type_embeddings.weight": kinds})
     match = _take_match(ledger, shape, shape["depth"], root, first=0)
-    match["log_temperature"] = torch.tensor(0.07).log()  # its training's; the library drops it
+    match["log_temperature"] = torch.tensor(0.07).log()  # from its training; the library drops it
     ledger.drop(r".*\.position_ids", "0, 1, 2, ...")
     model = VisionLanguage("blip_base", shape, text, tower, shape["depth"], match, {})
     return model, ledger.settle()
@@ -122,7 +122,7 @@ def _indices(keys: Mapping[str, Tensor], pattern: str) -> list[int]:
 
 
 def _under(root: str) -> Callable[[str], str]:
-    """Our names of text layers to BERT's below a root."""
+    """Maps our names of text layers to BERT's, below a root."""
     return lambda key: f"{root}{'' if key.startswith('embeddings.') else 'encoder.'}{key}"
 
 
@@ -160,7 +160,7 @@ def _take_text(
 def _take_match(
     ledger: Ledger, shape: Mapping[str, int], depth: int, root: str, *, first: int
 ) -> dict[str, Tensor]:
-    """Layers that look at the picture, the head that says yes or no, and the shared space."""
+    """Cross-attention layers, the matching head, and the projections into the shared space."""
     width = shape["embed_dim"]
     with torch.device("meta"):
         layers = CrossLayers(
@@ -183,7 +183,7 @@ def _take_match(
 
 
 def _take_words(ledger: Ledger, width: int, vocab_size: int) -> dict[str, Tensor]:
-    """The head that predicts words; its matrix is the word embeddings', as everywhere in BERT."""
+    """The head of masked language modelling; its matrix is tied to the word embeddings, as in every BERT."""
     root = "text_encoder.cls.predictions."
     tied = {
         f"{root}decoder.weight": "text_encoder.bert.embeddings.word_embeddings.weight",

@@ -1,4 +1,4 @@
-"""Vision transformers that others have trained become backbones of ours (IRM, section 5.1 and table 6)."""
+"""Converts published vision transformers into our backbones (IRM, section 5.1 and table 6)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from irm.models.backbones import BackboneSpec, backbone_spec, build_backbone
 from irm.models.weights.formats import VIT_FORMATS, VitFormat
 from irm.models.weights.ledger import Account, Ledger
 
-HEAD_WIDTH = 64  # in every published plain ViT; a file does not say how many heads it has
+HEAD_WIDTH = 64  # width of a head in every published plain ViT; files do not store the number of heads
 
 
 @dataclass(frozen=True)
 class Tower:
-    """A vision transformer out of somebody's file, and how ``build_backbone`` makes its like."""
+    """A converted vision transformer, and the arguments of ``build_backbone`` for its shape."""
 
     vit: VisionTransformer
     name: str
@@ -36,14 +36,14 @@ def convert_vit(
     image_size: Sequence[int] | None = None,
     backbone: str | None = None,
 ) -> tuple[Tower, Account]:
-    """A backbone with a checkpoint's weights, at the image size that its positions are for.
+    """A backbone with a checkpoint's weights, at the image size of its positions.
 
     Args:
         kind: a key of ``VIT_FORMATS``.
         tensors: the state dict, unwrapped.
-        name: what it is called in an error.
-        image_size: height and width it was trained at, where they are not the format's usual ratio.
-        backbone: the key of BACKBONES that it becomes, where it is not the format's own.
+        name: the checkpoint's name in errors.
+        image_size: height and width it was trained at, if not in the format's usual ratio.
+        backbone: the key of BACKBONES that it becomes, if not the format's own.
 
     Raises:
         ValueError: naming the first tensor that is missing, misshapen or unknown.
@@ -89,21 +89,21 @@ def take_vit(
 
 
 class _Reader:
-    """The tensors of one transformer out of a ledger, whatever they are called there."""
+    """Reads the tensors of one transformer from a ledger, under our names."""
 
     def __init__(self, ledger: Ledger, root: str, layout: VitFormat) -> None:
         self.ledger, self.root, self.layout = ledger, root, layout
         self.own = {key.removeprefix(root) for key in ledger.tensors if key.startswith(root)}
         self.parts = [f"part_token{number + 1}" for number in range(layout.part_tokens)]
-        # Distilled DeiT has a second class token, behind the first one: a register.
+        # Distilled DeiT has a second class token after the first one; it becomes a register.
         self.registers = self.parts or [key for key in ("dist_token",) if key in self.own]
 
     def width(self) -> int:
-        """How wide a token is."""
+        """Width of a token."""
         return self._raw("patch_embed.proj.weight").shape[0]
 
     def arguments(self, width: int, spec: BackboneSpec) -> dict[str, Any]:
-        """Those of ``build_backbone`` that the tensors tell."""
+        """The arguments of ``build_backbone`` that follow from the tensors."""
         block = re.escape(self.layout.source("blocks.0.norm1.weight")).replace("0", r"(\d+)", 1)
         depths = [int(found[1]) for key in self.own if (found := re.fullmatch(block, key))]
         if not depths:
@@ -126,7 +126,7 @@ class _Reader:
         optional = {
             "mlp_ratio": ratio if ratio != 4 else None,
             "qk_norm": "blocks.0.attn.q_norm.weight" in self.own or None,
-            "init_values": 1e-5 if "blocks.0.ls1.gamma" in self.own else None,  # the file has the values
+            "init_values": 1e-5 if "blocks.0.ls1.gamma" in self.own else None,  # values come from the file
         }
         return told | {key: value for key, value in optional.items() if value is not None}
 
@@ -146,13 +146,13 @@ class _Reader:
         """The tensor that we call ``key``."""
         if key == "reg_token" and self.registers:
             return torch.cat([self._take(part, (1, 1, shape[-1])) for part in self.registers], dim=1)
-        if key == "pos_embed" and self.parts:  # PASS keeps the positions of its tokens apart
+        if key == "pos_embed" and self.parts:  # PASS stores the positions of its tokens separately
             prefixes = ["cls_pos", *(part.replace("_token", "") + "_pos" for part in self.parts)]
             ours = [self._take(prefix, (1, 1, shape[-1])) for prefix in prefixes]
             return torch.cat([*ours, self._take(key, (1, shape[1] - len(prefixes), shape[-1]))], dim=1)
         name = self.layout.source(key)
         names = [name.replace(".qkv.", f".{letter}_proj.") for letter in "qkv"]
-        if ".qkv." in name and not self.own.isdisjoint(names):  # three projections, which timm has in one
+        if ".qkv." in name and not self.own.isdisjoint(names):  # three projections, which timm joins
             thirds = (shape[0] // 3, *shape[1:])
             return torch.cat([self._take(third, thirds) for third in names])
         return self._take(name, shape)
@@ -166,5 +166,5 @@ class _Reader:
         return self.ledger.take(self.root + name, shape)
 
     def _raw(self, key: str) -> Tensor:
-        """A tensor whose shape tells something, named in an error if it is not there."""
+        """A tensor whose shape is needed; an error names it if it is missing."""
         return self.ledger.take(self.root + self.layout.source(key))

@@ -37,7 +37,7 @@ def plan_rstpreid(world: World) -> Plan:
 
 
 def plan_icfg_pedes(world: World) -> Plan:
-    """One caption a picture; the file names, and the folders train and test, are MSMT17's."""
+    """One caption per picture; the file names, and the folders train and test, are MSMT17's."""
     draft = Draft(world, "icfg_pedes")
 
     def name(pid: int, take: Take) -> str:

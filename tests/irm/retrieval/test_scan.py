@@ -9,7 +9,7 @@ import torch
 from irm.retrieval import native
 from irm.retrieval import scan as scan_module
 from irm.retrieval.native import Coded, Tiles, dot_rows, largest_factor, library
-from irm.retrieval.scan import Scan, quantise
+from irm.retrieval.scan import Filling, Scan, quantise
 from irm.retrieval.store import settle
 
 
@@ -27,7 +27,7 @@ def brute_force(queries, vectors, k, keep=None):
 
 
 def filled(vectors):
-    filling = Scan(vectors.shape[1]).reserve(len(vectors))
+    filling = Filling(vectors.shape[1], len(vectors))
     for first in range(0, len(vectors), 1000):
         part = vectors[first : first + 1000]
         filling.add(np.arange(first, first + len(part)), part)
