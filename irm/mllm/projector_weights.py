@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+FEATURE_LAYER = -2  # of the tower, that LLaVA's scripts taught these projectors to read
 # Names in LLaVA's files to ours: one matrix (v1), or two layers (v1.5).
 NAMES = {
     "mm_projector.weight": "linear.weight",
