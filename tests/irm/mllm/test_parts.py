@@ -203,6 +203,11 @@ def test_llavas_projector_file_fits_its_own_pair_only(make_vlm, tmp_path):
     with pytest.raises(ValueError, match=r"holds linear_1.weight"):
         torch.save({"model.mm_projector.0.weight": weight}, tmp_path / "two.bin")
         load_projector(projector, tmp_path / "two.bin")
+    for content in (b"not tensors", b""):
+        (tmp_path / "none.bin").write_bytes(content)
+        with pytest.raises(ValueError, match=r"none.bin is no file of tensors"):
+            load_projector(projector, tmp_path / "none.bin")
+    (tmp_path / "none.bin").unlink()
     with pytest.raises(ValueError, match="there is no projector file"):
         load_projector(projector, tmp_path / "none.bin")
 
