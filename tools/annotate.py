@@ -160,6 +160,13 @@ def _sentences(asked: argparse.Namespace, now: str, console: Console) -> Iterato
             work, writer, name=name, version=version, seed=asked.seed, now=now, progress=show
         )
     yield f"{num_new} more pictures are described by {name}"
+    if asked.llm is not None:
+        entries = work.journal("sentences").entries()
+        source = (name, version, asked.seed)
+        num_fallen = sum(
+            entry.value["writer"] == "template" for entry in entries if entry.by.source == source
+        )
+        yield f"{num_fallen} texts of {name} are the template writer's, because the model named no attribute"
     if num_lacking:
         yield f"{num_lacking} of the texts lack an attribute; the review sheet marks them"
 

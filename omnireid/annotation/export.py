@@ -133,6 +133,7 @@ def _write_captions(
                 "attributes_by": [asdict(one) for one in by],
                 "missing": written.value["missing"],
                 "sentence_by": asdict(written.by),
+                "writer": written.value["writer"],  # a model's text may be the template writer's in whole
             }
         )
     _write_list(out, names[0], lines, sources)

@@ -155,6 +155,18 @@ def test_a_model_that_lacks_weights_or_writes_nothing_is_one_sentence(monkeypatc
         assert complaint in capsys.readouterr().err
 
 
+def test_texts_that_the_templates_wrote_for_a_model_are_counted(monkeypatch, capsys, root, tmp_path):
+    from irm.mllm.parts import load_language_model, small_tokenizer
+
+    load_language_model("tiny").save_pretrained(tmp_path / "babbler")
+    small_tokenizer(["zzz"]).save_pretrained(tmp_path / "babbler")
+    work = tmp_path / "work"
+    program(monkeypatch, "start", work, "--list", root / "people.txt", "--root", root, "--dataset", "ltcc")
+    program(monkeypatch, "attributes", work, "--csv", root / "attributes.csv")
+    assert program(monkeypatch, "sentences", work, "--llm", tmp_path / "babbler") == 0
+    assert "2 texts of babbler are the template writer's" in capsys.readouterr().out
+
+
 def test_help_shows_every_step():
     told = parser().format_help()
     assert all(f"tools.annotate {step}" in told for step in STEPS)

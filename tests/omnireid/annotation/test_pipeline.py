@@ -99,6 +99,7 @@ def test_every_line_of_a_list_says_where_it_comes_from(proposed, root, tmp_path)
         "kind": "table", "name": "attributes.csv", "version": "", "seed": None, "time": NOW,
     }  # fmt: skip
     assert (spoken["sentence_by"]["kind"], spoken["sentence_by"]["name"]) == ("person", "Ada")
+    assert spoken["writer"] == "person"
     assert "red coat" not in spoken["missing"] and spoken["missing"]
     (worn,) = map(json.loads, (root / "datalist/train_ctcc.provenance.jsonl").read_text().splitlines())
     assert (worn["image"], worn["clothes_by"]["name"], len(worn["box"])) == (image, "Ada", 4)
