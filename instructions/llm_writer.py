@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from instructions.attributes import AttributeSet
@@ -36,8 +35,8 @@ class Written:
 class LLMWriter:
     """Asks any causal language model; the template writer adds what its best answer leaves out.
 
-    ``model`` and ``tokenizer`` are those of transformers; ``from_pretrained`` loads them. The device is the
-    model's own. Sampling is seeded from the rng given to ``write``.
+    ``model`` and ``tokenizer`` are those of transformers. The device is the model's own. Sampling is seeded
+    from the rng given to ``write``.
     """
 
     model: Any
@@ -46,14 +45,6 @@ class LLMWriter:
     max_new_tokens: int = 160
     temperature: float = 0.7
     fallback: TemplateWriter = field(default_factory=TemplateWriter)
-
-    @classmethod
-    def from_pretrained(cls, name: str | Path, *, device: str = "cpu", **options: Any) -> LLMWriter:
-        """A writer over a local folder or a hub id; ``options`` are the fields of this class."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        model: Any = AutoModelForCausalLM.from_pretrained(name)
-        return cls(model.to(device).eval(), AutoTokenizer.from_pretrained(name), **options)
 
     def write(self, attributes: AttributeSet, rng: random.Random) -> str:
         """Several sentences that name every attribute."""

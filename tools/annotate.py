@@ -85,11 +85,14 @@ def main() -> None:
 
 def _start(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
     from instructions.errors import InputError
-    from omnireid.annotation.work import Work, pictures_of_list, pictures_of_records
+    from omnireid.annotation.export import list_names
+    from omnireid.annotation.work import PARTS, Work, pictures_of_list, pictures_of_records
     from omnireid.datasets import load_split
     from omnireid.datasets.catalog import dataset_named
 
     entry = dataset_named(asked.dataset)
+    if asked.part in PARTS:  # now, not after weeks of work
+        list_names(entry.card.name, asked.part)
     if (asked.list is None) == (asked.data is None):
         raise InputError("give either --list FILE with --root DIR, or --data DIR")
     if asked.list is not None:
@@ -153,6 +156,13 @@ def _sentences(asked: argparse.Namespace, now: str, console: Console) -> Iterato
             work, writer, name=name, version=version, seed=asked.seed, now=now, progress=show
         )
     yield f"{num_new} more pictures are described by {name}"
+    if asked.llm is not None:
+        entries = work.journal("sentences").entries()
+        source = (name, version, asked.seed)
+        num_fallen = sum(
+            entry.value["writer"] == "template" for entry in entries if entry.by.source == source
+        )
+        yield f"{num_fallen} texts of {name} are the template writer's, because the model named no attribute"
     if num_lacking:
         yield f"{num_lacking} of the texts lack an attribute; the review sheet marks them"
 
@@ -160,6 +170,8 @@ def _sentences(asked: argparse.Namespace, now: str, console: Console) -> Iterato
 def _writer(asked: argparse.Namespace) -> "tuple[SentenceWriter, str, str]":
     from instructions.errors import InputError
     from instructions.sentences import LLMWriter, TemplateWriter
+    from irm.build import as_input_errors
+    from irm.mllm.parts import load_language_model, load_tokenizer
     from omnireid.files import sha256_of
 
     if asked.llm is None:
@@ -170,7 +182,9 @@ def _writer(asked: argparse.Namespace) -> "tuple[SentenceWriter, str, str]":
     digest = hashlib.sha256()
     for path in weights:
         digest.update(bytes.fromhex(sha256_of(path)))
-    return LLMWriter.from_pretrained(asked.llm), asked.llm.name, digest.hexdigest()[:16]
+    with as_input_errors():
+        writer = LLMWriter(load_language_model(str(asked.llm)).eval(), load_tokenizer(str(asked.llm)))
+    return writer, asked.llm.name, digest.hexdigest()[:16]
 
 
 def _crops(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
@@ -219,9 +233,15 @@ def _decide(asked: argparse.Namespace, now: str, console: Console) -> Iterator[s
 
     work = _open(asked)
     for path in asked.files:
-        num_new, num_lacking = apply_decisions(work, path, now=now)
-        told = f"{num_new} more decisions of {path}"
-        yield told + (f"; {num_lacking} of their texts do not name every attribute" if num_lacking else "")
+        found = apply_decisions(work, path, now=now)
+        told = f"{found.num_new} more decisions of {path}"
+        lacking = f"; {found.num_lacking} of their texts do not name every attribute"
+        yield told + (lacking if found.num_lacking else "")
+        if found.num_void:
+            yield (
+                f"{found.num_void} texts are void, as an attribute changed and they did not; "
+                f"write new ones with python -m tools.annotate sentences {asked.work}"
+            )
     num_decided = len(work.journal("decisions").latest())
     yield f"{num_decided} of {len(work.pictures())} pictures are decided on"
 

@@ -57,10 +57,10 @@ def main() -> None:
 
     if not (asked.run / "config.yaml").is_file():
         raise InputError(f"{asked.run} is not a run folder (no config.yaml); make one with tools.pretrain")
-    sheet = read_pretrain(asked.run / "config.yaml")
     with as_input_errors():
         tower: Any = load_exported_tower(asked.run / "model")
         tower.eval()
+        sheet = read_pretrain(asked.run / "config.yaml")
         size = whole_patches(asked.image_size or sheet.model.image_size, tower.config.patch_size)
         plain = plain_vit(tower, size)
         images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))

@@ -118,20 +118,32 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
     from irm.build import as_input_errors
     from irm.pretraining.continuations import write_continuations
     from omnireid.captioning.continuations import FILE_NAME, ContinuationCache, distinct
+    from omnireid.files import sole_writer
 
     wanted = distinct(text for caption in captions for text in caption.captions)[: asked.limit]
-    cache = ContinuationCache(asked.out / FILE_NAME)
-    known = len(cache)
-    with as_input_errors():
-        writer = _writer(asked)
-    with _bar(console, "continuing captions") as show:
-        made = write_continuations(writer, wanted, cache, progress=show)
+    refusal = f"another process writes continuations in {asked.out}; wait for it, or name another --out"
+    with sole_writer(asked.out, refusal):
+        cache = ContinuationCache(asked.out / FILE_NAME)
+        known = len(cache)
+        with as_input_errors():
+            writer = _writer(asked)
+        with _bar(console, "continuing captions") as show:
+            made = write_continuations(writer, wanted, cache, progress=show)
     useless = sum(not each.text for each in made)
     say(
         console,
         f"continuations: {len(made)} of {len(wanted)} captions, {len(cache) - known} asked now, "
         f"{useless} of no use (empty or the caption again); {asked.out / FILE_NAME}",
     )
+    others = {model: count for model, count in cache.models(set(wanted)).items() if model != asked.llm}
+    if others:
+        told = ", ".join(f"{count} continuations by {model}" for model, count in others.items())
+        console.print(
+            f"the same captions also have {told}; "
+            "training draws from all of them, so move the file away to keep one model's alone",
+            highlight=False,
+            soft_wrap=True,
+        )
     for each in [each for each in made if each.text][:3]:
         say(console, f"  {each.caption}\n    -> {each.text}")
 

@@ -102,8 +102,10 @@ def _graph(model: IRM, wanted: Wanted) -> Graph:
     """The module of one of three forms.
 
     Raises:
-        InputError: the view is unknown, or has no instruction.
+        InputError: the view is unknown or has no instruction, or the instruction no words.
     """
+    if wanted.instruction is not None and not wanted.instruction.strip():
+        raise InputError("--instruction is empty; say the sentence, or leave --instruction out")
     generator = torch.Generator().manual_seed(0)
 
     def images(count: int) -> Tensor:

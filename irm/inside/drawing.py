@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from irm.inside.looking import Inside, Listening
+from omnireid.tasks import TASKS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +60,9 @@ def _heading(part: SubFigure, inside: Inside, subtitle: str) -> None:
     turned = ""
     if inside.listening is not None:
         turned = f"   ·   the instruction turns the feature by {inside.listening.turned:.1f}°"
-    facts = f"task {inside.task}   ·   batch-norm statistics of {inside.domain}   ·   {subtitle}{turned}"
+    necks = f"   ·   batch-norm statistics of {inside.domain}"
+    stands_alone = TASKS[inside.task].instruction == "none"  # and passes no neck
+    facts = f"task {inside.task}{'' if stands_alone else necks}   ·   {subtitle}{turned}"
     part.text(0.012, 0.16, facts, fontsize=10, color=QUIET, va="center")
 
 

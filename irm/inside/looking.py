@@ -121,10 +121,12 @@ def _instruction(task: str, text: str | None, clothes: Pixels | None, asking: As
     """What stands beside the picture; a neutral sentence where nothing was given.
 
     Raises:
-        InputError: two instructions at once, or one where the task has none.
+        InputError: two instructions at once, an empty one, or one where the task has none.
     """
     if text is not None and clothes is not None:
         raise InputError("an instruction is a text or a picture of clothes; leave --text or --clothes out")
+    if text is not None and not text.strip():
+        raise InputError("--text is empty; say the instruction, or leave --text out")
     if TASKS[task].instruction == "none":
         if text is not None or clothes is not None:
             raise InputError(f"in task {task} a picture stands alone; leave --text and --clothes out")

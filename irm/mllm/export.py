@@ -55,7 +55,10 @@ def load_exported_tower(folder: Path) -> CLIPVisionModel:
     """
     place = folder / "tower"
     if not (place / "config.json").is_file():
-        raise ValueError(f"{folder} holds no trained tower (no tower/config.json)")
+        raise ValueError(
+            f"{folder} holds no trained tower (no tower/config.json); tools.pretrain leaves one there "
+            "when its last step is taken: go on with --resume"
+        )
     return load_tower(str(place))
 
 

@@ -17,10 +17,9 @@ from transformers import LlavaConfig, LlavaForConditionalGeneration
 
 from irm.losses.precision import full_precision
 from irm.mllm.dialogue import IGNORED, DialogueBatch
-from irm.mllm.parts import Parts, add_image_token
+from irm.mllm.parts import FeatureLayer, Parts, add_image_token
 
 Pool = Literal["mean", "last", "max", "class"]
-FeatureLayer = int | tuple[int, ...]
 TOWER = "model.vision_tower."  # where parameters of the tower begin in a LLaVA of transformers
 
 
@@ -84,6 +83,7 @@ class VLM(nn.Module):
         if pool == "class" and not keep_class_token:
             raise ValueError("pool is class, so the class token must be kept: say keep_class_token=true")
         self.pool, self.chunk, self.keep_class_token = pool, chunk, keep_class_token
+        self.projector_layer = parts.feature_layer  # that a projector which comes along was taught to read
         self.tokenizer = parts.tokenizer
         language_model: Any = parts.language_model
         self.image_token_id = add_image_token(parts.tokenizer, language_model)
@@ -97,6 +97,7 @@ class VLM(nn.Module):
         self.llava = _assembled(config, parts, language_model, projector)
         self.image_size = whole_patches(image_size, self.tower.config.patch_size)
         _check_layers(feature_layer, self.tower.config.num_hidden_layers)
+        _check_projector(self.projector, config)
         if checkpointing:
             _checkpoint_layers(self.llava)
 
@@ -221,8 +222,13 @@ def whole_patches(image_size: Sequence[int], patch: int) -> tuple[int, int]:
     """The largest size within ``image_size`` that patches cover: 256x128 has 18x9 patches of 14, 252x126.
 
     Pictures are resized to it as a whole, so neither head nor feet are lost.
+
+    Raises:
+        ValueError: when they are smaller than a patch.
     """
     height, width = image_size
+    if min(height, width) < patch:
+        raise ValueError(f"pictures of {height}x{width} have no patch of {patch}x{patch}; name a larger size")
     return height // patch * patch, width // patch * patch
 
 
@@ -253,6 +259,18 @@ def _check_layers(feature_layer: FeatureLayer, depth: int) -> None:
     for layer in layers:
         if not -depth - 1 <= layer <= depth:
             raise ValueError(f"the tower has {depth} layers; feature layer {layer} is none of them")
+
+
+def _check_projector(projector: nn.Module, config: Any) -> None:
+    """A projector that comes along reads as many numbers of a patch as the layers in use give."""
+    layers = config.vision_feature_layer
+    given = config.vision_config.hidden_size * (1 if isinstance(layers, int) else len(layers))
+    read = next(projector.parameters()).shape[1]
+    if read != given:
+        raise ValueError(
+            f"the projector reads {read} numbers of a patch, but feature layer {layers} gives {given}; "
+            "name as many layers as it was trained on"
+        )
 
 
 def _checkpoint_layers(llava: Any) -> None:

@@ -22,8 +22,9 @@ from transformers import (
 )
 
 from irm.mllm.families import check_family
-from irm.mllm.shapes import IMAGE_TOKEN, TINY, language_config, tower_config
+from irm.mllm.shapes import IMAGE_TOKEN, LANGUAGE_MODELS, TINY, TOWERS, language_config, tower_config
 
+FeatureLayer = int | tuple[int, ...]
 _CAUSAL: Any = AutoModelForCausalLM  # transformers types its factories by half
 
 # The small instruct model that comes as a package, whose own dependencies (a C++ runtime) are not needed.
@@ -38,6 +39,7 @@ class Parts:
     language_model: nn.Module  # with its head: an AutoModelForCausalLM
     tokenizer: Any
     projector: nn.Module | None = None
+    feature_layer: FeatureLayer | None = None  # of the tower that this projector was taught to read
 
 
 def load_parts(
@@ -55,7 +57,8 @@ def load_parts(
         vision: hub id or folder of a CLIP model, or "tiny".
         llm: hub id or folder of a causal language model, a .gguf file, a key of ``PACKAGED``, or "tiny".
         llava: hub id or folder of a whole LLaVA checkpoint, instead of the two.
-        random: build from the shapes of ``irm.mllm.shapes``; the weights are random. "tiny" always is.
+        random: build from shapes alone, of ``irm.mllm.shapes`` or a source's config.json; the weights are
+            random. "tiny" always is.
         corpus: text from which the tokenizer of a random language model is made.
         llm_dtype: of the language model; what trains should be float32.
 
@@ -63,7 +66,7 @@ def load_parts(
         ValueError: for what is not there, is of another kind, or lacks weights.
     """
     if llava is not None:
-        return _whole(llava, llm_dtype)
+        return _whole(llava, llm_dtype, small_tokenizer(corpus) if random else None)
     return Parts(
         load_tower(vision, random=random),
         load_language_model(llm, random=random, dtype=llm_dtype),
@@ -77,11 +80,13 @@ def load_tower(source: str, *, random: bool = False) -> CLIPVisionModel:
     Raises:
         ValueError: when it is another kind of model, or a weight is missing.
     """
-    if random or source == TINY:
+    if source == TINY or (random and source in TOWERS):
         return CLIPVisionModel(tower_config(source))
     config = _config(source)
     if config.model_type not in ("clip", "clip_vision_model"):
         raise ValueError(f"{source} is a {config.model_type!r}, not a CLIP vision tower")
+    if random:
+        return CLIPVisionModel(getattr(config, "vision_config", config))
     tower: CLIPVisionModel = _loaded(CLIPVisionModel, source, torch.float32)
     return tower
 
@@ -94,11 +99,13 @@ def load_language_model(
     Raises:
         ValueError: when it is another kind of model, or a weight is missing.
     """
-    if random or source == TINY:
+    if source == TINY or (random and source in LANGUAGE_MODELS):
         return _CAUSAL.from_config(language_config(source), dtype=dtype)
     config = _config(source)
     if type(config) not in AutoModelForCausalLM._model_mapping:
         raise ValueError(f"{source} is a {config.model_type!r}, not a causal language model")
+    if random:
+        return _CAUSAL.from_config(config, dtype=dtype)
     # The configuration is passed on, because reading that of a .gguf file takes seconds.
     model: nn.Module = _loaded(_CAUSAL, source, dtype, config=config)
     return model
@@ -183,20 +190,27 @@ def add_image_token(tokenizer: Any, language_model: Any) -> int:
     return int(known)
 
 
-def _whole(source: str, llm_dtype: torch.dtype) -> Parts:
-    """The parts of a LLaVA checkpoint."""
+def _whole(source: str, llm_dtype: torch.dtype, tokenizer: Any) -> Parts:
+    """The parts of a LLaVA checkpoint; with a tokenizer given, of its shapes alone."""
     config = _config(source)
     check_family(config.model_type, source)
-    llava = _loaded(LlavaForConditionalGeneration, source, llm_dtype)
+    llava: Any
+    if tokenizer is None:
+        llava = _loaded(LlavaForConditionalGeneration, source, llm_dtype)
+    else:
+        llava = LlavaForConditionalGeneration(config)
+        llava.to(dtype=llm_dtype)  # its type wants a device
     with torch.device("meta"):  # a shell for the language model
         language_model = _CAUSAL.from_config(config.text_config)
     setattr(language_model, language_model.base_model_prefix, llava.model.language_model)
     language_model.set_output_embeddings(llava.lm_head)
+    layer = config.vision_feature_layer
     return Parts(
         llava.model.vision_tower.float(),
         language_model,
-        load_tokenizer(source),
+        load_tokenizer(source) if tokenizer is None else tokenizer,
         llava.model.multi_modal_projector.float(),
+        layer if isinstance(layer, int) else tuple(layer),
     )
 
 

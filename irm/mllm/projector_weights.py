@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import torch
 from torch import nn
 
+FEATURE_LAYER = -2  # of the tower, that LLaVA's scripts taught these projectors to read
 # Names in LLaVA's files to ours: one matrix (v1), or two layers (v1.5).
 NAMES = {
     "mm_projector.weight": "linear.weight",
@@ -22,13 +24,20 @@ def load_projector(projector: nn.Module, path: Path) -> None:
     """Fill a projector from LLaVA's file.
 
     Raises:
-        ValueError: when there is no such file, or it belongs to another tower or language model.
+        ValueError: when there is no such file, it cannot be read, or it belongs to another tower or language
+            model.
     """
     if not path.is_file():
         raise ValueError(f"there is no projector file {path}")
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        found = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError):
+        raise ValueError(
+            f"{path} is no file of tensors; projector_weights takes LLaVA's mm_projector.bin"
+        ) from None
     own = projector.state_dict()
-    renamed = {NAMES.get(name.removeprefix("model."), name): tensor for name, tensor in tensors.items()}
+    renamed = {NAMES.get(name, name): tensor for name, tensor in found.items()}
     if set(renamed) != set(own):
         raise ValueError(f"{path} holds {', '.join(renamed)}; this projector has {', '.join(own)}")
     for name, tensor in renamed.items():

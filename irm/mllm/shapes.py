@@ -59,27 +59,10 @@ TINY = "tiny"
 
 
 def tower_config(name: str) -> CLIPVisionConfig:
-    """The configuration of a tower of ``TOWERS``.
-
-    Raises:
-        ValueError: for a name that is not in the table.
-    """
-    return CLIPVisionConfig(**_known(name, TOWERS, "vision tower"))
+    """The configuration of a tower of ``TOWERS``."""
+    return CLIPVisionConfig(**TOWERS[name])
 
 
 def language_config(name: str) -> PretrainedConfig:
-    """The configuration of a language model of ``LANGUAGE_MODELS``.
-
-    Raises:
-        ValueError: for a name that is not in the table.
-    """
-    return LlamaConfig(**_known(name, LANGUAGE_MODELS, "language model"))
-
-
-def _known(name: str, table: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
-    if name not in table:
-        raise ValueError(
-            f"the shape of the {kind} {name!r} is not known here, so it cannot start at random; "
-            f"known: {', '.join(table)}"
-        )
-    return table[name]
+    """The configuration of a language model of ``LANGUAGE_MODELS``."""
+    return LlamaConfig(**LANGUAGE_MODELS[name])

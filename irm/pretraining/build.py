@@ -14,7 +14,7 @@ from instructions.errors import InputError
 from irm.build import as_input_errors, domain_of
 from irm.mixing import build_mixture, refuse_lone_pictures
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Tuning, load_parts, tune
-from irm.mllm.projector_weights import load_projector
+from irm.mllm.projector_weights import FEATURE_LAYER, load_projector
 from irm.models.backbones import CLIP_MEAN, CLIP_STD
 from irm.pretraining.asking import FIRST_QUESTION, FURTHER_QUESTION, turns_of
 from irm.pretraining.objective import JointObjective, Words
@@ -57,6 +57,7 @@ def build_vlm(run: PretrainRun, corpus: Sequence[str], *, frozen_dtype: torch.dt
         )
         if sheet.projector_weights is not None:
             load_projector(vlm.projector, Path(sheet.projector_weights))
+            vlm.projector_layer = FEATURE_LAYER
         lora = run.tune.lora
         tuning = Tuning(
             tower=run.tune.tower,
@@ -107,31 +108,38 @@ def read_words(run: PretrainRun, mixture: Mixture) -> tuple[dict[str, Words], tu
             words[domain_of(row)] = [()] * len(source.records)
             notes.append(f"{source.domain}: no words, so its pictures train the ReID part alone")
             continue
-        found = _words_in(Path(row.words), source.records, Path(run.data), run.words.instruction)
+        found, writers = _words_in(Path(row.words), source.records, Path(run.data), run.words.instruction)
         covered = sum(map(bool, found))
         if not covered:
             raise InputError(f"{row.words} has no words for any training picture of {row.dataset}")
         words[domain_of(row)] = found
-        notes.append(f"{source.domain}: {covered} of {len(found)} training pictures have words ({row.words})")
+        told = f"{source.domain}: {covered} of {len(found)} training pictures have words ({row.words}"
+        written = "; ".join(f"{count} continuations by {model}" for model, count in writers.items())
+        notes.append(f"{told}; {written})" if written else f"{told})")
     return words, tuple(notes)
 
 
-def _words_in(folder: Path, records: Sequence[Record], root: Path, instruction: str) -> list[tuple[str, ...]]:
+def _words_in(
+    folder: Path, records: Sequence[Record], root: Path, instruction: str
+) -> tuple[list[tuple[str, ...]], dict[str, int]]:
+    """The answers of each picture, and how many of their continuations each language model wrote."""
     captions = read_captions(folder / CAPTIONS)
     own = [captions.get(relative(record.image, root)) for record in records]
     if instruction == "diverse":
-        return [() if each is None else each.captions for each in own]
+        return [() if each is None else each.captions for each in own], {}
     path = folder / CONTINUATIONS
     if not path.is_file():
         raise InputError(
             f"there are no continuations {path}; write them with python -m tools.write_continuations, "
             "or say words.instruction=diverse to train on the captions"
         )
-    known = ContinuationCache(path).by_caption()
-    return [
+    cache = ContinuationCache(path)
+    known = cache.by_caption()
+    found = [
         () if each is None else tuple(text for caption in each.captions for text in known.get(caption, ()))
         for each in own
     ]
+    return found, cache.models({caption for each in own if each is not None for caption in each.captions})
 
 
 def build_objective(

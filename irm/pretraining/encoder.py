@@ -53,7 +53,7 @@ def start_tower(run: PretrainRun) -> CLIPVisionModel:
     seed_all(run.seed)
     sheet = run.model
     if sheet.llava is not None:
-        tower = load_parts(vision=sheet.vision, llm=sheet.llm, llava=sheet.llava).tower
+        tower = load_parts(vision=sheet.vision, llm=sheet.llm, llava=sheet.llava, random=sheet.random).tower
         assert isinstance(tower, CLIPVisionModel)
         return tower
     return load_tower(sheet.vision, random=sheet.random)

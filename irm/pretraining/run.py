@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -90,7 +90,7 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
         mixture=mixture,
         weights=shares(image_sheet(run)),
         fingerprint=_fingerprint(mixture, words, Path(run.data)),
-        notes=(*notes, *word_notes, *map(str, sizes(vlm)), _reading(run, vlm), *sharing),
+        notes=(*notes, *word_notes, *map(str, sizes(vlm)), *_reading(run, vlm), *sharing),
         device=device,
         workers=run.loader.workers,
         validate_every=None,
@@ -115,9 +115,13 @@ def _fingerprint(mixture: Mixture, words: Mapping[str, Words], root: Path) -> st
     return hashlib.sha256(f"{fingerprint(mixture, root)} {said}".encode()).hexdigest()
 
 
-def _reading(run: PretrainRun, vlm: VLM) -> str:
+def _reading(run: PretrainRun, vlm: VLM) -> Iterator[str]:
     height, width = vlm.image_size
     asked = "x".join(map(str, run.model.image_size))
-    return (
-        f"pictures are read whole at {height}x{width} (asked: {asked}): {vlm.num_image_tokens} image tokens"
-    )
+    yield f"pictures are read whole at {height}x{width} (asked: {asked}): {vlm.num_image_tokens} image tokens"
+    taught, read = vlm.projector_layer, run.model.feature_layer
+    if taught not in (None, read):
+        yield (
+            f"the projector was trained on feature layer {taught} of the tower but reads {read} here, so it "
+            f"begins amiss; model.feature_layer={taught} fits it, but leaves what is behind it untrained"
+        )

@@ -29,7 +29,9 @@ class VLMSheet(Sheet):
     llava: str | None = Field(
         default=None, description="a whole LLaVA checkpoint instead of vision, llm and projector; ours"
     )
-    random: bool = Field(default=False, description="known shapes with random weights, to measure or to test")
+    random: bool = Field(
+        default=False, description="the same shapes with random weights, to measure or to test"
+    )
     projector: Literal["linear", "mlp2x_gelu"] = Field(
         default="linear", description="Sec. 3.1; LLaVA-1.5: MLP"
     )

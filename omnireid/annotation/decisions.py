@@ -12,7 +12,7 @@ from instructions.attributes import AttributeSet
 from instructions.errors import InputError
 from instructions.evidence import missing_words
 from omnireid.annotation.journal import By, Entry, Journal
-from omnireid.annotation.sentences import fingerprint
+from omnireid.annotation.sentences import fingerprint, standing_sentences
 from omnireid.annotation.templates import proposed_templates
 from omnireid.annotation.work import Work
 from omnireid.files import sha256_of
@@ -30,6 +30,15 @@ class Decision:
     sentence: str | None  # as it should stand; empty rejects it
     crop: bool | None
     template: str | None  # a name among the proposed; empty rejects them all
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of a file of decisions."""
+
+    num_new: int
+    num_lacking: int  # of their texts do not name every attribute
+    num_void: int  # of their texts were left as they were beside a changed attribute
 
 
 def read_decisions(path: Path) -> tuple[str, list[Decision]]:
@@ -53,11 +62,12 @@ def read_decisions(path: Path) -> tuple[str, list[Decision]]:
     return reviewer, decisions
 
 
-def apply_decisions(work: Work, path: Path, *, now: str) -> tuple[int, int]:
-    """Write a person's decisions into the journals; how many are new, and how many of their texts lack words.
+def apply_decisions(work: Work, path: Path, *, now: str) -> Applied:
+    """Write a person's decisions into the journals.
 
     The same file may be applied twice: what was written is not written again. A later file overrules an
-    earlier one.
+    earlier one. The sheet sends every text along: one that stands as it stood while an attribute changed
+    speaks of the old attribute, so it is not taken for the person's.
 
     Raises:
         InputError: A picture or template is not known; nothing is written then.
@@ -75,20 +85,22 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> tuple[int, int]:
     done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
     decisions = [decision for decision in decisions if decision.image not in done]
     attributes = {image: words for image, (words, _) in work.attributes().items()}
-    num_lacking = 0
+    texts = {image: _plain(entry.value["text"]) for image, entry in standing_sentences(work).items()}
+    num_lacking = num_void = 0
     for decision in decisions:
-        words = decision.words
-        if words is None:
-            words = attributes.get(decision.image, AttributeSet({}))
+        before = attributes.get(decision.image, AttributeSet({}))
+        words = before if decision.words is None else decision.words
         if decision.words is not None:
             work.journal("attributes").add(Entry(decision.image, {"words": words.to_dict()}, by))
-        if decision.sentence is not None:
+        if decision.sentence and words != before and decision.sentence == texts.get(decision.image):
+            num_void += 1
+        elif decision.sentence is not None:
             num_lacking += _add_sentence(work.journal("sentences"), decision, words, by)
         # With the folder: another shop may be searched later, and its names mean other pictures.
         shop = str(proposed[decision.image][0]) if decision.template else None
         value = {"crop": decision.crop, "template": decision.template, "shop": shop}
         journal.add(Entry(decision.image, value, by))
-    return len(decisions), num_lacking
+    return Applied(len(decisions), num_lacking, num_void)
 
 
 def fingerprint_of(path: Path) -> str:
@@ -123,5 +135,9 @@ def _decision(path: Path, row: Mapping[str, Any]) -> Decision:
     for text in texts:
         if text is not None and not isinstance(text, str):
             raise InputError(f"{path}: {image}: expected a text or null, got {text!r}")
-    sentence, template = (None if text is None else " ".join(text.split()) for text in texts)
+    sentence, template = (None if text is None else _plain(text) for text in texts)
     return Decision(image, checked, sentence, crop, template)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())

@@ -58,7 +58,7 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
     Raises:
         InputError: The data set has no such lists, or nothing is left to write.
     """
-    names = _list_names(work)
+    names = list_names(work.dataset, work.part)
     out = home_of_lists(out, work.dataset)
     _refuse_foreign(out, names)
     pictures = work.pictures()
@@ -90,25 +90,26 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
     return Exported(out, lists, len(pictures) - len(kept), num_without)
 
 
-def _list_names(work: Work) -> dict[str, tuple[str, ...]]:
-    """Of each task the list's name, and the caption file's where it has one."""
+def list_names(dataset: str, part: str) -> dict[str, tuple[str, ...]]:
+    """Of each task with instructions of its own the list's name, and the caption file's where it has one.
+
+    Raises:
+        InputError: The data set has no such lists.
+    """
     found: dict[str, tuple[str, ...]] = {}
     for task in ("li", "ctcc"):
-        names = LISTS.get((work.dataset, task))
+        names = LISTS.get((dataset, task))
         if names is None:
             continue
         lists = (
-            names.train
-            if work.part == "train"
-            else [pair[1] for pairs in names.test.values() for pair in pairs]
+            names.train if part == "train" else [pair[1] for pairs in names.test.values() for pair in pairs]
         )
         if lists:
             found[task] = (lists[0], *names.captions[:1])
     if not found:
         offered = dict.fromkeys(dataset for dataset, task in LISTS if task in ("li", "ctcc"))
         raise InputError(
-            f"{work.dataset} has no {work.part} lists with instructions; "
-            f"data sets that have: {', '.join(offered)}"
+            f"{dataset} has no {part} lists with instructions; data sets that have: {', '.join(offered)}"
         )
     return found
 
@@ -132,6 +133,7 @@ def _write_captions(
                 "attributes_by": [asdict(one) for one in by],
                 "missing": written.value["missing"],
                 "sentence_by": asdict(written.by),
+                "writer": written.value["writer"],  # a model's text may be the template writer's in whole
             }
         )
     _write_list(out, names[0], lines, sources)

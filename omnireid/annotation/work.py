@@ -50,7 +50,8 @@ class Work:
         """Make the folder, or go on with one that was made of the same pictures.
 
         Raises:
-            InputError: The folder holds other work, or there is nothing to annotate.
+            InputError: The folder holds other work, there is nothing to annotate, or no picture is below
+                the root.
         """
         if part not in PARTS:
             raise InputError(f"the part is {part!r}; pictures with an instruction of their own are {PARTS}")
@@ -60,6 +61,8 @@ class Work:
             if len(picture.image.split()) != 1:
                 raise InputError(f"the path {picture.image!r} has blanks; the official lists know none")
         work = cls(folder, root.resolve(), dataset, part)
+        if not any(work.path(picture.image).is_file() for picture in pictures):
+            raise InputError(f"{root} is not where the pictures lie: there is no {root / pictures[0].image}")
         listed = "".join(f"{picture.line('-')}\n" for picture in pictures).encode()
         path = folder / "pictures.txt"
         if path.is_file() and path.read_bytes() != listed:

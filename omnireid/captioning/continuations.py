@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,10 @@ def question_key(caption: str, asked: Mapping[str, Any]) -> str:
 
 
 class ContinuationCache:
-    """Continuations of one file, by key; a last line torn by a crash is cut off when the file is opened."""
+    """Continuations of one file, by key; a last line torn by a crash is cut off when the next ones are added.
+
+    Reading changes nothing, so that a training run may read what another process still writes.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or begin a cache.
@@ -44,6 +48,7 @@ class ContinuationCache:
         """
         self._path = path
         self._known: dict[str, Continuation] = {}
+        self._whole = 0  # bytes of whole lines
         if path.exists():
             self._read()
         else:
@@ -61,12 +66,24 @@ class ContinuationCache:
 
     def add(self, continuations: Sequence[Continuation]) -> None:
         """Append a batch and wait until the disk has it."""
-        lines = "".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in continuations)
-        with self._path.open("ab") as file:
-            file.write(lines.encode())
+        lines = "".join(
+            json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in continuations
+        ).encode()
+        with self._path.open("a+b") as file:
+            file.seek(self._whole)
+            if b"\n" not in file.read():  # half a line at most
+                file.truncate(self._whole)
+            file.write(lines)
             file.flush()
             os.fsync(file.fileno())
+        self._whole += len(lines)
         self._known.update({each.key: each for each in continuations})
+
+    def models(self, captions: Container[str]) -> dict[str, int]:
+        """How many of these captions' continuations, empty ones left out, each model wrote."""
+        return dict(
+            Counter(each.model for each in self._known.values() if each.text and each.caption in captions)
+        )
 
     def by_caption(self) -> dict[str, tuple[str, ...]]:
         """Continuations of each caption, without empty ones, in the order in which they were written."""
@@ -85,12 +102,11 @@ class ContinuationCache:
                 each = Continuation(**{**fields, "flags": tuple(fields["flags"])})
             except (ValueError, TypeError, KeyError) as error:
                 raise InputError(
-                    f"{self._path}:{number} is not a continuation ({error}); move the file away to begin anew"
+                    f"{self._path}:{number} is not a continuation ({error}); delete that line, and "
+                    "python -m tools.write_continuations asks it again"
                 ) from None
             self._known[each.key] = each
-        if whole < len(content):
-            with self._path.open("r+b") as file:
-                file.truncate(whole)
+        self._whole = whole
 
 
 def distinct(captions: Iterable[str]) -> list[str]:

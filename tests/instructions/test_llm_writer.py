@@ -78,10 +78,8 @@ class Scripted:
         return torch.cat([input_ids, answer.long()], dim=1)
 
 
-def test_a_tiny_llama_from_a_folder_writes_a_complete_text_twice_the_same(tmp_path, llama, tokenizer):
-    llama.save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    writer = LLMWriter.from_pretrained(tmp_path, max_new_tokens=12, retries=1)
+def test_a_tiny_llama_writes_a_complete_text_twice_the_same(llama, tokenizer):
+    writer = LLMWriter(llama, tokenizer, max_new_tokens=12, retries=1)
     written = writer.write_checked(PERSON, random.Random(0))
     assert missing_words(PERSON, written.text) == []
     assert written.source in {"model+template", "template"}

@@ -116,6 +116,8 @@ def test_a_shop_picture_does_not_write_over_another_one(monkeypatch, capsys, roo
     [
         (("start", "W", "--dataset", "ltc"), "did you mean 'ltcc'"),
         (("start", "W", "--dataset", "ltcc"), "give either --list FILE with --root DIR, or --data DIR"),
+        (("start", "W", "--dataset", "market1501", "--data", "."), "market1501 has no train lists with"),
+        (("start", "W", "--dataset", "ltcc", "--list", "L", "--root", "."), "there is no a.jpg"),
         (("sentences", "W"), "begin with python -m tools.annotate start"),
         (("review", "W", "--per-page", "0"), "--per-page is 0"),
         (("export", "W", "--instruct", "crop"), "did you mean 'crops'"),
@@ -123,8 +125,9 @@ def test_a_shop_picture_does_not_write_over_another_one(monkeypatch, capsys, roo
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(monkeypatch, capsys, tmp_path, arguments, complaint):
-    given = [tmp_path / "w" if word == "W" else word for word in arguments]
-    assert program(monkeypatch, *given) == 2
+    (tmp_path / "list.txt").write_text("a.jpg - 1 1 0\n")
+    places = {"W": tmp_path / "w", "L": tmp_path / "list.txt"}
+    assert program(monkeypatch, *(places.get(word, word) for word in arguments)) == 2
     error = capsys.readouterr().err
     assert complaint in error
     assert error.startswith("error: ") and error.count("\n") == 1
@@ -137,6 +140,31 @@ def test_models_that_are_not_there_are_refused(monkeypatch, capsys, root, tmp_pa
     for step, option in (("attributes", "--model"), ("crops", "--model"), ("sentences", "--llm")):
         assert program(monkeypatch, step, work, option, tmp_path / "no.xml") == 2
         assert "no.xml" in capsys.readouterr().err
+
+
+def test_a_model_that_lacks_weights_or_writes_nothing_is_one_sentence(monkeypatch, capsys, root, tmp_path):
+    from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaModel
+
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    LlamaModel(LlamaConfig(vocab_size=10, **sizes)).save_pretrained(tmp_path / "headless")
+    CLIPVisionModel(CLIPVisionConfig(**sizes)).save_pretrained(tmp_path / "tower")
+    work = tmp_path / "work"
+    program(monkeypatch, "start", work, "--list", root / "people.txt", "--root", root, "--dataset", "ltcc")
+    for name, complaint in (("headless", "no fitting weights for lm_head"), ("tower", "not a causal")):
+        assert program(monkeypatch, "sentences", work, "--llm", tmp_path / name) == 2
+        assert complaint in capsys.readouterr().err
+
+
+def test_texts_that_the_templates_wrote_for_a_model_are_counted(monkeypatch, capsys, root, tmp_path):
+    from irm.mllm.parts import load_language_model, small_tokenizer
+
+    load_language_model("tiny").save_pretrained(tmp_path / "babbler")
+    small_tokenizer(["zzz"]).save_pretrained(tmp_path / "babbler")
+    work = tmp_path / "work"
+    program(monkeypatch, "start", work, "--list", root / "people.txt", "--root", root, "--dataset", "ltcc")
+    program(monkeypatch, "attributes", work, "--csv", root / "attributes.csv")
+    assert program(monkeypatch, "sentences", work, "--llm", tmp_path / "babbler") == 0
+    assert "2 texts of babbler are the template writer's" in capsys.readouterr().out
 
 
 def test_help_shows_every_step():

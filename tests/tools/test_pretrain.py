@@ -1,6 +1,7 @@
 """The programs of MLLMReID: what they say, and that bad input is one sentence."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -57,6 +58,17 @@ def test_a_plan_of_several_processes_tells_of_each(program):
     assert "--processes is 0; one at least must train" in told.err
 
 
+def test_the_plan_of_models_in_folders_needs_no_weights(program, tmp_path):
+    from irm.mllm.shapes import language_config, tower_config
+
+    for name, config in (("llm", language_config("tiny")), ("tower", tower_config("tiny"))):
+        config.architectures = ["any"]
+        config.save_pretrained(tmp_path / name)
+    given = (f"model.llm={tmp_path / 'llm'}", f"model.vision={tmp_path / 'tower'}")
+    code, told = program(pretrain, TINY, *given, "--plan")
+    assert (code, told.out) == (0, program(pretrain, TINY, "--plan")[1].out), told.err
+
+
 def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
     out, backbone = tmp_path / "run", tmp_path / "backbone"
     code, told = program(pretrain, TINY, "optimizer.steps=1", "--out", out, "--data", tiny_root)
@@ -71,6 +83,10 @@ def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
     code, told = program(export_backbone, out, "--out", backbone)
     assert code == 2
     assert "exists already" in told.err
+    shutil.rmtree(out / "model")  # as before its last step
+    code, told = program(export_backbone, out, "--out", tmp_path / "other")
+    assert code == 2
+    assert "when its last step is taken: go on with --resume" in told.err
 
 
 @pytest.mark.parametrize(
@@ -106,13 +122,15 @@ def test_captions_of_a_set_itself_are_written_and_continued(program, tmp_path, t
     assert code == 0, told.err
     assert "continuations: 3 of 3 captions, 3 asked now" in told.out
     code, told = program(write_continuations, *asked, "--llm", tmp_path / "llm", "--limit", 3)
-    assert "3 of 3 captions, 0 asked now" in told.out
+    assert "3 of 3 captions, 0 asked now" in told.out and "also have" not in told.out
+    shutil.copytree(tmp_path / "llm", tmp_path / "other")
+    code, told = program(write_continuations, *asked, "--llm", tmp_path / "other", "--limit", 3)
+    assert f"the same captions also have 3 continuations by {tmp_path / 'llm'}" in told.out
 
 
 def test_no_words_of_msmt17s_test_people_come_through_rstpreid(program, tmp_path, tiny_root):
     """RSTPReid's training set holds such people, renumbered and renamed."""
     import json
-    import shutil
 
     from omnireid.captioning.attach import read_captions
     from omnireid.datasets import load_split

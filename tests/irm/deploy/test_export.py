@@ -137,6 +137,7 @@ def test_features_that_differ_are_refused_and_nothing_is_left(model, tmp_path, m
     [
         ("trad/market", None, "no view 'trad/market'.*trad/market1501, cc/ltcc, t2i"),
         ("t2i", SENTENCE, "a picture stands alone"),
+        ("cc/ltcc", " ", "--instruction is empty"),
     ],
 )
 def test_what_cannot_be_exported_is_one_sentence(model, tmp_path, view, instruction, reason):

@@ -67,6 +67,11 @@ def test_a_picture_that_stands_alone_has_no_instruction(search_model, picture):
         look_inside(search_model, picture, task="t2i", text="a red coat")
 
 
+def test_an_instruction_without_words_is_refused(search_model, picture):
+    with pytest.raises(InputError, match="--text is empty"):
+        look_inside(search_model, picture, text=" ")
+
+
 @pytest.mark.parametrize("given", [{"text": "a red coat"}, {"task": "t2i"}], ids=["told", "alone"])
 def test_the_drawing_is_a_png_that_is_not_blank(search_model, picture, given):
     page = draw(look_inside(search_model, picture, **given), subtitle="tiny")

@@ -113,6 +113,7 @@ def test_a_batch_without_answers_has_no_language_loss_and_still_a_graph(make_vlm
     ("arguments", "complaint"),
     [
         ({"feature_layer": -6}, "the tower has 4 layers; feature layer -6 is none of them"),
+        ({"image_size": (64, 6)}, "pictures of 64x6 have no patch of 8x8"),
         ({"pool": "class"}, "pool is class, so the class token must be kept"),
     ],
 )

@@ -12,7 +12,6 @@ from irm.mllm import VLM, load_parts
 from irm.mllm.families import FAMILIES, check_family
 from irm.mllm.parts import add_image_token, load_language_model, load_tower, located, small_tokenizer
 from irm.mllm.projector_weights import load_projector
-from irm.mllm.shapes import language_config, tower_config
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +27,10 @@ def folders(tmp_path_factory):
     vlm.llava.save_pretrained(root / "llava")
     parts.tokenizer.save_pretrained(root / "llava")
     return root, vlm
+
+
+def shapes(module):
+    return {name: tensor.shape for name, tensor in module.state_dict().items()}
 
 
 def same_weights(one, other):
@@ -139,11 +142,21 @@ def test_a_packaged_model_that_is_not_installed_is_one_sentence(monkeypatch):
         located("smollm2")
 
 
-def test_a_shape_that_is_not_known_cannot_be_random():
-    with pytest.raises(ValueError, match="the shape of the vision tower 'x' is not known here"):
-        tower_config("x")
-    with pytest.raises(ValueError, match="the shape of the language model 'x' is not known here"):
-        language_config("x")
+def test_a_folder_gives_its_shapes_without_its_weights(folders, tmp_path):
+    root, vlm = folders
+    for name in ("tower", "llm", "llava"):
+        (tmp_path / name).mkdir()
+        shutil.copy(root / name / "config.json", tmp_path / name)
+    places = {"vision": str(tmp_path / "tower"), "llm": str(tmp_path / "llm"), "random": True}
+    with torch.device("meta"):
+        apart = load_parts(**places, corpus=["a man"])
+        whole = load_parts(**places, llava=str(tmp_path / "llava"), corpus=["a man"])
+    for parts in (apart, whole):
+        assert shapes(parts.tower) == shapes(vlm.tower)
+        assert shapes(parts.language_model.model) == shapes(vlm.language_model)
+    assert shapes(whole.projector) == shapes(vlm.projector) and whole.feature_layer == -1
+    with pytest.raises(ValueError, match="is a 'clip_vision_model', not a causal language model"):
+        load_parts(vision="tiny", llm=str(tmp_path / "tower"), random=True)
 
 
 def test_a_vocabulary_without_an_image_token_gets_one_and_the_model_a_row_for_it():
@@ -190,6 +203,11 @@ def test_llavas_projector_file_fits_its_own_pair_only(make_vlm, tmp_path):
     with pytest.raises(ValueError, match=r"holds linear_1.weight"):
         torch.save({"model.mm_projector.0.weight": weight}, tmp_path / "two.bin")
         load_projector(projector, tmp_path / "two.bin")
+    for content in (b"not tensors", b""):
+        (tmp_path / "none.bin").write_bytes(content)
+        with pytest.raises(ValueError, match=r"none.bin is no file of tensors"):
+            load_projector(projector, tmp_path / "none.bin")
+    (tmp_path / "none.bin").unlink()
     with pytest.raises(ValueError, match="there is no projector file"):
         load_projector(projector, tmp_path / "none.bin")
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from instructions.errors import InputError
+from irm.mllm import VLM, load_parts
 from irm.pretraining.encoder import start_tower
 from irm.pretraining.run import JOINT_TRAINING, build_bench, pretrain_run, read_pretrain
 from irm.pretraining.schema import PretrainRun
@@ -56,7 +57,7 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_result(tmp_path, tiny_root, 
     run = sheet(tiny_root, words)
     summary, said = told(run, tmp_path / "whole")
     assert summary.is_finished
-    assert "16 of 32 training pictures have words" in said
+    assert "16 of 32 training pictures have words" in said and "continuations by m)" in said
     assert "LoRA: 9,472 of 9,472 parameters train (float32)" in said
     told(run, tmp_path / "stopped")
     for step in (4, 6):  # as if the machine had gone after step 3
@@ -221,6 +222,20 @@ def test_missing_words_are_one_sentence(tmp_path, tiny_root, words):
     (tmp_path / "captions.jsonl").write_text("")
     with pytest.raises(InputError, match="has no words for any training picture of market1501"):
         build_bench(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
+
+
+def test_a_whole_llava_trains_and_a_projector_of_another_layer_is_told(tmp_path, tiny_root, words):
+    parts = load_parts(vision="tiny", llm="tiny", corpus=["a man"])
+    vlm = VLM(parts, image_size=(64, 32), projector="mlp2x_gelu", feature_layer=-2)
+    vlm.llava.save_pretrained(tmp_path)
+    parts.tokenizer.save_pretrained(tmp_path)
+    whole = f"model.llava={tmp_path}"
+    notes = build_bench(sheet(tiny_root, words, whole), CPU).notes
+    assert any("the projector was trained on feature layer -2 of the tower but reads -1" in n for n in notes)
+    notes = build_bench(sheet(tiny_root, words, whole, "model.feature_layer=-2"), CPU).notes
+    assert not any("was trained on" in note for note in notes)
+    with pytest.raises(InputError, match=r"the projector reads 64 numbers of a patch, .* gives 128"):
+        build_bench(sheet(tiny_root, words, whole, "model.feature_layer=[-2,-1]"), CPU)
 
 
 def test_a_resumed_run_keeps_its_sheet(tmp_path, tiny_root, words):

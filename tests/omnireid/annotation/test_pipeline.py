@@ -14,7 +14,7 @@ from instructions.evidence import missing_words
 from instructions.sentences import TemplateWriter
 from omnireid.annotation.attributes import import_table
 from omnireid.annotation.crops import BandParser, crop_clothes
-from omnireid.annotation.decisions import FORMAT, apply_decisions
+from omnireid.annotation.decisions import FORMAT, Applied, apply_decisions
 from omnireid.annotation.export import export
 from omnireid.annotation.journal import By, Entry
 from omnireid.annotation.review import write_review
@@ -59,7 +59,7 @@ def test_what_is_known_of_drawn_people_comes_out_as_lists_that_the_readers_read(
     offered = proposed_templates(proposed)
     picked = {image: template_of(image) for image in images if template_of(image) in offered[image][1]}
     rows = [accepted(image, template=picked.get(image)) for image in images[:-1]] + [rejected(images[-1])]
-    assert decide(proposed, tmp_path, rows) == (len(images), 0)
+    assert decide(proposed, tmp_path, rows) == Applied(len(images), num_lacking=0, num_void=0)
     found = export(proposed, root)
     assert found.lists == {
         "datalist/train_attr.txt": len(images) - 1,
@@ -99,6 +99,7 @@ def test_every_line_of_a_list_says_where_it_comes_from(proposed, root, tmp_path)
         "kind": "table", "name": "attributes.csv", "version": "", "seed": None, "time": NOW,
     }  # fmt: skip
     assert (spoken["sentence_by"]["kind"], spoken["sentence_by"]["name"]) == ("person", "Ada")
+    assert spoken["writer"] == "person"
     assert "red coat" not in spoken["missing"] and spoken["missing"]
     (worn,) = map(json.loads, (root / "datalist/train_ctcc.provenance.jsonl").read_text().splitlines())
     assert (worn["image"], worn["clothes_by"]["name"], len(worn["box"])) == (image, "Ada", 4)
@@ -155,11 +156,26 @@ def test_a_person_overrules_a_table_and_a_changed_attribute_calls_for_a_new_text
     assert standing_sentences(proposed)[image].by.kind == "person"  # but the person's text stands
 
 
+def test_a_text_left_as_it_was_beside_a_changed_attribute_is_not_exported(proposed, root, tmp_path):
+    changed, kept = (picture.image for picture in proposed.pictures()[:2])
+    texts = {image: entry.value["text"] for image, entry in standing_sentences(proposed).items()}
+    words = {image: proposed.attributes()[image][0].to_dict() for image in (changed, kept)}
+    color = "yellow coat" if words[changed]["coat_color"] != "yellow coat" else "green coat"
+    words[changed]["coat_color"] = color
+    rows = [accepted(image, words=words[image], sentence=texts[image]) for image in (changed, kept)]
+    assert decide(proposed, tmp_path, rows) == Applied(2, num_lacking=0, num_void=1)
+    assert export(proposed, root).lists["datalist/train_attr.txt"] == 1
+    write_sentences(proposed, TemplateWriter(), **WRITER)
+    assert export(proposed, root).lists["datalist/train_attr.txt"] == 2
+    said = [record.captions[0] for record in load_split(root, "cocas_real1", "li").train]
+    assert color.split(maxsplit=1)[0] in said[0] and said[1] == texts[kept]
+
+
 def test_the_same_decisions_twice_are_decisions_once(proposed, tmp_path):
     rows = [accepted(proposed.pictures()[0].image, sentence="A woman in red.")]
-    assert decide(proposed, tmp_path, rows)[0] == 1
+    assert decide(proposed, tmp_path, rows).num_new == 1
     size = proposed.journal("sentences").path.stat().st_size
-    assert decide(proposed, tmp_path, rows)[0] == 0
+    assert decide(proposed, tmp_path, rows).num_new == 0
     assert proposed.journal("sentences").path.stat().st_size == size
 
 
