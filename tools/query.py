@@ -43,9 +43,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument(
-        "--store", type=Path, required=True, metavar="DIR", help="gallery written by tools.index"
-    )
+    made.add_argument("--store", type=Path, required=True, metavar="DIR", help="folder that tools.index made")
     made.add_argument("--run", type=Path, metavar="RUN", help="the run of the model, if it was moved")
     made.add_argument(
         "--engine", default="local", metavar="ADDRESS", help="search another engine of this gallery"

@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse, open, serve until interrupted."""
     asked = parser().parse_args()
-    # Heavy imports come after --help and option errors have been handled.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from instructions.errors import InputError
     from irm.retrieval.http.settings import Limits, settings_for
 

@@ -39,7 +39,7 @@ _EXAMPLES = """examples:
 An interrupted run resumes when the same command is given again. The same preset and seed give the same
 bytes, whatever the number of workers. See docs/synthetic.md.
 """
-_PLAIN_EVERY = 5.0  # seconds between two lines if the output is not a terminal
+_PLAIN_EVERY = 5.0  # seconds between two lines without a terminal
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Preset]:
@@ -49,7 +49,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Preset]:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="root of the tree")
     parser.add_argument("--preset", required=True, metavar="|".join(PRESETS), help="size of the data sets")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="random seed, 0 or more (default: 0)"

@@ -24,7 +24,7 @@ def parser() -> Parser:
 def main() -> None:
     """Parse, train, say how it ended."""
     arguments = parser().parse_intermixed_args()
-    # Heavy imports come after --help and option errors have been handled.
+    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.config import read_run
 
     sheet = asked_sheet(arguments, read_run)

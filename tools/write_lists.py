@@ -29,9 +29,7 @@ def main() -> None:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--root", type=Path, required=True, metavar="DIR", help="folder that contains the data sets"
-    )
+    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="the folder of the data sets")
     parser.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the root)")
     parser.add_argument("--dataset", metavar="NAME", help=f"only this data set: {', '.join(_with_lists())}")
     parser.add_argument("--replace", action="store_true", help="overwrite existing lists")
