@@ -45,9 +45,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--store", type=Path, required=True, metavar="DIR", help="folder that tools.index made")
     made.add_argument("--run", type=Path, metavar="RUN", help="the run of the model, if it was moved")
-    made.add_argument(
-        "--engine", default="local", metavar="ADDRESS", help="search another engine of this gallery"
-    )
+    made.add_argument("--engine", default="local", metavar="ADDRESS", help="another engine of this gallery")
     several = partial(made.add_argument, action="extend", nargs="+", default=[])
     several("--image", metavar="F", help="image of the person; several are averaged")
     several("--like", type=whole_number, metavar="N", help="gallery image of the person")
@@ -70,17 +68,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--re-rank", action="store_true", help="re-rank the top 100 by common neighbours")
     made.add_argument(
-        "--re-score",
-        type=int,
-        default=128,
-        metavar="K",
-        help="top images re-scored by the match head for a text (128)",
+        "--re-score", type=int, default=128, metavar="K", help="images that the match head re-scores (128)"
     )
     made.add_argument("--who", default="local", metavar="NAME", help="name recorded in the audit log")
     made.add_argument("--purpose", default="", metavar="TEXT", help="reason recorded in the audit log")
-    made.add_argument(
-        "--each", action="store_true", help="make each --image its own query; prints JSON lines"
-    )
+    made.add_argument("--each", action="store_true", help="each --image is a query of its own: JSON lines")
     made.add_argument(
         "--queries", type=Path, metavar="FILE", help="run every line of a file; prints JSON lines"
     )
