@@ -1,4 +1,4 @@
-"""LTCC on disk: ``094_1_c9_015923.png``, twelve cameras, three outfits at most, lists of who changes clothes."""
+"""LTCC on disk: ``094_1_c9_015923.png``, twelve cameras, up to three outfits, lists of changing people."""
 
 from omnireid.synthetic.lists import WHITE_SHIRT, ListLine
 from omnireid.synthetic.people import Take, num_outfits
