@@ -1,4 +1,4 @@
-"""The cache of continuations: appended as they come, never asked twice, whole after a crash (MLLM 3.2)."""
+"""Cache of continuations: appended as they arrive, never requested twice, intact after a crash (MLLM 3.2)."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ FILE_NAME = "continuations.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """An answer of a language model; ``text`` is trained on, and empty where the answer was of no use."""
+    """An answer of a language model; ``text`` is trained on, and is empty if the answer was unusable."""
 
     key: str
     caption: str
     text: str
-    answer: str  # as the model gave it
+    answer: str  # verbatim
     model: str
     flags: tuple[str, ...] = ()  # truncated, empty, copied, asked twice
 
 
 def question_key(caption: str, asked: Mapping[str, Any]) -> str:
-    """What identifies a question: the caption, and all that shapes the answer to it."""
+    """The identity of a request: the caption, and everything that affects the answer."""
     content = json.dumps({"caption": caption, **asked}, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
 class ContinuationCache:
-    """Continuations of one file, by key; a last line torn by a crash is cut off when the file is opened."""
+    """Continuations in one file, by key; a last line torn by a crash is removed when the file is opened."""
 
     def __init__(self, path: Path) -> None:
-        """Open or begin a cache.
+        """Open or create a cache.
 
         Raises:
             InputError: when a line other than the last cannot be read.
@@ -56,11 +56,11 @@ class ContinuationCache:
         return key in self._known
 
     def get(self, key: str) -> Continuation | None:
-        """The continuation of a key, None where it was never asked for."""
+        """The continuation of a key, or None if it was never requested."""
         return self._known.get(key)
 
     def add(self, continuations: Sequence[Continuation]) -> None:
-        """Append a batch and wait until the disk has it."""
+        """Append a batch and wait until it is on disk."""
         lines = "".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in continuations)
         with self._path.open("ab") as file:
             file.write(lines.encode())
@@ -69,7 +69,7 @@ class ContinuationCache:
         self._known.update({each.key: each for each in continuations})
 
     def by_caption(self) -> dict[str, tuple[str, ...]]:
-        """Continuations of each caption, without empty ones, in the order in which they were written."""
+        """Non-empty continuations of each caption, in the order in which they were written."""
         found: dict[str, list[str]] = {}
         for each in self._known.values():
             if each.text:
@@ -94,5 +94,5 @@ class ContinuationCache:
 
 
 def distinct(captions: Iterable[str]) -> list[str]:
-    """Captions without repetitions, in their order."""
+    """Captions without duplicates, in their order."""
     return list(dict.fromkeys(captions))
