@@ -214,7 +214,7 @@ class _Asker:
         return Asked(instructions[0].sentence or "the picture of the lists", instructions)
 
     def _embed(self, side: Literal["query", "gallery"], asked: Asked, *, keep: bool = True) -> Features:
-        """A side with one instruction, from memory if possible; with many instructions, memory is not filled."""
+        """A side with one instruction, from memory if possible; sides not to be kept do not fill it."""
         found = self.memory.get((side, asked.label))
         if found is None:
             found = embed_side(
