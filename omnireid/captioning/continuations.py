@@ -1,4 +1,4 @@
-"""Cache of continuations: appended as they arrive, never requested twice, intact after a crash (MLLM 3.2)."""
+"""The cache of continuations: appended as they come, never asked twice, whole after a crash (MLLM 3.2)."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ FILE_NAME = "continuations.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """An answer of a language model; ``text`` is trained on, and is empty if the answer was unusable."""
+    """An answer of a language model; ``text`` is trained on, and empty where the answer was of no use."""
 
     key: str
     caption: str
     text: str
-    answer: str  # verbatim
+    answer: str  # as the model gave it
     model: str
     flags: tuple[str, ...] = ()  # truncated, empty, copied, asked twice
 
 
 def question_key(caption: str, asked: Mapping[str, Any]) -> str:
-    """The identity of a request: the caption, and everything that affects the answer."""
+    """What identifies a question: the caption, and all that shapes the answer to it."""
     content = json.dumps({"caption": caption, **asked}, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
 class ContinuationCache:
-    """Continuations in one file, by key; a last line torn by a crash is removed when the file is opened."""
+    """Continuations of one file, by key; a last line torn by a crash is cut off when the file is opened."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create a cache.
+        """Open or begin a cache.
 
         Raises:
             InputError: when a line other than the last cannot be read.
@@ -56,11 +56,11 @@ class ContinuationCache:
         return key in self._known
 
     def get(self, key: str) -> Continuation | None:
-        """The continuation of a key, or None if it was never requested."""
+        """The continuation of a key, None where it was never asked for."""
         return self._known.get(key)
 
     def add(self, continuations: Sequence[Continuation]) -> None:
-        """Append a batch and wait until it is on disk."""
+        """Append a batch and wait until the disk has it."""
         lines = "".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in continuations)
         with self._path.open("ab") as file:
             file.write(lines.encode())
@@ -69,7 +69,7 @@ class ContinuationCache:
         self._known.update({each.key: each for each in continuations})
 
     def by_caption(self) -> dict[str, tuple[str, ...]]:
-        """Non-empty continuations of each caption, in the order in which they were written."""
+        """Continuations of each caption, without empty ones, in the order in which they were written."""
         found: dict[str, list[str]] = {}
         for each in self._known.values():
             if each.text:
@@ -94,5 +94,5 @@ class ContinuationCache:
 
 
 def distinct(captions: Iterable[str]) -> list[str]:
-    """Captions without duplicates, in their order."""
+    """Captions without repetitions, in their order."""
     return list(dict.fromkeys(captions))
