@@ -9,7 +9,7 @@ TESTS   = OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format lint types fast gpu clean
 
-help:            ## print the targets
+help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: $(VENV)/.runtime  ## train one IRM on six tasks of synthetic people, evaluate each, write runs/demo/report.html
@@ -21,10 +21,10 @@ demo: $(VENV)/.runtime  ## train one IRM on six tasks of synthetic people, evalu
 test: $(VENV)/.dev  ## the whole default test suite
 	$(TESTS)
 
-fast: $(VENV)/.dev  ## the tests without whole programs
+fast: $(VENV)/.dev  ## the tests, without those of whole programs
 	$(TESTS) -m "not slow"
 
-gpu: $(VENV)/.dev  ## on a CUDA device: its tests, then the training step at full size beside its limits
+gpu: $(VENV)/.dev  ## on a CUDA device: its tests, then the training step at full size, compared with hardware limits
 	@$(RUN) -c "import torch, sys; torch.cuda.is_available() or sys.exit('error: torch sees no CUDA device here; make check runs everywhere')"
 	$(RUN) -m pytest -m gpu
 	$(RUN) -m benchmarks.train_step
@@ -39,7 +39,7 @@ lint: $(VENV)/.dev  ## ruff: format and rules
 types: $(VENV)/.dev  ## mypy, strict
 	$(VENV)/bin/mypy
 
-format: $(VENV)/.dev  ## put the code in the house format
+format: $(VENV)/.dev  ## apply the code format
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 

@@ -1,4 +1,4 @@
-"""What the benchmark of search searches: clustered vectors from a seed, a gallery of them, the truth."""
+"""Data of the search benchmark: clustered vectors from a seed, a gallery of them, the exact results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from irm.retrieval.indexing import thumbnail
 from irm.retrieval.views import VIEWS
 
 DIM, TOP, EACH, BLOCK = 768, 10, 20, 10_000
-NUM_PICTURES = 1000  # with a thumbnail, which stand for all
+NUM_PICTURES = 1000  # images with a thumbnail, representative of all
 DOMAIN = "trad/market1501"
 FULL = {
     "backbone": {"name": "pass_vit_base", "image_size": [256, 128]}
@@ -31,7 +31,7 @@ SMALL = {
 
 
 def random_model(arguments: dict[str, object], folder: Path) -> SearchModel:
-    """A model of a size whose weights are random: it takes its time all the same."""
+    """A model of a given size with random weights: its run time is realistic."""
     torch.manual_seed(0)
     model = IRM(**arguments, match=None, necks=[DOMAIN]).eval()
     model.attach_tokenizer(SentenceTokenizer.characters())
@@ -39,7 +39,7 @@ def random_model(arguments: dict[str, object], folder: Path) -> SearchModel:
 
 
 def blocks(count: int, spread: float) -> Iterator[np.ndarray]:
-    """Unit vectors, a block at a time; every EACH of them lie around a centre."""
+    """Unit vectors, a block at a time, clustered around centres in groups of EACH."""
     for first in range(0, count, BLOCK):
         generator = torch.Generator().manual_seed(first)
         size = min(BLOCK, count - first)
@@ -57,7 +57,7 @@ def gathered(count: int, spread: float) -> torch.Tensor:
 
 
 def questions(count: int, num_queries: int, spread: float) -> torch.Tensor:
-    """Further images of people of the gallery."""
+    """Queries: further images of people of the gallery."""
     generator = torch.Generator().manual_seed(7)
     first = next(blocks(min(count, BLOCK), spread))
     rows = torch.from_numpy(first)[torch.randint(len(first), (num_queries,), generator=generator)]
@@ -66,7 +66,7 @@ def questions(count: int, num_queries: int, spread: float) -> torch.Tensor:
 
 
 def write(folder: Path, model: SearchModel, count: int, spread: float) -> Gallery:
-    """A gallery of so many images; the first have thumbnails."""
+    """A gallery of the given number of images; the first have thumbnails."""
     gallery = Gallery.create(folder, model, views=["trad"])
     ledger = gallery.ledger
     space = ledger.add_space(gallery.space(VIEWS["trad"]), DIM)
@@ -93,7 +93,7 @@ def write(folder: Path, model: SearchModel, count: int, spread: float) -> Galler
 
 
 def brute_force(queries: torch.Tensor, count: int, spread: float) -> np.ndarray:
-    """Ids of the nearest by float64, a block of the gallery at a time."""
+    """Ids of the nearest by float64, one gallery block at a time."""
     best = torch.full((len(queries), 0), 0.0, dtype=torch.float64)
     ids = torch.zeros((len(queries), 0), dtype=torch.int64)
     for number, block in enumerate(blocks(count, spread)):

@@ -1,4 +1,4 @@
-"""The released code's slow forms, written from their description, to be measured against."""
+"""The released code's slow implementations, rewritten from their description as a baseline."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from irm.models.tokens import InstructionTokens
 
 
 class ConcatenatedAttention(GatedAttention):
-    """Keys concatenated, one map, two softmaxes of its slices, the maps concatenated again."""
+    """Concatenated keys, one map, two softmaxes of its slices, the maps concatenated again."""
 
     def forward(self, tokens: Tensor, instruction: InstructionTokens | None = None) -> Tensor:
-        """Attend."""
+        """Compute attention."""
         assert instruction is not None
         q, k, v = rearrange(self.qkv(tokens), "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
         k_instruction, v_instruction = self.project_instruction(instruction.tokens)
@@ -45,7 +45,7 @@ def release_attention(transformer: EditingTransformer) -> Iterator[None]:
 
 
 def looped_triplet_loss(features: Tensor, labels: Tensor, pooled: Tensor, margin: float = 0.3) -> Tensor:
-    """Two full sorts and a Python loop over the anchors for each of three things gathered."""
+    """Two full sorts and a Python loop over the anchors for each of three gathered quantities."""
     features, pooled = features.float(), F.normalize(pooled.detach().float(), dim=-1)
     distances = torch.cdist(features, features)
     same = labels[:, None] == labels[None, :]

@@ -1,12 +1,13 @@
-"""Tables 2 to 5 in shape: one sheet trained whole, without a part, and task by task, over several seeds.
+"""Tables 2 to 5 at small scale: one sheet trained whole, without a part, and per task, over several seeds.
 
 python -m tools.synthesize --out data/demo --preset demo
 python -m benchmarks.ablation --data data/demo --out runs/ablation
 python -m benchmarks.ablation --data data/demo --out runs/ablation --variants all no_editing --seeds 1 2
 
-Each variant and seed is a run of its own (`single`: one a task). What is finished is kept, so the same
-command goes on where it was stopped; of a finished run its report stays, its weights do not. Prints mAP in
-percent, mean ± sample deviation over the seeds. `key.path=value` after `--` changes the sheet of every run.
+Each variant and seed is a run of its own (`single`: one per task). Finished runs are kept, so the same
+command resumes where it was stopped; of a finished run the report is kept and the weights are deleted. Prints
+mAP in percent, mean ± sample deviation over the seeds. `key.path=value` after `--` changes the sheet of every
+run.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from omnireid.summary import QUERY_MODES, headlines
 from omnireid.tasks import TASKS
 from tools import _program
 
-# What a variant changes of the sheet; "single" also takes one task of the mixture at a time (table 2's STL).
+# Changes of each variant to the sheet; "single" also takes one task of the mixture at a time (table 2's STL).
 VARIANTS: dict[str, tuple[str, ...]] = {
     "all": (),
     "no_editing": ("model.editing=false",),
@@ -53,7 +54,7 @@ class Job:
 
     @property
     def report(self) -> Path:
-        """What stays of it."""
+        """The report, which is what is kept."""
         return self.folder / "report.json"
 
 
@@ -65,7 +66,7 @@ def jobs(
     seeds: Sequence[int],
     overrides: Sequence[str],
 ) -> Iterator[Job]:
-    """The grid, seed by seed, so that a stopped run leaves whole columns of few seeds."""
+    """The grid, seed by seed, so that a stopped run leaves complete columns of few seeds."""
     for seed in seeds:
         for variant in variants:
             sheet = read_run(config, [*overrides, *VARIANTS[variant], f"seed={seed}"])
@@ -84,17 +85,17 @@ def of_task(sheet: IRMRun, task: str) -> IRMRun:
         "mixture": tuple(row for row in sheet.mixture if row.task == task),
         "evaluation": tuple(row for row in sheet.evaluation if row.task == task),
     }
-    if TASKS[task].objective == "image_text":  # which has no classifier that could learn at a rate of its own
+    if TASKS[task].objective == "image_text":  # which has no classifier with a learning rate of its own
         rates = {name: rate for name, rate in sheet.optimizer.lr_multipliers.items() if name != "objectives"}
         parts["optimizer"] = sheet.optimizer.model_copy(update={"lr_multipliers": rates})
     return sheet.model_copy(update=parts)
 
 
 def finish(job: Job, settings: Settings, console: Console) -> Report:
-    """The report of a job, made or found.
+    """The report of a job, computed or read.
 
     Raises:
-        InputError: the folder holds another sheet's report.
+        InputError: the folder has the report of another sheet.
     """
     if job.report.is_file():
         report = Report.read(job.report)
@@ -112,9 +113,9 @@ def finish(job: Job, settings: Settings, console: Console) -> Report:
 
 
 def scores(evaluations: Sequence[Evaluation]) -> dict[str, float]:
-    """The mAP of every row of the sheet, and what a right instruction adds to a wrong one and to none."""
+    """The mAP of every row of the sheet, and the gain of the right instruction over a wrong one and none."""
     found: dict[str, float] = {}
-    for scored in headlines(evaluations):  # the first of a row is its own, others tell it in another order
+    for scored in headlines(evaluations):  # the first of a row is its own, others repeat it differently
         found.setdefault(f"{scored.task}, {scored.dataset}, {scored.protocol}", 100 * scored.mean_ap)
     for asked, base in (("own", "wrong"), ("neutral", "none")):
         steered: dict[tuple[str, str], dict[str, float]] = {}
@@ -129,7 +130,7 @@ def scores(evaluations: Sequence[Evaluation]) -> dict[str, float]:
 
 
 def table(found: dict[str, dict[int, dict[str, float]]]) -> str:
-    """Markdown: a row a score, a column a variant, each cell the mean ± sample deviation over its seeds."""
+    """A Markdown table: one row per score, one column per variant, mean ± sample deviation over its seeds."""
     names = dict.fromkeys(
         name for by_seed in found.values() for scored in by_seed.values() for name in scored
     )

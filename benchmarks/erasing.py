@@ -1,10 +1,10 @@
-"""How long searches wait while people are erased: one client asks all the time, beside it ten are erased.
+"""How long searches wait during erasure: one client searches continuously while ten people are erased.
 
 python -m benchmarks.erasing --size 200000
 
-Vectors are made from a seed as in benchmarks.search; the client is a thread of the same process, as in
-tools.serve, and asks whole searches, with the audit's line but without the encoder, whose time nothing here
-changes.
+Vectors are generated from a seed as in benchmarks.search. The client is a thread of the same process, as in
+tools.serve, and performs whole searches, including the audit line but not the encoder, whose time is not
+affected.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from benchmarks._galleries import EACH, SMALL, blocks, random_model, write
 from irm.retrieval import Gallery, Question
 from tools import _program
 
-ERASED = range(1001, 1011)  # people without thumbnails, which are all the same picture
+ERASED = range(1001, 1011)  # people without thumbnails, since all thumbnails are the same image
 
 
 class Client:
-    """Asks one search after another while it is entered."""
+    """Runs one search after another while the context is active."""
 
     def __init__(self, gallery: Gallery) -> None:
         self.gallery, self.seconds = gallery, list[float]()
@@ -43,14 +43,14 @@ class Client:
             self.seconds.append(time.perf_counter() - begun)
 
     def says(self) -> str:
-        """How many searches there were, and how long they took."""
+        """Number of searches and their durations."""
         ordered = sorted(self.seconds)
         median, longest = ordered[len(ordered) // 2], ordered[-1]
         return f"{len(ordered)} searches, median {1000 * median:.0f} ms, longest {1000 * longest:.0f} ms"
 
 
 def main() -> None:
-    """Write a gallery, ask it for some seconds, then ask it while it erases."""
+    """Write a gallery, search it for some seconds, then search it while it erases."""
     made = _program.Parser(prog="python -m benchmarks.erasing", description=__doc__)
     made.add_argument("--size", type=int, default=200_000, help="images (200000)")
     made.add_argument("--folder", type=Path, help="where the gallery is written; deleted afterwards")
@@ -60,7 +60,7 @@ def main() -> None:
         vector = next(blocks(EACH, 1.0))[:1]
         model.embed = lambda *_: vector  # type: ignore[method-assign]
         with write(Path(folder) / "store", model, asked.size, 1.0) as gallery:
-            with gallery.ledger.writing() as connection:  # as files differ: equal ones are compared
+            with gallery.ledger.writing() as connection:  # as if files differed: equal ones are compared
                 connection.execute("UPDATE images SET size = id")
             gallery.warm()
             print(f"{asked.size} images, {gallery.info().size_bytes / 1e6:.0f} MB")

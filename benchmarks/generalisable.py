@@ -1,9 +1,9 @@
-"""Batches at random against batches of people alike, one vector against a matcher, on sets nobody trained on.
+"""Random batches against graph sampling, one vector against a matcher, on data sets not trained on.
 
     python -m benchmarks.generalisable --out runs/generalisable
 
-Draws three data sets of people that nobody is, trains a small ViT (configs/mllm/reid_demo.yaml) on one of
-them in several ways, and judges it on all three: the shape of MLLM's table 4, small. Percent, a row a way.
+Draws three synthetic data sets, trains a small ViT (configs/mllm/reid_demo.yaml) on one of them in several
+ways, and evaluates it on all three: MLLM's table 4 at small scale. In percent, one row per way.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from omnireid.synthetic.write import write_omnireid
 from tools import _program
 
 SHEET = Path(__file__).parents[1] / "configs" / "mllm" / "reid_demo.yaml"
-# As many people on either side as the demo's Market-1501 has, so that a tenth of a point is not one person.
+# As many people on either side as in the demo's Market-1501, so that a tenth of a point is not
+# due to one person.
 COUNTS = {
     "market1501": Counts(80, 40, 4, 2, 2, distractors=40, junk=16),
     "msmt17": Counts(80, 40, 4, 2, 2),
@@ -58,7 +59,7 @@ class Score:
 
 
 def measure(way: str, trained_on: str, seed: int, out: Path, overrides: list[str]) -> list[Score]:
-    """Train one way, or go on with it, and judge it on all sets."""
+    """Train one way, or resume it, and evaluate it on all sets."""
     rows = [f"{{task: trad, dataset: {name}, protocol: market}}" for name in COUNTS]
     run = read_run(
         SHEET,

@@ -1,4 +1,4 @@
-"""CPU time and peak memory of reading long lists with their captions and of indexing the mixture of table 9.
+"""CPU time and peak memory of reading long lists with captions and of indexing the mixture of table 9.
 
 python -m benchmarks.lists                 everything: 4.97 million records, about 3 GB of files while it runs
 python -m benchmarks.lists --share 0.01    a hundredth of it, in seconds
@@ -45,7 +45,7 @@ CAPTIONS = (
 
 
 def write_list(path: Path, count: int, people: int, *, infrared: bool = False, start: int = 0) -> None:
-    """A list of made-up names of the usual length."""
+    """A list of generated names of the usual length."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = "test_nir" if infrared else "bounding_box_train"
     with path.open("w") as file:
@@ -56,7 +56,7 @@ def write_list(path: Path, count: int, people: int, *, infrared: bool = False, s
 
 
 def write_csv(path: Path, count: int) -> None:
-    """A table of one's own."""
+    """A user's own table."""
     path.parent.mkdir(parents=True)
     with path.open("w") as file:
         file.write("split,image,pid,camera\n")
@@ -67,7 +67,7 @@ def write_csv(path: Path, count: int) -> None:
 
 
 def write_captioned(root: Path, share: float) -> None:
-    """SYNTH-PEDES as OmniReID gives it out: a list, and a book of captions in another order."""
+    """SYNTH-PEDES as OmniReID distributes it: a list, and a caption file in another order."""
     count, people = int(share * SYNTH_PEDES), max(2, int(share * SYNTH_PEOPLE))
     folder = root / "PLIP/datalist"
     folder.mkdir(parents=True)
@@ -86,7 +86,7 @@ def write_captioned(root: Path, share: float) -> None:
 
 
 def write_mixture(root: Path, share: float) -> None:
-    """Every data set of the mixture: lists of the small ones, SYNTH-PEDES as it is given out."""
+    """Every data set of the mixture: lists of the small ones, SYNTH-PEDES as distributed."""
     for _, _, folder, train, test, people in SETS:
         write_list(
             root / folder / f"train{'_ctcc' * (folder == 'real1/datalist')}.txt", int(share * train), people

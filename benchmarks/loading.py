@@ -1,4 +1,4 @@
-"""Images per CPU-second of our training pipeline and of the field's usual one, and what one GPU asks for.
+"""Images per CPU-second of our training pipeline and of the usual one, and the rate that one GPU needs.
 
 python -m benchmarks.loading --images 256 --repeats 5
 python -m benchmarks.loading --tflops 400          a GPU of your own: its measured bf16 matrix product
@@ -27,7 +27,7 @@ from omnireid.loading.room import Room
 from omnireid.loading.transforms import Preprocessing, TrainTransform, empty_pixels
 from tools import _program
 
-SIZES = {"Market-1501": (128, 64), "MSMT17": (300, 125)}  # height, width of the pictures on disk
+SIZES = {"Market-1501": (128, 64), "MSMT17": (300, 125)}  # height, width of the images on disk
 BATCH = 128
 BASELINE = "Pillow + torchvision v1"
 FROM_JPEG, FROM_CACHE = "ours, 8-bit for the device to flip and normalise", "ours, 8-bit from the cache"
@@ -37,7 +37,7 @@ SHARES = (1.0, 0.6, 0.5)  # of that rate: the bound, and what a good step reache
 
 
 def write_pictures(folder: Path, height: int, width: int, count: int) -> list[str]:
-    """Pictures with the detail of photographs, so that JPEG has as much to do as with real ones."""
+    """Images with the detail of photographs, so that JPEG decoding costs as much as on real ones."""
     rng = np.random.default_rng(0)
     paths = []
     for number in range(count):
@@ -114,10 +114,11 @@ def measure(cases: dict[str, Callable[[], object]], count: int, repeats: int) ->
 
 
 def gflop_per_image() -> dict[str, float]:
-    """What IRM computes for one picture: ViT-B/16 at 256 x 128, edited by a cached sentence of eight words.
+    """FLOPs of IRM for one image: ViT-B/16 at 256 x 128, edited by a cached sentence of eight words.
 
-    Two operations for a multiplication with its addition. The gate and two blocks of fusion over all tokens
-    are counted; training costs three forward passes, but nobody asks for the gradient of pixels or words.
+    A multiplication with its addition counts as two operations. The gate and two fusion blocks over all
+    tokens are included. Training costs three forward passes, less the gradients of pixels and words, which
+    are not needed.
     """
     width, depth, patches, words = 768, 12, 128, 8
     tokens = patches + 1
@@ -136,7 +137,7 @@ def gflop_per_image() -> dict[str, float]:
 
 
 def print_need(rates: dict[str, dict[str, float]], tflops: float) -> None:
-    """The rate at which one GPU takes pictures, and how many cores like this one keep up with it."""
+    """The image rate that one GPU consumes, and the number of cores like this one that supply it."""
     shares = "".join(f"{f'at {share:.0%}':>10}" for share in SHARES)
     print(f"\none GPU of {tflops:g} TFLOP/s, IRM on ViT-B/16, 256 x 128, cached sentences{shares}")
     for use, gflop in gflop_per_image().items():
@@ -165,7 +166,7 @@ def main() -> None:
             paths = write_pictures(Path(folder), height, width, arguments.images)
             num_bytes = statistics.mean(Path(path).stat().st_size for path in paths)
             cases = pipelines(paths)
-            # Whoever has a cache decodes nothing beside it.
+            # With a cache, nothing else is decoded.
             cached = {case: cases.pop(case) for case in (FROM_CACHE, COPY)}
             rates[name] = measure(cases, len(paths), arguments.repeats)
             rates[name] |= measure(cached, len(paths), arguments.repeats)

@@ -12,22 +12,22 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run of a case took, and what it gave."""
+    """Cost and result of one run of a case."""
 
     cpu_seconds: float
-    megabytes: float  # peak above what the process held before
+    megabytes: float  # peak above the process's memory before the run
     result: object
 
 
 def measure(case: Callable[[], object], warm_up: Callable[[], object]) -> Cost:
-    """Run a case in a child that shares our inputs; what it returns comes back.
+    """Run a case in a child process that shares our inputs; returns its result.
 
     Args:
-        case: What is measured.
-        warm_up: The same on little, so that the pages of libraries do not count.
+        case: the function to measure.
+        warm_up: the same on little data, so that library pages do not count.
 
     Raises:
-        RuntimeError: The child died.
+        RuntimeError: the child died.
     """
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
@@ -46,12 +46,12 @@ def measure(case: Callable[[], object], warm_up: Callable[[], object]) -> Cost:
 
 def _run(case: Callable[[], object], warm_up: Callable[[], object], sending: Connection) -> None:
     warm_up()
-    # Forgets the peak so far; what is shared with the parent counts as held.
+    # Resets the peak; what is shared with the parent counts as already used.
     Path("/proc/self/clear_refs").write_text("5")
     before, started = _status("VmRSS"), time.process_time()
     try:
         result = case()
-    except Exception as error:  # comes back as a sentence
+    except Exception as error:  # returned as a sentence
         sending.send(f"{type(error).__name__}: {error}")
         return
     taken = time.process_time() - started

@@ -1,9 +1,9 @@
-"""Does the language model help? The joint stage beside the same tower trained without it (MLLM, table 5).
+"""Does the language model help? The joint stage against the same tower trained without it (MLLM, table 5).
 
-python -m benchmarks.mllm_control --seeds 101,102,103 --out runs/mllm_control   four CPU-minutes a seed
+python -m benchmarks.mllm_control --seeds 101,102,103 --out runs/mllm_control   four CPU-minutes per seed
 
-Each seed draws people of its own and starts all arms from one random tower; an arm sees the same pictures in
-the same order for the same number of steps. Held-out people are in no arm's training.
+Each seed draws its own people and starts all arms from one random tower. An arm sees the same images in the
+same order for the same number of steps. Held-out people are not in the training of any arm.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from omnireid.loading.batch import Batch
 from tools import _program
 
 CPU = torch.device("cpu")
-# What of the joint stage an arm removes; the control has neither language model nor words.
+# What an arm removes from the joint stage; the control has neither language model nor text.
 ARMS: dict[str, tuple[str, ...]] = {
     "language and ReID (lambda 0.3)": (),
     "ReID through the language model (lambda 0)": ("losses.lambda_value=0.0",),
@@ -54,7 +54,7 @@ class PlainReID(nn.Module):
         self.head = head
 
     def forward(self, model: nn.Module, batch: Batch) -> LossBreakdown:
-        """Loss terms of one batch of pictures."""
+        """Loss terms of one batch of images."""
         found = self.head(model.forward_features(batch.images)[:, 0], batch.labels)  # type: ignore[operator]
         terms = {"identification": found.identification, "triplet": found.triplet}
         return LossBreakdown(terms, found.identification + found.triplet)
@@ -114,7 +114,7 @@ def compare(out: Path, seed: int, console: Console) -> dict[str, float]:
 
 
 def main() -> None:
-    """Compare on each seed and print a row an arm."""
+    """Compare on each seed and print one row per arm."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

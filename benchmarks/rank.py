@@ -1,10 +1,11 @@
-"""CPU time and memory of ranking from features: ours, the limit, and public evaluators, distances included.
+"""CPU time and memory of ranking from features: ours, a lower bound, and public evaluators.
 
 python -m benchmarks.rank --size market --torchreid ~/deep-person-reid
 
-The limit is the tiled matrix product alone. torchreid's Cython evaluator and torchmetrics are run where they
-are installed; --torchreid names a checkout whose torchreid/metrics/rank_cylib has been built. At MSMT17 size
-peers are run on --peer-queries queries and scaled: their time is linear in queries.
+All times include the distances. The lower bound is the tiled matrix product alone. torchreid's Cython
+evaluator and torchmetrics are run if they are installed; --torchreid names a checkout in which
+torchreid/metrics/rank_cylib has been built. At MSMT17 size they are run on --peer-queries queries and their
+cost, which is linear in queries, is scaled up.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ LIMIT, OURS, FOUR, CYTHON, TORCHMETRICS = (
 
 
 def limit(query: Side, gallery: Side) -> None:
-    """Every product, and nothing done with it."""
+    """Every product, without using it."""
     left, right = torch.from_numpy(query.features), torch.from_numpy(gallery.features)
     tile = torch.empty(TILE)
     for rows in left.split(TILE[0]):
@@ -74,10 +75,10 @@ def torchreid_cython(evaluate: Callable) -> Callable[[Side, Side], float]:
 
 
 def torchmetrics(query: Side, gallery: Side) -> float:
-    """Mean AP with the camera rule applied by hand; the library has none."""
+    """Mean AP with the camera rule applied by hand; the library does not have it."""
     from torchmetrics.retrieval import RetrievalMAP
 
-    # It takes scores above 0 only.
+    # It accepts only scores above 0.
     scores = torch.from_numpy(2 - cosine_distances(query, gallery))
     relevant, keep = (torch.from_numpy(mask) for mask in MARKET.judge(query, gallery))
     indexes = torch.arange(len(query.pids))[:, None].expand_as(keep)
@@ -104,7 +105,7 @@ def find_cython(checkout: Path | None) -> Callable | None:
 
 
 def check_exact(query: Side, gallery: Side, ranking: Ranking, num: int) -> int:
-    """Queries, of the first so many, whose ranks differ from those of float64 distances."""
+    """Number of queries, among the given first ones, whose ranks differ from those of float64 distances."""
     some = first_rows(query, num)
     distmat = -(some.features.astype(np.float64) @ gallery.features.astype(np.float64).T)
     for side, axis in ((some, 1), (gallery, 0)):
@@ -125,7 +126,7 @@ def run_cases(
     repeats: int,
     peer_queries: int,
 ) -> dict[str, list[Cost]]:
-    """Every case in turn, round after round."""
+    """Run the cases in turn, round after round."""
     costs: dict[str, list[Cost]] = {name: [] for name in cases}
     little = first_rows(query, 600), first_rows(gallery, 1200)
     for _ in range(repeats):
@@ -170,7 +171,7 @@ def main() -> None:
 def show(
     console: Console, costs: dict[str, list[Cost]], query: Side, gallery: Side, arguments: argparse.Namespace
 ) -> None:
-    """Print the table, and write the figures where asked."""
+    """Print the table, and write the figures if requested."""
     seconds = {name: statistics.median(cost.cpu_seconds for cost in runs) for name, runs in costs.items()}
     table = Table(
         title=f"{len(query.pids)} queries × {len(gallery.pids)} gallery images × {query.features.shape[1]}"

@@ -1,10 +1,10 @@
-"""CPU time and memory of k-reciprocal re-ranking: ours, the limit, and the usual implementation.
+"""CPU time and memory of k-reciprocal re-ranking: ours, a lower bound, and the usual implementation.
 
 python -m benchmarks.re_rank --size market --torchreid ~/deep-person-reid
 
-The limit is half of the products, tile by tile. torchreid carries the authors' Python program; it is run
-where torchreid is installed or --torchreid names a checkout. At MSMT17 size nobody's matrix fits: ours goes
-to the evaluator row by row, and nothing else is run.
+The lower bound is half of the products, tile by tile. torchreid contains the authors' Python program; it is
+run if torchreid is installed or --torchreid names a checkout. At MSMT17 size a full matrix does not fit in
+memory: ours passes rows to the evaluator one by one, and nothing else is run.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ LIMIT, OURS, STREAMED, THEIRS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a case found."""
+    """The result of a case."""
 
     mean_ap: float
     head: np.ndarray  # of the matrix
 
 
 def limit(query: Side, gallery: Side) -> None:
-    """Each pair of the pool once, and nothing done with it."""
+    """Each pair of the pool once, without using it."""
     pool = torch.from_numpy(np.concatenate([query.features, gallery.features]))
     tiles = pool.split(TILE)
     for number, rows in enumerate(tiles):
@@ -83,7 +83,7 @@ def euclidean(left: torch.Tensor, right: torch.Tensor) -> np.ndarray:
 
 
 def judge(distmat: np.ndarray, query: Side, gallery: Side) -> Outcome:
-    """The mAP by the Market-1501 rule, a block of queries at a time."""
+    """The mAP by the Market-1501 rule, one block of queries at a time."""
     builder = RankingBuilder()
     for first in range(0, len(distmat), COMPARED):
         rows = slice(first, first + COMPARED)
@@ -138,7 +138,7 @@ def main() -> None:
 
 
 def show(console: Console, costs: dict[str, Cost], num_query: int, num_gallery: int) -> None:
-    """Print the table; the largest difference is over the first queries and the whole gallery."""
+    """Print the table; the largest difference is taken over the first queries and the whole gallery."""
     table = Table(title=f"{num_query} + {num_gallery} images; time and memory with the ranking")
     for heading in ("", "CPU s", "× limit", "MB", "mAP", f"difference from {THEIRS}"):
         table.add_column(heading, justify="left" if not heading else "right")

@@ -1,11 +1,11 @@
-"""Exact top-10 search of 768-d vectors: our store, faiss flat and plain torch, in turns in one process.
+"""Exact top-10 search of 768-d vectors: our store, faiss flat and plain torch, alternating in one process.
 
 python -m benchmarks.search --sizes 250000 --json search.json
 
-Times are CPU time over all threads. Vectors are clustered as people are (twenty images each), unit length,
-made from a seed. Ours reads codes of 8 bits and takes the last word from the ledger's file, so its time
-includes SQLite. faiss (faiss-cpu, optional) and torch hold float32 in memory. Every list is compared with
-float64 brute force.
+Times are CPU time over all threads. Vectors are unit length, clustered like people (twenty images each), and
+generated from a seed. Ours reads 8-bit codes and computes the final scores from the ledger's file, so its
+time includes SQLite. faiss (faiss-cpu, optional) and torch keep float32 in memory. Every list is compared
+with float64 brute force.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MIB = 2**20
 
 
 def resident() -> float:
-    """MiB that belong to this process alone: what it reads of files is the system's to keep or drop."""
+    """MiB private to this process: pages read from files belong to the system."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon"):
             return int(line.split()[1]) / 1024
@@ -58,7 +58,7 @@ def resident() -> float:
 
 
 class Peak:
-    """The highest ``resident`` while it is entered, looked at every few milliseconds."""
+    """The maximum of ``resident`` while the context is active, sampled every few milliseconds."""
 
     def __init__(self) -> None:
         self.highest, self._over = 0.0, threading.Event()
@@ -83,7 +83,7 @@ def measure(
     truth: np.ndarray,
     repeats: int,
 ) -> dict[str, float]:
-    """One query at a time, then all at once; lists compared with the truth."""
+    """One query at a time, then all at once; lists are compared with the exact results."""
     singles: list[float] = []
     wrong = 0
     search(queries[:1])
@@ -116,16 +116,16 @@ def ours(gallery: Gallery) -> Callable[[torch.Tensor], np.ndarray]:
 
 
 def noises(repeats: int) -> list[Picture]:
-    """Pictures of nobody, each another."""
+    """Noise images, all different."""
     rng = np.random.default_rng(0)
     return [Picture(rng.integers(0, 256, (256, 128, 3), dtype=np.uint8), "noise") for _ in range(repeats)]
 
 
 def end_to_end(gallery: Gallery, small: SearchModel, repeats: int) -> dict[str, float]:
-    """CPU milliseconds, medians, of what happens between a picture and the answer that a client reads.
+    """CPU milliseconds, medians, from an image to the answer that a client reads.
 
-    One picture, task trad, twenty hits: the encoders of both sizes on their own, then ``Gallery.search``
-    whole, with the audit's line, and what of it is not the encoder. Then JSON, and the thumbnails.
+    One image, task trad, twenty hits: the encoders of both sizes alone, then the whole of ``Gallery.search``
+    with the audit line, and its share without the encoder. Then JSON, and the thumbnails.
     """
     taken: dict[str, list[float]] = {}
 
@@ -147,7 +147,7 @@ def end_to_end(gallery: Gallery, small: SearchModel, repeats: int) -> dict[str, 
         timed("encoder ViT-B/16 256x128", partial(embed, gallery.model, picture))
         timed("encoder demo", partial(embed, small, picture))
         answer = timed("whole search", partial(gallery.search, question))
-        # Of one and the same search: the encoder's time varies more than the rest takes.
+        # Measured on the same search: the encoder's time varies more than the rest takes.
         rest = answer.seconds - answer.load_seconds - answer.embed_seconds
         taken.setdefault("search without encoder (wall)", []).append(1000 * rest)
         timed("answer as JSON", lambda found=answer: json.dumps(found.as_dict()))
@@ -158,7 +158,7 @@ def end_to_end(gallery: Gallery, small: SearchModel, repeats: int) -> dict[str, 
 
 
 def thumbnail_of(gallery: Gallery, image: int) -> bytes:
-    """The picture of a hit; only the first have one, so another may stand for it."""
+    """The image of a hit; only the first have one, so another may replace it."""
     return gallery.picture((image - 1) % NUM_PICTURES + 1)
 
 
@@ -182,7 +182,7 @@ def faiss_flat(vectors: torch.Tensor) -> Callable[[torch.Tensor], np.ndarray] | 
 
 
 def run(count: int, num_queries: int, repeats: int, spread: float) -> dict[str, object]:
-    """One size of gallery."""
+    """Run one gallery size."""
     queries = questions(count, num_queries, spread)
     truth = brute_force(queries, count, spread)
     size = count * DIM * 4 / MIB
@@ -216,7 +216,7 @@ def run(count: int, num_queries: int, repeats: int, spread: float) -> dict[str, 
         told["torch"] = measure("torch float32", plain_torch(vectors), queries, truth, repeats)
         if (faiss := faiss_flat(vectors)) is not None:
             told["faiss"] = measure("faiss flat", faiss, queries, truth, repeats)
-        # Once more, so that what the machine did meanwhile shows.
+        # Measured again, to show variation caused by other load.
         told["ours again"] = measure("ours again", ours(gallery), queries, truth, repeats)
         gallery.close()
     finally:

@@ -1,4 +1,4 @@
-"""Many clients of one server at once: answers a second, latency, errors, and the memory of the server.
+"""Many concurrent clients of one server: answers per second, latency, errors, and the server's memory.
 
 python -m tools.index RUN --images DIR --store DIR
 python -m benchmarks.serve --store DIR --pictures DIR --clients 200 --seconds 60
@@ -28,17 +28,17 @@ from tools import _program
 
 TASKS = ("trad", "cc", "vi")
 WORDS = ("a man in a red coat", "ignore clothes", "a woman with a blue dress", "find them in infrared")
-PATIENCE = 120.0  # seconds that a client waits for an answer
+PATIENCE = 120.0  # seconds a client waits for an answer
 
 
 @dataclass
 class Seen:
-    """What all clients together saw."""
+    """Measurements of all clients together."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {"search": [], "thumbnail": []})
     refused: Counter[str] = field(default_factory=Counter)  # any status but 200, and broken connections
     resident: list[int] = field(default_factory=list)  # MiB of the server, every second
-    processor: list[float] = field(default_factory=list)  # seconds of it that the server has used, likewise
+    processor: list[float] = field(default_factory=list)  # CPU seconds used by the server, likewise
 
 
 async def client(
@@ -49,7 +49,7 @@ async def client(
     end: float,
     text_alone: float,
 ) -> None:
-    """Search, look at a few thumbnails, search again; no pause between."""
+    """Search, fetch a few thumbnails, search again, without pauses."""
     while time.monotonic() < end:
         form: dict[str, str] = {"top": "20"}
         files = {"images": ("picture", rng.choice(pictures))}
@@ -110,7 +110,7 @@ async def drive(address: str, pid: int, asked: argparse.Namespace, pictures: lis
 
 @contextmanager
 def server(store: Path) -> Iterator[tuple[str, int]]:
-    """The program itself, on a free port: its address and process id."""
+    """Start the program itself on a free port: its address and process id."""
     command = [sys.executable, "-u", "-m", "tools.serve", "--store", str(store), "--port", "0", "--quiet"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -3,9 +3,9 @@
 python -m benchmarks.train_step                            on a GPU: ViT-B/16, 256 x 128, batch 128, bfloat16
 OMP_NUM_THREADS=1 python -m benchmarks.train_step --batch 4 --rounds 3      on a CPU, in CPU-seconds
 
-The variants take turns; the plain ViT-B of timm is the limit, and the released code's forms (attention by
+The variants take turns. timm's plain ViT-B is the lower bound; the released code's forms (attention by
 concatenated keys and maps, a triplet loss of Python loops, sentences padded to 70 tokens and a trained
-encoder) are written here from their description.
+encoder) are rewritten here from their description.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from irm.training.optimizer import build_optimizer
 from tools import _program
 
 DOMAIN, NUM_CLASSES, NUM_INSTANCES = "trad/market1501", 751, 4
-PADDED, SHORT = 70, 8  # tokens: as the released code pads, as the banks' sentences have
+PADDED, SHORT = 70, 8  # tokens: padded as in the released code; length of the banks' sentences
 Run = Callable[[], object]
 
 
 class Steps:
-    """The steps that are compared, on one batch of noise."""
+    """The training steps to compare, on one batch of noise."""
 
     def __init__(self, batch: int, device: torch.device, autocast: torch.dtype | None, small: bool) -> None:
         torch.manual_seed(0)
@@ -62,12 +62,12 @@ class Steps:
             triplet=TripletRule(),
         ).to(device)
         self.head = nn.Linear(self.model.editing_transformer.embed_dim, NUM_CLASSES).to(device)
-        # One for all variants, as its states are large; it passes over what a variant gives no gradient.
+        # One for all variants, because its states are large; it skips parameters without a gradient.
         everything = nn.ModuleList([self.model, self.objective, self.head]).parameters()
         self.optimizer = build_optimizer([{"params": list(everything), "lr_scale": 1.0}], lr=1e-5)
 
     def instruction(self, kind: str) -> InstructionTokens:
-        """What stands beside the pictures: encoded now, or looked up."""
+        """The instruction of the images: encoded now, or looked up."""
         encoder = self.model.instruction_encoder
         if kind in ("trained", "frozen"):
             with torch.set_grad_enabled(kind == "trained"):
@@ -77,17 +77,17 @@ class Steps:
         return InstructionTokens(tokens, self.mask[:, :length], tokens[:, 0])
 
     def plain(self) -> Tensor:
-        """The limit: timm's ViT, a classifier, cross entropy."""
+        """The lower bound: timm's ViT, a classifier, cross entropy."""
         tokens = self.model.editing_transformer(self.images)
         return F.cross_entropy(self.head(tokens[:, 0]).float(), self.labels)
 
     def editing(self) -> Tensor:
-        """The same with every block listening to a cached sentence."""
+        """The same with every block attending to a cached sentence."""
         tokens = self.model.editing_transformer(self.images, self.instruction("unpadded"))
         return F.cross_entropy(self.head(tokens[:, 0]).float(), self.labels)
 
     def irm(self, kind: str) -> Tensor:
-        """The whole of equation 7."""
+        """All of equation 7."""
         instruction = self.instruction(kind)
         output = self.model(self.images, instruction)
         necked = self.model.neck(output, view=DOMAIN)
@@ -114,7 +114,7 @@ class Steps:
         return run
 
     def rank(self, features: Tensor, labels: Tensor, pooled: Tensor) -> Tensor:
-        """Our adaptive triplet loss; the released variant puts its own here."""
+        """Our adaptive triplet loss; the released variant replaces it by its own."""
         from irm.losses import adaptive_triplet_loss
 
         return adaptive_triplet_loss(features, labels, pooled)
@@ -146,7 +146,7 @@ class Steps:
 
 TERMS = ("identification", "adaptive_triplet", "identification_fused", "adaptive_triplet_fused")
 PLAIN, LOSSES = "plain ViT-B", "the losses alone"
-# What issue 4 allows: a variant's time over another's.
+# Allowed by issue 4: a variant's time relative to another's.
 GOALS = (
     ("editing, cached and unpadded", PLAIN, 1.20),
     ("IRM, cached and unpadded", PLAIN, 1.45),
@@ -156,7 +156,7 @@ GOALS = (
 
 
 def variants(steps: Steps) -> dict[str, Run]:
-    """All training steps by name, the limit first."""
+    """All training steps by name, the lower bound first."""
     return {
         PLAIN: steps.whole(steps.plain, text=False),
         "editing, cached and unpadded": steps.whole(steps.editing, text=False),
@@ -170,7 +170,7 @@ def variants(steps: Steps) -> dict[str, Run]:
 
 
 def inference(steps: Steps) -> dict[str, Run]:
-    """Pictures alone, under one sentence for all (K', V' constants), and under one each."""
+    """Images alone, with one sentence for all (K', V' constants), and with one each."""
 
     def run(instruction: InstructionTokens | None) -> Run:
         def embed() -> None:
@@ -199,9 +199,9 @@ def counted(run: Run) -> float:
 
 
 def by_formula(steps: Steps, name: str) -> float:
-    """FLOPs of one call by arithmetic, two for a multiplication with its addition."""
+    """FLOPs of one call by formula; a multiplication with its addition counts as two."""
     if name == LOSSES:
-        return 0.0  # none of a matrix product's kind, but for distances
+        return 0.0  # no matrix products except distances
     vit = steps.model.editing_transformer.vit
     dim, depth, num_patches = vit.embed_dim, len(vit.blocks), vit.patch_embed.num_patches
     num_tokens = num_patches + vit.num_prefix_tokens
@@ -213,7 +213,7 @@ def by_formula(steps: Steps, name: str) -> float:
     forward = _blocks(depth, num_tokens, dim) + (edit if "plain" not in name else 0.0)
     if "inference" in name:
         return steps.batch * (patches + forward)
-    # Backward is twice the forward pass, but nobody asks for the gradient of pixels and of frozen words.
+    # Backward is twice the forward pass, minus the unneeded gradients of pixels and frozen words.
     total = 3 * forward + 2 * patches
     if "plain" not in name:
         total -= 0 if "trained" in name or "released" in name else depth * 4 * length * steps.width * dim
@@ -225,19 +225,19 @@ def by_formula(steps: Steps, name: str) -> float:
 
 
 def _blocks(depth: int, tokens: int, dim: int) -> float:
-    """Transformer blocks: twelve D x D products a token, and two maps of all tokens by all."""
+    """Transformer blocks: twelve D x D products per token, and two attention maps of all tokens by all."""
     return depth * (2 * tokens * 12 * dim * dim + 4 * tokens * tokens * dim)
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOPs a second of one large matrix product, the best of five."""
+    """FLOPs per second of one large matrix product, the best of five."""
     size = 8192 if device.type == "cuda" else 1024
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     return 2 * size**3 / min(seconds(lambda: a @ b, device) for _ in range(5))
 
 
 def seconds(run: Run, device: torch.device) -> float:
-    """Wall time on a GPU, CPU time elsewhere, where others may be running too."""
+    """Wall time on a GPU, CPU time elsewhere, where other processes may run too."""
     if device.type != "cuda":
         start = time.process_time()
         run()
@@ -250,7 +250,7 @@ def seconds(run: Run, device: torch.device) -> float:
 
 
 def memory_of(run: Run, device: torch.device) -> float:
-    """Bytes at the peak of one call on a GPU; elsewhere bytes that are kept for the way back."""
+    """Peak bytes of one call on a GPU; elsewhere bytes kept for the backward pass."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         run()
@@ -268,7 +268,7 @@ def memory_of(run: Run, device: torch.device) -> float:
 
 
 def waits_for_nobody(run: Run) -> bool:
-    """Whether a step passes without a wait of the host for the GPU."""
+    """Whether a step runs without the host waiting for the GPU."""
     torch.cuda.set_sync_debug_mode("error")
     try:
         run()

@@ -1,10 +1,10 @@
-"""Parts of one's own without touching the project: data set, protocol, backbone, losses, then any program.
+"""Your own parts without changing the project: data set, protocol, backbone, losses, then any program.
 
     python -m examples.own_parts tools.train SHEET.yaml --out RUN "losses.own={centre: 0.0005, sdm: 1}"
     python -m examples.own_parts tools.evaluate RUN
 
-What varies here is data in plain dicts, so whatever is added before a program starts is known to it, in
-sheets and on the command line. Copy this file, put your own entries in, and name it instead of this one.
+The extension points are plain dicts, so everything added before a program starts is available to it, in
+sheets and on the command line. Copy this file, put your own entries in, and run it instead of this one.
 """
 
 from __future__ import annotations
@@ -45,37 +45,37 @@ MALL = DatasetCard(
 
 
 def read_mall(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
-    """It is laid out as Market-1501; a reader may also build its records from anything else."""
+    """Laid out like Market-1501; a reader may also build its records from anything else."""
     return read_market_style(root, MALL.name, [f"read from {root}"])
 
 
 def same_person(query: LabelArrays, gallery: LabelArrays) -> Judgement:
-    """Every picture of the person is right, and all count."""
+    """Every image of the person is a true match, and all count."""
     right = query.pids[:, None] == gallery.pids[None, :]
     return Judgement(right, np.ones_like(right))
 
 
 class CentreTerm(nn.Module):
-    """F stays near a centre of its person, which is learnt (Wen et al., 2016)."""
+    """Center loss on F: pulls features towards a learnt centre of their person (Wen et al., 2016)."""
 
     def __init__(self, dim: int, num_classes: int) -> None:
         super().__init__()
         self.centres = nn.Parameter(torch.randn(num_classes, dim))
 
     def forward(self, output: IRMOutput, necked: Necked, batch: Batch) -> Tensor:  # noqa: ARG002
-        """The mean squared distance of a batch."""
+        """Mean squared distance over the batch."""
         return (output.edited - self.centres[batch.labels]).pow(2).sum(dim=1).mean()
 
 
 class SimilarityDistributionMatching(nn.Module):
-    """Cosines of pictures and texts are shared out as the labels are (Jiang and Ye, 2023)."""
+    """Matches the distribution of image-text cosines to that of the labels (Jiang and Ye, 2023)."""
 
     def __init__(self, dim: int, temperature: float = 0.02) -> None:  # noqa: ARG002
         super().__init__()
         self.temperature = temperature
 
     def forward(self, image_vectors: Tensor, text_vectors: Tensor, labels: Tensor) -> Tensor:
-        """Divergence of what is found from what is wanted, in both directions."""
+        """KL divergence between predicted and label distributions, in both directions."""
         wanted = (labels[:, None] == labels).float()
         wanted = (wanted / wanted.sum(dim=1, keepdim=True) + 1e-8).log()  # the same in both directions
         logits = image_vectors @ text_vectors.T / self.temperature

@@ -1,9 +1,9 @@
-"""The two papers in one small chain: captions, continuations, joint training, export, IRM, judgement.
+"""Both papers in one small pipeline: captions, continuations, joint training, export, IRM, evaluation.
 
     python -m examples.pretrain_and_plug_in --out runs/plug_in
 
-Everybody in the pictures is drawn, and the language model is taught its English from the captions, so
-nothing is fetched. Each stage is the code of the program it names; full-size sheets: configs/mllm.
+All people are synthetic, and the language model learns its English from the captions, so nothing is
+downloaded. Each stage runs the code of the program that it names; full-size sheets: configs/mllm.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ TESTED = Row("trad", "market1501", "market")
 
 
 def draw_people(root: Path, seed: int) -> None:
-    """A Market-1501 and an LLCM of people that nobody is, and CUHK-PEDES captions for half of the first."""
+    """Synthetic Market-1501 and LLCM data, and CUHK-PEDES captions for half of the first."""
     write_omnireid(root, PEOPLE, seed, workers=1, datasets=list(PEOPLE.counts))
     world = World(PEOPLE, seed)
     cast = world.casts[market1501.NAME]
     entries = []
     for picture in market1501.plan(world).pictures:
         folder, _, name = picture.files[0].path.rpartition("/")
-        # Every other training picture, as annotators took only some; and, as they did, test people.
+        # Every other training image, because annotators took only some; and, as they did, test people.
         is_trained = folder.endswith("bounding_box_train") and picture.take.number % 2 == 0
         if is_trained or folder.endswith("query"):
             captions = [witness(cast, picture.take, number + 1) for number in range(NUM_ANNOTATORS)]
@@ -77,7 +77,7 @@ def draw_people(root: Path, seed: int) -> None:
 
 
 def teach_language(captions: Sequence[str], folder: Path, *, steps: int = 120) -> None:
-    """A small LLaMA that has learnt to write like the captions: it stands in for LLaMA 2."""
+    """A small LLaMA trained to write like the captions, in place of LLaMA 2."""
     torch.manual_seed(0)
     tokenizer = small_tokenizer([*captions, CONTINUE_TEXT, CONTINUE_IMAGE_TURN], vocab_size=640)
     config = LlamaConfig(
@@ -108,7 +108,7 @@ def teach_language(captions: Sequence[str], folder: Path, *, steps: int = 120) -
 
 
 def write_words(root: Path, out: Path, console: Console) -> None:
-    """tools.write_continuations: captions on half of the pictures, propagated, continued, cached."""
+    """tools.write_continuations: captions on half of the images, propagated, continued, cached."""
     split = load_split(root, "market1501", "trad")
     captions, coverage = attach_captions(split, {"cuhk_pedes": read_source(root, "cuhk_pedes")}, root)
     for sentence in coverage.sentences():
@@ -129,20 +129,20 @@ def write_words(root: Path, out: Path, console: Console) -> None:
 class Outcome:
     """Held-out mAP on people that no stage has seen, in [0, 1]."""
 
-    untrained: float  # the tower before the joint stage
+    untrained: float  # the vision tower before the joint stage
     exported: float  # after it, as a plain backbone
-    irm: dict[str, float]  # of the IRM that began with it, by task
+    irm: dict[str, float]  # of the IRM initialised with it, by task
 
 
 def joint_sheet(out: Path, overrides: Sequence[str] = ()) -> PretrainRun:
-    """The sheet of the joint stage, with the places of this chain."""
+    """The sheet of the joint stage, with the paths of this pipeline."""
     rows = f"mixture=[{{task: trad, dataset: market1501, words: {out / 'words'}}}]"
     places = [f"data={out / 'data'}", f"model.llm={out / 'llm'}", rows]
     return read_pretrain(SHEETS / "mllm" / "plug_in.yaml", [*places, *overrides])
 
 
 def run_chain(out: Path, *, seed: int = 0, overrides: Sequence[str] = (), console: Console) -> Outcome:
-    """The whole chain, or what is missing of it in ``out``."""
+    """Run the whole pipeline, or what is missing of it in ``out``."""
     root, backbone = out / "data", out / "backbone"
     draw_people(root, seed)
     write_words(root, out, console)
@@ -174,7 +174,7 @@ def run_chain(out: Path, *, seed: int = 0, overrides: Sequence[str] = (), consol
 
 
 def main() -> None:
-    """Run the chain and print what came of it."""
+    """Run the pipeline and print its results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -12,7 +12,7 @@ def _sentences(bank: str) -> tuple[str, ...]:
     return tuple(text.splitlines())
 
 
-# Traditional, clothes-changing and visible-infrared search; verbatim, in the order of the table.
+# Traditional, clothes-changing and visible-infrared ReID; verbatim, in the order of the table.
 BANKS: dict[str, tuple[str, ...]] = {bank: _sentences(bank) for bank in ("trad", "cc", "vi")}
 
 # The sentence of each bank from which the other nineteen were generated (appendix D.1).
@@ -22,8 +22,8 @@ CANONICAL: dict[str, str] = {
     "vi": "retrieve cross-modality images",
 }
 
-# The one sentence that the released code says to every picture (its spelling). It has
-# none for clothes-changing search, which it instructs by a picture.
+# The single sentence that the released code uses for every image (its spelling). It has
+# none for clothes-changing ReID, where it uses an image as instruction.
 RELEASED: dict[str, str] = CANONICAL | {"vi": "cross modiality"}
 
 

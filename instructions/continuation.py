@@ -11,10 +11,10 @@ from importlib import resources
 
 import yaml
 
-# Step 1, text to text: the caption follows, and a language model answers with its continuation.
+# Step 1, text to text: the caption follows, and a language model answers with a continuation of it.
 CONTINUE_TEXT = "Continue the following text in a coherent and engaging style with less than 20 words."
 
-# Step 2, image to the same continuation: the slot is where the image tokens go.
+# Step 2, image to the same continuation: the placeholder marks where the image tokens go.
 IMAGE_SLOT = "<ImageFeature>"
 CONTINUE_IMAGE = (
     f"continue the following image {IMAGE_SLOT} . When continuing, focus on the persons in the picture "

@@ -142,7 +142,7 @@ def _described(kind: str, qualities: list[str], sentence: str) -> bool:
             continue
         predicate = bool(before) and re.fullmatch(_BE, before[-1]) is not None
         listed = re.search(r",|\band\b", ahead["gap"]) is not None
-        if not (predicate and listed):  # "hair is black, coat ...": not of the coat
+        if not (predicate and listed):  # "hair is black, coat ...": not the coat's color
             return True
     link = rf"(?: (?:{_BE}|in|of|that|which|, which))"
     link += rf"(?: (?:{_BE}|a|the|color|very|dark|light|bright|both|\w+ and))*"
@@ -151,7 +151,7 @@ def _described(kind: str, qualities: list[str], sentence: str) -> bool:
         if ahead is None:
             continue
         after = re.split(rf",|\b(?:and|{_VERB}|{_LINK})\b", sentence[match.end() + ahead.end() :])[0]
-        if not re.search(other, after + ahead[0]):  # "hair in a black coat": not of the hair
+        if not re.search(other, after + ahead[0]):  # "hair in a black coat": not the hair's color
             return True
     return False
 

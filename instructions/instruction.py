@@ -5,7 +5,7 @@ from typing import Literal
 
 Source = Literal["bank", "caption", "clothes", "neutral", "user"]
 
-# What stands beside a gallery image that has no caption and no clothes picture, and beside a query
+# The instruction of a gallery image that has neither caption nor clothes image, and of a query
 # that asks for nothing in particular. Ours; the papers have no such sentence.
 NEUTRAL_SENTENCE = "a photo of a person"
 
@@ -17,7 +17,7 @@ class Instruction:
     sentence: str | None = None
     clothes: str | None = None
     source: Source = "user"
-    outfit: int | None = None  # number of the outfit that it shows or tells of, where that is known
+    outfit: int | None = None  # id of the outfit that it shows or describes, if known
 
     def __post_init__(self) -> None:
         if (self.sentence is None) == (self.clothes is None):

@@ -27,7 +27,7 @@ class Written:
 
     text: str
     source: Literal["model", "model+template", "template"]
-    attempts: int  # how often the model was asked
+    attempts: int  # number of requests to the model
     missing: tuple[str, ...]  # the words that the model's best text did not name
 
 

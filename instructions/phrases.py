@@ -102,7 +102,7 @@ def upper_clothes(words: dict[str, str], rng: random.Random) -> str | None:
     if sleeves is None:
         return with_article(_phrase(color, noun))
     behind = "a bare back" if sleeves == "bareback" else f"{sleeves}s"
-    # "a long sleeve long coat" and "a long sleeve business suit" stumble; there the sleeves follow.
+    # "a long sleeve long coat" and "a long sleeve business suit" read badly; there the sleeves follow.
     if noun in {"long coat", "business suit"}:
         return f"{with_article(_phrase(color, noun))} with {behind}"
     before = rng.choice([sleeves, f"{sleeves.replace(' ', '-')}d"]) if " " in sleeves else sleeves

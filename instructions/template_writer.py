@@ -31,14 +31,14 @@ _POSTURES = {
     "stand": ("stands", "standing"),
     "stoop": ("stoops", "stooping"),
 }
-# Attribute: the word that affirms it, the thing; the word that denies it is "without ...".
+# Attribute: the word that affirms it, the item; the word that denies it is "without ...".
 _THINGS = {
     "cap_style": ("with hat", "hat"),
     "glass_style": ("with glasses", "glasses"),
     "glove": ("with glove", "gloves"),
     "umbrella": ("with umbrella", "umbrella"),
 }
-# Agnostic word: the matter that cannot be seen.
+# Agnostic word: the property that cannot be seen.
 _UNSEEN_MATTERS = {
     "agnostic gender": "gender",
     "agnostic length coat": "coat length",
@@ -48,7 +48,7 @@ _UNSEEN_MATTERS = {
     "agnostic style bag": "bag style",
     "pose agnostic": "pose",
 }
-# Agnostic word: the thing in doubt, and what would be done with it.
+# Agnostic word: the uncertain item, and the verb phrase for it.
 _DOUBTS = {
     "agnostic glove": ("gloves", "wears"),
     "agnostic smoking": ("smoking habit", "smokes"),

@@ -1,1 +1,1 @@
-"""OmniReID: people, pictures, tasks and judgement; any model may enter. It never imports a model."""
+"""The OmniReID benchmark: people, images, tasks and evaluation of any model. It never imports a model."""

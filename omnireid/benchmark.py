@@ -1,8 +1,8 @@
-"""The benchmark table: a row is one task on one data set under one protocol, asked in every telling way.
+"""The benchmark table: a row is one task on one data set under one protocol, with several instructions.
 
-A row with instructions of its own (``li``, ``ctcc``) is also asked with somebody else's instruction and with
-none, against a gallery with its own annotations and one without, and judged by person and by person and
-outfit: whether a model obeys its instruction is a difference between these numbers, not one of them.
+A row with instructions of its own (``li``, ``ctcc``) is also evaluated with another person's instruction and
+with none, against a gallery with its own annotations and one without, by person alone and by person and
+outfit. Whether a model follows its instruction is a difference between these numbers, not one of them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BY_PERSON_AND_OUTFIT = "instructed_outfit"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table that a run is judged by."""
+    """One row of the table that a run is evaluated on."""
 
     task: str
     dataset: str
@@ -47,7 +47,7 @@ class Row:
     asking: Asking = AS_THE_PAPER
 
     def split(self, data: Path) -> Split:
-        """The people of the row.
+        """The split of the row.
 
         Raises:
             InputError: as ``load_split``.
@@ -57,44 +57,44 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The data set, with its variant where one is named."""
+        """The data set, with its variant if one is named."""
         return self.dataset if self.variant is None else f"{self.dataset} {self.variant}"
 
     @property
     def label(self) -> str:
-        """What tells it from other rows."""
+        """A label that distinguishes it from other rows."""
         return f"{self.task}/{self.name} ({self.protocol})"
 
 
 OnFeatures = Callable[[Row, Split, Features, Features], None]
-Memory = dict[tuple[str, str], Features]  # by side, and by what it was asked
+Memory = dict[tuple[str, str], Features]  # by side, and by its instruction
 
 
 @dataclass(frozen=True)
 class RankedList:
-    """The head of one query's ranking, to be looked at."""
+    """The top of one query's ranked list, for display."""
 
-    image: str | None  # the query picture; None where a text searches
+    image: str | None  # the query image; None for a text query
     sentence: str | None
     clothes: str | None
     average_precision: float
-    results: tuple[tuple[str, bool], ...]  # picture, and whether it is right; nearest first
+    results: tuple[tuple[str, bool], ...]  # image, and whether it is a true match; nearest first
 
 
 @dataclass(frozen=True, eq=False)
 class RowResult:
-    """All evaluations of a row, the paper's own first, and some ranked lists of that one."""
+    """All evaluations of a row, the paper's own first, and some ranked lists of the first."""
 
     row: Row
     evaluations: tuple[Evaluation, ...]
     lists: tuple[RankedList, ...]
     notes: tuple[str, ...] = ()  # of the data set's reader
-    warnings: tuple[str, ...] = ()  # about the features of that one
-    queries: Sequence[Record] = ()  # a row of each evaluation's per-query scores each
+    warnings: tuple[str, ...] = ()  # about the features of the first
+    queries: Sequence[Record] = ()  # one per row of each evaluation's per-query scores
 
     @property
     def headline(self) -> Evaluation:
-        """The evaluation that the row is named after."""
+        """The evaluation after which the row is named."""
         return self.evaluations[0]
 
 
@@ -114,14 +114,15 @@ def run_row(
 
     Args:
         embedder: The model.
-        row: What is asked.
-        data: The folder that holds the data sets.
+        row: The row.
+        data: The folder that contains the data sets.
         settings: How to run it.
         every_sentence: Also evaluate each of a bank's twenty sentences (paper, appendix D.1).
         num_lists: Ranked lists to keep: evenly spaced from the best to the worst query.
-        progress: Told after every batch.
-        on_features: Given both sides as the first evaluation compares them.
-        memory: Of an earlier row of the same model that differs in its protocol alone, or empty; added to.
+        progress: Called after every batch.
+        on_features: Called with both sides as the first evaluation compares them.
+        memory: Features of an earlier row of the same model that differs only in its protocol, or empty;
+            extended.
 
     Raises:
         InputError: The data is missing or cannot be read, or the protocol does not fit.
@@ -143,7 +144,7 @@ def run_row(
 
 
 class _Asker:
-    """Embeds each side once for each way of asking, and judges every pair of sides."""
+    """Embeds each side once per instruction, and evaluates every pair of sides."""
 
     def __init__(
         self, embedder: Embedder, split: Split, task: TaskSpec, settings: Settings, progress: Progress | None
@@ -158,7 +159,7 @@ class _Asker:
         return query_instructions(self.split, self.task, "right")
 
     def canonical(self, protocol: str) -> Iterator[Evaluation]:
-        """With a second stage where the model has one, and then, as always, by features alone."""
+        """With a second stage if the model has one, and then, in any case, by features alone."""
         if self.task.instruction == "none":
             query, gallery = NOTHING_ASKED, NOTHING_ASKED
         else:
@@ -191,7 +192,7 @@ class _Asker:
             protocol != BY_PERSON_AND_OUTFIT
             and shortcoming(PROTOCOLS[BY_PERSON_AND_OUTFIT], self.split) is None
         ):
-            rules.append(BY_PERSON_AND_OUTFIT)  # not where nobody wrote down who wears what
+            rules.append(BY_PERSON_AND_OUTFIT)  # only if the data set annotates outfits
         for gallery_mode in GALLERY_MODES:
             asked = Asked(names[gallery_mode], gallery_instructions(self.split, self.task, gallery_mode))
             gallery = self._embed("gallery", asked)
@@ -204,16 +205,16 @@ class _Asker:
                 yield from self._re_ranked(queries["right"], gallery, protocol)
 
     def _alike(self, mode: Literal["right", "own"]) -> Asked:
-        """One sentence, or the picture of the lists, beside every image of a side."""
+        """The same sentence, or the image of the lists, for every image of a side."""
         if mode == "own":
             instructions = gallery_instructions(self.split, self.task, "own")
         else:
             instructions = query_instructions(self.split, self.task, "right")
-        assert instructions  # neither task is without
+        assert instructions  # neither task lacks them
         return Asked(instructions[0].sentence or "the picture of the lists", instructions)
 
     def _embed(self, side: Literal["query", "gallery"], asked: Asked, *, keep: bool = True) -> Features:
-        """A side asked in one way, from memory where it is there; what is not to be kept would fill it."""
+        """A side with one instruction, from memory if possible; sides not to be kept do not fill it."""
         found = self.memory.get((side, asked.label))
         if found is None:
             found = embed_side(
@@ -230,13 +231,13 @@ class _Asker:
         return found
 
     def _look_at(self, query: Features, gallery: Features) -> None:
-        """The two sides that the row is named after."""
+        """Report the two sides after which the row is named."""
         self.warnings = (*query.flaws("query"), *gallery.flaws("gallery"))
         if self.on_features is not None:
             self.on_features(query, gallery)
 
     def _re_ranked(self, query: Features, gallery: Features, protocol: str) -> Iterator[Evaluation]:
-        """Where that is asked for; texts have no neighbours among pictures, nor pictures among texts."""
+        """Re-ranked, if requested; never across texts and images, which are not each other's neighbours."""
         if self.settings.re_rank is not None and self.task.query == "image":
             yield judge(query, gallery, protocol, re_ranking=self.settings.re_rank)
 
@@ -249,7 +250,7 @@ class _Asker:
 def ranked_lists(
     split: Split, instructions: Sequence[Instruction] | None, evaluation: Evaluation, count: int
 ) -> tuple[RankedList, ...]:
-    """Queries evenly spaced in their average precision, best first; those without an answer are left out."""
+    """Queries evenly spaced by average precision, best first; those without a true match are left out."""
     answered = np.flatnonzero(~np.isnan(evaluation.average_precision))
     by_precision = answered[np.argsort(-evaluation.average_precision[answered], kind="stable")]
     places = np.unique(
@@ -261,7 +262,7 @@ def ranked_lists(
 def ranked_list(
     split: Split, instructions: Sequence[Instruction] | None, evaluation: Evaluation, query: int
 ) -> RankedList:
-    """The head of the ranking of one query, a row of the split."""
+    """The top of the ranking of one query, given as a row of the split."""
     record = split.query[query]
     asked = None if instructions is None else instructions[query]
     is_text = instructions is None and bool(record.captions)

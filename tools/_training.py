@@ -21,10 +21,10 @@ def sheet_parser(name: str, description: str, example: str, *, sheet: str) -> Pa
     made = program_parser(name, description, example)
     add = made.add_argument
     add("config", type=Path, metavar="CONFIG.yaml", help=f"run sheet, e.g. {sheet}")
-    add("overrides", nargs="*", metavar="key.path=value", help="settings that replace the sheet's")
+    add("overrides", nargs="*", metavar="key.path=value", help="settings that override the sheet")
     add("--out", type=Path, metavar="RUN", help="folder of the run; new or empty")
-    add("--data", metavar="DIR", help="the folder that holds the data sets; same as data=DIR")
-    add("--resume", action="store_true", help="go on from RUN's newest checkpoint; an empty RUN is a start")
+    add("--data", metavar="DIR", help="folder that contains the data sets; same as data=DIR")
+    add("--resume", action="store_true", help="continue from RUN's newest checkpoint; start if RUN is empty")
     add("--print-config", "--print_config", action="store_true", help="print the resolved sheet and stop")
     return made
 

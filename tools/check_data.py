@@ -1,4 +1,4 @@
-"""Look over the data sets under a root: layout, counts, numbers, repetitions, gaps, damaged pictures."""
+"""Check the data sets under a root: layout, counts, ids, duplicates, missing and damaged images."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from tools._program import program_parser, run, say
 _EXAMPLES = """examples:
   python -m tools.check_data --root data
   python -m tools.check_data --root data --dataset market1501
-  python -m tools.check_data --root data --dataset own/shop       a table of one's own, data/own/shop.csv
+  python -m tools.check_data --root data --dataset own/shop       a table of your own, data/own/shop.csv
   python -m tools.check_data --root data --limit 500 --workers 8
 
-Every picture is opened once. What was opened is kept in ROOT/.check_data: an interrupted check goes on where
-it stopped, and the next check opens what has changed since. --afresh opens everything again.
+Every image is opened once. The results are kept in ROOT/.check_data: an interrupted check continues where it
+stopped, and the next check opens only what has changed since. --afresh opens everything again.
 
-Exit code 0: clean, or warnings only; 1: problems were found; 2: bad input. docs/data.md says where things go.
+Exit code 0: clean, or warnings only; 1: problems were found; 2: bad input. Folder layout: docs/data.md.
 """
 
 
@@ -63,23 +63,23 @@ class Checked:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = program_parser("check_data", __doc__, _EXAMPLES)
     parser.add_argument(
-        "--root", type=Path, required=True, metavar="DIR", help="the folder that holds the data sets"
+        "--root", type=Path, required=True, metavar="DIR", help="folder that contains the data sets"
     )
     known = ", ".join((*DATASETS, *WITHDRAWN, f"{PREFIX}NAME"))
-    parser.add_argument("--dataset", metavar="NAME", help=f"only this one: {known}")
+    parser.add_argument("--dataset", metavar="NAME", help=f"only this data set: {known}")
     parser.add_argument(
-        "--limit", type=int, metavar="N", help="open at most N pictures a data set (default: all)"
+        "--limit", type=int, metavar="N", help="open at most N images per data set (default: all)"
     )
     parser.add_argument(
         "--workers",
         type=int,
         default=min(8, os.cpu_count() or 1),
         metavar="N",
-        help="threads that open pictures",
+        help="threads that open images",
     )
-    parser.add_argument("--afresh", action="store_true", help="open pictures that were opened before, too")
+    parser.add_argument("--afresh", action="store_true", help="also open images that were opened before")
     parser.add_argument(
-        "--ledger", type=Path, metavar="FILE", help=f"keep what was opened here (default: ROOT/{LEDGER})"
+        "--ledger", type=Path, metavar="FILE", help=f"where results are kept (default: ROOT/{LEDGER})"
     )
     asked = parser.parse_args(arguments)
     if asked.limit is not None and asked.limit < 0:

@@ -1,4 +1,4 @@
-"""Who of a training set is in a test? `python -m tools.check_leakage --data DIR --train A --test B`."""
+"""Find test people in training sets: `python -m tools.check_leakage --data DIR --train A --test B`."""
 
 import argparse
 from pathlib import Path
@@ -16,8 +16,8 @@ EXAMPLE = """examples:
   python -m tools.check_leakage --data data/omnireid --train rstpreid --test msmt17 --picture pairs.jpg
   python -m tools.check_leakage --data data/mine --train market1501 --test ltcc --look-at-all
 
-Training does the same by itself; this program only tells. People are found by number, by file, by file name
-and by look; what was seen of each picture is kept in DIR/.fingerprints."""
+Training removes these people by itself; this program only reports them. People are found by number, by file,
+by file name and by appearance; the fingerprint of each image is kept in DIR/.fingerprints."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,15 +26,15 @@ def parser() -> argparse.ArgumentParser:
         "check_leakage", "Find test people, and copies of test pictures, in training sets.", EXAMPLE
     )
     add = made.add_argument
-    add("--data", type=Path, required=True, metavar="DIR", help="the folder that holds the data sets")
-    add("--train", required=True, metavar="NAME,...", help="whose training part; NAME:variant for a variant")
-    add("--test", required=True, metavar="NAME,...", help="whose query and gallery")
+    add("--data", type=Path, required=True, metavar="DIR", help="folder that contains the data sets")
+    add("--train", required=True, metavar="NAME,...", help="training sets; NAME:variant for a variant")
+    add("--test", required=True, metavar="NAME,...", help="test sets (query and gallery)")
     add(
         "--look-at-all",
         action="store_true",
-        help="compare the pictures of all these sets, not only known pairs",
+        help="compare the images of all these sets, not only of known pairs",
     )
-    add("--json", type=Path, metavar="FILE", help="write every dropped person")
+    add("--json", type=Path, metavar="FILE", help="write every person that was found")
     add("--picture", type=Path, metavar="FILE", help="write suspected copies side by side, a JPEG")
     return made
 

@@ -12,8 +12,8 @@ EXAMPLE = """example:
   python -m tools.compare_lists runs/reid/baseline runs/reid/ours --data data/omnireid --dataset market1501 \\
     --names baseline,MLLMReID --queries 6 --top 10 --out case_study.png
 
-Without --rows the queries are those at which the two differ most, whoever wins, one a person; the rule and
-how the two compare over all queries stand in the picture. A run with a matcher searches by it."""
+Without --rows the queries shown are those where the two differ most, whichever wins, one per person; the rule
+and the comparison over all queries are printed in the picture. A run with a matcher ranks by the matcher."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,22 +24,25 @@ def parser() -> argparse.ArgumentParser:
         EXAMPLE,
     )
     add = made.add_argument
-    add("runs", type=Path, nargs=2, metavar="RUN", help="folders that tools.train wrote: baseline, then ours")
+    add("runs", type=Path, nargs=2, metavar="RUN", help="folders written by tools.train: baseline, then ours")
     add(
-        "--data", type=Path, metavar="DIR", help="the folder that holds the data sets; else the first sheet's"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder that contains the data sets; default: the first sheet's",
     )
-    add("--dataset", default="market1501", metavar="NAME", help="whose test it is (market1501)")
+    add("--dataset", default="market1501", metavar="NAME", help="data set whose test is used (market1501)")
     add("--task", default="trad", metavar="t", help="trad, cc, vi, ctcc, li or t2i (trad)")
-    add("--variant", metavar="NAME", help="the data set's variant; else its first")
-    add("--protocol", metavar="p", help="of docs/protocols.md; else the data set's own")
-    add("--names", metavar="A,B", help="what to call the two; else their folders' names")
+    add("--variant", metavar="NAME", help="variant of the data set (its first)")
+    add("--protocol", metavar="p", help="protocol, see docs/protocols.md (the data set's default)")
+    add("--names", metavar="A,B", help="names of the two runs (their folders' names)")
     add("--queries", type=int, default=6, metavar="N", help="queries to show (6)")
     add("--rows", metavar="n,...", help="these queries instead, counted from 0 in the split's order")
-    add("--top", type=int, default=10, metavar="K", help="pictures of each list, at most 10 (10)")
-    add("--match", type=int, metavar="K", help="pictures a matcher scores for each query; else all")
-    add("--batch-size", type=int, default=128, metavar="N", help="pictures at a time (128)")
-    add("--workers", type=int, default=0, metavar="N", help="processes that read pictures (0)")
-    add("--out", type=Path, required=True, metavar="FILE", help="the picture, .png or .jpg")
+    add("--top", type=int, default=10, metavar="K", help="images per list, at most 10 (10)")
+    add("--match", type=int, metavar="K", help="images that a matcher scores per query (all)")
+    add("--batch-size", type=int, default=128, metavar="N", help="images per batch (128)")
+    add("--workers", type=int, default=0, metavar="N", help="processes that read images (0)")
+    add("--out", type=Path, required=True, metavar="FILE", help="output picture, .png or .jpg")
     return made
 
 

@@ -15,8 +15,8 @@ EXAMPLE = """examples:
 
 Then in a run sheet: model.backbone: weights/pass, model.instruction.text_weights: weights/albef,
 model.instruction.image: weights/albef. A released IRM loads with IRM.from_pretrained.
-Which file comes from where, and under which licence: docs/weights.md. A checkpoint is read without running
-anything in it; every tensor is used, left behind for a printed reason, or refused by name."""
+Sources and licences of the files: docs/weights.md. A checkpoint is read without executing anything in it;
+every tensor is used, left behind for a printed reason, or refused by name."""
 
 ARCHITECTURE = {  # an option's name in the library's messages -> its name here
     "say the image size that they are for": "say --image-size HEIGHT WIDTH",
@@ -37,20 +37,20 @@ def parser() -> argparse.ArgumentParser:
         help="albef, blip, pass, hap, solider, deit, clip, timm or irm_released (docs/weights.md)",
     )
     made.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
-    made.add_argument("--sha256", metavar="HEX", help="refuse SRC unless this is its digest")
-    made.add_argument("--backbone", metavar="NAME", help="which entry of BACKBONES a ViT becomes; for timm")
+    made.add_argument("--sha256", metavar="HEX", help="refuse SRC unless it has this digest")
+    made.add_argument("--backbone", metavar="NAME", help="entry of BACKBONES for the converted ViT; for timm")
     made.add_argument(
         "--image-size",
         type=int,
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
-        help="that a ViT was trained at, where its positions leave a choice",
+        help="training size of a ViT, if its positions are ambiguous",
     )
     made.add_argument(
         "--tower",
         choices=("momentum", "live"),
-        help="ALBEF's picture tower: its momentum copy (default where there is one: the released IRM's "
-        "choice) or the trained one (as a backbone, table 6)",
+        help="ALBEF's image encoder: its momentum copy (default if there is one, as in the released IRM) "
+        "or the trained one (as a backbone, table 6)",
     )
     made.add_argument(
         "--tokenizer", type=Path, metavar="FOLDER", help="tokenizer.json or vocab.txt of the text encoder"
@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--domain",
         default="released",
-        help="irm_released: whose batch-norm statistics it has, e.g. trad/market1501",
+        help="irm_released: domain of its batch-norm statistics, e.g. trad/market1501",
     )
     return made
 

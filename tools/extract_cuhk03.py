@@ -1,4 +1,4 @@
-"""Take the pictures of CUHK03 out of cuhk-03.mat: `python -m tools.extract_cuhk03 --root data/cuhk03`."""
+"""Extract the images of CUHK03 from cuhk-03.mat: `python -m tools.extract_cuhk03 --root data/cuhk03`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools._program import program_parser, run, say
 EXAMPLE = """example:
   python -m tools.extract_cuhk03 --root data/cuhk03        with data/cuhk03/cuhk03_release/cuhk-03.mat
 
-Needs h5py. An interrupted run goes on where it stopped. docs/data.md says what else belongs there."""
+Needs h5py. An interrupted run resumes where it stopped. docs/data.md says what else belongs there."""
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
         "extract_cuhk03", "Take the pictures and the classic splits of CUHK03 out of cuhk-03.mat.", EXAMPLE
     )
     parser.add_argument(
-        "--root", type=Path, required=True, metavar="DIR", help="the folder that holds cuhk03_release"
+        "--root", type=Path, required=True, metavar="DIR", help="folder that contains cuhk03_release"
     )
     root = parser.parse_args().root.expanduser()
     console = Console(markup=False)

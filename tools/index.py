@@ -26,7 +26,7 @@ EXAMPLE = """examples:
   python -m tools.index runs/demo/run --images crops.csv --store galleries/crops --keep-days 30
   python -m tools.index runs/demo/run --data runs/demo/data --split trad/market1501 --store galleries/market
 
-and about a store that there is:
+and for an existing store:
   python -m tools.index info    --store galleries/photos --audit 20
   python -m tools.index list    --store galleries/photos --pid 7
   python -m tools.index erase   --store galleries/photos --pid 7
@@ -35,8 +35,8 @@ and about a store that there is:
   python -m tools.index copy    --store galleries/photos --out backup/photos
   python -m tools.index rebuild --store galleries/photos --engine postgresql://me@db/reid
 
-The same command again goes on where an interrupted one stopped, adds what is new and leaves the rest alone.
-A picture's key is its path in the folder; a key that another picture already holds is refused (--prefix).
+Running the same command again resumes an interrupted run, adds new images and leaves the rest alone.
+An image's key is its path within the folder; a key that another image already has is refused (--prefix).
 A table (.csv, .tsv) has a column `path` and any of key, pid, camid, time, dataset, clothes_id, modality,
 caption, clothes; see docs/search.md. (A run in a folder called "erase" is written ./erase.)"""
 
@@ -46,25 +46,27 @@ def parser() -> argparse.ArgumentParser:
     made = program_parser("index", "Make or extend a searchable gallery of pictures.", EXAMPLE)
     made.add_argument("run", type=Path, metavar="RUN", help="run of tools.train, or the folder of a model")
     made.add_argument(
-        "--store", type=Path, required=True, metavar="DIR", help="the gallery; made if not there"
+        "--store", type=Path, required=True, metavar="DIR", help="the gallery; created if it does not exist"
     )
     made.add_argument(
-        "--images", type=Path, metavar="DIR|TABLE", help="a folder of pictures, or a table of them"
+        "--images", type=Path, metavar="DIR|TABLE", help="a folder of images, or a table of them"
     )
     made.add_argument(
         "--prefix", metavar="NAME", help="keys become NAME/key: for a second folder with the same file names"
     )
-    made.add_argument("--data", type=Path, metavar="DIR", help="the folder that holds the data sets")
+    made.add_argument("--data", type=Path, metavar="DIR", help="folder that contains the data sets")
     made.add_argument("--split", metavar="TASK/DATASET", help="a data set's gallery, e.g. trad/market1501")
     made.add_argument(
-        "--views", metavar="a,b", help="only these views of each picture; more can be added later"
+        "--views", metavar="a,b", help="only these views of each image; more can be added later"
     )
-    made.add_argument("--keep-days", type=float, metavar="N", help="pictures expire so many days after today")
+    made.add_argument("--keep-days", type=float, metavar="N", help="images expire N days from today")
     made.add_argument(
-        "--again", action="store_true", help="also pictures that were erased or had expired before"
+        "--again", action="store_true", help="include images that were erased or had expired before"
     )
-    made.add_argument("--batch-size", type=int, default=128, metavar="N", help="pictures at a time (128)")
-    made.add_argument("--engine", default="local", metavar="ADDRESS", help="also keep this store up to date")
+    made.add_argument("--batch-size", type=int, default=128, metavar="N", help="images per batch (128)")
+    made.add_argument(
+        "--engine", default="local", metavar="ADDRESS", help="another engine to keep up to date as well"
+    )
     return made
 
 
@@ -72,8 +74,8 @@ def action_parser(action: str) -> argparse.ArgumentParser:
     """The command line of the other actions."""
     made = program_parser(f"index {action}", ACTIONS[action].__doc__, EXAMPLE)
     made.add_argument("--store", type=Path, required=True, metavar="DIR", help="the gallery")
-    made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
-    made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
+    made.add_argument("--engine", default="local", metavar="ADDRESS", help="another engine of this gallery")
+    made.add_argument("--who", default="local", metavar="NAME", help="name recorded in the audit log")
     several = partial(made.add_argument, action="extend", nargs="+", default=[])
     if action in ("erase", "export"):
         several("--image", type=whole_number, metavar="N", help="image by number")
@@ -82,17 +84,19 @@ def action_parser(action: str) -> argparse.ArgumentParser:
     if action == "erase":
         several("--key", metavar="NAME", help="image by its key")
     if action == "list":
-        made.add_argument("--key", default="", metavar="BEGINNING", help="only images whose key begins so")
+        made.add_argument(
+            "--key", default="", metavar="BEGINNING", help="only images whose key begins with this"
+        )
     if action in ("copy", "export"):
-        made.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+        made.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
     if action == "info":
         made.add_argument(
-            "--audit", type=int, default=0, metavar="N", help="also the last N lines of the audit"
+            "--audit", type=int, default=0, metavar="N", help="also print the last N lines of the audit log"
         )
         made.add_argument(
-            "--check", action="store_true", help="also check the audit's chain and the other store"
+            "--check", action="store_true", help="also verify the audit chain and the other engine"
         )
-        several("--head", metavar="N:DIGEST", help="an audit's head that --check once printed")
+        several("--head", metavar="N:DIGEST", help="an audit head that --check printed earlier")
     made.add_argument("--json", action="store_true", help="print JSON")
     return made
 

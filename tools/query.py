@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """examples:
   python -m tools.query --store galleries/photos --image me.jpg                      the same person
-  python -m tools.query --store galleries/photos --image me.jpg --task cc            whatever the clothes
+  python -m tools.query --store galleries/photos --image me.jpg --task cc            ignoring clothes
   python -m tools.query --store galleries/photos --image me.jpg --text "in a red coat"
   python -m tools.query --store galleries/photos --image me.jpg --clothes coat.jpg
   python -m tools.query --store galleries/photos --text "a man with a yellow backpack"
@@ -30,45 +30,47 @@ EXAMPLE = """examples:
   python -m tools.query --store galleries/photos --queries queries.jsonl > answers.jsonl
 
 A line of --queries is {"image": "me.jpg", "text": "in a red coat"}, with any of image, not, like, unlike,
-text, clothes, task, view; the other options count for all. Each answer is a line, in the same order.
-A text beside a picture is understood by its nearest known instruction; the answer says how, --task or --view
-overrides it. Similarity is not identification."""
+text, clothes, task, view; the other options apply to all. Each answer is one line, in the same order.
+A text given with an image is routed by its nearest known instruction; the answer names it, and --task or
+--view overrides it. Similarity is not identification."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = program_parser("query", "Ask a gallery with pictures, words, clothes, or all of them.", EXAMPLE)
     made.add_argument("--store", type=Path, required=True, metavar="DIR", help="folder that tools.index made")
-    made.add_argument("--run", type=Path, metavar="RUN", help="where the model is, if it moved")
-    made.add_argument("--engine", default="local", metavar="ADDRESS", help="another store of this gallery")
+    made.add_argument("--run", type=Path, metavar="RUN", help="the run of the model, if it was moved")
+    made.add_argument("--engine", default="local", metavar="ADDRESS", help="another engine of this gallery")
     several = partial(made.add_argument, action="extend", nargs="+", default=[])
-    several("--image", metavar="F", help="of the person; several at once are averaged")
+    several("--image", metavar="F", help="image of the person; several are averaged")
     several("--like", type=whole_number, metavar="N", help="gallery image of the person")
-    several("--not", dest="negatives", metavar="F", help="of somebody else")
-    several("--unlike", type=whole_number, metavar="N", help="gallery image of another")
-    made.add_argument("--text", metavar="T", help="instruction beside a picture; alone, the description")
-    made.add_argument("--clothes", type=Path, metavar="F", help="picture of the clothes that are looked for")
+    several("--not", dest="negatives", metavar="F", help="image of a different person")
+    several("--unlike", type=whole_number, metavar="N", help="gallery image of a different person")
+    made.add_argument("--text", metavar="T", help="instruction for an image; without one, a description")
+    made.add_argument("--clothes", type=Path, metavar="F", help="image of the clothes to look for")
     made.add_argument("--task", metavar="t", help="trad, cc, vi, ctcc, li or t2i")
     made.add_argument(
-        "--view", metavar="v", help="which side of the gallery to ask (tools.index info lists them)"
+        "--view", metavar="v", help="view of the gallery to search (tools.index info lists them)"
     )
     made.add_argument("--camera", metavar="1,2", help="only these cameras")
     made.add_argument("--dataset", metavar="a,b", help="only these data sets")
-    made.add_argument("--modality", metavar="rgb|ir", help="only visible or only infrared pictures")
+    made.add_argument("--modality", metavar="rgb|ir", help="only visible or only infrared images")
     made.add_argument("--since", metavar="TIME", help="taken then or later, e.g. 2026-01-31T18:30")
     made.add_argument("--until", metavar="TIME", help="taken then or earlier")
-    made.add_argument("--top", type=int, default=20, metavar="N", help="hits of a page (20)")
+    made.add_argument("--top", type=int, default=20, metavar="N", help="hits per page (20)")
     made.add_argument(
         "--first", type=int, default=0, metavar="N", help="hits to skip: 20 is the second page (0)"
     )
-    made.add_argument("--re-rank", action="store_true", help="order the first 100 by common neighbours")
+    made.add_argument("--re-rank", action="store_true", help="re-rank the top 100 by common neighbours")
     made.add_argument(
-        "--re-score", type=int, default=128, metavar="K", help="images a text is matched with again (128)"
+        "--re-score", type=int, default=128, metavar="K", help="images that the match head re-scores (128)"
     )
-    made.add_argument("--who", default="local", metavar="NAME", help="whom the audit names")
-    made.add_argument("--purpose", default="", metavar="TEXT", help="why; stands in the audit")
+    made.add_argument("--who", default="local", metavar="NAME", help="name recorded in the audit log")
+    made.add_argument("--purpose", default="", metavar="TEXT", help="reason recorded in the audit log")
     made.add_argument("--each", action="store_true", help="each --image is a query of its own: JSON lines")
-    made.add_argument("--queries", type=Path, metavar="FILE", help="ask every line of a file: JSON lines")
+    made.add_argument(
+        "--queries", type=Path, metavar="FILE", help="run every line of a file; prints JSON lines"
+    )
     made.add_argument("--json", action="store_true", help="print the answer as JSON")
     made.add_argument("--csv", type=Path, metavar="FILE", help="write the ranked list")
     made.add_argument("--picture", type=Path, metavar="FILE", help="write a contact sheet (JPEG, PNG, WebP)")

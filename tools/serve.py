@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 EXAMPLE = """examples:
   python -m tools.serve --store runs/demo/store
-  python -m tools.serve --store runs/demo/store --host 0.0.0.0 --token "$(cat token)"   for others, too
-  python -m tools.serve --store runs/demo/store --engine postgresql://localhost/people   searched elsewhere
+  python -m tools.serve --store runs/demo/store --host 0.0.0.0 --token "$(cat token)"   for other machines
+  python -m tools.serve --store runs/demo/store --engine postgresql://localhost/people   another engine
 
-The page is at /, the API's description at /openapi.json. Put TLS in front before it leaves this machine.
-The token may also stand in INSTRUCT_REID_TOKEN, where other users of the machine cannot read it."""
+The page is at /, the API description at /openapi.json. Put TLS in front before serving other machines.
+The token may also be given in INSTRUCT_REID_TOKEN, where other users of this machine cannot read it."""
 TOKEN = "INSTRUCT_REID_TOKEN"
 
 
@@ -36,23 +36,25 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = program_parser("serve", "Serve a gallery: a page to search with, and an HTTP API.", EXAMPLE)
     made.add_argument(
-        "--store", type=Path, metavar="DIR", required=True, help="the gallery that tools.index wrote"
+        "--store", type=Path, metavar="DIR", required=True, help="gallery written by tools.index"
     )
-    made.add_argument("--run", type=Path, metavar="RUN", help="where the model lies, if its run folder moved")
+    made.add_argument("--run", type=Path, metavar="RUN", help="the run of the model, if it was moved")
     made.add_argument(
-        "--engine", default="local", metavar="ENGINE", help="what searches: local, or an address"
+        "--engine", default="local", metavar="ENGINE", help="search engine: local, or an address"
     )
     made.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine only)"
     )
-    made.add_argument("--port", type=int, default=8000, metavar="N", help="0 takes any free one (8000)")
-    made.add_argument("--token", metavar="TOKEN", help=f"what clients must know (default: ${TOKEN})")
+    made.add_argument("--port", type=int, default=8000, metavar="N", help="0 takes any free port (8000)")
+    made.add_argument("--token", metavar="TOKEN", help=f"token that clients must send (default: ${TOKEN})")
     made.add_argument(
         "--proxy",
         metavar="ADDRESS",
-        help="the proxy whose X-Forwarded-For is believed (nobody's is)",
+        help="trust X-Forwarded-For from this proxy (default: from none)",
     )
-    made.add_argument("--queue", type=int, default=256, metavar="N", help="searches that may wait (256)")
+    made.add_argument(
+        "--queue", type=int, default=256, metavar="N", help="maximum number of queued searches (256)"
+    )
     made.add_argument("--quiet", action="store_true", help="do not log requests")
     return made
 

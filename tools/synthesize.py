@@ -1,4 +1,4 @@
-"""Write a synthetic OmniReID: people that nobody is, in every data set's real layout, with official lists."""
+"""Write a synthetic OmniReID: drawn people in every data set's real layout, with the official lists."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _EXAMPLES = """examples:
   python -m tools.synthesize --out data/large --preset large --workers 16
   python -m tools.synthesize --out data/demo --preset demo --datasets market1501,llcm
 
-An interrupted run goes on where it stopped when the same command is given again. The same preset and seed
-give the same bytes whatever the number of workers. See docs/synthetic.md.
+An interrupted run resumes when the same command is given again. The same preset and seed give the same
+bytes, whatever the number of workers. See docs/synthetic.md.
 """
 _PLAIN_EVERY = 5.0  # seconds between two lines without a terminal
 
@@ -45,11 +45,11 @@ _PLAIN_EVERY = 5.0  # seconds between two lines without a terminal
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Preset]:
     parser = program_parser("synthesize", __doc__, _EXAMPLES)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="root of the tree")
-    parser.add_argument("--preset", required=True, metavar="|".join(PRESETS), help="how large")
+    parser.add_argument("--preset", required=True, metavar="|".join(PRESETS), help="size of the data sets")
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="whose world, 0 or more (default: 0)"
+        "--seed", type=int, default=0, metavar="N", help="random seed, 0 or more (default: 0)"
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
     parser.add_argument(
         "--datasets", metavar="a,b", help=f"only these (others can be added later) of {', '.join(LAYOUTS)}"
     )

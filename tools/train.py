@@ -12,8 +12,8 @@ EXAMPLE = """example:
   torchrun --nproc-per-node 8 -m tools.train configs/irm/omnireid.yaml --out runs/omnireid
 
 RUN gets config.yaml (the resolved sheet), metrics.jsonl, tensorboard/, checkpoints/ and, at the end, model/.
-Several processes share each batch and train as one would. Ctrl-C or SIGTERM ends the step, saves and leaves;
-the same command with --resume goes on as if it had never stopped."""
+Several processes share each batch and give the same result as one. Ctrl-C or SIGTERM finishes the step, saves
+and exits; the same command with --resume continues as if it had never stopped."""
 
 
 def parser() -> Parser:

@@ -15,18 +15,18 @@ from tools._program import program_parser, run, say
 EXAMPLE = """examples:
   python -m tools.write_lists --root data                              every data set under data/
   python -m tools.write_lists --root data --dataset market1501         one of them
-  python -m tools.write_lists --root data --out lists                  leaves data/ as it is
+  python -m tools.write_lists --root data --out lists                  leaves data/ unchanged
 
-Lists that are there stay, unless --replace is given. docs/data.md has the grammar."""
+Existing lists are kept unless --replace is given. Grammar of the lists: docs/data.md."""
 
 
 def main() -> None:
     """Parse, write each data set's lists, report what was left out."""
     parser = program_parser("write_lists", "Write the OmniReID lists from the raw data sets.", EXAMPLE)
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="the folder of the data sets")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the lists go (default: the root)")
-    parser.add_argument("--dataset", metavar="NAME", help=f"only this one: {', '.join(_with_lists())}")
-    parser.add_argument("--replace", action="store_true", help="write over lists that are there")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the root)")
+    parser.add_argument("--dataset", metavar="NAME", help=f"only this data set: {', '.join(_with_lists())}")
+    parser.add_argument("--replace", action="store_true", help="overwrite existing lists")
     asked = parser.parse_args()
     root = asked.root.expanduser()
     if not root.is_dir():

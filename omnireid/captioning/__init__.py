@@ -1,1 +1,1 @@
-"""Words for pictures that came without: captions of other data sets, propagated captions, continuations."""
+"""Text for images without captions: captions of other data sets, propagated captions, continuations."""

@@ -1,4 +1,4 @@
-"""Captions on the training pictures of a ReID set: matched, kept off test people, propagated (MLLM 4.1)."""
+"""Captions for the training images of a ReID set: matched, without test people, propagated (MLLM 4.1)."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ FILE_NAME = "captions.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """Words for one training picture and how they came to it."""
+    """The texts of one training image and their origin."""
 
     image: str  # relative to the data root
     pid: int
     captions: tuple[str, ...]
     source: str  # data set whose annotators wrote them
-    via: Via  # "own": of this very picture; else taken over from ``origin``
-    origin: str  # the picture that was described, relative to the data root
+    via: Via  # "own": written for this very image; otherwise propagated from ``origin``
+    origin: str  # the image that was described, relative to the data root
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What became of the captions and of the pictures."""
+    """Statistics of captions and images."""
 
     num_described: int
     num_images: int
     num_people: int
-    covered: Mapping[str, int]  # pictures by ``via``
-    filtered: Mapping[str, int]  # described pictures by the reason they were left out
+    covered: Mapping[str, int]  # number of images by ``via``
+    filtered: Mapping[str, int]  # number of described images by the reason for leaving them out
 
     def sentences(self) -> tuple[str, ...]:
-        """The report in words."""
+        """The report in sentences."""
         total = sum(self.covered.values())
         ways = ", ".join(f"{count} {via.replace('_', ' ')}" for via, count in self.covered.items() if count)
         lines = [
@@ -67,18 +67,18 @@ def attach_captions(
     reach: Reach = "same_camera",
     progress: Progress | None = None,
 ) -> tuple[tuple[Caption, ...], Coverage]:
-    """Captions of the training pictures of a split.
+    """Attach captions to the training images of a split.
 
-    A described person of whom any picture is a test picture is left out whole. Then a picture without words
-    takes those of a picture of the same person under the same camera, and with ``reach="same_person"`` of any
-    picture of the person; donors take turns.
+    A described person with any test image is left out entirely. Then an image without a caption takes those
+    of an image of the same person from the same camera, and with ``reach="same_person"`` of any image of the
+    person; donors take turns.
 
     Args:
-        split: the ReID set; its query and gallery are looked at only to keep them out.
-        described: pictures of each caption source.
+        split: the ReID set; its query and gallery are used only to exclude them.
+        described: images of each caption source.
         root: the data root.
-        reach: how far captions travel.
-        progress: told of pictures read, where pixels are compared.
+        reach: how far captions are propagated.
+        progress: called with the number of images read, where pixels are compared.
     """
     targets = [record.image for record in (*split.train, *split.query, *split.gallery)]
     own: dict[int, Caption] = {}
@@ -108,7 +108,7 @@ def attach_captions(
 def _places(
     name: str, pictures: Sequence[Described], targets: Sequence[str], progress: Progress | None
 ) -> list[int | None]:
-    """Which target each described picture is."""
+    """The target image of each described image."""
     paths = [each.image for each in pictures]
     if SOURCES[name].match == "name":
         return match_names(paths, targets)
@@ -116,7 +116,7 @@ def _places(
 
 
 def _joined(earlier: Caption | None, each: Described, name: str, record: Record, root: Path) -> Caption:
-    """The captions of a training picture, those of an earlier source first."""
+    """The captions of a training image, those of an earlier source first."""
     image = relative(record.image, root)
     words = each.captions if earlier is None else (*earlier.captions, *each.captions)
     sources = name if earlier is None else f"{earlier.source}, {name}"
@@ -124,7 +124,7 @@ def _joined(earlier: Caption | None, each: Described, name: str, record: Record,
 
 
 def _reason(place: int | None, num_train: int, is_tested: bool) -> str | None:
-    """Why a described picture is left out, or None."""
+    """The reason why a described image is left out, or None."""
     if place is not None and place >= num_train:
         return "it is a test picture"
     if is_tested:
@@ -135,7 +135,7 @@ def _reason(place: int | None, num_train: int, is_tested: bool) -> str | None:
 def _propagated(
     records: Sequence[Record], own: Mapping[int, Caption], root: Path, reach: Reach
 ) -> list[Caption]:
-    """Own captions and those that travelled, in the order of the pictures."""
+    """Own and propagated captions, in the order of the images."""
     by_camera: dict[tuple[int, int], list[Caption]] = defaultdict(list)
     by_person: dict[int, list[Caption]] = defaultdict(list)
     for place, caption in sorted(own.items()):
@@ -161,7 +161,7 @@ def _propagated(
 
 
 def own_captions(records: Sequence[Record], root: Path, source: str) -> tuple[Caption, ...]:
-    """The captions that a described set brings along for its own pictures."""
+    """The captions that a described set provides for its own images."""
     return tuple(
         Caption(
             relative(each.image, root), each.pid, each.captions, source, "own", relative(each.image, root)
@@ -172,18 +172,18 @@ def own_captions(records: Sequence[Record], root: Path, source: str) -> tuple[Ca
 
 
 def relative(image: str, root: Path) -> str:
-    """A picture's path below the data root, so that a caption file is right wherever the root lies."""
+    """An image's path relative to the data root, so that a caption file is valid wherever the root is."""
     return os.path.relpath(image, root)
 
 
 def write_captions(path: Path, captions: Sequence[Caption]) -> None:
-    """One JSON object a line, written whole."""
+    """Write one JSON object per line, atomically."""
     lines = "".join(json.dumps(asdict(caption), ensure_ascii=False) + "\n" for caption in captions)
     write_whole(path, lines.encode(), durable=True)
 
 
 def read_captions(path: Path) -> dict[str, Caption]:
-    """Captions by picture.
+    """Captions by image.
 
     Raises:
         InputError: when the file is missing or damaged.
@@ -193,7 +193,7 @@ def read_captions(path: Path) -> dict[str, Caption]:
             f"there is no caption file {path}; write it with python -m tools.write_continuations"
         )
     found = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):  # text has more kinds of breaks
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):  # str has more line breaks
         try:
             fields = json.loads(line)
             caption = Caption(**{**fields, "captions": tuple(fields["captions"])})

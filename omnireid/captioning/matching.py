@@ -1,4 +1,4 @@
-"""Which picture of a ReID set a described picture is: by its name, or by its pixels."""
+"""Matches described images to the images of a ReID set, by file name or by pixels."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from jaxtyping import Float
 from omnireid.loading.image import read_image
 from omnireid.loading.resizing import resize
 
-Progress = Callable[[int, int], None]  # pictures read, of how many
-THUMBNAIL = (24, 12)  # height, width at which pictures are compared
-# Mean difference of levels (0-255): another JPEG of the same picture stays below, another picture above.
+Progress = Callable[[int, int], None]  # images read, total
+THUMBNAIL = (24, 12)  # height, width at which images are compared
+# Mean difference of levels (0-255): another JPEG of the same image is below, a different image above.
 SAME_PICTURE = 6.0
-MARGIN = 1.5  # how many times farther the second-nearest picture must be
+MARGIN = 1.5  # minimum ratio of the second-nearest distance to the nearest
 BLOCK = 1024
 
 
 def match_names(pictures: Sequence[str], targets: Sequence[str]) -> list[int | None]:
-    """For each picture the target of the same file name, whatever its folder and format; None without one.
+    """For each image, the target of the same file name, whatever its folder and format; None without one.
 
-    A name that two targets share matches neither.
+    A name shared by two targets matches neither.
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, target in enumerate(targets):
@@ -36,10 +36,10 @@ def match_names(pictures: Sequence[str], targets: Sequence[str]) -> list[int | N
 def match_pixels(
     pictures: Sequence[str], targets: Sequence[str], *, progress: Progress | None = None
 ) -> list[int | None]:
-    """For each picture the target that looks the same, None where nothing is near or two are.
+    """For each image, the target that looks the same; None if none is near or two are.
 
     Raises:
-        InputError: when a picture cannot be read.
+        InputError: when an image cannot be read.
     """
     if not pictures or not targets:
         return [None] * len(pictures)
@@ -58,7 +58,7 @@ def match_pixels(
     wanted = thumbnails(targets)
     found: list[int | None] = []
     for block in torch.split(thumbnails(pictures), BLOCK):
-        # The Euclidean distance finds candidates fast; levels are then compared as they are.
+        # The Euclidean distance finds candidates quickly; then levels are compared directly.
         near = torch.cdist(block, wanted).topk(min(2, len(wanted)), largest=False).indices
         gaps = (wanted[near] - block[:, None]).abs().mean(dim=-1)
         for places, gap in zip(near.tolist(), gaps.tolist(), strict=True):

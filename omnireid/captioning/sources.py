@@ -1,4 +1,4 @@
-"""Data sets whose pictures are described and were taken from a ReID set (MLLM 4.1)."""
+"""Data sets with captions whose images were taken from a ReID set (MLLM 4.1)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from omnireid.datasets.captions import captions_of, entry_field, iter_entries
 
 @dataclass(frozen=True)
 class CaptionSource:
-    """One described data set: where it lies, and which ReID sets its pictures were taken from.
+    """One captioned data set: its location, and the ReID sets from which its images were taken.
 
-    Where the pictures kept their names, ``match`` is by name; elsewhere they are told by their pixels.
+    If the images kept their names, ``match`` is by name; otherwise they are identified by their pixels.
     """
 
     name: str
@@ -58,18 +58,18 @@ SOURCES: dict[str, CaptionSource] = {
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One described picture of a source, whichever split of it the picture is in."""
+    """One captioned image of a source, from any of its splits."""
 
     image: str
-    pid: int  # the source's own number
+    pid: int  # in the source's numbering
     captions: tuple[str, ...]
 
 
 def read_source(root: Path, name: str) -> tuple[Described, ...]:
-    """All described pictures of a source below a data root.
+    """All captioned images of a source below a data root.
 
     Raises:
-        InputError: for an unknown source, or one that is not there or cannot be read.
+        InputError: for an unknown source, or one that is missing or cannot be read.
     """
     if name not in SOURCES:
         raise InputError(

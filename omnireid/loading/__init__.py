@@ -1,1 +1,1 @@
-"""From records on disk to batches of tensors."""
+"""Data loading: from records on disk to batches of tensors."""

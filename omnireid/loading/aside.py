@@ -1,4 +1,4 @@
-"""People of a training set kept aside to choose among weights by; whoever is in a test is never asked."""
+"""Holds out training people for model selection; people of a test are never used for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from omnireid.tasks import TaskSpec
 
 @dataclass(frozen=True)
 class Aside:
-    """The people of one source that training does not see, as a small test of their own."""
+    """The held-out people of one source, as a small validation split of their own."""
 
     task: TaskSpec
     domain: str
@@ -27,15 +27,15 @@ class Aside:
 def keep_aside(
     sources: Sequence[Source], share: float, seed: int
 ) -> tuple[tuple[Source, ...], tuple[Aside, ...]]:
-    """Take a share of the people out of every source, at least two; tasks on one data set keep the same ones.
+    """Hold out a share of each source's people, at least two; the same ones for all tasks on a data set.
 
     Args:
-        sources: what would be trained on.
-        share: of the people of each, 0..0.5; 0 takes nobody.
-        seed: decides who.
+        sources: the sources to be trained on.
+        share: fraction of the people of each, 0..0.5; 0 holds out nobody.
+        seed: determines who is held out.
 
     Raises:
-        InputError: a source has too few people to give some away.
+        InputError: a source has too few people to hold any out.
     """
     if not share:
         return tuple(sources), ()
@@ -61,7 +61,7 @@ def _lot(seed: int, source: Source, pid: int) -> str:
 
 
 def _test_of(source: Source, records: Sequence[Record]) -> Aside:
-    """Every other picture of a person and camera searches the rest."""
+    """Every other image of a person and camera is a query; the rest form the gallery."""
     groups: dict[tuple[int, int], list[Record]] = defaultdict(list)
     for record in records:
         groups[record.pid, record.camid].append(record)
@@ -69,7 +69,7 @@ def _test_of(source: Source, records: Sequence[Record]) -> Aside:
     gallery = [record for group in groups.values() for record in group[1::2]] or query
     protocol = "text_to_image" if source.task.query == "text" else "market"
     relevant, keep = PROTOCOLS[protocol].judge(labels_of(query), labels_of(gallery))
-    if not (relevant & keep).any():  # one camera, or none known: then the same camera will do
+    if not (relevant & keep).any():  # one camera, or none known: then allow matches from the same camera
         if gallery is query:
             raise InputError(
                 f"nobody of {source.domain} who would be kept aside has a second picture to be found by; "

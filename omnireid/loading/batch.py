@@ -1,4 +1,4 @@
-"""What the loader hands to a model: a batch of pictures with their instructions, labels and provenance."""
+"""What the loader passes to a model: a batch of images with instructions, labels and provenance."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class InstructionBatch:
-    """Instructions of a batch: sentences for some rows, clothes pictures for the others.
+    """Instructions of a batch: sentences for some rows, clothes images for the others.
 
     ``sentences[i]`` belongs to row ``sentence_rows[i]``, ``clothes[j]`` to row ``clothes_rows[j]``; together
-    the rows are 0..B-1, each once. Sentences stay strings: a tokenizer is the model's business.
+    the rows are 0..B-1, each once. Sentences stay strings: tokenization is up to the model.
     """
 
     sentences: tuple[str, ...]
     sentence_rows: Int[Tensor, " S"]
     clothes: Float[Tensor, "C 3 h w"] | None
     clothes_rows: Int[Tensor, " C"]
-    asked: Int[Tensor, " B"]  # which outfit a row's instruction tells of; UNKNOWN where that is not said
-    bare: Bool[Tensor, " B"]  # rows with the neutral sentence, which tells of nothing
+    asked: Int[Tensor, " B"]  # the outfit that a row's instruction describes; UNKNOWN if not specified
+    bare: Bool[Tensor, " B"]  # rows with the neutral sentence, which describes no outfit
 
-    # Whoever moves a batch to a device leaves these where they are: only the host reads them.
+    # Moving a batch to a device leaves these on the host: only the host reads them.
     ON_HOST: ClassVar[tuple[str, ...]] = ("sentence_rows", "clothes_rows", "asked", "bare")
 
     def __len__(self) -> int:
@@ -48,16 +48,15 @@ class InstructionBatch:
 class Batch:
     """One task's batch.
 
-    ``images`` is None for text queries; ``instruction`` is None where an image stands alone (``t2i``
-    galleries).
-    ``texts`` are the descriptions of ``t2i`` (one a row), in training and on the query side.
-    ``labels`` are contiguous training classes; on the test side they equal ``pids``.
-    ``worn`` is the outfit that each picture shows (``clothes_id``), or UNKNOWN.
-    ``indices`` point into the record list the batch was drawn from.
+    ``images`` is None for text queries; ``instruction`` is None for images without one (``t2i`` galleries).
+    ``texts`` are the descriptions of ``t2i`` (one per row), in training and on the query side.
+    ``labels`` are contiguous training classes; at test time they equal ``pids``.
+    ``worn`` is the outfit that each image shows (``clothes_id``), or UNKNOWN.
+    ``indices`` index the record list from which the batch was drawn.
     """
 
     task: str
-    domain: str  # which data set the classes and the batch-norm statistics belong to, e.g. "trad/market1501"
+    domain: str  # whose classifier and batch-norm statistics apply, e.g. "trad/market1501"
     images: Float[Tensor, "B 3 H W"] | None
     instruction: InstructionBatch | None
     texts: tuple[str, ...] | None

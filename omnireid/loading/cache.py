@@ -1,4 +1,4 @@
-"""Decoded pictures kept in memory at the size a model sees, so that each is decoded once."""
+"""In-memory cache of decoded images at the model's input size, so that each is decoded once."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from omnireid.loading.resizing import Resampling, resize
 Size = tuple[int, int]
 Image = UInt8[np.ndarray, "_H _W 3"]
 
-GROUP = 32  # pictures that are decoded before the first of them is resized
-LARGE = 1 << 20  # bytes of a decoded picture that does not wait for the others
+GROUP = 32  # images decoded before the first of them is resized
+LARGE = 1 << 20  # bytes; a larger decoded image is resized at once
 
 
 class ImageCache:
-    """Reads pictures at a given (height, width) and keeps as many as fit into ``max_bytes``.
+    """Reads images at a given (height, width) and keeps as many as fit into ``max_bytes``.
 
-    Nothing is thrown out: every epoch asks for every picture alike, so a picture that is in is worth as much
-    as the one that would replace it. Pictures that do not fit, or whose file is bad, are read again each
-    time. A forked worker shares what was there when it was forked; what a worker adds stays with it.
+    Nothing is evicted: every epoch reads every image equally often, so a cached image is worth as much as
+    the one that would replace it. Images that do not fit, or whose file is unreadable, are read again each
+    time. A forked worker shares the content at the time of the fork; what a worker adds stays in that worker.
     """
 
     def __init__(self, max_bytes: int = 0) -> None:
@@ -36,7 +36,7 @@ class ImageCache:
         return len(self._images)
 
     def read(self, path: str, size: Size, mode: Resampling = "bilinear") -> Image:
-        """The picture at this size; read-only, because others hold it too.
+        """The image at this size; read-only, because the cache shares it.
 
         Raises:
             InputError: as ``read_image``.
@@ -47,10 +47,10 @@ class ImageCache:
     def read_each(
         self, paths: Sequence[str], size: Size, mode: Resampling = "bilinear"
     ) -> Iterator[Image | InputError]:
-        """What ``read`` gives or raises for each path.
+        """The image or the error of ``read`` for each path.
 
-        Decoding and resizing take turns by the group, not by the picture: each finds its code and its tables
-        still in the processor's caches, which saves a fifth of the time.
+        Decoding and resizing alternate by group, not by image, so that each finds its code and tables still
+        in the processor's caches; this saves a fifth of the time.
         """
         for first in range(0, len(paths), GROUP):
             group = paths[first : first + GROUP]
@@ -74,7 +74,7 @@ class ImageCache:
         image = resize(image, size, mode)
         image.flags.writeable = False
         if (path, size, mode) not in self._images and self.num_bytes + image.nbytes <= self.max_bytes:
-            # Not atomic: threads may go over the limit by a picture each.
+            # Not atomic: each thread may exceed the limit by one image.
             self._images[path, size, mode] = image
             self.num_bytes += image.nbytes
         return image
@@ -82,7 +82,7 @@ class ImageCache:
     def fill(
         self, paths: Iterable[str], size: Size, *, threads: int = 1, mode: Resampling = "bilinear"
     ) -> None:
-        """Read pictures ahead until the cache is full; bad files are left for the reader who needs them."""
+        """Read images ahead until the cache is full; unreadable files are left to whoever needs them."""
         height, width = size
         space = max(0, self.max_bytes - self.num_bytes) // (3 * height * width)
         missing = [path for path in dict.fromkeys(paths) if (path, size, mode) not in self._images][:space]
@@ -96,5 +96,5 @@ class ImageCache:
             return
 
     def __getstate__(self) -> dict[str, object]:
-        # A spawned worker starts empty: pictures are cheaper to decode than to send.
+        # A spawned worker starts empty: decoding images is cheaper than sending them.
         return {"max_bytes": self.max_bytes, "num_bytes": 0, "_images": {}}

@@ -1,4 +1,4 @@
-"""Samples become a batch; its pictures stay 8-bit until they are where the model is."""
+"""Collates samples into a batch; images stay 8-bit until they are on the model's device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from omnireid.records import UNKNOWN, Record
 
 @dataclass(frozen=True)
 class Sample:
-    """One row of a batch to be: an annotated image and what stands beside it."""
+    """One row of a future batch: a record, its instruction and its text."""
 
     index: int
     record: Record
@@ -31,9 +31,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class RawBatch:
-    """A batch on its way between processes: pictures still 8-bit, which is a quarter of the bytes.
+    """A batch in transit between processes: images are still 8-bit, a quarter of the bytes.
 
-    Each tensor that is sent holds an open file, and those are few; so only pictures are tensors yet.
+    Each tensor sent between processes holds an open file, a limited resource; so only images are tensors.
     """
 
     task: str
@@ -43,7 +43,7 @@ class RawBatch:
     instructions: tuple[Instruction, ...] | None
     texts: tuple[str, ...] | None
     numbers: Int[np.ndarray, "5 B"]  # pids, labels, camids, indices, outfits
-    flipped: Bool[np.ndarray, " B"] | None = None  # pictures still to be mirrored; None: none is
+    flipped: Bool[np.ndarray, " B"] | None = None  # images still to be flipped; None: none
 
     def normalised(
         self,
@@ -51,7 +51,7 @@ class RawBatch:
         device: torch.device | str | None = None,
         room: Room | None = None,
     ) -> Batch:
-        """The batch with its pictures as the model wants them, made on ``device`` or where they lie."""
+        """The batch with images normalised for the model, on ``device`` or where they are."""
         images, clothes = None, None
         if self.pixels is not None:
             images = preprocessing.normalise(self.pixels.to(device, non_blocking=True), self.flipped, room)
@@ -73,7 +73,7 @@ class RawBatch:
         )
 
     def pin_memory(self) -> RawBatch:
-        """The same with its pictures in memory that a GPU can fetch from while the program goes on."""
+        """The same with images in pinned memory, from which a GPU copies asynchronously."""
         return replace(
             self,
             pixels=None if self.pixels is None else self.pixels.pin_memory(),
@@ -89,14 +89,14 @@ def collate(
     domain: str,
     flipped: Bool[np.ndarray, " B"] | None = None,
 ) -> RawBatch:
-    """Make a batch of samples; sentences and texts stay as they are, for cleaning is the tokenizer's part.
+    """Make a batch of samples; sentences and texts are unchanged, since cleaning is up to the tokenizer.
 
     Args:
         samples: the rows.
-        pixels: their pictures at the model's size, or None for text queries.
+        pixels: their images at the model's size, or None for text queries.
         task: name of the task.
-        domain: whose classes and batch-norm statistics apply.
-        flipped: which pictures are still to be mirrored.
+        domain: whose classifier and batch-norm statistics apply.
+        flipped: which images are still to be flipped.
     """
     instructions = tuple(sample.instruction for sample in samples if sample.instruction is not None)
     texts = tuple(sample.text for sample in samples if sample.text is not None)

@@ -1,4 +1,4 @@
-"""One source of a training mixture: records of one data set, asked for as one task."""
+"""One source of a training mixture: the records of one data set, trained under one task."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from omnireid.loading.transforms import TrainTransform, empty_pixels
 from omnireid.records import Record
 from omnireid.tasks import TaskSpec
 
-MAX_UNREADABLE = 0.01  # of a source's pictures; beyond that it is not the data set one thinks it is
+MAX_UNREADABLE = 0.01  # of a source's images; with more, the data set is damaged or not the expected one
 
-Faults = dict[str, str]  # path of an unreadable picture → what is wrong with it
+Faults = dict[str, str]  # path of an unreadable image → its error
 
 
 @dataclass(frozen=True)
 class Source:
     """Training records of one data set under one task.
 
-    ``weight`` is the share of the loss, and of the draw where a step holds only some sources. A batch has
-    ``num_identities`` × ``num_instances`` images over all ranks; ``sampling`` says whose: of people at random
-    or of people alike (``GraphSampler``). The three fields before it are explained in ``train_instructions``
-    and matter to ``li`` and ``ctcc`` only.
+    ``weight`` is its share of the loss, and of the draw if a step holds only some sources. A batch has
+    ``num_identities`` × ``num_instances`` images over all ranks; ``sampling`` selects people at random or
+    people who look alike (``GraphSampler``). The three fields before it are explained in
+    ``train_instructions`` and apply to ``li`` and ``ctcc`` only.
     """
 
     task: TaskSpec
@@ -57,7 +57,7 @@ class Source:
 
     @property
     def domain(self) -> str:
-        """The name of its classifier and batch-norm statistics, e.g. "trad/market1501"."""
+        """Key of its classifier and batch-norm statistics, e.g. "trad/market1501"."""
         return f"{self.task.name}/{self.dataset}"
 
 
@@ -65,7 +65,7 @@ _SAMPLERS = {"random": PKSampler, "graph": GraphSampler}
 
 
 class Feed:
-    """Makes a source's batch of any step, from (seed, step) alone."""
+    """Makes a source's batch for any step, from (seed, step) alone."""
 
     def __init__(
         self, source: Source, transform: TrainTransform, cache: ImageCache, *, seed: int, stream: int
@@ -85,7 +85,7 @@ class Feed:
 
     @property
     def num_classes(self) -> int:
-        """Identities of the source."""
+        """Number of identities in the source."""
         return len(self.sampler.pids)
 
     def _refuse_without_words(self) -> None:
@@ -101,10 +101,10 @@ class Feed:
                 own_instruction(record, task)
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[RawBatch, Faults]:
-        """A rank's share of the batch of a step, and the unreadable pictures that were met on the way."""
+        """A rank's share of the batch of a step, and the unreadable images found in the process."""
         source, faults = self.source, Faults()
         drawn = self.sampler.batch(step, rank, world).tolist()
-        # A row draws by its place in the whole batch, so that ranks together make what one process makes.
+        # Draws are keyed by the row's place in the global batch, so the result does not depend on ranks.
         places = range(rank * len(drawn), (rank + 1) * len(drawn))
         given = self._transform.preprocessing
         pixels = empty_pixels(len(drawn), given.image_size, self._room)
@@ -170,7 +170,7 @@ class Feed:
     def _readable(
         self, row: int, field: Literal["image", "clothes"], faults: Faults
     ) -> tuple[int, UInt8[np.ndarray, "H W 3"]]:
-        """The first readable picture from this row on: of this person, once around, then of the next."""
+        """The first readable image from this row on: of this person (wrapping around), then of the next."""
         preprocessing = self._transform.preprocessing
         is_person = field == "image"
         size = preprocessing.image_size if is_person else preprocessing.clothes_size
@@ -195,10 +195,10 @@ class Feed:
             yield from self.sampler.rows((label + further) % self.num_classes).tolist()
 
     def refuse_too_many(self, faults: Faults) -> None:
-        """Stop when more than 1 % of the source's pictures, and more than one, cannot be read.
+        """Stop if more than 1 % of the source's images, and more than one, are unreadable.
 
         Raises:
-            InputError: with one of them as an example.
+            InputError: naming one of them as an example.
         """
         total = len(self.source.records)
         if len(faults) > max(1, MAX_UNREADABLE * total):

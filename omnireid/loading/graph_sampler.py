@@ -13,19 +13,19 @@ from omnireid.loading.samplers import PKSampler
 
 @dataclass(frozen=True)
 class ClassGraph:
-    """Who is alike during one pass over the people: row c is person c and then the most alike others."""
+    """Neighbours during one pass over the people: row c is person c, then the people most similar to c."""
 
     number: int  # of the pass
     neighbours: Int[np.ndarray, "C P"]
 
 
 def class_graph(number: int, distances: Float[np.ndarray, "C C"], num_identities: int) -> ClassGraph:
-    """The graph of a pass from the distances of its exemplars; among equals the lower number comes first.
+    """The graph of a pass from the distances of its exemplars; ties go to the lower number.
 
     Args:
         number: of the pass.
-        distances: of every person to every other, smaller is closer; the diagonal is not looked at.
-        num_identities: P, the person itself among them.
+        distances: from every person to every other, smaller is closer; the diagonal is ignored.
+        num_identities: P, including the person itself.
     """
     apart = np.array(distances, dtype=np.float64)
     np.fill_diagonal(apart, -np.inf)
@@ -33,35 +33,35 @@ def class_graph(number: int, distances: Float[np.ndarray, "C C"], num_identities
 
 
 class GraphSampler(PKSampler):
-    """Each person once a pass is the anchor of a batch, with its P - 1 nearest people, K images each.
+    """Each person is the anchor of one batch per pass, with its P - 1 nearest people, K images each.
 
-    Which batch stands where follows from (seed, step) and the pass's graph. The graph follows from the model
-    as it was when the pass began, so whoever trains makes it there, from ``exemplars``, and keeps it with the
-    checkpoint: afterwards the weights are others.
+    The order of batches follows from (seed, step) and the graph of the pass. The graph depends on the model
+    as it was when the pass began, so the training loop computes it then, from ``exemplars``, and stores it in
+    the checkpoint, because the weights change afterwards.
 
-    The authors take a person's images in turn, shuffled once all were taken; here each batch draws them anew,
-    as ``PKSampler`` does, so that any step can be asked for.
+    The authors take a person's images in turn, shuffled after all were taken; here each batch draws them
+    anew, as ``PKSampler`` does, so that any step can be reproduced directly.
     """
 
     graph: ClassGraph | None = None
 
     @property
     def batches_per_graph(self) -> int:
-        """Batches of a pass: one a person."""
+        """Batches of a pass: one per person."""
         return len(self.pids)
 
     def pass_of(self, step: int) -> int:
-        """The pass that a step belongs to."""
+        """The pass to which a step belongs."""
         return step // self.batches_per_graph
 
     def exemplars(self, number: int) -> Int[np.ndarray, " C"]:
-        """One random image of each person, by which a pass tells who is alike."""
+        """One random image of each person, from which the similarities of a pass are computed."""
         rng = generator(self._seed, Purpose.EXEMPLARS, stream=self._stream, step=number)
         places = [rng.integers(len(self.rows(identity))) for identity in range(len(self.pids))]
         return np.array([self.rows(identity)[place] for identity, place in enumerate(places)])
 
     def follow(self, graph: ClassGraph) -> None:
-        """Take the batches of a pass from its graph."""
+        """Use the graph of a pass for its batches."""
         assert graph.neighbours.shape == (len(self.pids), self.num_identities)
         self.graph = graph
 

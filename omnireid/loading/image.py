@@ -1,4 +1,4 @@
-"""One picture from disk to 8-bit RGB: by simplejpeg where it can, by Pillow otherwise, never by guessing."""
+"""Decodes one image file to 8-bit RGB: with simplejpeg where possible, with Pillow otherwise."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from instructions.errors import InputError
 MAX_PIXELS = 32_000_000  # a person crop has 32 768; a camera frame 8 000 000
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
-_ORIENTATION = 0x0112  # EXIF tag: how the camera was held
+_ORIENTATION = 0x0112  # EXIF tag: orientation of the camera
 
 
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
-    """Decode a picture file.
+    """Decode an image file.
 
-    The camera's orientation is applied, once. Grey and infrared become three equal channels, CMYK becomes
-    RGB, transparent parts are laid on white, 16-bit levels lose their lower byte, of an animation the first
-    frame counts.
+    The EXIF orientation is applied, once. Grey and infrared images become three equal channels, CMYK becomes
+    RGB, transparency is composited on white, 16-bit levels lose their lower byte, and of an animation the
+    first frame is used.
 
     Args:
-        path: JPEG, PNG, BMP, WebP, TIFF, PPM or GIF, told by content, not by name.
+        path: JPEG, PNG, BMP, WebP, TIFF, PPM or GIF, detected from the content, not the name.
         max_pixels: larger pictures are refused before they are decoded.
 
     Raises:
-        InputError: there is no such file, it is no picture, it is damaged, or it is too large.
+        InputError: the file does not exist, is not an image, is damaged, or is too large.
     """
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a Path and a buffer cost as much as the file)
@@ -45,10 +45,10 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarr
 
 
 def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
-    """Decode the bytes of a picture, as ``read_image`` does; ``name`` is what an error calls it.
+    """Decode the bytes of an image, as ``read_image`` does; ``name`` identifies it in errors.
 
     Raises:
-        InputError: it is no picture, it is damaged, or it is too large.
+        InputError: it is not an image, is damaged, or is too large.
     """
     if not data:
         raise InputError(f"{name}: the file is empty (0 bytes)")
@@ -66,7 +66,7 @@ def _simplejpeg() -> ModuleType | None:
 
 
 def _decode_with_simplejpeg(data: bytes, name: str, max_pixels: int) -> UInt8[np.ndarray, "H W 3"] | None:
-    """The picture, or None where Pillow has to judge: no JPEG, CMYK, held sideways, or not quite whole."""
+    """The image, or None where Pillow must decide: not a JPEG, CMYK, rotated by EXIF, or truncated."""
     simplejpeg = _simplejpeg()
     if simplejpeg is None or not data.startswith(b"\xff\xd8") or _is_turned(data):
         return None
@@ -89,14 +89,14 @@ def _is_turned(jpeg: bytes) -> bool:
         with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
             return image.getexif().get(_ORIENTATION, 1) != 1
     except Exception:
-        return True  # Pillow will say what is wrong
+        return True  # Pillow will report the error
 
 
 def _decode_with_pillow(data: bytes, name: str, max_pixels: int) -> UInt8[np.ndarray, "H W 3"]:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse_bomb(name, *image.size, max_pixels)
-            image.load()  # first, because Pillow turns a TIFF itself and then forgets the tag
+            image.load()  # first, because Pillow rotates a TIFF itself and then drops the tag
             orientation = image.getexif().get(_ORIENTATION, 1)
             return np.ascontiguousarray(_turn(_to_rgb(image), orientation))
     except InputError:
@@ -105,7 +105,7 @@ def _decode_with_pillow(data: bytes, name: str, max_pixels: int) -> UInt8[np.nda
         raise InputError(f"{name}: this is not a picture of a known kind ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(f"{name}: the picture is larger than the limit of {max_pixels} pixels") from None
-    except Exception as error:  # Pillow's decoders raise whatever the damage makes them raise
+    except Exception as error:  # Pillow's decoders raise arbitrary exceptions on damaged files
         raise InputError(f"{name}: the picture is damaged or cut off ({error})") from None
 
 
@@ -117,7 +117,7 @@ def _refuse_bomb(name: str, width: int, height: int, max_pixels: int) -> None:
 def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
     if image.mode.startswith(
         "I"
-    ):  # 16 bits, alone or in a wider integer; Pillow itself would clip them to white
+    ):  # 16 bits, alone or within a wider integer; Pillow itself would clip them to white
         levels = np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8
         return np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
     if image.mode == "F":
@@ -129,7 +129,7 @@ def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def _turn(pixels: UInt8[np.ndarray, "H W 3"], orientation: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Undo how the camera was held: the eight values of the EXIF tag."""
+    """Apply the EXIF orientation: one of eight values."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

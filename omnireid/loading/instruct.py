@@ -1,4 +1,4 @@
-"""Which instruction stands beside which image, in training and on both sides of a test (IRM, section 4.1)."""
+"""Which instruction accompanies which image, in training and on both sides of a test (IRM, section 4.1)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Mode = Literal["right", "wrong", "none", "canonical"]
 
 
 def own_instruction(record: Record, task: TaskSpec, rng: np.random.Generator | None = None) -> Instruction:
-    """What an image itself brings: one of its captions, or its clothes picture.
+    """An image's own instruction: one of its captions, or its clothes image.
 
     Args:
         record: an image of a ``li`` or ``ctcc`` set.
-        task: tells which of the two is asked for.
-        rng: draws among several captions; without one, the first is taken.
+        task: determines which of the two is needed.
+        rng: chooses among several captions; without one, the first is taken.
 
     Raises:
-        InputError: the image brings no such instruction.
+        InputError: the image has no such instruction.
     """
     outfit = None if record.clothes_id == UNKNOWN else record.clothes_id
     if task.instruction == "caption" and record.captions:
@@ -38,7 +38,7 @@ def own_instruction(record: Record, task: TaskSpec, rng: np.random.Generator | N
     if task.instruction == "clothes" and record.clothes is not None:
         return Instruction(clothes=record.clothes, source="clothes", outfit=outfit)
     if task.instruction == "picture" and record.clothes is not None:
-        return Instruction(clothes=record.clothes, source="clothes")  # everybody's, so it tells of no outfit
+        return Instruction(clothes=record.clothes, source="clothes")  # constant, so it describes no outfit
     own = {"caption": "caption", "clothes": "clothes picture", "picture": "picture in column two of a list"}
     missing = own.get(task.instruction, "instruction of its own")
     raise InputError(f"{record.image} has no {missing}, which task {task.name} needs")
@@ -57,17 +57,17 @@ def train_instructions(
     """The instruction of every row of a training batch; None for a task without instructions.
 
     A bank gives one sentence to the whole batch ("We randomly choose one from these instructions when
-    training each mini-batch"). Captions and clothes pictures are a row's own, with two exceptions that are
-    ours: a row may carry the neutral sentence, so that the model knows a gallery without annotations, and a
-    row may carry the instruction of another picture of the same person in the batch, as a query does at test
-    time: of one that stands bare where there is one, since ``composition_loss`` looks for it there.
+    training each mini-batch"). Captions and clothes images belong to a row, with two exceptions of ours. A
+    row may get the neutral sentence, so that the model learns galleries without annotations. A row may also
+    get the instruction of another image of the same person in the batch, like a query at test time:
+    preferably of an uninstructed one, because ``composition_loss`` looks for it there.
 
     Args:
         records: the rows' records.
-        task: what the batch trains.
-        rngs: one generator a row.
+        task: the task trained by the batch.
+        rngs: one generator per row.
         batch_rng: the batch's generator; equal on all ranks.
-        gallery_instruction: "own" never says the neutral sentence, "neutral" always, "mixed" to some rows.
+        gallery_instruction: "own" never gives the neutral sentence, "neutral" always, "mixed" to some rows.
         neutral_share: with "mixed", the probability of the neutral sentence.
         target_share: probability of another row's instruction.
     """
@@ -103,14 +103,15 @@ def query_instructions(
 
     Args:
         split: the test.
-        task: what is asked.
-        mode: "right" is the query's own, which the official lists wrote for what is wanted; "wrong" is
-            somebody else's; "none" the neutral sentence. Where the task has a bank, "right" and "canonical"
-            are the sentence it was grown from, a number any of the twenty, and "wrong" does not exist.
-        seed: who the somebody else is.
+        task: the task.
+        mode: "right" is the query's own instruction, which the official lists wrote for the target; "wrong"
+            is another person's; "none" is the neutral sentence. If the task has a bank, "right" and
+            "canonical" are the sentence from which it was generated, a number is any of the twenty, and
+            "wrong" does not exist.
+        seed: determines whose instruction "wrong" takes.
 
     Raises:
-        InputError: the mode does not suit the task, or a query has no instruction of its own.
+        InputError: the mode does not apply to the task, or a query has no instruction of its own.
     """
     if mode == "none" and task.instruction != "none":
         return [NEUTRAL] * len(split.query)
@@ -135,9 +136,9 @@ def gallery_instructions(
 
     Args:
         split: the test.
-        task: what is asked.
-        mode: "own" is the image's own caption or clothes picture, or the sentence the bank was grown from;
-            "neutral" the neutral sentence; a number any sentence of the bank.
+        task: the task.
+        mode: "own" is the image's own caption or clothes image, or the sentence from which the bank was
+            generated; "neutral" is the neutral sentence; a number is any sentence of the bank.
 
     Raises:
         InputError: an image has no instruction of its own.
@@ -182,10 +183,11 @@ def _same_for_all(count: int, task: TaskSpec, mode: str | int) -> list[Instructi
 
 
 def _strangers(queries: Sequence[Record], right: Sequence[Instruction], seed: int, where: str) -> list[int]:
-    """For each query another, of another person, in other clothes, whose instruction differs.
+    """For each query, another query of a different person in other clothes whose instruction differs.
 
-    Identities are shuffled and their queries laid out in a row; each query takes from the one that stands the
-    largest identity further on, or the next that suits. So nearly every instruction is used exactly once.
+    Identities are shuffled and their queries placed in a row; each query takes the instruction of the one
+    that is the size of the largest identity further on, or of the next that qualifies. So nearly every
+    instruction is used exactly once.
     """
     rng = generator(seed, Purpose.WRONG_INSTRUCTION)
     by_identity = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Random streams with an address: a draw depends on (seed, purpose, step, row), never on who draws."""
+"""Random streams with keys: a draw depends on (seed, purpose, step, row), never on the process that draws."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float64, UInt64
 
 
 class Purpose(IntEnum):
-    """What a stream is for; two purposes never share numbers."""
+    """The use of a stream; two purposes never share numbers."""
 
     SOURCES = 1
     IDENTITIES = 2
@@ -25,16 +25,16 @@ class Purpose(IntEnum):
 def generator(
     seed: int, purpose: Purpose, *, stream: int = 0, step: int = 0, row: int = 0
 ) -> np.random.Generator:
-    """A fresh generator at one address; Philox, so that any address costs the same to reach.
+    """A fresh generator for one key; Philox, so that every key is equally cheap to reach.
 
     Args:
         seed: the run's seed, 0..2**64-1.
         purpose: what is drawn.
-        stream: which source of a mixture draws.
-        step: optimiser step, or pass over the data.
+        stream: index of the source in the mixture.
+        step: optimizer step, or pass over the data.
         row: row of the batch.
     """
-    # The lowest counter word stays zero: it is the one that runs while numbers are drawn.
+    # The lowest counter word stays zero: it increases as numbers are drawn.
     key = np.array([seed, purpose << 32 | stream], dtype=np.uint64)
     return np.random.Generator(
         np.random.Philox(key=key, counter=np.array([0, row, step, 0], dtype=np.uint64))
@@ -44,9 +44,9 @@ def generator(
 def uniforms(
     seed: int, purpose: Purpose, *, stream: int = 0, step: int = 0, rows: Sequence[int], count: int
 ) -> Float64[np.ndarray, "B count"]:
-    """The first numbers in [0, 1) of every row's own generator, for a whole batch at once.
+    """The first numbers in [0, 1) of every row's generator, for a whole batch at once.
 
-    Equal to ``generator(...).random(count)`` row by row; making a generator takes as long as 500 numbers do.
+    Equal to ``generator(...).random(count)`` row by row; creating a generator costs 500 draws.
     The rounds are those of Philox4x64-10 (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011).
 
     Args:
@@ -57,7 +57,7 @@ def uniforms(
         rows: which rows.
         count: how many numbers of each.
     """
-    blocks = -(-count // 4)  # four numbers from each value of the counter, which numpy raises before use
+    blocks = -(-count // 4)  # four numbers per counter value, which numpy increments before use
     places = np.repeat(np.array(rows, dtype=np.uint64), blocks)
     counters = np.tile(np.arange(1, blocks + 1, dtype=np.uint64), len(rows))
     pairs = np.stack([counters, np.full_like(places, step)])  # words 0 and 2

@@ -1,4 +1,4 @@
-"""What each training step sees: a batch of every task, or of some drawn by weight (IRM, section 4.1)."""
+"""The content of each training step: a batch of every task, or of some drawn by weight (IRM, section 4.1)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 class Mixture:
     """Sources that are trained together; every batch is a function of (seed, step).
 
-    Labels are contiguous for each source, in the order of its pids. An unreadable picture gives its place to
-    the next of the same person, or where there is none to the next person's; it is named in one warning, and
-    when more than 1 % of a source (and more than one picture) is unreadable, training stops.
+    Labels are contiguous within each source, in the order of its pids. An unreadable image is replaced by
+    the next one of the same person, or if there is none by the next person's; one warning names it. If more
+    than 1 % of a source (and more than one image) is unreadable, training stops.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class Mixture:
         Args:
             sources: in the order in which a step lists its batches.
             preprocessing: what the model expects.
-            augmentation: how training pictures vary.
-            seed: every draw follows from it.
-            sources_per_step: how many sources a step holds, drawn by weight; all of them by default.
-            cache: keeps decoded pictures.
-            aside: people of the sources that are not among them; see ``keep_aside``.
+            augmentation: how training images are augmented.
+            seed: determines every draw.
+            sources_per_step: number of sources per step, drawn by weight; all of them by default.
+            cache: keeps decoded images.
+            aside: people held out of the sources; see ``keep_aside``.
 
         Raises:
-            InputError: no source, one twice, one without what its task needs, or more per step than exist.
+            InputError: no source, a duplicate, one without what its task needs, or more per step than exist.
         """
         if not sources:
             raise InputError("a mixture needs at least one source")
@@ -78,7 +78,7 @@ class Mixture:
         ]
 
     def seen_by(self, preprocessing: Preprocessing) -> Mixture:
-        """The same people in the same batches for a model that expects other pictures."""
+        """The same people in the same batches, preprocessed for another model."""
         return Mixture(
             self.sources,
             preprocessing,
@@ -90,11 +90,11 @@ class Mixture:
         )
 
     def num_classes(self, domain: str) -> int:
-        """Identities of one source, for its classifier."""
+        """Number of identities in one source, for its classifier."""
         return self._feeds[self.domains.index(domain)].num_classes
 
     def graph_samplers(self) -> dict[str, GraphSampler]:
-        """By domain, the samplers that wait for a graph of their pass."""
+        """By domain, the samplers that need a graph for each pass."""
         samplers = {feed.source.domain: feed.sampler for feed in self._feeds}
         return {domain: one for domain, one in samplers.items() if isinstance(one, GraphSampler)}
 
@@ -102,14 +102,14 @@ class Mixture:
         """The batches of a step, or one rank's share of them.
 
         Raises:
-            InputError: too many pictures cannot be read, or the ranks cannot share a batch evenly.
+            InputError: too many images are unreadable, or the ranks cannot share a batch evenly.
         """
         return tuple(
             raw.normalised(self.preprocessing) for raw in self.checked(self.raw_step(step, rank, world))
         )
 
     def drawn(self, step: int) -> list[int]:
-        """Which sources a step holds, in their order."""
+        """The sources of a step, in their order."""
         if self.sources_per_step == len(self.sources):
             return list(range(len(self.sources)))
         weights = np.array([source.weight for source in self.sources])
@@ -118,11 +118,11 @@ class Mixture:
         return sorted(int(place) for place in chosen)
 
     def raw_step(self, step: int, rank: int = 0, world: int = 1) -> list[tuple[RawBatch, Faults]]:
-        """What a worker makes of a step: batches before normalising, and the unreadable pictures met."""
+        """A step as made by a worker: batches before normalisation, and the unreadable images found."""
         return [self._feeds[place].batch(step, rank, world) for place in self.drawn(step)]
 
     def checked(self, made: Sequence[tuple[RawBatch, Faults]]) -> list[RawBatch]:
-        """Enter the unreadable pictures of a step into the books, and pass its batches on.
+        """Record the unreadable images of a step and return its batches.
 
         Raises:
             InputError: a source has too many of them.
@@ -138,7 +138,7 @@ class Mixture:
         return [raw for raw, _ in made]
 
     def fill_cache(self, threads: int = 1) -> None:
-        """Decode pictures ahead, as many as the cache holds."""
+        """Decode images ahead, as many as the cache holds."""
         for source in self.sources:
             images = (record.image for record in source.records)
             self.cache.fill(
@@ -152,7 +152,7 @@ class Mixture:
                 self.cache.fill(clothes, self.preprocessing.clothes_size, threads=threads)
 
     def step_bytes(self, world: int = 1) -> int:
-        """Size of the largest step of one rank as it comes from a worker."""
+        """Size of one rank's largest step as sent by a worker."""
         image, clothes = (
             3 * height * width
             for height, width in (self.preprocessing.image_size, self.preprocessing.clothes_size)
@@ -174,16 +174,16 @@ def mixture_loader(
     world: int = 1,
     device: torch.device | str | None = None,
 ) -> Iterator[tuple[Batch, ...]]:
-    """The batches of steps start..stop-1 in order, prepared ahead; the same for any number of workers.
+    """The batches of steps start..stop-1 in order, prefetched; the same for any number of workers.
 
     Args:
         mixture: what to train on.
-        start: first step, the number of steps already done.
+        start: first step, i.e. the number of completed steps.
         stop: one past the last step.
-        workers: processes that read ahead; 0 reads when asked.
-        rank: this process among those that train together.
-        world: how many those are.
-        device: where pictures are normalised, and stay; the CPU by default.
+        workers: processes that read ahead; 0 reads on demand.
+        rank: rank of this process.
+        world: number of ranks.
+        device: where images are normalised, and stay; the CPU by default.
 
     Raises:
         InputError: as ``Mixture.step``.
@@ -198,6 +198,6 @@ def mixture_loader(
         pin=device is not None and torch.device(device).type == "cuda",
     )
     room = Room()
-    with closing(made):  # at once, if too many pictures are bad: collected later, workers linger for seconds
+    with closing(made):  # closed at once on errors: left to garbage collection, workers linger for seconds
         for step in made:
             yield tuple(raw.normalised(mixture.preprocessing, device, room) for raw in mixture.checked(step))

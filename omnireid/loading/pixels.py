@@ -1,4 +1,4 @@
-"""8-bit pictures become the numbers a network sees: on a GPU, in C where there is a compiler, or by torch."""
+"""Normalises 8-bit images for the network: on a GPU, in C where there is a compiler, or with torch."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def normalise(
     flipped: Bool[np.ndarray, " B"] | None = None,
     room: Room | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
-    """Channels in planes, less their mean, over their deviation; the same numbers whoever computes them.
+    """Channels first, minus the mean, divided by the deviation; all implementations give the same numbers.
 
     Args:
-        pixels: the pictures, on any device.
-        mean: of a channel, between 0 and 1.
-        std: deviation of a channel.
-        flipped: which pictures are to be mirrored; None: none is.
-        room: where the result lies if that is the CPU's memory; fresh memory by default.
+        pixels: the images, on any device.
+        mean: per channel, between 0 and 1.
+        std: standard deviation per channel.
+        flipped: which images are flipped; None: none.
+        room: provides memory for the result if it is on the CPU; fresh memory by default.
     """
     scale = torch.tensor([1 / (255 * deviation) for deviation in std])
     shift = torch.tensor([-m / deviation for m, deviation in zip(mean, std, strict=True)])
@@ -53,7 +53,7 @@ def normalise(
 
 
 def library() -> ctypes.CDLL | None:
-    """The compiled lines of C; None where they cannot be had."""
+    """The compiled C code; None if it is not available."""
     return compiled(SOURCE)
 
 
@@ -63,7 +63,7 @@ def _on_device(
     shift: Float[Tensor, 3],
     flipped: Bool[np.ndarray, " B"],
 ) -> Float[Tensor, "B 3 H W"]:
-    # Levels change their order while they are small, and change in place once they are large.
+    # Convert the layout while values are 8-bit, then compute in place in float.
     images = rearrange(pixels, "b h w c -> b c h w").contiguous()
     if flipped.any():
         chosen = torch.from_numpy(flipped).to(images.device, non_blocking=True)
@@ -79,7 +79,7 @@ def _by_torch(
     flipped: Bool[np.ndarray, " B"],
     images: Float[Tensor, "B 3 H W"],
 ) -> None:
-    """Picture by picture, so that each step finds what the last one left in the processor's cache."""
+    """Image by image, so that each step finds the result of the last in the processor's cache."""
     planes = np.empty((3, *pixels.shape[1:3]), dtype=np.uint8)
     levels = torch.from_numpy(planes)
     for image, mirrored, out in zip(pixels.numpy(), flipped, images, strict=True):

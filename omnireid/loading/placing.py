@@ -1,4 +1,4 @@
-"""Pictures are put into a batch as they were drawn to vary: all in one call of C, or each by numpy."""
+"""Writes augmented images into a batch: all in one call of C, or each by numpy."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SOURCE = Path(__file__).with_name("place.c")
 
 
 def place(images: Sequence[Image], variations: Variations, out: UInt8[np.ndarray, "B H W 3"]) -> None:
-    """Shift and erase pictures on their way into the rows of a batch; what moved in from outside is black.
+    """Shift and erase images while copying them into the rows of a batch; uncovered borders are black.
 
-    Flips are left to whoever makes numbers of the pixels: of interleaved channels they take five times as
-    long as the rest. So what is to be mirrored moves to, and is erased on, the other side.
+    Flips are left to the normalisation: on interleaved channels they take five times as long as the rest. An
+    image that will be flipped is therefore shifted, and erased, on the mirrored side.
 
     Args:
         images: of the batch's height and width.
-        variations: what happens to each; colours only, no jitter and no noise.
-        out: where they go; contiguous.
+        variations: the augmentation of each; erasing with constant colours only, no jitter and no noise.
+        out: destination; contiguous.
     """
     assert out.flags.c_contiguous, "a copy of it would be written, not it"
     assert len(images) == len(out) and all(image.shape == out.shape[1:] for image in images)
@@ -36,7 +36,7 @@ def place(images: Sequence[Image], variations: Variations, out: UInt8[np.ndarray
         for image, move, fill, row in zip(images, moves.tolist(), variations.fills, out, strict=True):
             _place_one(image, move, fill, row)
         return
-    kept = [np.ascontiguousarray(image) for image in images]  # until C is done with them
+    kept = [np.ascontiguousarray(image) for image in images]  # alive until C is done with them
     told = np.empty((count, 8), dtype=np.int64)
     told[:, 0] = [image.ctypes.data for image in kept]
     told[:, 1:7] = moves
@@ -47,12 +47,12 @@ def place(images: Sequence[Image], variations: Variations, out: UInt8[np.ndarray
 
 
 def library() -> ctypes.CDLL | None:
-    """The compiled lines of C; None where they cannot be had."""
+    """The compiled C code; None if it is not available."""
     return compiled(SOURCE)
 
 
 def _place_one(image: Image, move: Sequence[int], fill: Int64[np.ndarray, 3], out: Image) -> None:
-    """One picture: all its bytes in one copy, and what that carries over an edge blackened after."""
+    """One image: all its bytes in one copy, then wrapped-around pixels are blackened."""
     height, width = image.shape[:2]
     down, right, top, left, tall, wide = move
     if abs(down) >= height or abs(right) >= width:
@@ -71,5 +71,5 @@ def _place_one(image: Image, move: Sequence[int], fill: Int64[np.ndarray, 3], ou
 
 
 def _edge(moved: int) -> slice:
-    """Where nothing is left after moving forward, or back if negative."""
+    """The border left uncovered by a shift forward, or back if negative."""
     return slice(0, moved) if moved >= 0 else slice(moved, None)

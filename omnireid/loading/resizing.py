@@ -1,4 +1,4 @@
-"""Pictures change their size with antialiasing: by torch, or to the same bits in C in half of its time."""
+"""Resizes images with antialiasing: by torch, or bit for bit equally in C in half its time."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Resampling = Literal["bilinear", "bicubic"]
 Image = UInt8[np.ndarray, "_H _W 3"]  # of any size
 
 SOURCE = Path(__file__).with_name("resize.c")
-MOST_TAPS = 64  # of a place of the result on rows, in C
-SPREAD = 3  # pixels from the first tap of an even place on columns to that of the next, in C
-REMEMBERED = 4096  # sizes of pictures
+MOST_TAPS = 64  # of one output position along rows, in C
+SPREAD = 3  # pixels from the first tap of an even output column to that of the next, in C
+REMEMBERED = 4096  # image sizes
 
 
 def resize(image: Image, size: tuple[int, int], mode: Resampling = "bilinear") -> Image:
-    """Bilinear or bicubic with antialiasing, as Pillow does it (within one level), several times faster."""
+    """Bilinear or bicubic with antialiasing, within one level of Pillow and several times faster."""
     if image.shape[:2] == size:
         return image
     made = library()
@@ -42,7 +42,7 @@ def resize(image: Image, size: tuple[int, int], mode: Resampling = "bilinear") -
 
 
 def library() -> ctypes.CDLL | None:
-    """The compiled lines of C; None where they cannot be had, or are not for this kind of processor."""
+    """The compiled C code; None if it is not available, or not for this kind of processor."""
     made = compiled(SOURCE)
     return made if hasattr(made, "resize") else None
 
@@ -50,13 +50,13 @@ def library() -> ctypes.CDLL | None:
 def whole_weights(
     length: int, size: int, mode: Resampling
 ) -> tuple[Int32[np.ndarray, " size"], Int16[np.ndarray, "size taps"], int]:
-    """What each place of the result sums up along one axis, in the whole numbers that torch takes for 8 bits.
+    """The weights of each output position along one axis, as the integers that torch uses for 8 bits.
 
     Returns:
-        The first place that counts, weights from there on, and the power of two that the weights' unit is.
+        The first input position, the weights from there on, and the weights' unit as a power of two.
     """
     scale = length / size
-    wider = max(scale, 1.0)  # a smaller picture asks more places for each of its own
+    wider = max(scale, 1.0)  # downscaling widens the kernel
     reach = (1 if mode == "bilinear" else 2) * wider
     centres = scale * (np.arange(size) + 0.5)
     first = np.maximum(np.trunc(centres - reach + 0.5), 0).astype(np.int32)
@@ -64,9 +64,9 @@ def whole_weights(
     places = first[:, None] + np.arange((end - first).max())
     weights = _kernel((places - centres[:, None] + 0.5) / wider, mode)
     weights[places >= end[:, None]] = 0
-    weights /= np.add.accumulate(weights, axis=1)[:, -1:]  # one after the other, as torch adds
+    weights /= np.add.accumulate(weights, axis=1)[:, -1:]  # summed sequentially, as torch does
     powers = 2.0 ** np.arange(23)
-    precision = int((0.5 + weights.max() * powers[1:] < 2**15).sum())  # the finest that 16 bits hold
+    precision = int((0.5 + weights.max() * powers[1:] < 2**15).sum())  # the finest that fits into 16 bits
     whole = np.copysign(np.floor(np.abs(weights) * powers[precision] + 0.5), weights)
     return first, whole.astype(np.int16), precision
 
@@ -103,13 +103,13 @@ def _rows(length: int, size: int, mode: Resampling) -> _Axis | None:
 @lru_cache(REMEMBERED)
 def _columns(length: int, size: int, mode: Resampling) -> _Axis | None:
     first, weights, precision = whole_weights(length, size, mode)
-    missing = -size % 4  # C makes four places at a time
+    missing = -size % 4  # C computes four output positions at a time
     first = np.pad(first, (0, missing), mode="edge")
     weights = _even(np.pad(weights, ((0, missing), (0, 0))))
-    further = first - np.repeat(first[::2], 2)  # pixels from where C reads for both of two places
+    further = first - np.repeat(first[::2], 2)  # offset from where C reads for both of two output positions
     if further.max() > SPREAD:
         return None
-    order = np.full((len(first), 4, 4), 0x80, dtype=np.uint8)  # 0x80: a zero; a fourth channel is nobody's
+    order = np.full((len(first), 4, 4), 0x80, dtype=np.uint8)  # 0x80: a zero; the fourth channel is unused
     order[:, :3, 0] = 3 * further[:, None] + np.arange(3)
     order[:, :3, 2] = order[:, :3, 0] + 3
     pairs = rearrange(weights, "place (pair two) -> pair place 1 two", two=2).repeat(4, axis=2)
@@ -121,11 +121,9 @@ def _even(weights: Int16[np.ndarray, "size taps"]) -> Int16[np.ndarray, "size ev
 
 
 def _by_torch(image: Image, size: tuple[int, int], mode: Resampling) -> Image:
-    # A batch of one: only so does torch see that channels lie innermost, which is three times faster. numpy
-    # moves the axes: for one picture at a time, torch takes a tenth of the resizing's time for it.
-    writeable = np.require(
-        image, requirements=["C", "W"]
-    )  # cached pictures are read-only, which torch refuses
+    # A batch of one: only then does torch recognise channels-last memory, which is three times faster. numpy
+    # permutes the axes: for one image at a time, torch takes a tenth of the resizing time for it.
+    writeable = np.require(image, requirements=["C", "W"])  # cached images are read-only, which torch rejects
     pixels = torch.from_numpy(writeable.reshape(1, *image.shape).transpose(0, 3, 1, 2))
     resized = F.interpolate(pixels, size=size, mode=mode, antialias=True)
     return np.ascontiguousarray(resized.numpy()[0].transpose(1, 2, 0))

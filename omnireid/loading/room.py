@@ -1,4 +1,4 @@
-"""Memory for batches of pictures, used again as soon as nobody holds the last batch that lay in it."""
+"""Reusable memory for batches of images, recycled as soon as nothing references the last batch in it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import Tensor
 
 
 class Room:
-    """Hands out tensors whose memory comes back by itself when the last tensor that shares it is gone.
+    """Hands out tensors whose memory is recycled when the last tensor that shares it is freed.
 
-    To the system, a batch of 128 pictures is 50 MB to clear and to map anew each time; that takes longer than
-    all else that is done to decoded pictures together.
+    Otherwise the operating system clears and maps 50 MB for each batch of 128 images, which takes longer than
+    all other processing of the decoded images together.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Room:
 
     @property
     def num_bytes(self) -> int:
-        """How much is kept, in use or not."""
+        """Bytes held, in use or not."""
         return sum(block.nbytes for block, _ in self._blocks)
 
     def take(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Shaped[Tensor, ...]:
@@ -40,11 +40,11 @@ class Room:
             if fitting:
                 block = self._blocks.pop(min(fitting, key=self._size))[0]
             else:
-                # One that is too small gives its place, so that never more are kept than were in use.
+                # A block that is too small is replaced, so that no more blocks are held than were in use.
                 if free:
                     self._blocks.pop(min(free, key=self._size))
                 block = np.empty(size, dtype=np.uint8)
-            view = block[:size]  # the tensor holds this very object, so its end is the end of the use
+            view = block[:size]  # the tensor holds this very object, so its end marks the end of use
             self._blocks.append((block, weakref.ref(view)))
             return torch.from_numpy(view).view(dtype).reshape(shape)
 

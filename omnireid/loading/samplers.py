@@ -1,4 +1,4 @@
-"""Which images make a batch: P identities with K images each (IRM, section 5.1), from (seed, step) alone."""
+"""Batches of P identities with K images each (IRM, section 5.1), determined by (seed, step) alone."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ log = logging.getLogger(__name__)
 
 
 class PKSampler:
-    """Draws P identities and K images of each; any step can be asked for, in any order, by any process.
+    """Draws P identities and K images of each; any step can be requested, in any order, by any process.
 
-    Identities are drawn without replacement: a pass over them is one permutation, cut into batches of P; the
-    fewer than P that remain wait for the next pass. A batch therefore never holds an identity twice. Within
-    an identity the K images are distinct where it has K; a poorer one repeats each of its images as evenly as
-    it can. An identity set smaller than P gives all of its identities in every batch.
+    Identities are drawn without replacement: a pass is one permutation, cut into batches of P; a remainder
+    of fewer than P waits for the next pass. A batch therefore never contains an identity twice. The K images
+    of an identity are distinct if it has K; otherwise its images are repeated as evenly as possible. A set of
+    fewer than P identities contributes all of them to every batch.
 
-    With several ranks, each takes an equal slice of the one batch that a single process would draw.
+    With several ranks, each takes an equal slice of the batch that a single process would draw.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class PKSampler:
             num_identities: P.
             num_instances: K.
             seed: seed of the run.
-            stream: tells apart samplers of one run that share its seed.
+            stream: distinguishes samplers of one run that share its seed.
 
         Raises:
             InputError: fewer than two identities, or P or K not positive.
@@ -70,7 +70,7 @@ class PKSampler:
         self._permutation = (-1, np.empty(0, dtype=np.int64))
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Int[np.ndarray, " B"]:
-        """Rows of the images of a step; K neighbours share an identity.
+        """Rows of the images of a step; K consecutive rows share an identity.
 
         Raises:
             InputError: the ranks cannot share the identities evenly.
@@ -87,7 +87,7 @@ class PKSampler:
         return np.concatenate(rows)
 
     def rows(self, identity: int) -> Int[np.ndarray, " n"]:
-        """The images of an identity (its place in ``pids``), in their order."""
+        """The images of an identity (as row numbers of ``pids``), in their order."""
         return self._by_identity[self._starts[identity] : self._starts[identity + 1]]
 
     def _identities(self, step: int) -> Int[np.ndarray, " P"]:

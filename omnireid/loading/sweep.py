@@ -1,4 +1,4 @@
-"""Records in their order as batches: one side of a test, or a gallery to index."""
+"""Sequential batches of records: one side of a test, or a gallery to index."""
 
 from __future__ import annotations
 
@@ -83,22 +83,22 @@ def eval_batches(
     cache: ImageCache | None = None,
     device: torch.device | None = None,
 ) -> Iterator[Batch]:
-    """All records in their order, nothing drawn, the last batch shorter; labels are the pids.
+    """All records in order, without augmentation; the last batch may be smaller; labels are the pids.
 
     Args:
         records: one side of a test.
         preprocessing: what the model expects.
         task: written into the batches.
         domain: written into the batches: whose batch-norm statistics apply, e.g. "trad/market1501".
-        instructions: one a record (``query_instructions``, ``gallery_instructions``), or None.
-        texts: one a record where texts are the queries; no picture is read then.
+        instructions: one per record (``query_instructions``, ``gallery_instructions``), or None.
+        texts: one per record where texts are the queries; no picture is read then.
         batch_size: rows of a batch.
         workers: processes that read ahead.
-        cache: keeps decoded pictures between sweeps.
-        device: where pictures are normalised, and stay; the CPU by default.
+        cache: keeps decoded images between sweeps.
+        device: where images are normalised, and stay; the CPU by default.
 
     Raises:
-        InputError: a picture cannot be read; nothing takes its place in a test.
+        InputError: an image cannot be read; it is never replaced in a test.
         ValueError: instructions or texts do not match the records in number.
     """
     cache = ImageCache() if cache is None else cache

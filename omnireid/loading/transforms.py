@@ -1,4 +1,4 @@
-"""From decoded pixels to what a network sees: resize, flip, crop, erase, normalise (IRM, section 5.1)."""
+"""From decoded pixels to network input: resize, flip, crop, erase, normalise (IRM, section 5.1)."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Sizes and statistics a model was trained with; training, evaluation and search share one.
+    """Image sizes and statistics of a model, shared by training, evaluation and search.
 
-    Sizes are (height, width) in pixels. Person pictures carry ImageNet statistics, clothes pictures CLIP's,
+    Sizes are (height, width) in pixels. Person images use ImageNet statistics, clothes images those of CLIP,
     as ALBEF's image encoder expects.
     """
 
@@ -52,7 +52,7 @@ class Preprocessing:
     clothes_size: tuple[int, int] = (128, 128)
     clothes_mean: RGB = (0.48145466, 0.4578275, 0.40821073)
     clothes_std: RGB = (0.26862954, 0.26130258, 0.27577711)
-    resize: Resampling = "bilinear"  # of person pictures
+    resize: Resampling = "bilinear"  # of person images
 
     def __post_init__(self) -> None:
         for name, size in (("image_size", self.image_size), ("clothes_size", self.clothes_size)):
@@ -68,26 +68,26 @@ class Preprocessing:
         flipped: Bool[np.ndarray, " B"] | None = None,
         room: Room | None = None,
     ) -> Float[Tensor, "B 3 H W"]:
-        """Person pictures as the image encoder wants them, some flipped; runs on the pixels' device.
+        """Normalise person images for the image encoder, flipping some; runs on the pixels' device.
 
         Args:
-            pixels: of any pictures at the model's size.
-            flipped: which are to be mirrored.
-            room: where the result lies if that is the CPU's memory; fresh memory by default.
+            pixels: of any images at the model's size.
+            flipped: which images are flipped.
+            room: provides memory for the result if it is on the CPU; fresh memory by default.
         """
         return normalise(pixels, self.mean, self.std, flipped, room)
 
     def normalise_clothes(
         self, pixels: UInt8[Tensor, "C h w 3"], room: Room | None = None
     ) -> Float[Tensor, "C 3 h w"]:
-        """Clothes pictures as the instruction encoder wants them; runs on the pixels' device."""
+        """Normalise clothes images for the instruction encoder; runs on the pixels' device."""
         return normalise(pixels, self.clothes_mean, self.clothes_std, room=room)
 
 
 class TrainTransform:
     """Resize, jitter, flip, pad and crop, erase; every draw comes from the row's own generator.
 
-    Jitter follows the resize here, where the released code has it first: pixels at target size can be cached.
+    Jitter follows the resize; in the released code it comes first. So pixels at target size can be cached.
     """
 
     def __init__(
@@ -98,13 +98,13 @@ class TrainTransform:
         self._drawing = Drawing(augmentation, preprocessing.image_size, preprocessing.mean)
 
     def draw_rows(self, seed: int, *, stream: int, step: int, rows: Sequence[int]) -> Variations:
-        """What will happen to the rows of a batch; see ``Drawing``."""
+        """The augmentation of each row of a batch; see ``Drawing``."""
         return self._drawing.draw_rows(seed, stream=stream, step=step, rows=rows)
 
     def place(
         self, images: Sequence[Image], variations: Variations, out: UInt8[np.ndarray, "B H W 3"]
     ) -> None:
-        """Put pictures, resized and varied, into a batch, but for the flip (``Preprocessing.normalise``)."""
+        """Write resized, augmented images into a batch, except for the flip (``Preprocessing.normalise``)."""
         size, mode = self.preprocessing.image_size, self.preprocessing.resize
         images = [resize(image, size, mode) for image in images]
         if variations.jitters is not None:
@@ -117,7 +117,7 @@ class TrainTransform:
                     row[top : top + height, left : left + width] = self._noise(key, height, width)
 
     def _noise(self, key: int, height: int, width: int) -> Image:
-        """Normal noise of mean 0 and deviation 1 behind the normalisation, but for what 8 bits cut off."""
+        """Noise that is standard normal after normalisation, clipped to the 8-bit range."""
         rng = np.random.Generator(np.random.Philox(key=key))
         noise = rng.standard_normal((height, width, 3), dtype=np.float32)
         mean, std = (
@@ -128,13 +128,13 @@ class TrainTransform:
 
 
 def empty_pixels(count: int, size: tuple[int, int], room: Room | None = None) -> UInt8[np.ndarray, "B H W 3"]:
-    """Memory for the pictures of a batch, fresh or of a room; writing each into it spares a copy of all."""
+    """Uninitialised memory for the images of a batch, fresh or recycled; writing into it saves a copy."""
     shape = (count, *size, 3)
     return np.empty(shape, dtype=np.uint8) if room is None else room.take(shape, torch.uint8).numpy()
 
 
 def _jitter(image: Image, steps: Sequence[tuple[str, float]]) -> Image:
-    # Only the released recipe jitters; torchvision takes a second to import.
+    # Only the released recipe jitters; importing torchvision takes a second.
     from torchvision.transforms.v2 import functional
 
     adjust = {
@@ -143,7 +143,7 @@ def _jitter(image: Image, steps: Sequence[tuple[str, float]]) -> Image:
         "saturation": functional.adjust_saturation,
         "hue": functional.adjust_hue,
     }
-    # Cached pictures are read-only, which torch refuses.
+    # Cached images are read-only, which torch rejects.
     pixels = rearrange(torch.from_numpy(np.require(image, requirements=["C", "W"])), "h w c -> c h w")
     for name, amount in steps:
         pixels = adjust[name](pixels, amount)

@@ -1,4 +1,4 @@
-"""How training pictures vary: a rule, and what it draws for each row of a batch (IRM, section 5.1)."""
+"""Augmentation of training images: the settings, and what they draw for each row (IRM, section 5.1)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from jaxtyping import Bool, Float, Int64
 from instructions.errors import InputError
 from omnireid.loading.keyed import Purpose, generator, uniforms
 
-OCCLUDED = 0.8  # of the shorter edge, at most, by a square: QAConv's RandomOcclusion
+OCCLUDED = 0.8  # largest side of a square, as a share of the shorter edge: QAConv's RandomOcclusion
 RGB = tuple[float, float, float]
 Levels = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training pictures vary; probabilities in 0..1, areas as shares of the picture."""
+    """Augmentation settings; probabilities in 0..1, areas as shares of the image."""
 
     flip: float = 0.5
-    pad: int = 10  # pixels of border at height 256, before a random crop of the original size
+    pad: int = 10  # border in pixels at height 256, before a random crop of the original size
     erase: float = 0.5
     erase_area: tuple[float, float] = (0.02, 0.2)
     erase_aspect: tuple[float, float] = (0.3, 10 / 3)  # height over width
@@ -44,7 +44,7 @@ class Augmentation:
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
-    "paper": Augmentation(),  # "random cropping, flipping, and erasing"; the numbers are the field's
+    "paper": Augmentation(),  # "random cropping, flipping, and erasing"; the numbers are the field's defaults
     "released": Augmentation(erase=0.9, erase_fill="colour", jitter=(0.5, 0.5, 0.5, 0.4)),
     "none": Augmentation(flip=0.0, pad=0, erase=0.0),
 }
@@ -60,31 +60,31 @@ class Box(NamedTuple):
 
 
 class Variation(NamedTuple):
-    """One draw: what happens to one picture, so that a test can do the same with torchvision."""
+    """The augmentation drawn for one image, explicit so that a test can repeat it with torchvision."""
 
     flip: bool
-    down: int  # the picture moves down by so many pixels (up if negative); black comes in
+    down: int  # shift down in pixels (up if negative); uncovered borders are black
     right: int
     erased: Box | None
     fill: Levels
     jitter: tuple[tuple[str, float], ...] = ()  # in order of application
-    noise: int | None = None  # the key of normal noise that fills the rectangle, instead of ``fill``
+    noise: int | None = None  # key of the normal noise that fills the rectangle, instead of ``fill``
 
 
 @dataclass(frozen=True, eq=False)
 class Variations:
-    """What happens to the pictures of a batch, by column; a row of it is a ``Variation``."""
+    """The augmentations of a batch, stored by column; one row is a ``Variation``."""
 
     flips: Bool[np.ndarray, " B"]
     shifts: Int64[np.ndarray, "B 2"]  # down and right
-    boxes: Int64[np.ndarray, "B 4"]  # as ``Box``; of height 0 where nothing is erased
+    boxes: Int64[np.ndarray, "B 4"]  # as ``Box``; height 0 if nothing is erased
     fills: Int64[np.ndarray, "B 3"]
     jitters: Sequence[tuple[tuple[str, float], ...]] | None = None  # None: no row has any
     noises: Sequence[int | None] | None = None
 
     @classmethod
     def of(cls, rows: Sequence[Variation]) -> Variations:
-        """The same by column."""
+        """The same augmentations, by column."""
         return cls(
             flips=np.array([row.flip for row in rows], dtype=bool),
             shifts=np.array([(row.down, row.right) for row in rows], dtype=np.int64).reshape(-1, 2),
@@ -95,7 +95,7 @@ class Variations:
         )
 
     def moves(self, width: int) -> Int64[np.ndarray, "B 6"]:
-        """Down, right, top, left, height and width of what happens before a flip that comes later."""
+        """Down, right, top, left, height and width as applied before a flip that comes later."""
         moves = np.concatenate([self.shifts, self.boxes], axis=1)
         moves[self.flips, 1] *= -1
         moves[self.flips, 3] = width - moves[self.flips, 3] - moves[self.flips, 5]
@@ -119,10 +119,10 @@ class Variations:
 
 
 class Drawing:
-    """Draws what happens to pictures of one size; every draw comes from the row's own generator."""
+    """Draws the augmentation of images of one size; every draw comes from the row's own generator."""
 
     def __init__(self, rule: Augmentation, size: tuple[int, int], mean: RGB) -> None:
-        """Prepare for pictures of a (height, width), whose levels have a mean between 0 and 1."""
+        """Prepare for images of a (height, width), whose levels have a mean between 0 and 1."""
         self._rule, self._size = rule, size
         self._pad = round(rule.pad * size[0] / 256)
         low, high = rule.erase_aspect
@@ -131,7 +131,7 @@ class Drawing:
         self.mean: Levels = (red, green, blue)
 
     def draw(self, rng: np.random.Generator) -> Variation:
-        """What will happen to one picture."""
+        """The augmentation of one image."""
         rule = self._rule
         first = rng.random((1, 4))
         levels = self.mean
@@ -150,7 +150,7 @@ class Drawing:
         return Variation(bool(first[0, 0] < rule.flip), down, right, erased, levels, jitter, noise)
 
     def draw_rows(self, seed: int, *, stream: int, step: int, rows: Sequence[int]) -> Variations:
-        """What will happen to a batch: as ``draw`` with each row's own generator, in a fifth of the time."""
+        """The augmentations of a batch: as ``draw`` with each row's own generator, in a fifth of the time."""
         own = partial(generator, seed, Purpose.AUGMENTATION, stream=stream, step=step)
         if self._rule.erase_fill != "mean" or self._rule.jitter is not None:
             return Variations.of([self.draw(own(row=row)) for row in rows])
@@ -163,11 +163,11 @@ class Drawing:
         return Variations(drawn[:, 0] < self._rule.flip, self._shifts(drawn), boxes, fills)
 
     def _shifts(self, drawn: Float[np.ndarray, "B n"]) -> Int64[np.ndarray, "B 2"]:
-        """Down and right of the second and third of each row's numbers in [0, 1)."""
+        """Shifts down and right from the second and third of each row's numbers in [0, 1)."""
         return (drawn[:, 1:3] * (2 * self._pad + 1)).astype(np.int64) - self._pad
 
     def _boxes(self, drawn: Float[np.ndarray, "B 4"]) -> Int64[np.ndarray, "B 4"]:
-        """The rectangle of four numbers in [0, 1), of height 0 where it does not fit."""
+        """The rectangle from four numbers in [0, 1), of height 0 if it does not fit."""
         height, width = self._size
         share, elongation, top, left = drawn.T
         if self._rule.erase_shape == "square":

@@ -1,4 +1,4 @@
-"""Work done in order by helper processes, with errors that arrive as they were raised."""
+"""Runs work in order on helper processes; errors arrive as they were raised."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from instructions.errors import InputError
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-PREFETCH = 2  # pieces that each worker has ready
+PREFETCH = 2  # results that each worker keeps ready
 _SHARED_MEMORY = Path("/dev/shm")
 
 
 class _Jobs(Dataset[Any], Generic[T]):
-    """Calls a function; an InputError becomes a value, or the DataLoader would bury it in a traceback."""
+    """Calls a function; returns an InputError as a value, or the DataLoader would bury it in a traceback."""
 
     def __init__(self, work: Callable[[int], T]) -> None:
         self.work = work
@@ -39,12 +39,12 @@ def in_order(
 ) -> Generator[T, None, None]:
     """``work(number)`` for each number, in their order, whatever the number of workers.
 
-    Whoever stops before the end closes the generator, so that the workers go home.
+    Stopping early closes the generator, which ends the workers.
 
     Args:
-        work: what a worker does; depends on the number alone, and can be pickled where processes are spawned.
-        numbers: what to call it with.
-        workers: processes; 0 works in this one.
+        work: the function; depends on the number alone, and can be pickled where processes are spawned.
+        numbers: its arguments.
+        workers: number of processes; 0 runs in this one.
         piece_bytes: size of one result, to stay within shared memory (containers often have 64 MB of it).
         pin: put results into page-locked memory, for a GPU.
 
@@ -70,7 +70,7 @@ def in_order(
 
 
 def _outlive_signals(_number: int) -> None:
-    """Ctrl-C and SIGTERM reach the whole group; the program that reads from us decides when we end."""
+    """Ignore Ctrl-C and SIGTERM, which reach the whole group: the main program decides when workers end."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
@@ -80,7 +80,7 @@ def _as_it_is(result: T) -> T:
 
 
 def _affordable_workers(workers: int, piece_bytes: int) -> int:
-    """As many workers as find room in shared memory; without it they would die of a bus error."""
+    """As many workers as shared memory allows; with too little they would die of a bus error."""
     if not workers or not piece_bytes or not _SHARED_MEMORY.is_dir():
         return workers
     free = shutil.disk_usage(_SHARED_MEMORY).free

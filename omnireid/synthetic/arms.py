@@ -5,7 +5,7 @@ from omnireid.synthetic.figure import Figure
 from omnireid.synthetic.legs import between
 from omnireid.synthetic.palette import Paint, paint
 
-# How far the sleeve reaches: 1 is the elbow, 2 the wrist.
+# Sleeve length along the arm: 1 is the elbow, 2 the wrist.
 _SLEEVES = {
     "long sleeve coat": 2.0,
     "agnostic length coat": 1.5,
@@ -22,7 +22,7 @@ def draw_arm(figure: Figure, side: str, *, bare: bool = True, near: bool = True)
     upper, fore = (0.0255 + heavy) * unit, (0.0205 + heavy) * unit
     for first, second in (
         ((shoulder, elbow), (elbow, wrist)) if near and figure.fine else ()
-    ):  # a soft shadow on what lies behind
+    ):  # a soft shadow on whatever is behind
         shadow = canvas.strip(
             (first.x, first.y + 0.006 * unit),
             (second.x, second.y + 0.006 * unit),

@@ -41,7 +41,7 @@ def draw_bag_over(figure: Figure) -> None:
 
 
 def draw_in_hands(figure: Figure, side: str) -> None:
-    """Whatever this hand carries."""
+    """The item in this hand."""
     outfit = figure.outfit
     if figure.action not in ("walk", "stand", "phone"):
         return

@@ -19,7 +19,7 @@ from omnireid.synthetic.trunk import draw_collar, draw_trunk
 
 
 def render_template(outfit: Outfit, rng: np.random.Generator, *, size: int = 128) -> UInt8[ndarray, "S S 3"]:
-    """Photograph the upper clothes alone, laid flat on a plain ground; `rng` is the photographer."""
+    """Render the upper clothes alone, laid flat on a plain background; `rng` draws the shop's variations."""
     light = (float(rng.uniform(-0.5, 0.5)), float(rng.uniform(0.3, 0.8)), 1.0)
     canvas = Canvas(size, size, light=light, ambient=float(rng.uniform(0.6, 0.75)))
     tone = float(rng.uniform(0.86, 0.99))
@@ -39,7 +39,7 @@ def render_template(outfit: Outfit, rng: np.random.Generator, *, size: int = 128
 
 
 def crop_clothes(rendering: Rendering, size: int = 128) -> UInt8[ndarray, "S S 3"]:
-    """Cut the upper clothes out of a picture of a person."""
+    """Crop the upper clothes from an image of a person."""
     image = Image.fromarray(rendering.image).crop(rendering.clothes_box)
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
@@ -52,7 +52,7 @@ def _draw(figure: Figure) -> None:
 
 
 def _drop_shadow(canvas: Canvas) -> None:
-    """A soft shadow on the table, beside the clothes only."""
+    """A soft shadow on the background, around the clothes only."""
     size = canvas.height
     mask = Image.fromarray((canvas.body * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(size / 40))
     soft = np.roll(np.asarray(mask, np.float32) / 255, (size // 50, size // 60), (0, 1))

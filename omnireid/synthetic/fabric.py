@@ -1,4 +1,4 @@
-"""Cloth: patterns and folds in the coordinates of the surface that wears them."""
+"""Cloth: patterns and folds in the coordinates of the surface they cover."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +21,7 @@ class Fabric:
     accent: Paint
     pattern: str  # one of outfit.PATTERNS
     scale: float  # of the pattern
-    folds: float  # how much they lighten and darken
+    folds: float  # strength of their light and shade
     seed: int
 
 
@@ -38,7 +38,7 @@ def noise_tile(softness: float) -> Float[ndarray, "T T"]:
 def look_up(
     tile: Float[ndarray, "T T"], first: Float[ndarray, "h w"], second: Float[ndarray, "h w"]
 ) -> Float[ndarray, "h w"]:
-    """Noise at coordinates given in samples; they may leave the tile."""
+    """Noise at coordinates given in samples; coordinates outside the tile wrap around."""
     place = first.astype(np.intp)
     place &= _TILE - 1
     place *= _TILE
@@ -49,7 +49,7 @@ def look_up(
 
 
 def folds(surface: Surface, unit: float, amount: float, seed: int) -> Float[ndarray, "h w"]:
-    """Light and dark of wrinkles that run mostly across the axis."""
+    """Light and shade of wrinkles that run mostly across the axis."""
     start = float(seed % 251)
     slope = 0.25 if seed % 2 else -0.25
     skew = surface.along + np.float32(slope) * np.abs(surface.offset)
@@ -63,7 +63,7 @@ def folds(surface: Surface, unit: float, amount: float, seed: int) -> Float[ndar
 def weave(
     canvas: Canvas, surface: Surface, fabric: Fabric, unit: float
 ) -> tuple[Float[ndarray, "C h w"] | Paint, Float[ndarray, "h w"]]:
-    """Colours (one paint where there is no pattern) and folds of a fabric on a surface."""
+    """Colours (a single paint if there is no pattern) and folds of a fabric on a surface."""
     relief = folds(surface, unit, fabric.folds, fabric.seed)
     share = _accent_share(surface, fabric, unit)
     if share is None:
@@ -73,7 +73,7 @@ def weave(
 
 
 def _accent_share(surface: Surface, fabric: Fabric, unit: float) -> ndarray | None:
-    """How much of the second colour shows, 0 to 1 at each pixel; None for plain cloth."""
+    """Share of the second colour, 0 to 1 at each pixel; None for plain cloth."""
     size = 0.036 * fabric.scale * unit
     if fabric.pattern == "stripes":
         return _bars(surface.along, size * 1.25, 0.42)

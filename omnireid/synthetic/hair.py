@@ -1,4 +1,4 @@
-"""Haircuts: what hangs behind the head, what covers the skull, and what falls over the back."""
+"""Haircuts: hair behind the head, on the skull, and hanging down the back."""
 
 import numpy as np
 from jaxtyping import Float
@@ -9,7 +9,7 @@ from omnireid.synthetic.figure import Figure
 from omnireid.synthetic.head import Globe, Mask, Skull, globe_of, hair_reflectance, over, paint_globe
 from omnireid.synthetic.palette import Paint
 
-# Cut → (swell, rise) of the mass over the skull: at least, and what full volume adds.
+# Cut → (swell, rise) of the hair over the skull: the minimum, and what full volume adds.
 _MASS: dict[str, tuple[float, float, float]] = {
     "crop": (1.03, 0.04, 0.02),
     "side_part": (1.05, 0.08, 0.06),
@@ -29,13 +29,13 @@ _FALLING = ("bob", "straight", "waves")
 
 
 def draw_hair_behind(figure: Figure, skull: Skull) -> None:
-    """What hangs behind neck and shoulders while the face looks this way."""
+    """Hair behind neck and shoulders while the face is turned this way."""
     if skull.facing > -0.15:
         _draw_fall(figure, skull)
 
 
 def draw_hair_over(figure: Figure, skull: Skull) -> None:
-    """The mass on the skull, and what falls over the back when it is turned to the camera."""
+    """Hair on the skull, and hair hanging down the back if it faces the camera."""
     cut = figure.identity.haircut
     if cut == "bun":
         _draw_bun(figure, skull)
@@ -51,7 +51,7 @@ def draw_hair_over(figure: Figure, skull: Skull) -> None:
 
 
 def skull_cap(figure: Figure, skull: Skull) -> Globe | None:
-    """The swollen head that carries the hair."""
+    """The enlarged head shape that carries the hair."""
     swell, volume, rise = _MASS[figure.identity.haircut]
     full = figure.identity.hair_volume
     if figure.outfit.cap != "none":  # pressed flat
@@ -64,7 +64,7 @@ def _hair(figure: Figure) -> Paint:
 
 
 def _mask(figure: Figure, globe: Globe) -> Mask:
-    """Where the hair ends: above the brow low or high, at the temples, behind the ears, at the nape."""
+    """The hairline: high or low on the forehead, at the temples, behind the ears, at the nape."""
     identity = figure.identity
     away = np.degrees(np.abs(globe.longitude))
     front = -0.42 - 0.32 * identity.hairline + identity.fringe * (0.24 + 0.2 * identity.hairline)
@@ -109,7 +109,7 @@ def _strands(figure: Figure, globe: Globe) -> Float[ndarray, "h w"]:
 
 
 def _draw_fall(figure: Figure, skull: Skull) -> None:
-    """Long hair, a ponytail: strips that hang from the back of the head."""
+    """Long hair or a ponytail: strips that hang from the back of the head."""
     identity, canvas = figure.identity, figure.canvas
     cut, high = identity.haircut, skull.half_height
     back = -skull.forward
@@ -172,7 +172,7 @@ def _draw_pigtails(figure: Figure, skull: Skull) -> None:
 
 
 def _draw_wreath(figure: Figure, skull: Skull) -> None:
-    """The hair that is left around a bald head."""
+    """The remaining hair around a bald head."""
     globe = globe_of(figure, skull, swell=1.02, chin=False)
     if globe is None:
         return

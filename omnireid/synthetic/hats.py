@@ -18,7 +18,7 @@ _DOMES: dict[str, tuple[float, float, float, str]] = {
 
 
 def draw_cap(figure: Figure, skull: Skull) -> None:
-    """Whatever the outfit puts on the head."""
+    """The headgear of the outfit."""
     cap = figure.outfit.cap
     if cap == "none":
         return
@@ -44,7 +44,7 @@ def draw_cap(figure: Figure, skull: Skull) -> None:
 
 
 def _draw_brim(figure: Figure, skull: Skull, cloth: Paint, span: tuple[float, float], edge: float) -> None:
-    """A flat oval around or before the head, seen from slightly above."""
+    """A flat oval around or in front of the head, seen from slightly above."""
     back, front = span
     middle, reach = (back + front) / 2, (front - back) / 2
     side = 1.0 if back > 0 else reach

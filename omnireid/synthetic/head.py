@@ -1,4 +1,4 @@
-"""The head as a round body with longitude and height: skull, face, beard and glasses, right from any side."""
+"""The head as a rounded body with longitude and height: skull, face, beard and glasses, from any side."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ _WHITE = Paint((0.93, 0.92, 0.90), 0.85)
 
 @dataclass(frozen=True, slots=True)
 class Globe:
-    """The pixels of a head-shaped body, seen from where the camera stands."""
+    """The pixels of a head-shaped body, as seen by the camera."""
 
     rows: slice
     columns: slice
@@ -25,12 +25,12 @@ class Globe:
     longitude: Mask  # radians; 0 is the nose, positive the person's left ear
     height: Mask  # -1 at the top of the head to 1 at the chin
     shade: Mask
-    grain: float  # pixels of half the head's height: how sharp features may be
+    grain: float  # half the head's height in pixels: limits the sharpness of features
 
 
 @dataclass(frozen=True, slots=True)
 class Skull:
-    """Place and size of a head on the picture, in pixels."""
+    """Position and size of a head in the image, in pixels."""
 
     x: float
     y: float
@@ -41,7 +41,7 @@ class Skull:
 
     @property
     def forward(self) -> float:
-        """How far right on the picture the face points, -1 to 1."""
+        """Horizontal direction of the face in the image, -1 (left) to 1 (right)."""
         return float(np.sin(self.yaw))
 
     @property
@@ -50,7 +50,7 @@ class Skull:
         return float(np.cos(self.yaw))
 
     def at(self, longitude: float, height: float, reach: float = 1.0) -> tuple[float, float]:
-        """A place on the head, or above it for a reach over 1."""
+        """A point on the head, or above it for a reach over 1."""
         ring = np.sqrt(max(1 - height * height, 0.0))
         return (
             self.x + reach * ring * self.half_width * float(np.sin(longitude + self.yaw)),
@@ -72,7 +72,7 @@ def skull_of(figure: Figure) -> Skull:
 def globe_of(
     figure: Figure, skull: Skull, *, swell: float = 1.0, rise: float = 0.0, chin: bool = True
 ) -> Globe | None:
-    """Lay the head, or a swollen copy of it for hair and hats, on the canvas."""
+    """Place the head, or an enlarged copy of it for hair and hats, on the canvas."""
     canvas = figure.canvas
     half_width, half_height = skull.half_width * swell, skull.half_height * (swell + rise)
     middle = skull.y - rise * skull.half_height
@@ -89,7 +89,7 @@ def globe_of(
     power = 1.65 + 1.1 * skull.jaw if chin else 2.0
     ring = np.where(y > 0, 1 - down**power, 1 - np.clip(y, -1, 0) ** 2)
     ring = np.sqrt(np.maximum(ring, 1e-4)) * (1 - (0.16 if chin else 0.0) * down)
-    x = x - skull.forward * (0.13 * down - 0.06)  # from the side the chin juts out and the skull lies back
+    x = x - skull.forward * (0.13 * down - 0.06)  # in profile the chin juts out and the skull is set back
     edge = (ring - np.abs(x)) * half_width * np.clip(0.35 + ring, 0, 1) + 0.5
     edge = np.minimum(edge, (1 - np.abs(y)) * half_height + 0.5)
     slant = np.clip(x / ring, -1, 1)
@@ -129,7 +129,7 @@ def paint_globe(
     color: Paint | Float[ndarray, "C h w"],
     relief: Mask | float = 1.0,
 ) -> None:
-    """Colour a part of the head in its own light."""
+    """Colour a part of the head with its own shading."""
     region = figure.canvas.planes[:, globe.rows, globe.columns]
     values = figure.canvas.color(color) if isinstance(color, Paint) else color
     region += mask * globe.coverage * (values * (globe.shade * relief) - region)
@@ -241,7 +241,7 @@ def _draw_ear(figure: Figure, skull: Skull, longitude: float) -> None:
 
 
 def _draw_nose(figure: Figure, skull: Skull) -> None:
-    """The bump in the outline that is seen from the side."""
+    """The bump of the nose in the outline, seen in profile."""
     size = figure.identity.nose
     side = 1.0 if skull.forward > 0 else -1.0
     edge = skull.x + skull.half_width * side * (0.93 + 0.05)

@@ -10,7 +10,7 @@ from omnireid.synthetic.skeleton import Joint
 
 
 def draw_legs(figure: Figure) -> None:
-    """Both legs with what covers them, the farther one first, then a skirt over both."""
+    """Both legs with their clothes, the farther one first, then a skirt over both."""
     bones = figure.bones
     sitting, away = figure.action == "sit", np.cos(bones.yaw) < 0
     if sitting and not away:
@@ -29,7 +29,7 @@ def draw_legs(figure: Figure) -> None:
 
 
 def between(first: Joint, second: Joint, position: float) -> Point:
-    """The point at a position in [0, 1] on the way from one joint to another."""
+    """The point at a position in [0, 1] between two joints."""
     return first.x + (second.x - first.x) * position, first.y + (second.y - first.y) * position
 
 
@@ -107,7 +107,7 @@ def _draw_seat(figure: Figure) -> None:
 
 
 def _draw_stool(figure: Figure) -> None:
-    """What a sitting person sits on."""
+    """The stool under a sitting person."""
     bones, unit, canvas = figure.bones, figure.unit, figure.canvas
     wood = Paint((0.42, 0.36, 0.30), 0.5)
     x, y = figure.place("pelvis", 0, -0.062, 0.03)
@@ -122,7 +122,7 @@ def _draw_stool(figure: Figure) -> None:
 
 
 def draw_skirt(figure: Figure) -> None:
-    """What hangs from the waist over both legs."""
+    """A skirt from the waist over both legs."""
     bones, outfit, unit = figure.bones, figure.outfit, figure.unit
     pelvis = bones["pelvis"]
     knees = [bones[f"{side}_knee"] for side in SIDES]

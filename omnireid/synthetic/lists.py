@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-# Column two where the released parsers ignore it: a sentence with underscores for blanks.
+# Column two where the released parsers ignore it: a sentence with underscores instead of spaces.
 IGNORED = {"trad": "do_not_change_clothes", "vi": "retrieve_cross-modality_images"}
 WHITE_SHIRT = "white_shirt.jpg"  # column two of the `cc` lists as distributed
 GALLERY_KEY = "001_1_c5_015874.png"  # column two of a `t2i` gallery line: this side is an image
@@ -31,11 +31,11 @@ class ListLine:
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """A line that this module wrote."""
+        """Parse a line written by this module."""
         image, instruction, pid, clothes_id, *camid = line.split(" ")
         return cls(image, instruction, int(pid), int(clothes_id), *map(int, camid))
 
 
 def caption_file(captions: Mapping[str, str]) -> bytes:
-    """One flat JSON object, key of the lists to caption."""
+    """A flat JSON object from the keys of the lists to captions."""
     return (json.dumps(captions, indent=0, ensure_ascii=True) + "\n").encode("ascii")

@@ -1,4 +1,4 @@
-"""Things between camera and person."""
+"""Objects between camera and person."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -12,7 +12,7 @@ from omnireid.synthetic.shot import Shot
 
 
 def draw_occluder(canvas: Canvas, shot: Shot) -> None:
-    """Put the thing that the shot names in front of everything; people in front are drawn by the renderer."""
+    """Draw the occluder of the shot in front of everything; the renderer draws people in front."""
     draw = _DRAW.get(shot.occluder)
     if draw is not None:
         rng = np.random.default_rng(shot.seed)

@@ -1,4 +1,4 @@
-"""What a synthetic person wears and carries: the clothing attributes of table 7, and patterns."""
+"""The outfit of a synthetic person: the clothing attributes of table 7, and patterns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _SHOES_COLORS = (0.32, 0.10, 0.15, 0.05, 0.05, 0.09, 0.19, 0.05)
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """A coat style: how often it is worn, and what it may look like."""
+    """A coat style: its frequency, and its possible appearance."""
 
     weight: float
     sleeves: dict[str, float]
@@ -76,7 +76,7 @@ _PATTERN_WEIGHTS: dict[str, tuple[float, ...]] = {  # in the order of PATTERNS
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
-    """Clothes, shoes and things carried: words of table 7, and what tells two of one word apart."""
+    """Clothes, shoes and carried items: words of table 7, and details that distinguish items of one word."""
 
     coat_color: str
     coat: RGB
@@ -88,10 +88,10 @@ class Outfit:
     pattern_scale: float  # 0.7 fine to 1.6 coarse
     closure: str  # "none", "zipper", "buttons" or "open" (then the inner shirt shows)
     collar: str  # "none", "round", "vee", "high", "stand", "fold", "lapels" or "hood"
-    inner: RGB  # the shirt below
+    inner: RGB  # the shirt underneath
     tie: RGB | None
     fit: float  # 0.9 tight to 1.25 loose
-    hem: float  # 0 short to 1 long within the style
+    hem: float  # 0 short to 1 long, relative to the style
     trousers_color: str
     trousers: RGB
     trousers_length: str
@@ -117,7 +117,7 @@ class Outfit:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, identity: Identity | None = None) -> Self:
-        """Draw an outfit; with an identity, one that such a person would plausibly put on."""
+        """Draw an outfit; given an identity, one that is plausible for that person."""
         feminine = 0.5 if identity is None else {"female": 1.0, "male": 0.0}.get(identity.gender, 0.3)
         child = identity is not None and identity.age == "child"
         upper = _draw_upper(rng, feminine, child)
@@ -227,7 +227,7 @@ _UNIFORMS: dict[str, tuple[str | None, ...]] = {
 
 
 def _put_in_uniform(rng: np.random.Generator, fields: dict[str, Any]) -> dict[str, Any]:
-    """Overwrite the free choices by those that the uniform prescribes."""
+    """Replace the drawn choices by those that the uniform prescribes."""
     name = pick(dict(zip(_UNIFORMS, (0.14, 0.14, 0.24, 0.2, 0.2, 0.08), strict=True)), rng)
     prescribed = {
         key: word for key, word in zip(_PRESCRIBED, _UNIFORMS[name], strict=True) if word is not None

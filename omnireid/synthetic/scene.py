@@ -1,4 +1,4 @@
-"""The place before each camera, painted once as a panorama from which every shot takes its own cut."""
+"""The background of each camera, painted once as a panorama from which every shot takes a crop."""
 
 from functools import lru_cache
 
@@ -13,9 +13,9 @@ from omnireid.synthetic.fabric import look_up, noise_tile
 from omnireid.synthetic.landmarks import THINGS, Stage
 from omnireid.synthetic.palette import Paint
 
-_WIDE, _HIGH = 3.0, 1.12  # of the panorama, in pictures
+_WIDE, _HIGH = 3.0, 1.12  # size of the panorama, in images
 
-# Scene → (wall, ground, what stands along the wall).
+# Scene → (wall, ground, objects along the wall).
 _PLACES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "street": ("brick", "slabs", ("window", "door", "window", "pipe", "poster")),
     "park": ("hedge", "grass", ("tree", "tree", "bush")),
@@ -56,7 +56,7 @@ _GROUNDS: dict[str, Paint] = {
 def backdrop(
     camera: Camera, place: float, rise: float, *, height: int, width: int, modality: str
 ) -> Float[ndarray, "C H W"]:
-    """Cut a picture out of the camera's panorama; both positions run from 0 to 1."""
+    """Crop an image from the camera's panorama; both positions range from 0 to 1."""
     panorama = _panorama(camera, height, width, modality)
     left = int(place * (panorama.shape[2] - width))
     top = int(np.clip(rise, 0, 1) * (panorama.shape[1] - height))
@@ -90,7 +90,7 @@ def _panorama(camera: Camera, height: int, width: int, modality: str) -> ndarray
 
 
 def _grid(stage: Stage, top: int, bottom: int) -> tuple[Float[ndarray, "h w"], Float[ndarray, "h w"]]:
-    """Row and column coordinates of a band, in picture heights."""
+    """Row and column coordinates of a band, in image heights."""
     y = np.arange(top, bottom, dtype=np.float32)[:, None] / stage.size
     x = np.arange(stage.canvas.width, dtype=np.float32)[None, :] / stage.size
     return np.broadcast_to(y, (bottom - top, x.shape[1])), np.broadcast_to(x, (bottom - top, x.shape[1]))
@@ -136,7 +136,7 @@ def _paint_wall(stage: Stage, kind: str) -> None:
 
 
 def _paint_openings(stage: Stage, kind: str, y: Float[ndarray, "h w"], x: Float[ndarray, "h w"]) -> None:
-    """Windows of buildings and trains, panes of glass, and the sky over a hedge."""
+    """Windows of buildings and trains, glass panes, and the sky above a hedge."""
     canvas, rng = stage.canvas, stage.rng
     band = canvas.planes[:, : stage.floor]
     dark, sky = canvas.color(Paint((0.20, 0.25, 0.32), 0.2)), canvas.color(Paint((0.78, 0.85, 0.92), 0.12))
@@ -163,7 +163,7 @@ def _paint_ground(stage: Stage, kind: str) -> None:
     canvas, rng, floor = stage.canvas, stage.rng, stage.floor
     base = _GROUNDS[kind].lit(rng.uniform(0.82, 1.15))
     y, x = _grid(stage, floor, canvas.height)
-    depth = (y - floor / stage.size) + 0.06  # nearer rows lie lower and are larger
+    depth = (y - floor / stage.size) + 0.06  # nearer rows are lower and larger
     away = 0.08 / depth
     side = (x - x.mean()) / depth * 0.35
     grain = (

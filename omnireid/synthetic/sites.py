@@ -1,17 +1,17 @@
-"""Where the pictures of each data set are taken: folder, number of cameras, usual size (IRM, table 9)."""
+"""The recording setting of each data set: folder, number of cameras, usual size (IRM, table 9)."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What is fixed about a data set, whatever its size."""
+    """Properties of a data set that do not depend on the preset."""
 
     name: str
-    number: int  # keys every random stream: never reuse, never change
+    number: int  # key of every random stream: never reuse, never change
     folder: str  # below the root of the tree
     num_cameras: int
-    image_size: tuple[int, int]  # height, width that the published pictures usually have
+    image_size: tuple[int, int]  # usual height, width of the published images
 
 
 SITES: dict[str, Site] = {

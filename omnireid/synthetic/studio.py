@@ -1,4 +1,4 @@
-"""From a planned picture to the bytes of its files: render once, cut the views, encode with Pillow only."""
+"""From a planned image to the bytes of its files: render once, crop the views, encode with Pillow only."""
 
 from dataclasses import replace
 from io import BytesIO
@@ -16,12 +16,12 @@ from omnireid.synthetic.world import Picture, View, World
 Pixels = np.ndarray  # (H W 3) uint8
 
 _TEMPLATE_QUALITY = 92
-_LOOSE = 0.09  # how far a detector's box misses each edge, share of the side, at most
-_CUT = (0.45, 0.75)  # share of each side that a badly cut box keeps
+_LOOSE = 0.09  # largest error of a detector's box at each edge, as a share of the side
+_CUT = (0.45, 0.75)  # share of each side that a badly cropped box keeps
 
 
 def develop(world: World, picture: Picture) -> list[tuple[str, bytes]]:
-    """Path and content of every file of a picture; views that share a path's kind are encoded once."""
+    """Path and content of every file of an image; views of the same kind are encoded once."""
     take = picture.take
     cast = world.casts[take.dataset]
     rendering = _render(world, take) if picture.shows_person else None
@@ -36,7 +36,7 @@ def develop(world: World, picture: Picture) -> list[tuple[str, bytes]]:
 
 
 def encode(pixels: Pixels, suffix: str, quality: int) -> bytes:
-    """An image file; always by Pillow, so that its bytes do not depend on what else is installed."""
+    """Encode an image file; always by Pillow, so that its bytes do not depend on other installed packages."""
     buffer = BytesIO()
     match suffix:
         case ".jpg":
@@ -83,7 +83,7 @@ def _view(world: World, take: Take, rendering: Rendering | None, view: View) -> 
 
 
 def _recut(image: Pixels, rng: np.random.Generator, view: View) -> Pixels:
-    """The same scene in a worse box, as large as before; what lies outside repeats the border."""
+    """The same scene in a worse box of the same size; pixels outside repeat the border."""
     height, width = image.shape[:2]
     if view == "loose":
         left, top, right, bottom = np.array((0, 0, 1, 1)) + rng.uniform(-_LOOSE, _LOOSE, size=4)
@@ -103,7 +103,7 @@ def _recut(image: Pixels, rng: np.random.Generator, view: View) -> Pixels:
 
 
 def white_shirt() -> Outfit:
-    """The neutral garment that the official lists name where no clothes are asked for."""
+    """The neutral garment that the official lists name if no clothes are specified."""
     white = (0.94, 0.94, 0.93)
     return replace(
         Outfit.draw(np.random.default_rng(0)),

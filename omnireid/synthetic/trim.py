@@ -1,4 +1,4 @@
-"""What is sewn on the upper garment: neckline, lapels, closures, logos, bands, pockets, uniform marks."""
+"""Details of the upper garment: neckline, lapels, closures, logos, bands, pockets, uniform markings."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _DARK = Paint((0.10, 0.10, 0.11), 0.2)
 
 @dataclass(frozen=True, slots=True)
 class Worn:
-    """A piece of the upper garment as laid on the canvas, with the angle from the wearer's front."""
+    """A piece of the upper garment on the canvas, with the angle from the wearer's front."""
 
     surface: Surface
     angle: Float[ndarray, "h w"]  # radians; 0 is the middle of the front, positive the wearer's left
@@ -27,7 +27,7 @@ class Worn:
 
 
 def trim(figure: Figure, worn: Worn, colors: Colors, relief: Mask) -> Mask:
-    """Recolour the garment in place; returns the light and dark of its folds and seams."""
+    """Recolour the garment in place; returns the light and shade of its folds and seams."""
     outfit = figure.outfit
     _print(figure, worn, colors)
     front = np.abs(worn.angle)
@@ -62,7 +62,7 @@ def trim(figure: Figure, worn: Worn, colors: Colors, relief: Mask) -> Mask:
 
 
 def _below(distance: Mask, sharpness: float) -> Mask:
-    """1 where the distance is positive, 0 where negative, soft over a pixel."""
+    """1 where the distance is positive, 0 where negative, with a soft edge of one pixel."""
     return np.clip(distance * np.float32(sharpness) + np.float32(0.5), 0, 1)
 
 

@@ -9,7 +9,7 @@ from omnireid.synthetic.legs import draw_skirt, pleated
 from omnireid.synthetic.palette import Paint
 from omnireid.synthetic.trim import Worn, trim
 
-# How far down the garment reaches: 1 is the crotch. Short and long end of each style.
+# Length of the garment down the trunk: 1 is the crotch. Short and long limit of each style.
 _HEMS: dict[str, tuple[float, float]] = {
     "business suit": (1.04, 1.14),
     "agnostic style coat": (0.92, 1.1),
@@ -30,7 +30,7 @@ _EASE = {
 
 
 def draw_neck(figure: Figure) -> None:
-    """The bare neck; collars and the head go over it."""
+    """The bare neck; collars and the head are drawn over it."""
     bones, unit = figure.bones, figure.unit
     half = (0.029 + 0.003 * figure.identity.build) * unit
     collar, chin = bones["collar"], bones["chin"]
@@ -52,7 +52,7 @@ def draw_neck(figure: Figure) -> None:
 
 
 def draw_trunk(figure: Figure) -> tuple[float, float, float, float]:
-    """Dress the trunk; returns the box of the garment (x0, y0, x1, y1) in pixels."""
+    """Draw the upper garment; returns its box (x0, y0, x1, y1) in pixels."""
     bones, outfit, canvas = figure.bones, figure.outfit, figure.canvas
     short, long = _HEMS[outfit.coat_style]
     hem = short + (long - short) * outfit.hem
@@ -71,7 +71,7 @@ def draw_trunk(figure: Figure) -> tuple[float, float, float, float]:
 
 
 def _profile(figure: Figure, hem: float) -> Profile:
-    """Width of the garment from neck to hem, in pixels, as seen from the present side."""
+    """Width of the garment from neck to hem, in pixels, from the current viewpoint."""
     identity, outfit, bones = figure.identity, figure.outfit, figure.bones
     ease = _EASE.get(outfit.coat_style, 0.003) + 0.03 * (outfit.fit - 1)
     shoulder, hips, heavy = identity.shoulders / 2, identity.hips / 2, identity.build
@@ -81,7 +81,7 @@ def _profile(figure: Figure, hem: float) -> Profile:
     if outfit.coat_length == "bareback coat":
         top = 0.66 * shoulder
     seat = -0.008 + 0.006 * max(heavy, 0)
-    levels = [  # height, half width from the front, half width from the side, how far forward the middle is
+    levels = [  # height, half width from the front, half width from the side, forward offset of the middle
         (-0.03, 0.034, 0.034, 0.0),
         (0.02, 0.52 * top, 0.044, -0.004),
         (0.07, 0.86 * top, 0.052 + ease * 0.5, -0.004),
@@ -112,7 +112,7 @@ def _profile(figure: Figure, hem: float) -> Profile:
 
 
 def _draw_coat_skirt(figure: Figure) -> None:
-    """What hangs of a long coat below the hips."""
+    """The part of a long coat below the hips."""
     bones, unit = figure.bones, figure.unit
     knees = [bones[f"{side}_knee"] for side in SIDES]
     pelvis = bones["pelvis"]
@@ -128,7 +128,7 @@ def _draw_coat_skirt(figure: Figure) -> None:
 
 
 def _cover(figure: Figure, surface: Surface, *, along_to_height: float, offset: float) -> None:
-    """Fabric, then everything sewn on it, then light."""
+    """Fabric, then its details, then light."""
     canvas = figure.canvas
     fabric = figure.cloth if offset == 0 else pleated(figure.cloth)
     colors, relief = weave(canvas, surface, fabric, figure.unit)
@@ -146,7 +146,7 @@ def _cover(figure: Figure, surface: Surface, *, along_to_height: float, offset: 
 
 
 def draw_collar(figure: Figure) -> None:
-    """What stands around the neck: turtlenecks, stand-up and fold-down collars, hoods."""
+    """The collar: turtlenecks, stand-up and fold-down collars, hoods."""
     bones, canvas, unit, outfit = figure.bones, figure.canvas, figure.unit, figure.outfit
     collar, chin = bones["collar"], bones["chin"]
     cloth = figure.cloth.paint

@@ -1,4 +1,4 @@
-"""The on-disk layout of every data set: a function of the world that plans all its files."""
+"""The on-disk layout of every data set: a function that plans all its files for a given world."""
 
 from collections.abc import Callable
 

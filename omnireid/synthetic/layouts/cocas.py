@@ -1,6 +1,6 @@
-"""COCAS+ Real1 and Real2 on disk: pictures, templates, raw lists, and the official lists of `ctcc` and `li`.
+"""COCAS+ Real1 and Real2 on disk: images, templates, raw lists, and the official lists of `ctcc` and `li`.
 
-The name grammar of the pictures is not published; ours is ``images/S/PPPP_O_cCC_FFFFFF.jpg`` (session,
+The naming scheme of the images is not published; ours is ``images/S/PPPP_O_cCC_FFFFFF.jpg`` (session,
 person, outfit, camera, frame), and ``templates/PPPP_O.jpg``.
 """
 
@@ -10,9 +10,9 @@ from omnireid.synthetic.people import Take, num_outfits
 from omnireid.synthetic.world import Draft, File, Plan, World
 
 ROOTS = {"cocas_real1": "COCAS", "cocas_real2": "real_reid_image_face_blur"}
-QUERY_CAMERAS = {"cocas_real1": 10, "cocas_real2": 4}  # the first so many; the others see the gallery
+QUERY_CAMERAS = {"cocas_real1": 10, "cocas_real2": 4}  # the first N cameras; the others record the gallery
 _SESSIONS = 3
-_WANTS_OTHER_CLOTHES = 0.8  # share of queries that ask for an outfit which the query picture does not show
+_WANTS_OTHER_CLOTHES = 0.8  # share of queries that ask for an outfit that the query image does not show
 
 
 def plan_real1(world: World) -> Plan:
@@ -56,13 +56,13 @@ def plan_real2(world: World) -> Plan:
 
 
 def key(take: Take) -> str:
-    """The name of a picture's file, and its key in the caption file."""
+    """The name of an image's file, and its key in the caption file."""
     frame = 1000 * take.camera + 17 * take.number
     return f"{take.person:04d}_{take.outfit + 1}_c{take.camera + 1:02d}_{frame:06d}.jpg"
 
 
 def image(take: Take) -> str:
-    """Path of a picture within the download."""
+    """Path of an image within the download."""
     return f"images/{take.camera % _SESSIONS + 1}/{key(take)}"
 
 
@@ -72,12 +72,12 @@ def template(take: Take) -> str:
 
 
 def crop(take: Take) -> str:
-    """Path of a picture's own upper clothes within the task's folder."""
+    """Path of an image's own upper clothes within the task's folder."""
     return f"croped_clothes/{key(take)}"
 
 
 def _shoot_test(draft: Draft, pids: list[int]) -> tuple[list[Take], list[Take]]:
-    """Queries and gallery of the test people, before different cameras."""
+    """Queries and gallery of the test people, from different cameras."""
     split = QUERY_CAMERAS[draft.dataset]
     num_cameras = draft.cast.site.num_cameras
     sides = ((range(split), 1), (range(split, num_cameras), draft.counts.gallery_shots))
@@ -101,7 +101,7 @@ def _shoot_all(draft: Draft, takes: tuple[Take, ...]) -> None:
 
 
 def _target(draft: Draft, query: Take, gallery: list[Take]) -> Take:
-    """The gallery picture whose outfit (and caption) a query asks for."""
+    """The gallery image whose outfit (and caption) a query asks for."""
     rng = draft.cast.rng("target", query.person, query.number)
     own = [take for take in gallery if take.person == query.person]
     other = [take for take in own if take.outfit != query.outfit]
@@ -125,7 +125,7 @@ def _write_raw_test(draft: Draft, query: list[Take], gallery: list[Take]) -> Non
 
 
 def _line(draft: Draft, take: Take, instruction: str, wanted: Take | None = None) -> str:
-    """A line of an official list; the clothes id is that of the wanted outfit, else of the one shown."""
+    """A line of an official list; the clothes id is that of the requested outfit, else of the one shown."""
     root = ROOTS[draft.dataset]
     clothes_id = draft.cast.clothes_id(take.person, (wanted or take).outfit)
     placed = f"{root}/{instruction}" if instruction.startswith("templates/") else instruction

@@ -1,4 +1,4 @@
-"""CUHK03 on disk: NP folders like Market-1501's, and the extracted pictures with their ``.mat`` files."""
+"""CUHK03 on disk: NP folders like Market-1501's, and the extracted images with their ``.mat`` files."""
 
 from io import BytesIO
 
@@ -10,16 +10,16 @@ from omnireid.synthetic.people import Take
 from omnireid.synthetic.world import Draft, File, Plan, View, World
 
 NAME = "cuhk03"
-OFFICIAL = "cuhk03_1"  # what the official lists point into: detected boxes
+OFFICIAL = "cuhk03_1"  # the folder used by the official lists: detected boxes
 NUM_PAIRS = 5  # camera pairs of the campus
-MOST_SHOTS = 5  # a person has at most so many pictures a camera
+MOST_SHOTS = 5  # maximum number of images per person and camera
 _BOXES: dict[str, View] = {"detected": "loose", "labeled": "whole"}
 _FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 _MAT_HEADER = b"MATLAB 5.0 MAT-file Platform: synthetic OmniReID"  # scipy writes the time of day there
 
 
 def plan(world: World) -> Plan:
-    """The 767/700 protocol in small: one query for each test person and camera, the rest is gallery."""
+    """The 767/700 protocol at small size: one query per test person and camera, the rest is gallery."""
     draft = Draft(world, NAME)
     counts, cast = draft.counts, draft.cast
     assert max(counts.shots, 1 + counts.gallery_shots) <= MOST_SHOTS
@@ -50,7 +50,7 @@ def plan(world: World) -> Plan:
 
 
 def _extracted_stem(label: int, num_labels: int) -> str:
-    """``pair_person``: labels run through the camera pairs one after the other."""
+    """``pair_person``: labels are numbered through the camera pairs, one pair after the other."""
     pair = (label - 1) * NUM_PAIRS // num_labels
     first = -(-pair * num_labels // NUM_PAIRS)  # zero-based index of the first label of the pair
     return f"{pair + 1}_{label - first:03d}"
@@ -69,7 +69,7 @@ def _line(draft: Draft, path: str, label: int, take: Take) -> str:
 
 
 def protocol_file(names: list[str], labels: list[int], parts: list[str]) -> bytes:
-    """The new-protocol ``.mat``: one-based indices of the parts; label, camera and name of every picture."""
+    """The new-protocol ``.mat``: one-based indices of the parts; label, camera and name of every image."""
 
     def column(values: list[int]) -> np.ndarray:
         return np.array(values, dtype=np.uint16)[:, None]

@@ -1,4 +1,4 @@
-"""CUHK-PEDES on disk: pictures of several sources, two captions each, annotation file, `t2i` lists."""
+"""CUHK-PEDES on disk: images of several sources, two captions each, annotation file, `t2i` lists."""
 
 import json
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from omnireid.synthetic.world import Draft, Plan, World
 
 NAME = "cuhk_pedes"
 NUM_CAPTIONS = 2
-_SOURCES = ("CUHK01", "CUHK03", "cam", "test_query", "train_query")  # by turns; "cam" is cam_a and cam_b
-_VAL_SHARE = 3  # one validation person for so many test people
+_SOURCES = ("CUHK01", "CUHK03", "cam", "test_query", "train_query")  # in turn; "cam" is cam_a and cam_b
+_VAL_SHARE = 3  # one validation person per this many test people
 _ANGLES = (0, 45, 90, 135, 180)
 
 
@@ -25,11 +25,11 @@ class _Described:
     pid: int
     captions: tuple[str, ...]
     clothes_id: int
-    market: str | None = None  # the Market-1501 test picture that this one is
+    market: str | None = None  # the Market-1501 test image of which this is a copy
 
 
 def plan(world: World) -> Plan:
-    """Train, val and test, ids from 1 on; the last training people are Market-1501 test people."""
+    """Train, val and test, with ids from 1; the last training people are Market-1501 test people."""
     draft = Draft(world, NAME)
     counts = draft.counts
     num_val = -(-counts.test_ids // _VAL_SHARE)
@@ -83,7 +83,7 @@ def _from_market(draft: Draft, pids: range, shots: int) -> list[_Described]:
 
 
 def _file_path(draft: Draft, take: Take) -> str:
-    """A name as the picture's source would give it."""
+    """A file name in the format of the image's source."""
     source, person, number = _SOURCES[take.person % len(_SOURCES)], take.person, take.number
     match source:
         case "CUHK01":
@@ -98,7 +98,7 @@ def _file_path(draft: Draft, take: Take) -> str:
 
 
 def _write(draft: Draft, rows: list[_Described]) -> None:
-    """The raw annotation has everybody; the official training list leaves out who is in another test set."""
+    """The raw annotation contains everybody; the official training list omits people of other test sets."""
     items = [
         {
             "split": row.split,

@@ -1,4 +1,4 @@
-"""DukeMTMC-reID on disk: ``0005_c2_f0046985.jpg``, three folders, gallery people whom no query asks for."""
+"""DukeMTMC-reID on disk: ``0005_c2_f0046985.jpg``, three folders, gallery people without a query."""
 
 from omnireid.synthetic.people import Take
 from omnireid.synthetic.world import Draft, Plan, World
@@ -13,7 +13,7 @@ def _file_name(draft: Draft, take: Take) -> str:
 
 
 def plan(world: World) -> Plan:
-    """Like Market-1501, but strangers in the gallery have numbers of their own and there is no junk."""
+    """Like Market-1501, but distractors in the gallery have pids of their own and there is no junk."""
     draft = Draft(world, NAME)
     counts, cast = draft.counts, draft.cast
     train_pids, test_pids = cast.deal(1, counts.train_ids, counts.test_ids)

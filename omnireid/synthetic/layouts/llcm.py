@@ -1,4 +1,4 @@
-"""LLCM on disk: visible and infrared pictures by camera and person, index files; camera 3 has no infrared."""
+"""LLCM on disk: visible and infrared images by camera and person, index files; camera 3 has no infrared."""
 
 from omnireid.synthetic.lists import IGNORED, ListLine
 from omnireid.synthetic.people import Take
@@ -21,7 +21,7 @@ def _file_name(draft: Draft, take: Take) -> str:
 
 
 def plan(world: World) -> Plan:
-    """Each person passes the same cameras in both modalities; visible pictures are the lists' queries."""
+    """Each person is seen by the same cameras in both modalities; the lists' queries are visible images."""
     draft = Draft(world, NAME)
     counts, cast = draft.counts, draft.cast
     train_pids, test_pids = cast.deal(1, counts.train_ids, counts.test_ids)
@@ -57,7 +57,7 @@ def _write_index(
 
 
 def _write_lists(draft: Draft, found: dict[str, list[tuple[str, Take]]]) -> None:
-    """Visible to infrared; beside the images, since this data set has no ``datalist`` folder."""
+    """Visible to infrared; stored beside the images, since this data set has no ``datalist`` folder."""
     parts = {"train": found["vis"] + found["nir"], "query": found["test_vis"], "gallery": found["test_nir"]}
     for part, pictures in parts.items():
         lines = []

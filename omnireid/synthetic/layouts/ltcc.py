@@ -1,4 +1,4 @@
-"""LTCC on disk: ``094_1_c9_015923.png``, twelve cameras, up to three outfits, id files of who changes."""
+"""LTCC on disk: ``094_1_c9_015923.png``, twelve cameras, up to three outfits, lists of changing people."""
 
 from omnireid.synthetic.lists import WHITE_SHIRT, ListLine
 from omnireid.synthetic.people import Take, num_outfits
@@ -7,7 +7,7 @@ from omnireid.synthetic.world import Draft, File, Plan, World
 NAME = "ltcc"
 ROOT = "LTCC_ReID"
 _FRAMES_APART = 40
-_SETTLED_EVERY = 4  # every so many training people never change; test people all do
+_SETTLED_EVERY = 4  # one in N training people never changes clothes; all test people do
 
 
 def _outfits(draft: Draft, person: int, *, train: bool) -> int:
@@ -22,7 +22,7 @@ def _file_name(draft: Draft, take: Take) -> str:
 
 
 def plan(world: World) -> Plan:
-    """One query for each test person, outfit and camera; lists for all three settings."""
+    """One query per test person, outfit and camera; lists for all three settings."""
     draft = Draft(world, NAME)
     counts, cast = draft.counts, draft.cast
     train_pids, test_pids = cast.deal(0, counts.train_ids, counts.test_ids)
@@ -57,7 +57,7 @@ def _write_ids(draft: Draft, part: str, pids: list[int], *, train: bool) -> None
 
 
 def _write_lists(draft: Draft, takes: dict[str, list[Take]]) -> None:
-    """``cc`` lists name the white shirt; ``train_ctcc`` (a name of ours) template or crop by turns."""
+    """``cc`` lists name the white shirt; ``train_ctcc`` (our name) alternates template and crop."""
 
     def line(part: str, take: Take, instruction: str = WHITE_SHIRT) -> str:
         path = f"{ROOT}/{part}/{_file_name(draft, take)}"
@@ -78,7 +78,7 @@ def _write_lists(draft: Draft, takes: dict[str, list[Take]]) -> None:
 
 
 def _has_answer(query: Take, gallery: list[Take], setting: str) -> bool:
-    """Whether another camera saw the person, in clothes that the setting counts."""
+    """Whether another camera saw the person, in clothes that count in this setting."""
     wanted = {"general": (True, False), "sc": (True,), "cc": (False,)}[setting]
     return any(
         other.person == query.person

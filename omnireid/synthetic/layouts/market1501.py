@@ -6,13 +6,13 @@ from omnireid.synthetic.world import Draft, File, Plan, World
 
 NAME = "market1501"
 ROOT = "Market-1501"
-FRAMES_APART = 25  # how far two pictures of a person are apart, at least
+FRAMES_APART = 25  # minimum distance between two images of a person
 
 
 def _file_name(draft: Draft, pid: int, take: Take, box: int, serial: int | None) -> str:
     """``pid_cCAMsSEQUENCE_FRAME_BOX.jpg``; box 00 is drawn by hand.
 
-    Pictures of one pid lie frames apart: counted by person, or by ``serial`` where many people share the pid.
+    Images of one pid are frames apart: counted by person, or by ``serial`` if many people share the pid.
     """
     rng = draft.cast.rng("name", take.person)
     sequence, start = int(rng.integers(1, 7)), int(rng.integers(0, 60_000))
@@ -23,7 +23,7 @@ def _file_name(draft: Draft, pid: int, take: Take, box: int, serial: int | None)
 
 
 def _record(draft: Draft, folder: str, take: Take, *, pid: int, box: int, serial: int | None = None) -> str:
-    """Plan one picture; of the boxes that share a pid (those with a serial), every other one is badly cut."""
+    """Plan one image; of the boxes that share a pid (with a serial), every other one is badly cropped."""
     name = _file_name(draft, pid, take, box, serial)
     cut = pid == -1 or (serial is not None and serial % 2 == 1)
     draft.shoot(take, File(f"{ROOT}/{folder}/{name}", "cut" if cut else "whole"))
@@ -32,7 +32,7 @@ def _record(draft: Draft, folder: str, take: Take, *, pid: int, box: int, serial
 
 
 def plan(world: World) -> Plan:
-    """Train, query (one hand-drawn box for each person and camera) and gallery with nobody's boxes in it."""
+    """Train, query (one hand-drawn box per person and camera) and gallery with distractors and junk."""
     draft = Draft(world, NAME)
     counts, cast = draft.counts, draft.cast
     train_pids, test_pids = cast.deal(1, counts.train_ids, counts.test_ids)
@@ -59,7 +59,7 @@ def plan(world: World) -> Plan:
 
 
 def _distractors(draft: Draft, first: int) -> list[str]:
-    """People who are in no query; every other box is also badly cut."""
+    """People without a query; every other box is also badly cropped."""
     lines = []
     for index in range(draft.counts.distractors):
         take = draft.take(first + index, 0, index % draft.cast.site.num_cameras)
@@ -68,7 +68,7 @@ def _distractors(draft: Draft, first: int) -> list[str]:
 
 
 def _junk(draft: Draft, test_pids: list[int]) -> int:
-    """Badly cut boxes of test people: on disk, but in no list, since every loader ignores them."""
+    """Badly cropped boxes of test people: on disk, but in no list, since every loader ignores them."""
     for index in range(draft.counts.junk):
         person = test_pids[index % len(test_pids)]
         cameras = draft.cast.itinerary(person, 0, draft.counts.cameras)
@@ -78,7 +78,7 @@ def _junk(draft: Draft, test_pids: list[int]) -> int:
 
 
 def gallery_takes(world: World) -> dict[int, list[tuple[str, Take]]]:
-    """File name and take of the gallery pictures of each test person: what CUHK-PEDES took over."""
+    """File name and take of the gallery images of each test person, which CUHK-PEDES includes."""
     found: dict[int, list[tuple[str, Take]]] = {}
     for picture in plan(world).pictures:
         folder, name = picture.files[0].path.rsplit("/", 1)

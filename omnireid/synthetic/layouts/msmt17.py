@@ -12,7 +12,7 @@ _TIMES = ("morning", "noon", "afternoon")
 
 
 def file_name(draft: Draft, pid: int, take: Take) -> str:
-    """``0000/0000_000_01_0303morning_0008_0.jpg``: person, picture, camera, day and time, frame, box."""
+    """``0000/0000_000_01_0303morning_0008_0.jpg``: person, image, camera, day and time, frame, box."""
     rng = draft.cast.rng("name", take.person, take.number)
     day = f"{int(rng.integers(3, 6)):02d}{int(rng.integers(1, 29)):02d}{_TIMES[int(rng.integers(3))]}"
     frame, box = int(rng.integers(10_000)), int(rng.integers(4))
@@ -20,7 +20,7 @@ def file_name(draft: Draft, pid: int, take: Take) -> str:
 
 
 def plan(world: World) -> Plan:
-    """One validation picture (people of train) for each person and camera; one query likewise in test."""
+    """One validation image (of training people) per person and camera; likewise one query in test."""
     draft = Draft(world, NAME)
     counts, cast = draft.counts, draft.cast
     takes: dict[str, list[tuple[int, Take]]] = {"train": [], "val": [], "query": [], "gallery": []}
@@ -53,7 +53,7 @@ def _write_part(draft: Draft, folder: str, part: str, takes: Iterable[tuple[int,
 
 
 def test_takes(world: World) -> dict[int, list[tuple[str, Take]]]:
-    """Path and take of the pictures of each test person: what ICFG-PEDES and RSTPReid took over."""
+    """Path and take of the images of each test person, which ICFG-PEDES and RSTPReid include."""
     found: dict[int, list[tuple[str, Take]]] = {}
     for picture in plan(world).pictures:
         part, person, name = picture.files[0].path.rsplit("/", 2)

@@ -6,14 +6,14 @@ from omnireid.synthetic.world import Draft, File, Plan, World
 
 NAME = "prcc"
 LETTERS = "ABC"
-_OUTFITS = (0, 0, 1)  # worn before A, B and C
+_OUTFITS = (0, 0, 1)  # worn at cameras A, B and C
 _FIRST_FRAME, _FRAMES_APART = 100, 7
-# List name → camera; the README has query and gallery, which is the clothes-changing protocol.
+# List name → camera; the README has query and gallery, i.e. the clothes-changing protocol.
 _TEST_LISTS = {"query": "C", "gallery": "A", "query_sc": "B"}
 
 
 def plan(world: World) -> Plan:
-    """Train and val are of the same people; each test person is pictured by all three cameras."""
+    """Train and val contain the same people; each test person is seen by all three cameras."""
     draft = Draft(world, NAME)
     counts = draft.counts
     train_pids, test_pids = draft.cast.deal(1, counts.train_ids, counts.test_ids)

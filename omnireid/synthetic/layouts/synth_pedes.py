@@ -12,7 +12,7 @@ NUM_CAPTIONS = 2
 
 
 def plan(world: World) -> Plan:
-    """A training set only; two captions and six phrase fields for each picture."""
+    """A training set only; two captions and six phrase fields per image."""
     draft = Draft(world, NAME)
     counts = draft.counts
     items, captions, lines = [], {}, []

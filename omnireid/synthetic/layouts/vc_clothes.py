@@ -5,11 +5,11 @@ from omnireid.synthetic.people import Take
 from omnireid.synthetic.world import Draft, File, Plan, World
 
 NAME = "vc_clothes"
-_OUTFITS = (1, 0, 0, 1)  # worn before cameras 1 to 4
+_OUTFITS = (1, 0, 0, 1)  # worn at cameras 1 to 4
 
 
 def plan(world: World) -> Plan:
-    """All four cameras see everybody; one query for each test person and camera."""
+    """All four cameras see everybody; one query per test person and camera."""
     draft = Draft(world, NAME)
     counts, cast = draft.counts, draft.cast
     train_pids, test_pids = cast.deal(1, counts.train_ids, counts.test_ids)
