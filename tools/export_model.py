@@ -14,7 +14,7 @@ With --instruction the sentence is built in (its K' and V' are constants) and th
 Without, `tokens` and `mask` of an instruction are inputs too, and instructions.npz has those of the task's
 sentences. FOLDER gets model.onnx or model.pt2, and export.json: how pictures are prepared, names and
 shapes of inputs and outputs, and how far the features are from the model's; docs/inside.md serves one.
-ONNX needs `pip install 'instruct-reid[export]'`."""
+ONNX needs `pip install -e '.[export]'`."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -163,7 +163,7 @@ def _write_onnx(graph: Graph, file: Path) -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"ONNX needs {error.name}; pip install 'instruct-reid[export]', or say --format pt2"
+            f"ONNX needs {error.name}; pip install -e '.[export]', or say --format pt2"
         ) from None
     size = sum(tensor.nbytes for tensor in graph.module.state_dict().values())
     torch.onnx.export(

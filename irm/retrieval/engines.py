@@ -44,7 +44,7 @@ def connect(address: str, name: str) -> VectorStore:
             return edge_store(Path(address.removeprefix("edge:")))
     except ImportError as error:
         extra = "postgres" if address.startswith("postgres") else "qdrant"
-        raise InputError(f"{error.name} is not installed; pip install 'instruct-reid[{extra}]'") from error
+        raise InputError(f"{error.name} is not installed; pip install -e '.[{extra}]'") from error
     raise InputError(
         f"{address!r} is no engine; use local, postgresql://user@host/database, http://host:6333 (Qdrant) or "
         "edge:FOLDER (Qdrant in this process)"
