@@ -26,10 +26,10 @@ HEADLINE_COLUMNS = (
 )
 STEERING_COLUMNS = (
     "task",
-    "gallery carries",
-    "judged",
+    "gallery instruction",
+    "evaluated",
     "right",
-    "somebody else's",
+    "wrong",
     "none",
     "right − wrong",
     "right − none",
