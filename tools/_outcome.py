@@ -69,7 +69,7 @@ def print_tables(console: Console, report: "Report", untrained: "Report") -> Non
     rows = headline_rows(report.evaluations, untrained.evaluations)
     wide.print(table("scores in percent", HEADLINE_COLUMNS, rows))
     if steered := steering_rows(report.evaluations):
-        title = "mAP when the query is given the right instruction, another person's (wrong), or a neutral sentence (none)"
+        title = "mAP of queries with the right, another person's (wrong) or a neutral (none) instruction"
         wide.print(table(title, STEERING_COLUMNS, steered))
     if worded := sentence_rows(report.evaluations):
         wide.print(table("every sentence of a bank: mean ± deviation", SENTENCE_COLUMNS, worded))

@@ -201,7 +201,7 @@ def test_the_page_is_one_file_with_everything_inside(steered):
     assert "a &lt;title&gt;" in page
     assert not re.findall(r"""(?:src|href)=['"]?(?!data:|#)[a-z/]""", page.replace("xlink:href", ""))
     assert page.count("<img") == sum(len(shown.results) + 1 for shown in steered.lists)
-    assert "Are instructions obeyed?" in page
+    assert "Does the model follow instructions?" in page
     rule = PROTOCOLS["instructed"]  # no number stands without its protocol
     assert f"<b>{html.escape(rule.title)}</b>: {html.escape(rule.description)}" in page
     assert "<svg" in page
