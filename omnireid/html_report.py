@@ -134,11 +134,11 @@ def _rules(results: Sequence[RowResult]) -> str:
 
 def _steering_section(rows: Sequence[Sequence[str]]) -> str:
     explained = (
-        "mAP when the query is given the right instruction, another person's (“wrong”), or a neutral sentence "
-        "(“none”). In the paper's protocol each gallery picture carries its own caption or clothes crop. A "
-        "real gallery has neither, so the same queries are also ranked against a gallery whose pictures carry "
-        f"a neutral sentence. “{PROTOCOLS[BY_PERSON_AND_OUTFIT].title}” counts the right person in another "
-        "outfit as wrong."
+        "mAP when the query is given the right instruction, another person's (“wrong”), or a neutral one "
+        "(“none”). In the paper's protocol each gallery picture carries its own caption or clothes crop. "
+        "A real gallery has neither, so the same queries are also ranked against a gallery whose pictures "
+        f"carry a neutral sentence. “{PROTOCOLS[BY_PERSON_AND_OUTFIT].title}” counts the right person in "
+        "another outfit as wrong."
     )
     heading = f"<h2>Does the model follow instructions?</h2><p>{html.escape(explained)}</p>"
     return heading + _table(STEERING_COLUMNS, rows)
