@@ -248,7 +248,7 @@ def test_missing_data_leave_no_run_folder(tmp_path):
 
 def test_a_loss_that_is_no_number_names_its_pictures(tiny_root, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "irm.training.objectives.contrastive_loss",
+        "irm.training.image_text.contrastive_loss",
         lambda image, *_, **__: image.sum() * float("nan"),
     )
     out = tmp_path / "run"
