@@ -205,4 +205,4 @@ def refuse_unfit(name: str, split: Split) -> None:
     protocol = protocol_named(name)
     lack = shortcoming(protocol, split)
     if lack is not None:
-        raise InputError(f"protocol {name} ({protocol.title}) cannot judge {split.name}: {lack}")
+        raise InputError(f"protocol {name} ({protocol.title}) cannot evaluate {split.name}: {lack}")

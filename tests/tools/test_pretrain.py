@@ -92,7 +92,7 @@ def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
 @pytest.mark.parametrize(
     ("module", "arguments", "complaint"),
     [
-        (pretrain, [TINY], "--out RUN is missing"),
+        (pretrain, [TINY], "--out is missing"),
         (pretrain, [TINY, "model.vison=tiny", "--out", "r"], "did you mean 'vision'?"),
         (pretrain, [TINY, "model.vision=nobody/x", "--out", "r"], "nor a hub id that can be reached"),
         (export_backbone, ["none", "--out", "b"], "none is not a run folder (no config.yaml)"),
