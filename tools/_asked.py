@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=RE_RANKING,
         metavar="k1,k2,l",
-        help="also evaluate each image search re-ranked (default: 20,6,0.3)",
+        help="also evaluate image search re-ranked (without a value: 20,6,0.3)",
     )
     add(
         "--re-score",

@@ -138,7 +138,7 @@ def main() -> None:
     console.print(_summary(written))
     say(console, _conclusion(asked, written, seconds))
     if (asked.out / SHEET).exists():
-        say(console, f"look at {asked.out / SHEET}")
+        say(console, f"contact sheet: {asked.out / SHEET}")
 
 
 if __name__ == "__main__":

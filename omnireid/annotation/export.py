@@ -66,7 +66,7 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
     kept = [picture for picture in pictures if picture.image in decided or not reviewed_only]
     if not kept:
         raise InputError(
-            f"nobody decided on any of {len(pictures)} pictures; review them, or export with --unreviewed"
+            f"none of {len(pictures)} pictures has been reviewed; review them, or export with --unreviewed"
         )
     lists: dict[str, int] = {}
     num_without = len(kept)

@@ -88,7 +88,7 @@ def read(root: Path, variant: str) -> Split:
     elif splits.exists():
         parts = read_json(splits, images)
     else:
-        raise InputError(f"{images} needs a split file beside it: {mat.name} or {splits.name}")
+        raise InputError(f"{images} needs a split file next to it: {mat.name} or {splits.name}")
     train, query, gallery = parts
     return Split(CARD.name, train, query, gallery, (f"read from {images}: {variant}",))
 

@@ -88,7 +88,7 @@ def test_pids(root: Path) -> frozenset[int] | None:
         return None
     words = path.read_text(encoding="utf-8-sig").replace(",", " ").split()
     if not words or not all(word.isdecimal() for word in words):
-        raise InputError(f"{path}: expected person numbers with commas between them")
+        raise InputError(f"{path}: expected comma-separated person numbers")
     return frozenset(int(word) for word in words)
 
 

@@ -76,7 +76,7 @@ def test_a_file_may_say_by_what_its_features_are_compared(tmp_path):
     tensors = {"query": torch.from_numpy(QUERY), "gallery": torch.from_numpy(GALLERY)}
     save_file(tensors, tmp_path / "f.safetensors", metadata={"metric": "euclidean"})
     assert read_features(tmp_path / "f.safetensors").metric == "euclidean"
-    with pytest.raises(InputError, match="metric is 'hamming'; known are cosine, euclidean"):
+    with pytest.raises(InputError, match="metric is 'hamming'; known: cosine, euclidean"):
         read_features(saved(tmp_path / "f.npz", metric="hamming"))
 
 

@@ -86,7 +86,7 @@ def test_a_test_picture_that_trains_under_another_name_is_a_problem(check, marke
     picture = (folder / "bounding_box_test/0001_c2s1_000301_00.jpg").read_bytes()
     (folder / "bounding_box_train/0005_c3s1_001051_00.jpg").write_bytes(picture)
     code, out, _ = check("--root", market)
-    assert code == 1 and "1 train pictures are in the gallery under another name" in out
+    assert code == 1 and "1 train pictures are in the gallery too under another name" in out
     assert "0005_c3s1_001051_00.jpg and " in out
 
 

@@ -30,7 +30,7 @@ def test_overrides_may_stand_on_either_side_of_options(monkeypatch, capsys, tmp_
     assert code == 0
     told = capsys.readouterr().out
     assert f"{out}: 1 steps in" in told
-    assert f"the model is in {out / 'model'}" in told
+    assert f"saved the model in {out / 'model'}" in told
     assert json.loads((out / "metrics.jsonl").read_text())["step"] == 1
 
 

@@ -296,7 +296,7 @@ def test_a_wrong_decision_is_refused_and_nothing_is_written(proposed, tmp_path, 
 
 
 def test_a_file_that_is_no_decisions_and_a_nameless_reviewer_are_refused(proposed, tmp_path):
-    with pytest.raises(InputError, match="who decided"):
+    with pytest.raises(InputError, match="does not name the reviewer"):
         decide(proposed, tmp_path, [], reviewer=" ")
     (tmp_path / "x.json").write_text("[]")
     with pytest.raises(InputError, match="holds no decisions"):
