@@ -61,8 +61,8 @@ class FeatureFile:
         what = f"{self.path}: {'features' if together else side}"
         if together and task.instruction in ("none", "caption", "clothes"):
             raise InputError(
-                f"{what} has one row a picture, but in {task.name} a query is a picture and what is asked of "
-                f"it; expected {ARRAYS}"
+                f"{what} has one row per picture, but a query of {task.name} is a picture with its "
+                f"instruction; expected {ARRAYS}"
             )
         if rows.images is None:
             if len(rows.vectors) != len(records):
@@ -181,7 +181,7 @@ def _rows(path: Path, name: str, array: Any, images: Any) -> Rows:
         shape = "x".join(map(str, vectors.shape)) or "a single number"
         raise InputError(
             f"{path}: {name} is {shape} of {vectors.dtype}; "
-            "expected one row of floating-point numbers a picture"
+            "expected one row of floating-point numbers per picture"
         )
     if images is None:
         return Rows(vectors, None)

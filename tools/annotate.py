@@ -208,7 +208,7 @@ def _templates(asked: argparse.Namespace, now: str, console: Console) -> Iterato
         num_new = propose_templates(
             work, asked.shop, ColorDescriber(), now=now, count=asked.count, progress=show
         )
-    yield f"{num_new} more crops have their nearest pictures of {asked.shop}"
+    yield f"{num_new} more crops have templates proposed from {asked.shop}"
 
 
 def _review(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
@@ -237,8 +237,8 @@ def _decide(asked: argparse.Namespace, now: str, console: Console) -> Iterator[s
         yield told + (lacking if found.num_lacking else "")
         if found.num_void:
             yield (
-                f"{found.num_void} texts are void, as an attribute changed and they did not; "
-                f"write new ones with python -m tools.annotate sentences {asked.work}"
+                f"{found.num_void} texts are outdated because an attribute changed; "
+                f"regenerate them with python -m tools.annotate sentences {asked.work}"
             )
     num_decided = len(work.journal("decisions").latest())
     yield f"{num_decided} of {len(work.pictures())} pictures are reviewed"

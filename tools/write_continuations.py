@@ -126,7 +126,7 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
     from omnireid.files import sole_writer
 
     wanted = distinct(text for caption in captions for text in caption.captions)[: asked.limit]
-    refusal = f"another process writes continuations in {asked.out}; wait for it, or name another --out"
+    refusal = f"another process is writing continuations in {asked.out}; wait for it, or name another --out"
     with sole_writer(asked.out, refusal):
         cache = ContinuationCache(asked.out / FILE_NAME)
         known = len(cache)
@@ -145,7 +145,7 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
         told = ", ".join(f"{count} continuations by {model}" for model, count in others.items())
         console.print(
             f"the same captions also have {told}; "
-            "training draws from all of them, so move the file away to keep one model's alone",
+            "training draws from all of them, so move the file away to use one model's only",
             highlight=False,
             soft_wrap=True,
         )

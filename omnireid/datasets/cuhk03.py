@@ -54,7 +54,7 @@ CARD = DatasetCard(
         "classic_labeled": "the same with boxes drawn by hand; further: classic_labeled/2 to /20",
     },
     notes=(
-        "say which variant a number belongs to: the pictures differ",
+        "state the variant with every number: the pictures differ",
         "in a classic split the test pictures are both query and gallery",
     ),
 )

@@ -30,7 +30,7 @@ CARD = DatasetCard(
     },
     withdrawn=True,
     notes=(
-        "named by no sheet of this project and found by no search over all data sets; paper 2 trains on it",
+        "no sheet of this project uses it, and no search over all data sets finds it; paper 2 trains on it",
     ),
 )
 

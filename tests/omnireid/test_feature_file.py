@@ -56,7 +56,7 @@ def test_one_table_of_pictures_serves_both_sides(tmp_path):
     query, gallery = sides(tmp_path / "f.npz")
     np.testing.assert_array_equal(query, QUERY)
     np.testing.assert_array_equal(gallery, GALLERY)
-    with pytest.raises(InputError, match="in t2i a query is a picture and what is asked"):
+    with pytest.raises(InputError, match="a query of t2i is a picture with its instruction"):
         sides(tmp_path / "f.npz", task=T2I)
 
 

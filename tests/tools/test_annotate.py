@@ -107,7 +107,7 @@ def test_a_shop_picture_does_not_write_over_another_one(monkeypatch, capsys, roo
     for step in steps:
         assert program(monkeypatch, *step) == 0, capsys.readouterr().err
     assert program(monkeypatch, "export", work) == 2
-    assert "is another picture than" in capsys.readouterr().err
+    assert "is not the same picture as" in capsys.readouterr().err
     assert (root / "templates/1.png").read_bytes() == b"somebody's"
 
 

@@ -266,7 +266,7 @@ def test_a_decision_of_an_older_version_without_its_shop_is_one_sentence(propose
     picture = proposed.pictures()[0].image
     value = {"crop": True, "template": proposed_templates(proposed)[picture][1][0]}
     proposed.journal("decisions").add(Entry(picture, value, By("person", "somebody", "1", time=NOW)))
-    with pytest.raises(InputError, match="does not say which shop its template is from"):
+    with pytest.raises(InputError, match="does not record which shop its template is from"):
         export(proposed, root, instruct="templates")
 
 
