@@ -160,8 +160,8 @@ def _clothes(
         if entry is not None and entry.value["template"]:
             if entry.value.get("shop") is None:  # written by an older version
                 raise InputError(
-                    f"the decision on {image} does not record which shop its template is from; apply the file "
-                    f"of decisions again with tools.annotate decide in a new work folder"
+                    f"the decision on {image} does not record which shop its template is from; apply the "
+                    f"file of decisions again with tools.annotate decide in a new work folder"
                 )
             template = Path(entry.value["shop"], entry.value["template"])
             name = "_".join(entry.value["template"].replace("/", "_").split())
