@@ -57,7 +57,7 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_result(tmp_path, tiny_root, 
     run = sheet(tiny_root, words)
     summary, said = told(run, tmp_path / "whole")
     assert summary.is_finished
-    assert "16 of 32 training pictures have captions" in said and "continuations by m)" in said
+    assert "16 of 32 training pictures have words" in said and "continuations by m)" in said
     assert "LoRA: 9,472 of 9,472 parameters train (float32)" in said
     told(run, tmp_path / "stopped")
     for step in (4, 6):  # as if the machine had gone after step 3
@@ -218,7 +218,7 @@ def test_missing_words_are_one_sentence(tmp_path, tiny_root, words):
     with pytest.raises(InputError, match=r"there are no continuations .* words.instruction=diverse"):
         build_bench(sheet(tiny_root, tmp_path), CPU)
     bench = build_bench(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
-    assert any("16 of 32 training pictures have captions" in note for note in bench.notes)
+    assert any("16 of 32 training pictures have words" in note for note in bench.notes)
     (tmp_path / "captions.jsonl").write_text("")
     with pytest.raises(InputError, match="has no words for any training picture of market1501"):
         build_bench(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
