@@ -157,11 +157,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", type=Path, default=Path("configs/irm/demo.yaml"))
-    parser.add_argument("--data", type=Path, required=True, help="the folder that holds the data sets")
-    parser.add_argument("--out", type=Path, required=True, help="a folder a variant and seed; kept")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="output folder; one folder per variant and seed is kept in it"
+    )
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--re-score", type=int, default=8, help="images that t2i scores again (8)")
+    parser.add_argument("--re-score", type=int, default=8, help="images re-scored per t2i query (8)")
     parser.add_argument("overrides", nargs="*", metavar="key.path=value")
     asked = parser.parse_args()
     console, settings = Console(markup=False), Settings(re_score=asked.re_score)

@@ -17,9 +17,7 @@ from omnireid.records import Split
 from omnireid.report import percent
 from omnireid.sheet import CELL_WIDTH, GAP, MARGIN, Cell, Section, compose
 
-RULE = (
-    "shown: where the two APs differ most, whoever wins; one query a person; equal differences in query order"
-)
+RULE = "shown: where the two APs differ most, whichever wins; one query per person; ties in query order"
 SAID_WIDTH, TEXT_WIDTH = 118, 200  # pixels for a model's name and AP, and for a text query
 
 
@@ -52,7 +50,7 @@ def check_queries(rows: Sequence[int], evaluation: Evaluation) -> None:
         if not 0 <= row < total:
             raise InputError(f"there is no query {row}; they are 0 to {total - 1}")
         if np.isnan(evaluation.average_precision[row]):
-            raise InputError(f"query {row} has no right answer in the gallery; choose another")
+            raise InputError(f"query {row} has no true match in the gallery; choose another")
 
 
 def summary(first: Model, second: Model) -> str:

@@ -143,8 +143,8 @@ def judge(
     ]
     if not all(trial.ranking.num_valid_queries for trial in trials):
         raise InputError(
-            f"no query of {query.dataset} has a right answer in its gallery under the protocol "
-            f"{rules.title!r}; look at the pids and camids of both sides"
+            f"no query of {query.dataset} has a true match in its gallery under the protocol "
+            f"{rules.title!r}; check the pids and camids of queries and gallery"
         )
     num_re_scored = min(re_scorer.top, trials[0].num_gallery) if re_scorer else 0
     how = _How(_stage(query.task, re_scorer, re_ranking), metric, num_re_scored)

@@ -82,9 +82,9 @@ class Features:
         num, num_zero = len(self), int((self.vectors == 0).all(dim=1).sum())
         place = f"{self.task.name}/{self.dataset} {side}"
         if num > 1 and bool((self.vectors == self.vectors[0]).all()):
-            return (f"{place}: all {num} features are equal, so they tell nobody apart",)
+            return (f"{place}: all {num} features are equal, so they cannot distinguish people",)
         if num_zero:
-            return (f"{place}: {num_zero} of {num} features are all zero, so their ranks say nothing",)
+            return (f"{place}: {num_zero} of {num} features are all zero, so their ranks are meaningless",)
         return ()
 
 
@@ -155,7 +155,7 @@ def _check(records: Sequence[Record], split: Split, side: Side, task: TaskSpec, 
     if not records:
         raise InputError(f"{split.name} has no {side} images, so task {task.name} cannot be evaluated on it")
     if (task.instruction == "none") != (asked.instructions is None):
-        needs = "takes no instructions" if task.instruction == "none" else "needs an instruction a picture"
+        needs = "takes no instructions" if task.instruction == "none" else "needs one instruction per picture"
         raise InputError(f"task {task.name} {needs}; see omnireid.loading.instruct")
 
 

@@ -24,7 +24,7 @@ from omnireid.tasks import TaskSpec
 
 SIDES: tuple[Side, ...] = ("query", "gallery")
 ARRAYS = "query and gallery (rows in the split's order, or named by query_images and gallery_images)"
-TOGETHER = "features with images (one row a picture of either side)"
+TOGETHER = "features with images (one row per picture of either side)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +61,8 @@ class FeatureFile:
         what = f"{self.path}: {'features' if together else side}"
         if together and task.instruction in ("none", "caption", "clothes"):
             raise InputError(
-                f"{what} has one row a picture, but in {task.name} a query is a picture and what is asked of "
-                f"it; expected {ARRAYS}"
+                f"{what} has one row per picture, but a query of {task.name} is a picture with its "
+                f"instruction; expected {ARRAYS}"
             )
         if rows.images is None:
             if len(rows.vectors) != len(records):
@@ -101,9 +101,9 @@ def read_features(path: Path) -> FeatureFile:
     arrays, names = readers[path.suffix](path)
     metric = str(names.pop("metric", "cosine"))
     if metric not in get_args(Metric):
-        raise InputError(f"{path}: metric is {metric!r}; known are {', '.join(get_args(Metric))}")
+        raise InputError(f"{path}: metric is {metric!r}; known: {', '.join(get_args(Metric))}")
     if "features" in arrays and "images" not in names:
-        raise InputError(f"{path} has features but no images; {TOGETHER} belong together")
+        raise InputError(f"{path} has features but no images; {TOGETHER} are needed together")
     wanted = ("features",) if "features" in arrays else SIDES
     lacking = [name for name in wanted if name not in arrays]
     if lacking:
@@ -181,7 +181,7 @@ def _rows(path: Path, name: str, array: Any, images: Any) -> Rows:
         shape = "x".join(map(str, vectors.shape)) or "a single number"
         raise InputError(
             f"{path}: {name} is {shape} of {vectors.dtype}; "
-            "expected one row of floating-point numbers a picture"
+            "expected one row of floating-point numbers per picture"
         )
     if images is None:
         return Rows(vectors, None)
@@ -227,7 +227,7 @@ class _Names:
         if extra and not ignore_extra:
             raise InputError(
                 f"{self.what} names {len(extra)} pictures that {self.dataset} does not have, "
-                f"e.g. {extra[0]}; leave them out, or say --ignore-extra"
+                f"e.g. {extra[0]}; remove them, or add --ignore-extra"
             )
         taken: dict[str, int] = defaultdict(int)
         places, missing = [], []
@@ -264,7 +264,7 @@ class _Names:
         best = [image for image, end in zip(candidates, ends, strict=True) if end == max(ends)]
         if len(best) > 1:
             raise InputError(
-                f"{self.what}: the name {name!r} may mean {best[0]} or {best[1]}; give more of its path"
+                f"{self.what}: the name {name!r} may mean {best[0]} or {best[1]}; give more of the path"
             )
         return best[0]
 

@@ -90,7 +90,7 @@ def html_page(
         parts.append(_steering_section(steered))
     worded = sentence_rows(evaluations)
     if worded:
-        parts.append(f"<h2>Every sentence of a bank</h2>{_table(SENTENCE_COLUMNS, worded)}")
+        parts.append(f"<h2>Scores over all sentences of a bank</h2>{_table(SENTENCE_COLUMNS, worded)}")
     if curves:
         parts.append("<h2>Training</h2>" + "".join(_figure(name, lines) for name, lines in curves.items()))
     parts += [_lists_section(result) for result in results]
@@ -99,7 +99,7 @@ def html_page(
             f"<tr><td>{html.escape(name)}</td><td class=fact>{html.escape(str(fact))}</td></tr>"
             for name, fact in provenance.items()
         )
-        parts.append(f"<h2>What made these numbers</h2><div class=wide><table>{facts}</table></div>")
+        parts.append(f"<h2>Provenance</h2><div class=wide><table>{facts}</table></div>")
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{html.escape(title)}</title><style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
@@ -108,7 +108,7 @@ def html_page(
 
 def _count(results: Sequence[RowResult]) -> str:
     count = len({result.row.task for result in results})
-    return f"{count} kinds of query" if count > 1 else "one kind of query"
+    return f"{count} tasks" if count > 1 else "one task"
 
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -128,7 +128,7 @@ def _rules(results: Sequence[RowResult]) -> str:
         f"<li><b>{html.escape(PROTOCOLS[name].title)}</b>: {html.escape(PROTOCOLS[name].description)}</li>"
         for name in names
     )
-    summary = "<summary class=soft>What each protocol counts as right</summary>"
+    summary = "<summary class=soft>What each protocol counts as a correct match</summary>"
     return f"<details>{summary}<ul class=soft>{items}</ul></details>"
 
 
@@ -170,7 +170,7 @@ def _lists_section(result: RowResult) -> str:
 
 
 def _ranked_list(shown: RankedList, label: str) -> str:
-    said = "asks for these clothes" if shown.sentence is None else f"“{shown.sentence}”"
+    said = "instruction: these clothes" if shown.sentence is None else f"“{shown.sentence}”"
     said = f"{said} · AP {percent(shown.average_precision)}"
     cells = []
     if shown.image is not None:

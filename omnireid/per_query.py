@@ -104,5 +104,5 @@ def _scored(path: Path, number: int, row: Sequence[str]) -> Scored:
     except (TypeError, ValueError):
         raise InputError(f"{path}:{number}: expected the columns {', '.join(COLUMNS)}, got {row}") from None
     if any(value and not 0 <= share <= 1 for value, share in zip((precision, hit), scores, strict=True)):
-        raise InputError(f"{path}:{number}: AP and R1 are shares from 0 to 1, got {precision} and {hit}")
+        raise InputError(f"{path}:{number}: AP and R1 must be from 0 to 1, got {precision} and {hit}")
     return scored

@@ -22,12 +22,12 @@ from omnireid.tasks import TASKS
 
 FORMAT = "instruct-reid report"
 VERSION = 3
+INSTRUCTION_COLUMNS = ("query instruction", "gallery instruction")
 COLUMNS = (
     "task",
     "data set",
     "protocol",
-    "query asks",
-    "gallery has",
+    *INSTRUCTION_COLUMNS,
     "mAP",
     "R1",
     "R5",
@@ -146,10 +146,11 @@ class Report:
         except (ValueError, FileNotFoundError) as error:
             raise InputError(f"{path} is not a report: {error}") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise InputError(f"{path} is not a report: it does not say {FORMAT!r}")
+            raise InputError(f"{path} is not a report: its format is not {FORMAT!r}")
         if content.get("version") != VERSION:
             raise InputError(
-                f"{path} is a report of version {content.get('version')!r}; this program reads {VERSION}"
+                f"{path} is a report of version {content.get('version')!r}, but this program reads version "
+                f"{VERSION}; evaluate again"
             )
         try:
             evaluations = tuple(_from_dict(part) for part in content["evaluations"])
@@ -204,7 +205,7 @@ def _from_dict(content: Mapping[str, Any]) -> Evaluation:
     known = {part.name for part in fields(Evaluation)}
     if set(content) != known:
         raise InputError(
-            f"an evaluation of the report lacks or exceeds the fields {sorted(known ^ set(content))}"
+            f"an evaluation has missing or unknown fields: {', '.join(sorted(known ^ set(content)))}"
         )
     values: dict[str, Any] = {name: math.nan if value is None else value for name, value in content.items()}
     for name, dtype in _ARRAYS.items():

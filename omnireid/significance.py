@@ -54,7 +54,9 @@ def compare(
     first, second, pids = first[answered], second[answered], pids[answered]
     people, rows = np.unique(pids, return_inverse=True)
     if len(people) < 2:
-        raise InputError(f"{len(people)} people are left to compare; a test by person needs two or more")
+        raise InputError(
+            f"{len(people)} people can be compared; the test resamples people and needs at least two"
+        )
     sums = np.bincount(rows, weights=second - first)
     counts = np.bincount(rows).astype(float)
 
@@ -147,7 +149,7 @@ def compare_tables(first: Sequence[Scored], second: Sequence[Scored], *, seed: i
         ]
         raise InputError(
             "the two per-query tables share no task, data set and protocol: one holds "
-            f"{'; the other holds '.join(held)}; judge both models by the same ones (--dataset, --protocol)"
+            f"{'; the other holds '.join(held)}; evaluate both models alike (--dataset, --protocol)"
         )
     return found
 

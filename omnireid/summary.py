@@ -27,7 +27,7 @@ HEADLINE_COLUMNS = (
 STEERING_COLUMNS = (
     "task",
     "gallery instruction",
-    "evaluated",
+    "protocol",
     "right",
     "wrong",
     "none",

@@ -29,30 +29,43 @@ OWN_ROW = ("dataset", "task", "variant", "protocol")  # options that give a row 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for what to evaluate, and how."""
-    add = parser.add_argument_group("what is judged").add_argument
-    add("--data", type=Path, metavar="DIR", help="the folder that holds the data sets; else the sheet's")
-    add("--sheet", type=Path, metavar="FILE", help="whose evaluation rows to judge by; else the run's")
-    add("--tasks", metavar="t,...", help="only the sheet's rows of these tasks, e.g. trad,li")
-    add("--dataset", metavar="NAME", help="in place of a sheet's rows: whose test it is, e.g. market1501")
-    add("--task", metavar="t", help="as what: trad, cc, vi, ctcc, li or t2i")
-    add("--variant", metavar="NAME", help="the data set's variant, e.g. ir_to_vis; else its first")
-    add("--source", default="auto", metavar="S", help="lists or raw, where a data set has both (auto)")
-    add("--protocol", metavar="p,...", help="one or more of docs/protocols.md; else the data set's own")
+    add = parser.add_argument_group("what to evaluate").add_argument
+    add("--data", type=Path, metavar="DIR", help="folder that holds the data sets (default: the sheet's)")
+    add(
+        "--sheet", type=Path, metavar="FILE", help="sheet whose evaluation rows are used (default: the run's)"
+    )
+    add("--tasks", metavar="t,...", help="only the sheet's rows for these tasks, e.g. trad,li")
+    add("--dataset", metavar="NAME", help="evaluate this data set instead of a sheet's rows, e.g. market1501")
+    add("--task", metavar="t", help="task to evaluate --dataset on: trad, cc, vi, ctcc, li or t2i")
+    add("--variant", metavar="NAME", help="variant of the data set, e.g. ir_to_vis (default: its first)")
+    add("--source", default="auto", metavar="S", help="lists or raw, if a data set has both (default: auto)")
+    add("--protocol", metavar="p,...", help="protocols of docs/protocols.md (default: the data set's own)")
     add("--untrained", action="store_true", help="also evaluate the network before training")
-    add = parser.add_argument_group("how").add_argument
-    add("--every-sentence", action="store_true", help="also each of a bank's twenty, mean ± deviation")
+    add = parser.add_argument_group("how to evaluate").add_argument
+    add("--every-sentence", action="store_true", help="also evaluate each of a bank's twenty sentences")
     add(
         "--re-rank",
         nargs="?",
         const=RE_RANKING,
         metavar="k1,k2,l",
-        help="also a row of each picture search, re-ranked (20,6,0.3)",
+        help="also evaluate image search re-ranked (without a value: 20,6,0.3)",
     )
-    add("--re-score", type=int, default=128, metavar="K", help="images that t2i scores again; 0: none (128)")
-    add("--match", type=int, metavar="K", help="pictures that a matcher scores for each picture; else all")
-    add("--precision", choices=("fp32", "bf16", "auto"), default="fp32", help="auto: bf16 on a GPU (fp32)")
-    add("--batch-size", type=int, default=128, metavar="N", help="pictures at a time (128)")
-    add("--workers", type=int, default=0, metavar="N", help="processes that read pictures (0)")
+    add(
+        "--re-score",
+        type=int,
+        default=128,
+        metavar="K",
+        help="images re-scored per t2i query; 0: none (default: 128)",
+    )
+    add("--match", type=int, metavar="K", help="images that a matcher scores per query image (default: all)")
+    add(
+        "--precision",
+        choices=("fp32", "bf16", "auto"),
+        default="fp32",
+        help="auto: bf16 on a GPU (default: fp32)",
+    )
+    add("--batch-size", type=int, default=128, metavar="N", help="images per batch (default: 128)")
+    add("--workers", type=int, default=0, metavar="N", help="image-loading processes (default: 0)")
 
 
 def rows_and_data(asked: argparse.Namespace, candidate: "Candidate") -> "tuple[tuple[Row, ...], Path]":
@@ -72,14 +85,14 @@ def rows_and_data(asked: argparse.Namespace, candidate: "Candidate") -> "tuple[t
         for name in (*OWN_ROW, "source"):
             if getattr(asked, name) not in (None, "auto"):
                 raise InputError(
-                    f"--{name} goes with --dataset NAME, in place of the sheet's rows; choose among those "
-                    "with --tasks"
+                    f"--{name} needs --dataset NAME, which replaces the sheet's rows; to select among the "
+                    "sheet's rows use --tasks"
                 )
         tasks = None if asked.tasks is None else [name.strip() for name in asked.tasks.split(",")]
         rows = rows_of(candidate, tasks, sheet=sheet)
     told = sheet or candidate.sheet
     if asked.data is None and told is None:
-        raise InputError(f"--data is missing; {candidate.folder} does not say where data sets are")
+        raise InputError(f"{candidate.folder} does not record where its data sets are; give --data DIR")
     return rows, asked.data or Path(told.data if told is not None else "")
 
 
@@ -92,9 +105,9 @@ def _own_rows(asked: argparse.Namespace, candidate: "Candidate", sheet: "IRMRun 
     from omnireid.tasks import TASKS
 
     if asked.tasks is not None:
-        raise InputError("--tasks chooses among a sheet's rows; beside --dataset say --task t")
+        raise InputError("--tasks selects among a sheet's rows; with --dataset use --task t")
     if asked.task is None:
-        raise InputError(f"--task is missing; say as what {asked.dataset} is judged, e.g. --task trad")
+        raise InputError(f"--task is missing; give the task to evaluate {asked.dataset} on, e.g. --task trad")
     if asked.task not in TASKS:
         raise InputError(
             f"there is no task {asked.task!r}{near_miss(asked.task, TASKS)}; known: {', '.join(TASKS)}"
@@ -131,7 +144,7 @@ def settings_of(asked: argparse.Namespace) -> "Settings":
     for name, least in (("re_score", 0), ("match", 0), ("batch_size", 1), ("workers", 0)):
         given = getattr(asked, name)
         if given is not None and given < least:
-            raise InputError(f"--{name.replace('_', '-')} is {given}; give a number from {least}")
+            raise InputError(f"--{name.replace('_', '-')} is {given}; it must be at least {least}")
     return Settings(
         batch_size=asked.batch_size,
         workers=asked.workers,
@@ -159,8 +172,8 @@ def re_ranking_of(asked: argparse.Namespace) -> "ReRanking | None":
         found = ReRanking(0)
     if found.k1 < 1 or found.k2 < 1 or not 0 <= found.lambda_value <= 1:
         raise InputError(
-            f"--re-rank is {asked.re_rank!r}; give k1,k2,lambda, two counts from 1 and a share, as 20,6,0.3, "
-            "or nothing behind it (then it stands behind RUN)"
+            f"--re-rank is {asked.re_rank!r}; give k1,k2,lambda, two positive integers and a number from 0 "
+            "to 1, e.g. 20,6,0.3; without a value --re-rank must come after RUN"
         )
     return found
 

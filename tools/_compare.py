@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from omnireid.per_query import Search
     from omnireid.significance import Comparison
 
-COLUMNS = ("data set", "protocol", "query asks", "score")
+COLUMNS = ("data set", "protocol", "query instruction", "score")
 
 
 def compare(paths: Sequence[Path], console: Console) -> None:
@@ -32,7 +32,7 @@ def compare(paths: Sequence[Path], console: Console) -> None:
     wide.print(table(f"{second} minus {first}, by person", columns, rows))
     for path, alone in zip(paths, unpaired(*tables), strict=True):
         if alone:
-            say(console, f"{len(alone)} searches are in {path} alone")
+            say(console, f"{len(alone)} searches are only in {path} and were not compared")
 
 
 def _place(first: "Search", second: "Search") -> tuple[str, str, str]:

@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that replace a RUN."""
     add = parser.add_argument_group("another model's features").add_argument
-    add("--features", type=Path, metavar="FILE", help=".npz or .safetensors: query and gallery, or features")
-    add("--metric", metavar="M", help="cosine or euclidean; else the file's own, else cosine")
-    add("--ignore-extra", action="store_true", help="leave out rows that name no picture of the split")
-    add("--order", type=Path, metavar="FILE", help="only write the pictures in the split's order, then stop")
+    add(
+        "--features",
+        type=Path,
+        metavar="FILE",
+        help=".npz or .safetensors with arrays query and gallery, or features",
+    )
+    add("--metric", metavar="M", help="cosine or euclidean (default: the file's, else cosine)")
+    add("--ignore-extra", action="store_true", help="ignore rows whose name is not an image of the split")
+    add("--order", type=Path, metavar="FILE", help="only write the split's image order to FILE and stop")
 
 
 def refuse_beside_a_run(asked: argparse.Namespace) -> None:
@@ -37,8 +42,8 @@ def refuse_beside_a_run(asked: argparse.Namespace) -> None:
     for name in ("metric", "ignore_extra", "order"):
         if getattr(asked, name):
             raise InputError(
-                f"--{name.replace('_', '-')} goes with --features; {asked.run} says itself what it compares, "
-                "and in which order"
+                f"--{name.replace('_', '-')} applies only to --features; the run {asked.run} determines this "
+                "itself, so drop the option"
             )
 
 
@@ -51,7 +56,7 @@ def refuse_run(asked: argparse.Namespace, option: str) -> None:
     from instructions.errors import InputError
 
     if asked.run is not None:
-        raise InputError(f"{option} is given together with the run {asked.run}; give one of them")
+        raise InputError(f"{option} cannot be combined with the run {asked.run}; give only one of them")
 
 
 def main(asked: argparse.Namespace, console: Console) -> None:
@@ -64,7 +69,7 @@ def main(asked: argparse.Namespace, console: Console) -> None:
         raise InputError("nothing to evaluate; give a RUN folder, or --features FILE (see --help)")
     for name in ("tasks", "sheet", "untrained", "every_sentence", "save_features", "reuse"):
         if getattr(asked, name):
-            raise InputError(f"--{name.replace('_', '-')} needs a RUN; features are judged as they are")
+            raise InputError(f"--{name.replace('_', '-')} needs a RUN; features are evaluated as they are")
     for name in ("re_score", "match", "precision"):  # of what a model computes
         if getattr(asked, name) != HOW[name]:
             raise InputError(f"--{name.replace('_', '-')} needs a RUN; features are compared as they are")
@@ -78,7 +83,7 @@ def main(asked: argparse.Namespace, console: Console) -> None:
         write_text(asked.order, order_table(split))
         say(
             console,
-            f"{asked.order} lists {len(split.query)} queries and {len(split.gallery)} gallery pictures",
+            f"{asked.order} lists {len(split.query)} queries and {len(split.gallery)} gallery images",
         )
         return
     _judge(asked, split, console)
@@ -92,7 +97,7 @@ def _split(asked: argparse.Namespace) -> "Split":
 
 def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
     from omnireid.files import sha256_of
-    from omnireid.report import COLUMNS, Report, machine
+    from omnireid.report import COLUMNS, INSTRUCTION_COLUMNS, Report, machine
 
     refuse_unwritable(asked.json, asked.html, asked.per_query, folder=None)
     result = _result(asked, split)
@@ -112,22 +117,22 @@ def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
     }
     report = Report(result.evaluations, provenance)
     wide = console if console.is_terminal else Console(width=150, markup=False)
-    shown = [place for place, name in enumerate(COLUMNS) if name not in ("query asks", "gallery has")]
+    shown = [place for place, name in enumerate(COLUMNS) if name not in INSTRUCTION_COLUMNS]
     rows = [[row[place] for place in shown] for row in report.rows()]
     wide.print(table(f"{asked.features.name}, scores in percent", [COLUMNS[place] for place in shown], rows))
     if asked.json is not None:
         write_text(asked.json, report.to_json())
-        say(console, f"the report is {asked.json}")
+        say(console, f"wrote the report to {asked.json}")
     if asked.per_query is not None:
         write_per_query(asked.per_query, [result])
-        say(console, f"every query's scores are in {asked.per_query}")
+        say(console, f"wrote per-query scores to {asked.per_query}")
     if asked.html is not None:
         from omnireid.html_report import html_page
 
         title = f"{asked.features.name} on {split.name}"
         page = html_page(title, [result], provenance=provenance, introduction=f"Data: {asked.data}.")
         write_text(asked.html, page)
-        say(console, f"the page is {asked.html}")
+        say(console, f"wrote the HTML page to {asked.html}")
     warn(result.warnings)
 
 
@@ -142,7 +147,7 @@ def _result(asked: argparse.Namespace, split: "Split") -> "RowResult":
     metrics = get_args(Metric)
     if asked.metric not in (None, *metrics):
         hint = near_miss(asked.metric, metrics)
-        raise InputError(f"--metric is {asked.metric!r}{hint}; known are {', '.join(metrics)}")
+        raise InputError(f"--metric is {asked.metric!r}{hint}; known: {', '.join(metrics)}")
     protocols = protocols_of(asked, asked.dataset)
     re_ranking = re_ranking_of(asked)
     file, task = read_features(asked.features), TASKS[asked.task]

@@ -43,9 +43,11 @@ def refuse_unwritable(*files: Path | None, folder: Path | None) -> None:
         nearest = next(above for above in (whole, *whole.parents) if above.exists())
         if nearest.is_dir() != (path is folder or nearest != whole):
             kind = "folder" if nearest.is_dir() else "file"
-            raise InputError(f"{path} cannot be written: {nearest} is a {kind}; name another place")
+            raise InputError(f"{path} cannot be written: {nearest} is a {kind}; choose another path")
         if not os.access(nearest if nearest.is_dir() else nearest.parent, os.W_OK):
-            raise InputError(f"{path} cannot be written: {nearest} is closed to you; name another place")
+            raise InputError(
+                f"{path} cannot be written: no permission to write to {nearest}; choose another path"
+            )
 
 
 def warn(sentences: Sequence[str]) -> None:
@@ -72,7 +74,7 @@ def print_tables(console: Console, report: "Report", untrained: "Report") -> Non
         title = "mAP of queries with the right, another person's (wrong) or a neutral (none) instruction"
         wide.print(table(title, STEERING_COLUMNS, steered))
     if worded := sentence_rows(report.evaluations):
-        wide.print(table("every sentence of a bank: mean ± deviation", SENTENCE_COLUMNS, worded))
+        wide.print(table("over all sentences of a bank: mean ± standard deviation", SENTENCE_COLUMNS, worded))
 
 
 def write_per_query(path: Path, results: "Sequence[RowResult]") -> None:
@@ -125,7 +127,7 @@ def write_page(
         untrained=untrained.evaluations,
         curves=_curves(folder),
         provenance=report.provenance,
-        introduction=f"Data: {report.provenance['data']}. Scores in percent; green is right, red is wrong.",
+        introduction=f"Data: {report.provenance['data']}. Scores in percent; green: correct, red: wrong.",
     )
     write_text(path, page)
 
@@ -133,8 +135,8 @@ def write_page(
 def _curves(folder: Path) -> "dict[str, list[Curve]]":
     """Loss and, if people were held out, their mAP over the steps of a run, per task, from its logs."""
     told = {
-        "loss of each task": _lines(folder / "metrics.jsonl", "losses"),
-        "mAP of the people kept aside": _lines(folder / "validation.jsonl", "mean_ap"),
+        "loss per task": _lines(folder / "metrics.jsonl", "losses"),
+        "mAP on the held-out people": _lines(folder / "validation.jsonl", "mean_ap"),
     }
     return {title: lines for title, lines in told.items() if lines}
 

@@ -43,7 +43,7 @@ def questions_of(asked: argparse.Namespace) -> list[Asked]:
         raise InputError(f"{asked.queries} cannot be read: {error}") from error
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not numbered:
-        raise InputError(f"there is no query in {asked.queries}")
+        raise InputError(f"{asked.queries} has no queries")
     return [_asked(line, f"{asked.queries}, line {number}", asked) for number, line in numbered]
 
 
@@ -96,9 +96,9 @@ def _asked(line: str, where: str, asked: argparse.Namespace) -> Asked:
     try:
         said = json.loads(line)
     except ValueError as error:
-        raise InputError(f"{where} is no JSON ({error})") from None
+        raise InputError(f"{where} is not JSON ({error})") from None
     if not isinstance(said, dict):
-        raise InputError(f'{where} is no object; write {{"image": "me.jpg", "text": "in a red coat"}}')
+        raise InputError(f'{where} is not an object; write {{"image": "me.jpg", "text": "in a red coat"}}')
     given: dict[str, Any] = {}
     for name, value in said.items():
         if name not in FIELDS:

@@ -21,8 +21,8 @@ def sheet_parser(name: str, description: str, example: str, *, sheet: str) -> Pa
     made = program_parser(name, description, example)
     add = made.add_argument
     add("config", type=Path, metavar="CONFIG.yaml", help=f"run sheet, e.g. {sheet}")
-    add("overrides", nargs="*", metavar="key.path=value", help="settings that override the sheet")
-    add("--out", type=Path, metavar="RUN", help="folder of the run; new or empty")
+    add("overrides", nargs="*", metavar="key.path=value", help="settings that override those of the sheet")
+    add("--out", type=Path, metavar="RUN", help="folder to write the run to; new or empty")
     add("--data", metavar="DIR", help="folder that contains the data sets; same as data=DIR")
     add("--resume", action="store_true", help="continue from RUN's newest checkpoint; start if RUN is empty")
     add("--print-config", "--print_config", action="store_true", help="print the resolved sheet and stop")
@@ -49,7 +49,7 @@ def asked_out(arguments: argparse.Namespace) -> Path:
         InputError: none is named.
     """
     if arguments.out is None:
-        raise InputError("--out RUN is missing; e.g. --out runs/tiny")
+        raise InputError("--out is missing; give the folder of the run, e.g. --out runs/tiny")
     out: Path = arguments.out
     return out
 
@@ -65,13 +65,13 @@ def say_end(summary: "Summary", result: str, *, then: str | None = None) -> None
     if summary.rank:
         return
     if summary.start == summary.steps:
-        print(f"{summary.out}: nothing left to train, all {summary.steps} steps were taken before")
+        print(f"{summary.out}: nothing left to train, all {summary.steps} steps are already done")
     elif summary.is_finished:
         minutes = summary.seconds / 60
-        print(f"{summary.out}: {summary.step} steps in {minutes:.1f} min; {result} is in {summary.model}")
+        print(f"{summary.out}: {summary.step} steps in {minutes:.1f} min; saved {result} in {summary.model}")
         if then is not None:
             print(f"  next: {then}")
     else:
-        print(f"{summary.out}: stopped after step {summary.step} of {summary.steps}; go on with --resume")
+        print(f"{summary.out}: stopped after step {summary.step} of {summary.steps}; continue with --resume")
     for domain, loss in summary.losses.items():
         print(f"  {domain:<20} loss {loss:.4f}")

@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from instructions.sentences import SentenceWriter
     from omnireid.annotation import AttributeProposer, HumanParser, Work
 
-EXAMPLE = """the steps, in their order; each goes on where it was interrupted:
+EXAMPLE = """the steps, in order; an interrupted step resumes when run again:
   python -m tools.annotate start WORK --list train.txt --root data/real1 --dataset cocas_real1
   python -m tools.annotate attributes WORK --csv attributes.csv
   python -m tools.annotate attributes WORK --model person-attributes-recognition-crossroad-0230.xml
-  python -m tools.annotate sentences WORK            by templates; --llm FOLDER asks a language model
-  python -m tools.annotate crops WORK --model u2net_cloth.onnx    without a model: where shirts mostly are
+  python -m tools.annotate sentences WORK            from templates, or by a language model: --llm FOLDER
+  python -m tools.annotate crops WORK --model u2net_cloth.onnx    without --model: a fixed band of the picture
   python -m tools.annotate templates WORK --shop shop_pictures/
   python -m tools.annotate review WORK               WORK/review/page-0001.html, for any browser
   python -m tools.annotate decide WORK decisions.json
   python -m tools.annotate export WORK               lists and captions that omnireid.datasets reads
 
-docs/annotation.md says where models are had and what each file holds."""
+docs/annotation.md says where to get the models and what each file holds."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = program_parser(
-        "annotate", "Attributes, sentences, clothes crops and templates for pictures of people.", EXAMPLE
+        "annotate", "Annotate images of people: attributes, sentences, clothes crops and templates.", EXAMPLE
     )
     steps = made.add_subparsers(dest="step", metavar="STEP", required=True)
 
@@ -42,35 +42,33 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("work", type=Path, metavar="WORK", help="folder of the work in progress")
         return sub.add_argument
 
-    add = step("start", "name the pictures: of a list, or of a data set that can be read")
-    add("--dataset", required=True, metavar="NAME", help="whose lists to write, e.g. cocas_real1 or ltcc")
-    add("--part", default="train", metavar="PART", help="train or gallery (train)")
+    add = step("start", "choose the pictures: those of a list, or of a data set")
+    add("--dataset", required=True, metavar="NAME", help="data set to write lists for, e.g. cocas_real1")
+    add("--part", default="train", metavar="PART", help="train or gallery (default: train)")
     add("--list", type=Path, metavar="FILE", help="lines of image, anything, person, clothes and camera")
-    add("--root", type=Path, metavar="DIR", help="what the list's paths are relative to, e.g. data/real1")
+    add("--root", type=Path, metavar="DIR", help="base folder of the list's paths, e.g. data/real1")
     add("--data", type=Path, metavar="DIR", help="instead of a list: the folder that holds the data sets")
-    add = step("attributes", "take attributes from a table, or ask a model")
+    add = step("attributes", "import attributes from a table, or predict them with a model")
     add("--csv", type=Path, metavar="FILE", help="columns: image, and any of the 20 attributes")
     add("--model", type=Path, metavar="FILE", help="Intel's crossroad-0230 for OpenVINO (.xml)")
     add("--zero-shot", metavar="NAME", help="folder or hub id of CLIP, SigLIP or the like")
     add = step("sentences", "describe each picture from its attributes")
-    add("--llm", type=Path, metavar="DIR", help="folder of a causal language model; else templates write")
-    add("--seed", type=int, default=0, metavar="N", help="of the wording (0)")
+    add("--llm", type=Path, metavar="DIR", help="folder of a causal language model (default: templates)")
+    add("--seed", type=int, default=0, metavar="N", help="random seed of the wording (default: 0)")
     add = step("crops", "cut out upper clothes")
-    add(
-        "--model", type=Path, metavar="FILE", help="u2net_cloth_seg (.onnx); else a fixed band of the picture"
-    )
+    add("--model", type=Path, metavar="FILE", help="u2net_cloth_seg (.onnx); default: a fixed image band")
     add = step("templates", "propose shop pictures for each crop")
     add("--shop", type=Path, required=True, metavar="DIR", help="folder of pictures of clothes")
-    add("--count", type=int, default=40, metavar="N", help="how many a crop (40)")
-    add = step("review", "write the sheet on which a person decides")
-    add("--all", action="store_true", help="also what is decided already")
-    add("--per-page", type=int, default=50, metavar="N", help="pictures on a page (50)")
-    add = step("decide", "apply what a sheet exported")
-    add("files", type=Path, nargs="+", metavar="FILE", help="decisions, in the order in which they were made")
+    add("--count", type=int, default=40, metavar="N", help="templates proposed per crop (default: 40)")
+    add = step("review", "write the HTML sheet on which a person reviews the proposals")
+    add("--all", action="store_true", help="also show pictures that are already reviewed")
+    add("--per-page", type=int, default=50, metavar="N", help="pictures per page (default: 50)")
+    add = step("decide", "apply the decisions exported from a sheet")
+    add("files", type=Path, nargs="+", metavar="FILE", help="files of decisions, oldest first")
     add = step("export", "write the official lists, captions and clothes pictures")
     add("--out", type=Path, metavar="DIR", help="root of the lists, or a data root (the pictures' root)")
-    add("--instruct", default="both", metavar="WHAT", help="ctcc: crops, templates or both by turns (both)")
-    add("--unreviewed", action="store_true", help="also what no person has decided on")
+    add("--instruct", default="both", metavar="WHAT", help="ctcc: crops, templates or both (default: both)")
+    add("--unreviewed", action="store_true", help="also export pictures that no one has reviewed")
     return made
 
 
@@ -98,19 +96,19 @@ def _start(asked: argparse.Namespace, now: str, console: Console) -> Iterator[st
     if asked.list is not None:
         if asked.root is None or not asked.root.is_dir():
             raise InputError(
-                f"--root is {asked.root}; give the folder that the paths of {asked.list} start from"
+                f"--root is {asked.root}; give the folder that the paths of {asked.list} are relative to"
             )
         root, pictures = asked.root, pictures_of_list(asked.list)
     else:
         if not entry.raw_tasks:
             raise InputError(
-                f"the raw layout of {asked.dataset} is not read; give --list FILE and --root DIR"
+                f"the raw layout of {asked.dataset} is not supported; give --list FILE and --root DIR"
             )
         split = load_split(asked.data, asked.dataset, entry.raw_tasks[0], source="raw")
         root = asked.data
         pictures = pictures_of_records(split.train if asked.part == "train" else split.gallery, root)
     work = Work.start(asked.work, root, asked.dataset, asked.part, pictures)
-    yield f"{len(pictures)} pictures of {work.dataset} ({work.part}) are to be annotated in {asked.work}"
+    yield f"{len(pictures)} pictures of {work.dataset} ({work.part}) to annotate in {asked.work}"
 
 
 def _attributes(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
@@ -126,7 +124,7 @@ def _attributes(asked: argparse.Namespace, now: str, console: Console) -> Iterat
         return
     with _bar(console, "attributes") as show:
         num_new, num_unreadable = propose(work, _proposer(asked), now=now, progress=show)
-    yield f"the model looked at {num_new} more pictures"
+    yield f"the model predicted attributes of {num_new} more pictures"
     yield from _unreadable(num_unreadable)
 
 
@@ -178,7 +176,7 @@ def _writer(asked: argparse.Namespace) -> "tuple[SentenceWriter, str, str]":
         return TemplateWriter(), "template writer", "1"
     weights = sorted(asked.llm.glob("*.safetensors")) if asked.llm.is_dir() else []
     if not weights:
-        raise InputError(f"{asked.llm} is no folder of a language model (no .safetensors in it)")
+        raise InputError(f"{asked.llm} is not the folder of a language model (it has no .safetensors)")
     digest = hashlib.sha256()
     for path in weights:
         digest.update(bytes.fromhex(sha256_of(path)))
@@ -210,7 +208,7 @@ def _templates(asked: argparse.Namespace, now: str, console: Console) -> Iterato
         num_new = propose_templates(
             work, asked.shop, ColorDescriber(), now=now, count=asked.count, progress=show
         )
-    yield f"{num_new} more crops have their nearest pictures of {asked.shop}"
+    yield f"{num_new} more crops have templates proposed from {asked.shop}"
 
 
 def _review(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
@@ -224,7 +222,7 @@ def _review(asked: argparse.Namespace, now: str, console: Console) -> Iterator[s
         pages, num_unreadable = write_review(
             work, everything=asked.all, per_page=asked.per_page, progress=show
         )
-    yield f"{len(pages)} pages to review, the first is {pages[0]}"
+    yield f"{len(pages)} pages to review; start with {pages[0]}"
     yield from _unreadable(num_unreadable)
 
 
@@ -239,11 +237,11 @@ def _decide(asked: argparse.Namespace, now: str, console: Console) -> Iterator[s
         yield told + (lacking if found.num_lacking else "")
         if found.num_void:
             yield (
-                f"{found.num_void} texts are void, as an attribute changed and they did not; "
-                f"write new ones with python -m tools.annotate sentences {asked.work}"
+                f"{found.num_void} texts are outdated because an attribute changed; "
+                f"regenerate them with python -m tools.annotate sentences {asked.work}"
             )
     num_decided = len(work.journal("decisions").latest())
-    yield f"{num_decided} of {len(work.pictures())} pictures are decided on"
+    yield f"{num_decided} of {len(work.pictures())} pictures are reviewed"
 
 
 def _export(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
@@ -258,9 +256,9 @@ def _export(asked: argparse.Namespace, now: str, console: Console) -> Iterator[s
     out = asked.out or work.root
     found = export(work, out, instruct=asked.instruct, reviewed_only=not asked.unreviewed)
     for name, count in found.lists.items():
-        yield f"{found.root / name}: {count} lines, each with its provenance beside it"
+        yield f"{found.root / name}: {count} lines, with a provenance file next to them"
     if found.num_unreviewed:
-        yield f"{found.num_unreviewed} pictures were left out because nobody decided on them"
+        yield f"{found.num_unreviewed} pictures were left out because no one has reviewed them"
     if found.num_without:
         yield f"{found.num_without} pictures were left out because they were rejected or have no instruction"
 

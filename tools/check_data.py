@@ -44,7 +44,7 @@ _EXAMPLES = """examples:
   python -m tools.check_data --root data --limit 500 --workers 8
 
 Every image is opened once. The results are kept in ROOT/.check_data: an interrupted check continues where it
-stopped, and the next check opens only what has changed since. --afresh opens everything again.
+stopped, and the next check opens only new and changed images. --afresh opens everything again.
 
 Exit code 0: clean, or warnings only; 1: problems were found; 2: bad input. Folder layout: docs/data.md.
 """
@@ -77,15 +77,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="N",
         help="threads that open images",
     )
-    parser.add_argument("--afresh", action="store_true", help="also open images that were opened before")
+    parser.add_argument("--afresh", action="store_true", help="open every image again, also unchanged ones")
     parser.add_argument(
         "--ledger", type=Path, metavar="FILE", help=f"where results are kept (default: ROOT/{LEDGER})"
     )
     asked = parser.parse_args(arguments)
     if asked.limit is not None and asked.limit < 0:
-        raise InputError(f"--limit should be 0 or more, is {asked.limit}")
+        raise InputError(f"--limit is {asked.limit}; it must be at least 0")
     if asked.workers < 1:
-        raise InputError(f"--workers should be 1 or more, is {asked.workers}")
+        raise InputError(f"--workers is {asked.workers}; it must be at least 1")
     if not asked.root.expanduser().is_dir():
         raise InputError(
             f"the data root {asked.root} is not a folder; give the folder that holds the data sets"
@@ -116,10 +116,10 @@ def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[Read
     if not found:
         near = "".join(f"; {finding.message}" for finding in misnamed_folders(root))
         itself = sets_of_the_root_itself(root)
-        near += f"; this folder itself could be that of {' or '.join(itself)}" if itself else ""
+        near += f"; this folder itself looks like that of {' or '.join(itself)}" if itself else ""
         raise InputError(
-            f"no data set was found under {root}; docs/data.md says where each goes "
-            f"(for a data set's own folder give its name with --dataset){near}"
+            f"no data set was found under {root}; docs/data.md describes the folder layout "
+            f"(if this is a data set's own folder, add --dataset NAME){near}"
         )
     return found
 
@@ -144,7 +144,7 @@ def _open_ledger(asked: argparse.Namespace, console: Console) -> Ledger:
         if asked.ledger is not None:
             raise InputError(f"--ledger {asked.ledger} cannot be written: {error.strerror}") from None
         reason = f"{path} cannot be written ({error.strerror})"
-        say(console, f"{reason}: the next check begins anew; --ledger FILE helps")
+        say(console, f"{reason}, so the next check starts over; --ledger FILE keeps results elsewhere")
         return Ledger(None)
 
 
@@ -219,7 +219,7 @@ def main() -> None:
         checked += _folders(asked.root.expanduser())
     wide.print(_table([data for data in checked if data.name], asked.root))
     if manifest is not None:
-        say(console, f"drawn people ({MANIFEST}): counts are judged by that file")
+        say(console, f"synthetic data: counts are checked against {MANIFEST}")
     _print_notes(console, checked)
     _print_findings(console, checked)
     _end(console, checked)
@@ -235,8 +235,8 @@ def _end(console: Console, checked: Sequence[Checked]) -> None:
     warnings = sum(f.severity == "warning" for data in checked for f in data.findings)
     known = sum(data.opened.num_known for data in checked)
     if known:
-        unchanged = f"{known} pictures were opened by an earlier check and have not changed"
-        say(console, f"{unchanged}; --afresh opens them too")
+        unchanged = f"{known} pictures were opened by an earlier check and are unchanged"
+        say(console, f"{unchanged}; --afresh opens them again")
     num_sets = sum(bool(data.name) for data in checked)
     console.print(f"{num_sets} data sets: {problems} problems, {warnings} warnings", highlight=False)
     if problems:

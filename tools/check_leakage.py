@@ -16,8 +16,8 @@ EXAMPLE = """examples:
   python -m tools.check_leakage --data data/omnireid --train rstpreid --test msmt17 --picture pairs.jpg
   python -m tools.check_leakage --data data/mine --train market1501 --test ltcc --look-at-all
 
-Training removes these people by itself; this program only reports them. People are found by number, by file,
-by file name and by appearance; the fingerprint of each image is kept in DIR/.fingerprints."""
+Training removes these people automatically; this program only reports them. People are found by number, by
+file, by file name and by appearance; the fingerprint of each image is kept in DIR/.fingerprints."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="compare the images of all these sets, not only of known pairs",
     )
-    add("--json", type=Path, metavar="FILE", help="write every person that was found")
+    add("--json", type=Path, metavar="FILE", help="also write every person found as JSON")
     add("--picture", type=Path, metavar="FILE", help="write suspected copies side by side, a JPEG")
     return made
 
@@ -95,15 +95,15 @@ def _write(asked: argparse.Namespace, report: "LeakageReport", console: Console)
 
     if asked.json is not None:
         write_text(asked.json, report.to_json())
-        say(console, f"the report is {asked.json}")
+        say(console, f"wrote the report to {asked.json}")
     if asked.picture is not None:
         picture = pairs_picture(report.leaks)
         if picture is None:
-            console.print("no copies were found by look, so there is no picture", highlight=False)
+            console.print("no copies were found by appearance, so no picture was written", highlight=False)
             return
         asked.picture.parent.mkdir(parents=True, exist_ok=True)
         write_whole(asked.picture, picture)
-        say(console, f"the suspected copies are in {asked.picture}")
+        say(console, f"wrote the suspected copies to {asked.picture}")
 
 
 if __name__ == "__main__":

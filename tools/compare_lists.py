@@ -12,8 +12,8 @@ EXAMPLE = """example:
   python -m tools.compare_lists runs/reid/baseline runs/reid/ours --data data/omnireid --dataset market1501 \\
     --names baseline,MLLMReID --queries 6 --top 10 --out case_study.png
 
-Without --rows the queries shown are those where the two differ most, whichever wins, one per person; the rule
-and the comparison over all queries are printed in the picture. A run with a matcher ranks by the matcher."""
+Without --rows the queries shown are those where the two differ most, whichever wins, one per person; this
+rule and the comparison over all queries are printed in the picture. A run with a matcher is ranked by it."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,7 +78,7 @@ def main() -> None:
     if chosen is None:
         rows, note = most_different(first.evaluation, second.evaluation, split, asked.queries), RULE
     else:
-        rows, note = chosen, "shown: queries that were asked for"
+        rows, note = chosen, "shown: the queries given by --rows"
         check_queries(rows, first.evaluation)
     instructions = query_instructions(split, searched[0].asking.task(asked.task), "right")
     picture = case_study(first, second, split, instructions, rows, top=asked.top, note=note)
@@ -93,7 +93,7 @@ def main() -> None:
             f"{one.name} AP {100 * one.evaluation.average_precision[query]:.1f}" for one in (first, second)
         )
         print(f"  query {query}, person {split.query[query].pid}: {scores}")
-    print(f"the picture is {asked.out}")
+    print(f"wrote the picture to {asked.out}")
 
 
 def _checked(asked: argparse.Namespace) -> list[str]:

@@ -29,42 +29,58 @@ EXAMPLE = """examples:
   python -m tools.evaluate runs/omnireid --every-sentence      all twenty sentences of each bank
   python -m tools.evaluate runs/omnireid --re-rank             also re-ranked, with k1,k2,lambda = 20,6,0.3
 
-A row of one's own in place of the sheet's; a checkpoint; a converted model, by the rows of a sheet:
+One data set and task in place of the sheet's rows; a checkpoint; a converted model with the rows of a sheet:
   python -m tools.evaluate runs/omnireid --dataset cuhk03 --task trad --protocol market,irm_released
   python -m tools.evaluate runs/omnireid/checkpoints/step-00008000 --tasks trad
   python -m tools.evaluate weights/irm_market --sheet configs/irm/released.yaml --tasks trad --data DIR
 
-Features of any other model, judged in the same way, or of a run (--save-features), to go on with:
+Features of any other model, evaluated in the same way; --save-features writes those of a run:
   python -m tools.evaluate runs/omnireid --save-features features
   python -m tools.evaluate --features F.npz --data data/omnireid --dataset market1501 --task trad
 
-F.npz holds one row a picture, by name or in the split's order (--order FILE writes that order); in Python:
+F.npz holds one row per image, by image name or in the split's order (--order FILE writes it); in Python:
   np.savez("F.npz", query=qf, gallery=gf, query_images=q_paths, gallery_images=g_paths)
 
-Better, or lucky? Two tables that --per-query wrote, of runs or features, compared by person:
+Is a difference significant? Compare two tables written by --per-query, of runs or features:
   python -m tools.evaluate --compare ours.csv theirs.csv
 
-Exit code 0: all rows are judged; 3: there is a report, but rows are left out of it, each for a reason
-that is told and stands in the report; 2: nothing could be judged.
-docs/protocols.md says what each protocol means."""
+Exit code 0: every row was evaluated; 3: a report was written, but some rows were left out, for reasons that
+are printed and recorded in the report; 2: nothing could be evaluated.
+docs/protocols.md describes each protocol."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = Parser(
         prog="python -m tools.evaluate",
-        description="Evaluate a model, or another model's features, each task by its protocol.",
+        description="Evaluate a model, or features of another model, on each task under its protocol.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
-    add("run", type=Path, metavar="RUN", nargs="?", help="a run of tools.train, its checkpoint, or a model")
-    add("--json", type=Path, metavar="FILE", help="write the report (RUN/evaluation[-QUESTION].json)")
-    add("--html", type=Path, metavar="FILE", help="write one page with tables, curves and ranked lists")
-    add("--per-query", type=Path, metavar="FILE", help="write every query's AP and R1 as a CSV table")
-    add("--save-features", type=Path, metavar="DIR", help="write each row's features, for --features")
-    add("--compare", type=Path, nargs=2, metavar="FILE", help="compare two tables that --per-query wrote")
-    add("--reuse", action="store_true", help="keep a report that was made of this very model")
+    add(
+        "run",
+        type=Path,
+        metavar="RUN",
+        nargs="?",
+        help="run folder of tools.train, one of its checkpoints, or a model",
+    )
+    add("--json", type=Path, metavar="FILE", help="JSON report (default: RUN/evaluation[-OPTIONS].json)")
+    add(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="also write an HTML page with tables, curves and ranked lists",
+    )
+    add("--per-query", type=Path, metavar="FILE", help="also write each query's AP and R1 as a CSV table")
+    add(
+        "--save-features",
+        type=Path,
+        metavar="DIR",
+        help="also save each row's features, to be read with --features",
+    )
+    add("--compare", type=Path, nargs=2, metavar="FILE", help="compare two tables written by --per-query")
+    add("--reuse", action="store_true", help="reuse an existing report of the same model and options")
     wanted.add_options(made)
     foreign.add_options(made)
     return made
@@ -91,7 +107,7 @@ def main() -> None:
     path = wanted.report_path(asked, candidate, is_partial=False)
     if asked.reuse and (kept := _kept(asked, path, candidate)) is not None:
         outcome.print_tables(console, *kept)
-        outcome.say(console, f"{path} was made of this very model: reused")
+        outcome.say(console, f"reused the report {path}: same model, same options")
         return
     outcome.refuse_unwritable(path, asked.html, asked.per_query, folder=asked.save_features)
     results, untrained, left_out = _evaluate(asked, candidate, rows, data, console)
@@ -102,15 +118,15 @@ def main() -> None:
     outcome.print_tables(console, report, before)
     if asked.per_query is not None:
         outcome.write_per_query(asked.per_query, results)
-        outcome.say(console, f"every query's scores are in {asked.per_query}")
+        outcome.say(console, f"wrote per-query scores to {asked.per_query}")
     if asked.html is not None:
         outcome.write_page(asked.html, results, before, candidate.folder, report)
-        outcome.say(console, f"the page is {asked.html}")
+        outcome.say(console, f"wrote the HTML page to {asked.html}")
     if asked.save_features is not None:
-        outcome.say(console, f"each row's features are in {asked.save_features}")
+        outcome.say(console, f"saved each row's features in {asked.save_features}")
     if beside := outcome.digests(_beside(asked)):  # the numbers were written before what may fail
         _write(path, report, before, beside)
-    outcome.say(console, f"the report is {path}")
+    outcome.say(console, f"wrote the report to {path}")
     outcome.warn([warning for result in results for warning in result.warnings] + sentences_of(left_out))
     if left_out:
         sys.exit(outcome.LEFT_OUT)
@@ -123,7 +139,9 @@ def _refuse_beside_tables(asked: argparse.Namespace) -> None:
     bare = vars(parser().parse_args(["--compare", *map(str, asked.compare)]))
     for name, value in vars(asked).items():
         if value != bare[name]:
-            raise InputError(f"--{name.replace('_', '-')} asks nothing of --compare, which prints a table")
+            raise InputError(
+                f"--{name.replace('_', '-')} has no effect with --compare, which only prints a table; drop it"
+            )
 
 
 def _reports(
@@ -196,7 +214,7 @@ def _evaluate(
     untrained: list[RowResult] = []
     if present:
         if left_out:
-            outcome.say(console, f"left out, as told at the end: {', '.join(left_out)}")
+            outcome.say(console, f"left out (reasons at the end): {', '.join(left_out)}")
         embedder = trained_embedder(candidate, precision=asked.precision)
         judge = _Judge(asked, settings, data, console, left_out)
         results = judge.judge(embedder, present)

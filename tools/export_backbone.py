@@ -24,21 +24,25 @@ def parser() -> argparse.ArgumentParser:
     made = program_parser(
         "export_backbone", "Write the trained vision tower of an MLLMReID run as a plain backbone.", EXAMPLE
     )
-    made.add_argument("run", type=Path, metavar="RUN", help="folder that tools.pretrain wrote")
-    made.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the backbone folder; new")
+    made.add_argument("run", type=Path, metavar="RUN", help="run folder of tools.pretrain")
+    made.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="backbone folder to write; new"
+    )
     made.add_argument(
         "--image-size",
         type=int,
         nargs=2,
         metavar=("H", "W"),
-        help="positions for pictures of this size (that of the training)",
+        help="adapt positions to images of this size (default: the training size)",
     )
     made.add_argument(
         "--judge",
         action="store_true",
-        help="also say how well the tower finds the people of the sheet's evaluation, before and after",
+        help="also report the tower's mAP on the sheet's evaluation rows, before and after training",
     )
-    made.add_argument("--data", type=Path, metavar="DIR", help="for --judge: the data sets (the sheet's)")
+    made.add_argument(
+        "--data", type=Path, metavar="DIR", help="for --judge: folder of the data sets (default: the sheet's)"
+    )
     return made
 
 

@@ -25,13 +25,15 @@ def parser() -> argparse.ArgumentParser:
         EXAMPLE,
     )
     add = made.add_argument
-    add("run", type=Path, metavar="RUN", help="folder that tools.train wrote, or of a model on its own")
+    add("run", type=Path, metavar="RUN", help="run folder of tools.train, or a model folder")
     add("--out", type=Path, required=True, metavar="FOLDER", help="new or empty; written whole or not at all")
     add(
-        "--view", metavar="v", help="whose batch-norm statistics, e.g. li/cocas_real1, or t2i; else the first"
+        "--view",
+        metavar="v",
+        help="view that gives the batch norm, e.g. cc/ltcc, or t2i (default: the first)",
     )
-    add("--instruction", metavar="T", help="the sentence to build in")
-    add("--format", choices=("onnx", "pt2"), default="onnx", help="(onnx)")
+    add("--instruction", metavar="T", help="instruction sentence to build in")
+    add("--format", choices=("onnx", "pt2"), default="onnx", help="file format (default: onnx)")
     return made
 
 

@@ -19,7 +19,7 @@ Needs h5py. An interrupted run resumes where it stopped. docs/data.md says what 
 def main() -> None:
     """Parse, extract, say how many."""
     parser = program_parser(
-        "extract_cuhk03", "Take the pictures and the classic splits of CUHK03 out of cuhk-03.mat.", EXAMPLE
+        "extract_cuhk03", "Extract the pictures and the classic splits of CUHK03 from cuhk-03.mat.", EXAMPLE
     )
     parser.add_argument(
         "--root", type=Path, required=True, metavar="DIR", help="folder that contains cuhk03_release"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from irm.retrieval import Item
 
 BY_COSINE = (
-    "this model is judged by the Euclidean distance of raw features (model.normalise: false); "
-    "a gallery compares by cosine, so its lists are not those of tools.evaluate"
+    "this model is evaluated by the Euclidean distance of raw features (model.normalise: false), but "
+    "a gallery compares by cosine, so its lists differ from those of tools.evaluate"
 )
 EXAMPLE = """examples:
   python -m tools.index runs/demo/run --images photos --store galleries/photos
@@ -139,7 +139,7 @@ def main() -> None:
             )
         if added.forgotten:
             console.print(
-                f"{added.forgotten} stay out because they were erased or had expired; --again takes them in",
+                f"{added.forgotten} not added because they were erased or had expired; --again adds them",
                 highlight=False,
             )
         for key, reason in added.failures[:10]:
@@ -156,7 +156,7 @@ def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None]":
 
     if (asked.images is None) == (asked.split is None):
         raise InputError(
-            "say what to index: either --images DIR (or a table), or --data DIR --split TASK/DATASET"
+            "name what to index: either --images DIR (or a table), or --data DIR --split TASK/DATASET"
         )
     if asked.images is not None:
         is_table = asked.images.suffix.lower() in (".csv", ".tsv")

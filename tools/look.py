@@ -12,8 +12,8 @@ EXAMPLE = """examples:
   python -m tools.look runs/demo/run --image someone.jpg --text "a man in a red coat" --out look.png
   python -m tools.look runs/demo/run --image someone.jpg --clothes coat.jpg --out look.png
 
-The picture shows where the class token looks, where and how loud the instruction is heard in each layer and
-head, how far each gate is open, and which words are listened to (docs/inside.md says how to read it).
+The picture shows where the class token attends, where and how strongly the instruction acts in each layer and
+head, how far each gate is open, and which words are attended to (docs/inside.md explains how to read it).
 
 Where a split lies in the space of features, in TensorBoard's projector:
   python -m tools.look runs/demo/run --projector runs/demo/projector --data data/demo --dataset market1501
@@ -26,24 +26,34 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = program_parser(
         "look",
-        "Draw what a model looks at and listens to, or write a split's features for TensorBoard.",
+        "Draw a model's attention to image and instruction, or write a split's features for TensorBoard.",
         EXAMPLE,
     )
     add = made.add_argument
-    add("run", type=Path, metavar="RUN", help="folder that tools.train wrote, or of a model on its own")
+    add("run", type=Path, metavar="RUN", help="run folder of tools.train, or a model folder")
     add("--image", type=Path, metavar="F", help="picture of a person")
-    add("--text", metavar="T", help="the instruction beside it")
-    add("--clothes", type=Path, metavar="F", help="or a picture of clothes as the instruction")
-    add("--task", metavar="t", help="trad, cc, vi, ctcc, li or t2i; else li with a text, ctcc with clothes")
-    add("--out", type=Path, metavar="FILE", help="the picture to write, a PNG")
+    add("--text", metavar="T", help="instruction in words")
+    add("--clothes", type=Path, metavar="F", help="instruction as a picture of clothes")
+    add(
+        "--task",
+        metavar="t",
+        help="trad, cc, vi, ctcc, li or t2i (default with --text: li; with --clothes: ctcc)",
+    )
+    add("--out", type=Path, metavar="FILE", help="PNG file to write")
     group = made.add_argument_group("embeddings in TensorBoard's projector")
     add = group.add_argument
     add("--projector", type=Path, metavar="DIR", help="folder to write; it will hold thumbnails of people")
-    add("--data", type=Path, metavar="DIR", help="the folder that holds the data sets; else the sheet's")
-    add("--dataset", metavar="NAME", help="whose test it is, e.g. market1501")
-    add("--variant", metavar="NAME", help="the data set's variant; else its first")
-    add("--limit", type=int, default=2000, metavar="N", help="pictures of each side at most (2000)")
-    add("--no-thumbnails", action="store_true", help="dots instead of pictures of people")
+    add("--data", type=Path, metavar="DIR", help="folder that holds the data sets (default: the sheet's)")
+    add("--dataset", metavar="NAME", help="data set whose test part is embedded, e.g. market1501")
+    add("--variant", metavar="NAME", help="variant of the data set (default: its first)")
+    add(
+        "--limit",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="maximum number of queries and of gallery pictures (default: 2000)",
+    )
+    add("--no-thumbnails", action="store_true", help="draw dots instead of thumbnails")
     return made
 
 
@@ -51,7 +61,7 @@ def main() -> None:
     """Parse, look, write."""
     asked = parser().parse_args()
     if (asked.image is None) == (asked.projector is None):
-        raise InputError("say what to look at: --image F --out FILE, or --projector DIR --dataset NAME")
+        raise InputError("name what to inspect: --image F --out FILE, or --projector DIR --dataset NAME")
     if asked.image is not None:
         _draw(asked)
     else:
@@ -62,7 +72,7 @@ def _draw(asked: argparse.Namespace) -> None:
     if asked.out is None:
         raise InputError("--out is missing; name the picture to write, e.g. --out look.png")
     if asked.out.suffix.lower() != ".png":
-        raise InputError(f"--out is {asked.out}; the picture is a PNG, so let its name end in .png")
+        raise InputError(f"--out is {asked.out}; the picture is a PNG, so the name must end in .png")
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.inside.drawing import draw
     from irm.inside.looking import look_inside
@@ -82,7 +92,9 @@ def _draw(asked: argparse.Namespace) -> None:
 def _project(asked: argparse.Namespace) -> None:
     """Write the features of a split with the labels of each picture."""
     if asked.dataset is None:
-        raise InputError("--dataset is missing; say whose test to embed, e.g. --dataset market1501")
+        raise InputError(
+            "--dataset is missing; name the data set whose test part to embed, e.g. --dataset market1501"
+        )
     if asked.limit < 1:
         raise InputError(f"--limit is {asked.limit}; give a number above zero")
     from irm.build import asking_of

@@ -21,9 +21,9 @@ EXAMPLE = """examples:
   python -m tools.pretrain configs/mllm/base.yaml tune.llm=full shard=true --plan --processes 8
 
 RUN gets config.yaml (the resolved sheet), metrics.jsonl, tensorboard/, checkpoints/ and, at the end, model/.
-Several processes share each batch and train as one would; each holds the whole model, or with shard=true its
-part of every layer (FSDP). Ctrl-C or SIGTERM ends the step, saves and leaves; the same command with --resume
-goes on as if it had never stopped."""
+Several processes share each batch and give the result of one; each holds the whole model, or with shard=true
+its part of every layer (FSDP). Ctrl-C or SIGTERM finishes the step, saves and exits; the same command with
+--resume continues as if it had never stopped."""
 
 TEXT_TOKENS = 70  # length of the two common instructions with an answer each, for the memory plan
 
@@ -37,7 +37,9 @@ def parser() -> Parser:
         sheet="configs/mllm/tiny.yaml",
     )
     made.add_argument(
-        "--plan", action="store_true", help="print what trains and the memory of a step, from shapes alone"
+        "--plan",
+        action="store_true",
+        help="print what is trained and the memory of a step, computed from shapes only",
     )
     made.add_argument(
         "--processes", type=int, default=1, metavar="N", help="with --plan: of each of N processes"
@@ -55,7 +57,7 @@ def main() -> None:
     if sheet is None:
         return
     if arguments.processes < 1:
-        raise InputError(f"--processes is {arguments.processes}; one at least must train")
+        raise InputError(f"--processes is {arguments.processes}; at least one must train")
     if arguments.plan:
         _print_plan(sheet, arguments.processes)
         return

@@ -104,11 +104,13 @@ def main() -> None:
 
 def _ask_many(asked: argparse.Namespace) -> None:
     if asked.each == (asked.queries is not None):
-        raise InputError("--each and --queries both ask many; give one of them")
+        raise InputError("--each and --queries cannot be combined; give only one")
     if asked.each and not asked.image:
-        raise InputError("--each asks one query a picture; give pictures with --image")
+        raise InputError("--each makes each picture its own query; give pictures with --image")
     if asked.csv is not None or asked.picture is not None:
-        raise InputError("--csv and --picture show one answer; leave out --each and --queries, or them")
+        raise InputError(
+            "--csv and --picture show one answer and cannot be combined with --each or --queries"
+        )
     questions = questions_of(asked)
     from irm.retrieval import Gallery
 
@@ -118,7 +120,9 @@ def _ask_many(asked: argparse.Namespace) -> None:
             failed += "error" in told
             print(json.dumps(told), flush=True)
     if failed:
-        raise InputError(f"{failed} of {len(questions)} queries were not answered; their lines say why")
+        raise InputError(
+            f"{failed} of {len(questions)} queries were not answered; their output lines give the reasons"
+        )
 
 
 def _question(asked: argparse.Namespace) -> "Question":

@@ -112,7 +112,7 @@ def _need_libraries() -> None:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"serving needs {error.name}; get it by pip install fastapi uvicorn python-multipart "
+            f"serving needs {error.name}; install it with pip install fastapi uvicorn python-multipart "
             "prometheus-client"
         ) from None
 
@@ -171,7 +171,7 @@ def _serve(
     name = f"[{host}]" if ":" in host else host
     info = gallery.info()
     print(f"{info.images} images of {info.people} people, model {info.model}, searched by {info.engine}")
-    who = "whoever knows the token" if settings.token else "this machine only"
+    who = "clients with the token" if settings.token else "this machine only"
     with Bar(Console(markup=False)) as show:
         gallery.warm(show)
     print(f"serving {who} at http://{name}:{port}/ (Ctrl-C ends)", flush=True)

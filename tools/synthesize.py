@@ -114,7 +114,7 @@ def _conclusion(asked: argparse.Namespace, written: tuple[Written, ...], seconds
     num_drawn, num_files = sum(row.num_drawn for row in written), sum(row.num_files for row in written)
     if not num_drawn:
         tree = f"preset {asked.preset}, seed {asked.seed}"
-        return f"nothing to draw: all {num_files} image files of {tree} were there"
+        return f"nothing to draw: all {num_files} image files of {tree} already exist"
     reused = sum(row.num_reused for row in written)
     kept = f", {reused} files reused" if reused else ""
     return (
@@ -138,7 +138,7 @@ def main() -> None:
     console.print(_summary(written))
     say(console, _conclusion(asked, written, seconds))
     if (asked.out / SHEET).exists():
-        say(console, f"look at {asked.out / SHEET}")
+        say(console, f"contact sheet: {asked.out / SHEET}")
 
 
 if __name__ == "__main__":

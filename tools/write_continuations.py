@@ -21,50 +21,53 @@ EXAMPLE = """examples:
   python -m tools.write_continuations --data data/omnireid --dataset msmt17 --variant train_val \\
     --captions icfg_pedes,rstpreid --llm smollm2 --out runs/words/msmt17
 
-OUT gets captions.jsonl (a training picture a line: its captions, whose they are, how they came to it) and
-continuations.jsonl, to which every batch is appended: the same command goes on where it was interrupted and
-asks nothing twice. A sheet of tools.pretrain names OUT as `words` of its data set."""
+OUT gets captions.jsonl (one training picture per line: its captions, their source and how they were matched)
+and continuations.jsonl, to which every batch is appended: the same command resumes an interrupted run and
+repeats nothing. A sheet of tools.pretrain names OUT as `words` of its data set."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = program_parser(
         "write_continuations",
-        "Put captions on a ReID set's training pictures and let a language model continue them.",
+        "Attach captions to a ReID data set's training pictures and let a language model continue them.",
         EXAMPLE,
     )
-    made.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder of the data sets")
-    made.add_argument("--dataset", required=True, metavar="NAME", help="the ReID set, e.g. market1501")
+    made.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="folder that holds the data sets"
+    )
+    made.add_argument("--dataset", required=True, metavar="NAME", help="ReID data set, e.g. market1501")
     made.add_argument("--variant", metavar="NAME", help="its variant, e.g. train_val for msmt17")
     made.add_argument(
         "--captions",
         required=True,
         metavar="a,b",
-        help="who described its pictures: cuhk_pedes, icfg_pedes, rstpreid; own: the set itself",
+        help="sources of its captions: cuhk_pedes, icfg_pedes, rstpreid; own: those of the data set itself",
     )
     made.add_argument(
         "--reach",
         choices=("own", "same_camera", "same_person"),
         default="same_camera",
-        help="how far captions travel to pictures without (same_camera: same person, same camera)",
+        help="to which pictures without captions they are extended (same_camera: same person and camera)",
     )
     made.add_argument(
-        "--llm", metavar="MODEL", help="hub id, folder, .gguf file or smollm2; left out: captions alone"
+        "--llm", metavar="MODEL", help="hub id, folder, .gguf file or smollm2 (default: captions only)"
     )
     made.add_argument(
         "--backend",
         choices=("transformers", "vllm"),
         default="transformers",
-        help="what runs the model; vllm: a GPU and the package of that name, for many captions",
+        help="library that runs the model; vllm, for many captions, needs a GPU and that package",
     )
-    made.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder of the words")
+    made.add_argument("--out", type=Path, required=True, metavar="OUT", help="output folder")
     made.add_argument(
-        "--batch-size", type=int, metavar="N", help="captions at a time, then saved (16; vllm: 1024)"
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="captions per batch; each batch is saved (default: 16; vllm: 1024)",
     )
-    made.add_argument("--limit", type=int, metavar="N", help="at most so many captions (the first)")
-    made.add_argument(
-        "--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the model runs"
-    )
+    made.add_argument("--limit", type=int, metavar="N", help="continue only the first N captions")
+    made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="device of the model")
     return made
 
 
@@ -80,7 +83,9 @@ def main() -> None:
     for sentence in coverage.sentences():
         say(console, sentence)
     if not captions:
-        raise InputError(f"no training picture of {asked.dataset} has words, so there is nothing to continue")
+        raise InputError(
+            f"no training picture of {asked.dataset} has captions, so there is nothing to continue"
+        )
     from omnireid.captioning.attach import FILE_NAME, write_captions
 
     asked.out.mkdir(parents=True, exist_ok=True)
@@ -121,7 +126,7 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
     from omnireid.files import sole_writer
 
     wanted = distinct(text for caption in captions for text in caption.captions)[: asked.limit]
-    refusal = f"another process writes continuations in {asked.out}; wait for it, or name another --out"
+    refusal = f"another process is writing continuations in {asked.out}; wait for it, or name another --out"
     with sole_writer(asked.out, refusal):
         cache = ContinuationCache(asked.out / FILE_NAME)
         known = len(cache)
@@ -132,15 +137,15 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
     useless = sum(not each.text for each in made)
     say(
         console,
-        f"continuations: {len(made)} of {len(wanted)} captions, {len(cache) - known} asked now, "
-        f"{useless} of no use (empty or the caption again); {asked.out / FILE_NAME}",
+        f"continuations: {len(made)} of {len(wanted)} captions, {len(cache) - known} generated now, "
+        f"{useless} unusable (empty or a repeated caption); {asked.out / FILE_NAME}",
     )
     others = {model: count for model, count in cache.models(set(wanted)).items() if model != asked.llm}
     if others:
         told = ", ".join(f"{count} continuations by {model}" for model, count in others.items())
         console.print(
             f"the same captions also have {told}; "
-            "training draws from all of them, so move the file away to keep one model's alone",
+            "training draws from all of them, so move the file away to use one model's only",
             highlight=False,
             soft_wrap=True,
         )

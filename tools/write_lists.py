@@ -23,7 +23,9 @@ Existing lists are kept unless --replace is given. Grammar of the lists: docs/da
 def main() -> None:
     """Parse, write each data set's lists, report what was left out."""
     parser = program_parser("write_lists", "Write the OmniReID lists from the raw data sets.", EXAMPLE)
-    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="the folder of the data sets")
+    parser.add_argument(
+        "--root", type=Path, required=True, metavar="DIR", help="folder that holds the data sets"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the root)")
     parser.add_argument("--dataset", metavar="NAME", help=f"only this data set: {', '.join(_with_lists())}")
     parser.add_argument("--replace", action="store_true", help="overwrite existing lists")
@@ -54,7 +56,7 @@ def main() -> None:
             say(console, f"left out: {sentence}")
     if not num_files:
         raise InputError(
-            f"nothing under {root} could be written as lists; docs/data.md says where data sets go"
+            f"nothing under {root} could be written as lists; docs/data.md describes the folder layout"
         )
     console.print(f"{num_files} files written", highlight=False)
 

@@ -50,7 +50,7 @@ def read_decisions(path: Path) -> tuple[str, list[Decision]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
         if content["format"] != FORMAT:
-            raise ValueError(f"it does not say {FORMAT!r}")
+            raise ValueError(f"its format is not {FORMAT!r}")
         reviewer, rows = str(content["reviewer"]).strip(), content["decisions"]
         decisions = [_decision(path, row) for row in rows]
     except InputError:
@@ -58,7 +58,7 @@ def read_decisions(path: Path) -> tuple[str, list[Decision]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no decisions of a review sheet ({error})") from None
     if not reviewer:
-        raise InputError(f"{path} does not say who decided; fill in the reviewer's name on the sheet")
+        raise InputError(f"{path} does not name the reviewer; fill in the reviewer's name on the sheet")
     return reviewer, decisions
 
 

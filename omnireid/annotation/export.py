@@ -66,7 +66,7 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
     kept = [picture for picture in pictures if picture.image in decided or not reviewed_only]
     if not kept:
         raise InputError(
-            f"nobody decided on any of {len(pictures)} pictures; review them, or export with --unreviewed"
+            f"none of {len(pictures)} pictures has been reviewed; review them, or export with --unreviewed"
         )
     lists: dict[str, int] = {}
     num_without = len(kept)
@@ -160,8 +160,8 @@ def _clothes(
         if entry is not None and entry.value["template"]:
             if entry.value.get("shop") is None:  # written by an older version
                 raise InputError(
-                    f"the decision on {image} does not say which shop its template is from; give the file of "
-                    f"decisions to tools.annotate decide once more, in a new work folder"
+                    f"the decision on {image} does not record which shop its template is from; apply the "
+                    f"file of decisions again with tools.annotate decide in a new work folder"
                 )
             template = Path(entry.value["shop"], entry.value["template"])
             name = "_".join(entry.value["template"].replace("/", "_").split())
@@ -193,7 +193,7 @@ def _write_clothes(
             content = _picture(wears)
             if wears.box is None and path.exists() and path.read_bytes() != content:
                 raise InputError(
-                    f"{path} is another picture than {wears.source}; export into another folder with --out"
+                    f"{path} is not the same picture as {wears.source}; export into another folder with --out"
                 )
             write_whole(path, content)
             written.add(wears.path)
@@ -243,7 +243,7 @@ def _placed(work: Work, out: Path, picture: Picture) -> Picture:
         return picture
     path = str(work.path(picture.image)).removeprefix(f"{out.resolve()}/")
     if len(path.split()) != 1:
-        raise InputError(f"the path {path!r} has blanks; export into {work.root} itself")
+        raise InputError(f"the path {path!r} has spaces; export into {work.root} itself")
     return Picture(path, picture.pid, picture.clothes, picture.camera)
 
 

@@ -127,7 +127,7 @@ def _color_at(image: UInt8[np.ndarray, "H W 3"], point: np.ndarray) -> tuple[str
 
 def _compiled(model: Path) -> Any:
     if not model.is_file():
-        raise InputError(f"there is no model {model}; docs/annotation.md says where it is had")
+        raise InputError(f"there is no model {model}; docs/annotation.md says where to get it")
     try:
         import openvino
     except ImportError:

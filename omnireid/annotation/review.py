@@ -52,7 +52,7 @@ def write_review(
     decided = set(work.journal("decisions").latest())
     images = [picture.image for picture in work.pictures() if everything or picture.image not in decided]
     if not images:
-        raise InputError(f"every picture of {work.folder} is decided on; --all shows them again")
+        raise InputError(f"every picture of {work.folder} has been reviewed; --all shows them again")
     folder = work.folder / FOLDER
     folder.mkdir(exist_ok=True)
     cards = _Cards(work)

@@ -59,10 +59,12 @@ class Work:
             raise InputError("there are no pictures to annotate")
         for picture in pictures:
             if len(picture.image.split()) != 1:
-                raise InputError(f"the path {picture.image!r} has blanks; the official lists know none")
+                raise InputError(
+                    f"the path {picture.image!r} has spaces, which the official lists do not allow; rename it"
+                )
         work = cls(folder, root.resolve(), dataset, part)
         if not any(work.path(picture.image).is_file() for picture in pictures):
-            raise InputError(f"{root} is not where the pictures lie: there is no {root / pictures[0].image}")
+            raise InputError(f"{root} does not contain the pictures: there is no {root / pictures[0].image}")
         listed = "".join(f"{picture.line('-')}\n" for picture in pictures).encode()
         path = folder / "pictures.txt"
         if path.is_file() and path.read_bytes() != listed:

@@ -75,7 +75,7 @@ class TransformersEncoder:
             raise InputError(f"{name} cannot be loaded as a vision-language model: {error!s:.200}") from None
         if not (hasattr(self.model, "get_image_features") and hasattr(self.model, "get_text_features")):
             raise InputError(
-                f"{name} is no dual encoder like CLIP: it does not embed pictures and texts alike"
+                f"{name} is not a dual encoder like CLIP: it does not embed images and texts into one space"
             )
         self._texts: dict[tuple[str, ...], Float[np.ndarray, "N D"]] = {}
 

@@ -49,7 +49,7 @@ class Coverage:
         ways = ", ".join(f"{count} {via.replace('_', ' ')}" for via, count in self.covered.items() if count)
         lines = [
             f"{total} of {self.num_images} training pictures ({self.num_people} people) "
-            f"have words: {ways or 'none'}"
+            f"have captions: {ways or 'none'}"
         ]
         lines += [
             f"{count} of {self.num_described} described pictures left out: {reason}"
@@ -129,7 +129,7 @@ def _reason(place: int | None, num_train: int, is_tested: bool) -> str | None:
         return "it is a test picture"
     if is_tested:
         return "another picture of its person is a test picture"
-    return "it is no picture of this set" if place is None else None
+    return "it is not a picture of this set" if place is None else None
 
 
 def _propagated(

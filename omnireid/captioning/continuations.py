@@ -102,8 +102,8 @@ class ContinuationCache:
                 each = Continuation(**{**fields, "flags": tuple(fields["flags"])})
             except (ValueError, TypeError, KeyError) as error:
                 raise InputError(
-                    f"{self._path}:{number} is not a continuation ({error}); delete that line, and "
-                    "python -m tools.write_continuations asks it again"
+                    f"{self._path}:{number} is not a continuation ({error}); delete that line and "
+                    "run python -m tools.write_continuations again"
                 ) from None
             self._known[each.key] = each
         self._whole = whole

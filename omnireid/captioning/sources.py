@@ -79,7 +79,7 @@ def read_source(root: Path, name: str) -> tuple[Described, ...]:
     places = [root / folder for folder in source.folders]
     folder = next((place for place in places if place.is_dir()), None)
     if folder is None:
-        raise InputError(f"the captions of {name} are not there; tried {', '.join(map(str, places))}")
+        raise InputError(f"the captions of {name} were not found; tried {', '.join(map(str, places))}")
     path = next((folder / each for each in source.annotations if (folder / each).is_file()), None)
     if path is None:
         raise InputError(f"{folder} has no {' or '.join(source.annotations)}")

@@ -134,7 +134,7 @@ def read_caption_book(path: Path) -> CaptionBook:
         while reader.character() != "}":
             key = reader.value(len(counts))
             if not isinstance(key, str) or reader.character() != ":":
-                raise InputError(f"{path} is not valid JSON: entry {len(counts)} is no key with a caption")
+                raise InputError(f"{path} is not valid JSON: entry {len(counts)} is not a key with a caption")
             reader.skip()
             reader.character()
             captions = captions_of(reader.value(len(counts)), path, key)

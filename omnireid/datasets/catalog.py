@@ -52,6 +52,6 @@ def dataset_named(name: str) -> Dataset:
     if name not in known:
         raise InputError(
             f"there is no data set {name!r}{near_miss(name, known)}; there are: {', '.join(DATASETS)}, "
-            f"and {PREFIX}NAME for a table of one's own (docs/data.md)"
+            f"and {PREFIX}NAME for a table of your own (docs/data.md)"
         )
     return known[name]

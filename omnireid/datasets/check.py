@@ -27,7 +27,7 @@ from omnireid.tasks import TASKS, TaskSpec
 
 Severity = Literal["problem", "warning"]
 NUM_EXAMPLES = 3
-COPY_AGAIN = "copy it again from its owners' archive"
+COPY_AGAIN = "copy it again from the original archive"
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _there_but_strange(entry: Dataset, root: Path) -> Iterator[Finding]:
         if held:
             kinds = [entry.marks(variant) for variant in entry.card.variants] if entry.raw_tasks else []
             examples = ", ".join(held[:NUM_EXAMPLES])
-            message = f"the folder {folder} is there, but nothing in it is known: it holds {examples}"
+            message = f"the folder {folder} exists, but its contents are not recognised: it holds {examples}"
             wanted = " or ".join(dict.fromkeys(kinds)) or "the OmniReID lists"
             yield Finding("problem", entry.card.name, message, f"put {wanted} into it (docs/data.md)")
 
@@ -135,7 +135,7 @@ def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
     waiting: Mapping[str, str] = {}
     if entry.card.name.startswith(PREFIX):
         waiting = waiting_for(split)
-        told = (f"not for {task}: that waits for the column {column}" for task, column in waiting.items())
+        told = (f"not usable for {task} without the column {column}" for task, column in waiting.items())
         split = replace(split, notes=(*split.notes, *told))
     yield Reading(entry.card, "raw", TASKS[first], variant, split)
     for task in others if variant == entry.card.default_variant else ():
@@ -147,7 +147,7 @@ def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
 def unreadable(name: str, error: InputError | OSError, folder: Path | None = None) -> Finding:
     """The finding for a data set that cannot be read; it names all folders without read permission."""
     if isinstance(error, InputError):
-        fix = "correct the file or folder named here; docs/data.md has the forms"
+        fix = "correct the file or folder named here; docs/data.md describes the formats"
         return Finding("problem", name, str(error), fix)
     named = culprit(error)
     closed = closed_below(named if folder is None else folder) or [named]
@@ -171,9 +171,9 @@ def misnamed_folders(root: Path) -> Iterator[Finding]:
         near = difflib.get_close_matches(name.lower(), small, n=1, cutoff=0.8) if name not in known else []
         if near:
             wanted = small[near[0]]
-            message = f"the folder {name} is not looked into: did you mean {wanted!r}?"
+            message = f"the folder {name} is ignored: did you mean {wanted!r}?"
             yield Finding(
-                "warning", "layout", message, f"rename it to {wanted}, or leave it if it is another thing"
+                "warning", "layout", message, f"rename it to {wanted}, or leave it if it is something else"
             )
 
 
@@ -191,17 +191,15 @@ def _numbers(reading: Reading) -> Iterator[Finding]:
         wrong = np.flatnonzero(column_of(records, "pid") < 0)
         if len(wrong):
             example = records[int(wrong[0])].image
-            message = f"{len(wrong)} {part} pictures with a negative person number, e.g. {example}"
-            yield reading.find("problem", message, "only junk (-1) is negative; count people from 0")
+            message = f"{len(wrong)} {part} pictures have a negative person id, e.g. {example}"
+            yield reading.find("problem", message, "number people from 0; only junk has a negative id (-1)")
         if card.num_cameras is None:
             continue
         camids = column_of(records, "camid")
         far = np.flatnonzero(~np.isin(camids, [*range(card.num_cameras), *NO_CAMERA.values()]))
         if len(far):
             first = records[int(far[0])]
-            message = (
-                f"{len(far)} {part} pictures of a camera there is not ({first.camid + 1}: {first.image})"
-            )
+            message = f"{len(far)} {part} pictures name an unknown camera ({first.camid + 1}: {first.image})"
             fix = f"{card.title} has cameras 1 to {card.num_cameras} (0 to {card.num_cameras - 1} in lists)"
             yield reading.find("problem", message, fix)
 
@@ -223,24 +221,26 @@ def _test_pictures_in_train(reading: Reading) -> Iterator[Finding]:
         shared = sorted(images["train"] & images[part])
         if shared:
             message = f"{len(shared)} training pictures are also in the {part}, e.g. {shared[0]}"
-            yield reading.find("problem", message, "take them out of the training list")
+            yield reading.find("problem", message, "remove them from the training list")
     shared = sorted(images["query"] & images["gallery"])
     if shared and reading.task.query == "image":
         message = f"{len(shared)} query pictures are also in the gallery, e.g. {shared[0]}"
-        yield reading.find("warning", message, "harmless where the protocol ignores a query's own camera")
+        yield reading.find(
+            "warning", message, "harmless if the protocol ignores matches from the query's own camera"
+        )
 
 
 def _shared_people(reading: Reading) -> Iterator[Finding]:
     train, query, gallery = ({*column_of(reading.part(part), "pid").tolist()} for part in PARTS)
     both = sorted(train & (query | gallery))
     if both:
-        message = f"{len(both)} people are both in train and in the test, e.g. {both[0]}"
-        yield reading.find("problem", message, f"the parts of a data set share nobody; {COPY_AGAIN}")
+        message = f"{len(both)} people are in both the training and the test part, e.g. {both[0]}"
+        yield reading.find("problem", message, f"training and test must not share people; {COPY_AGAIN}")
     lost = sorted(query - gallery)
     if lost and gallery:
         message = f"{len(lost)} query people are not in the gallery, e.g. {lost[0]}"
         yield reading.find(
-            "warning", message, "their queries have no answer and are not counted; complete the copy"
+            "warning", message, "their queries have no true match and are not counted; complete the copy"
         )
 
 
@@ -262,11 +262,11 @@ def _instructions(reading: Reading) -> Iterator[Finding]:
         if len(lacking):
             message = f"{len(lacking)} {part} pictures have no {what}, e.g. {records[int(lacking[0])].image}"
             if part == "gallery":
-                fix = "a neutral instruction stands in; say so beside the figures"
+                fix = "a neutral instruction is used instead; state this with the results"
                 yield reading.find("warning", message, fix)
             else:  # an own table does not say which tasks it is for
                 severity: Severity = "warning" if reading.card.name.startswith(PREFIX) else "problem"
-                yield reading.find(severity, message, f"give each a {what}, or take it out")
+                yield reading.find(severity, message, f"give each picture a {what}, or remove it")
 
 
 def _answers(reading: Reading) -> Iterator[Finding]:
@@ -276,4 +276,4 @@ def _answers(reading: Reading) -> Iterator[Finding]:
     lack = shortcoming(PROTOCOLS[protocol], reading.split)
     if lack is not None:
         message, _, fix = lack.partition("; ")
-        yield reading.find("warning", f"protocol {protocol} cannot judge the test: {message}", fix)
+        yield reading.find("warning", f"protocol {protocol} cannot evaluate the test part: {message}", fix)

@@ -38,7 +38,7 @@ def read_manifest(root: Path) -> Manifest | None:
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path} is not a manifest of tools.synthesize ({error!r}); write the tree again"
+            f"{path} is not a manifest of tools.synthesize ({error!r}); run tools.synthesize again"
         ) from None
 
 
@@ -71,15 +71,16 @@ def _against_card(reading: Reading) -> Iterator[Finding]:
             continue
         if not num_records:
             yield reading.find(
-                "warning", f"the {part} part is empty", f"{COPY_AGAIN}, or do without this part"
+                "warning", f"the {part} part is empty", f"{COPY_AGAIN}, or use the data set without this part"
             )
         elif published is not None:
             num_pids = len(np.unique(column_of(reading.part(part), "pid")))
             known = f" of {published.pids} people" if published.pids else ""
             message = (
-                f"{num_records} {part} records of {num_pids} people, published are {published.records}{known}"
+                f"{num_records} {part} records of {num_pids} people, but published are "
+                f"{published.records}{known}"
             )
-            fix = f"a partial copy or another version? {COPY_AGAIN}"
+            fix = f"this may be a partial copy or another version: {COPY_AGAIN}"
             if reading.card.notes:
                 fix += f". Known: {'; '.join(reading.card.notes)}"
             yield reading.find("warning", message, fix)
@@ -97,5 +98,5 @@ def _against_manifest(
         together = len({image for other in variants for image in images_of(other.part(part))})
         junk = sum(int(match[1]) for note in reading.split.notes if (match := _JUNK.match(note)))
         if expected[part] not in {plain, together, plain + junk}:
-            message = f"{plain} {part} records, the tree was drawn with {expected[part]}"
+            message = f"{plain} {part} records, but the synthetic tree was generated with {expected[part]}"
             yield reading.find("warning", message, "run tools.synthesize again with the same arguments")

@@ -54,7 +54,7 @@ CARD = DatasetCard(
         "classic_labeled": "the same with boxes drawn by hand; further: classic_labeled/2 to /20",
     },
     notes=(
-        "say which variant a number belongs to: the pictures differ",
+        "state the variant with every number: the pictures differ",
         "in a classic split the test pictures are both query and gallery",
     ),
 )
@@ -88,7 +88,7 @@ def read(root: Path, variant: str) -> Split:
     elif splits.exists():
         parts = read_json(splits, images)
     else:
-        raise InputError(f"{images} needs a split file beside it: {mat.name} or {splits.name}")
+        raise InputError(f"{images} needs a split file next to it: {mat.name} or {splits.name}")
     train, query, gallery = parts
     return Split(CARD.name, train, query, gallery, (f"read from {images}: {variant}",))
 

@@ -42,7 +42,7 @@ def extract(root: Path, progress: Progress = lambda _: None) -> int:
     """
     path = root / MAT
     if not path.is_file():
-        raise InputError(f"{path} is not there; give the folder that holds cuhk03_release")
+        raise InputError(f"{path} does not exist; give the folder that holds cuhk03_release")
     num_pictures = 0
     with _opened(path) as mat:
         try:
@@ -58,7 +58,7 @@ def extract(root: Path, progress: Progress = lambda _: None) -> int:
                 splits = [_split(people, test) for test in _test_people(mat)]
                 write_whole(root / f"splits_classic_{boxes}.json", json.dumps(splits).encode())
         except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise InputError(f"{path} has not the contents of CUHK03's release: {error!r}") from None
+            raise InputError(f"{path} does not have the structure of the CUHK03 release: {error!r}") from None
     return num_pictures
 
 

@@ -218,7 +218,7 @@ def read_datalists(
             f"no OmniReID list of {dataset} for {task}; expected {expected_lists(data_root, names, chosen)}"
         )
     if (found.query is None) != (found.gallery is None):
-        partner = f"{found.query or found.gallery} has no partner"
+        partner = f"{found.query or found.gallery} has no counterpart"
         raise InputError(f"{partner}; expected {expected_lists(data_root, names, chosen)}")
     spec = TASKS[task]
     needs_book = spec.instruction == "caption" or spec.query == "text"
@@ -245,7 +245,7 @@ def _read_found(reader: ListReader, variant: str) -> tuple[dict[Part, Records], 
     ]
     records = {part: reader.records(part, path, notes) for part, path in paths.items()}
     if names.infrared and exchanged(records, variant in names.query_is_infrared):
-        notes.append("query and gallery list exchanged: they are written for the other direction")
+        notes.append("query and gallery lists swapped: they are written for the other direction")
         records["query"] = reader.records("query", paths["gallery"], notes)
         records["gallery"] = reader.records("gallery", paths["query"], notes)
     return records, notes

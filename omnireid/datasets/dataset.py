@@ -117,7 +117,7 @@ class Dataset:
         if others:
             sentence += f"; what is there is variant {' or '.join(others)}"
         if self.card.withdrawn:
-            sentence += "; it was withdrawn by its owners and is nowhere to be had"
+            sentence += "; it was withdrawn by its owners and is no longer distributed"
         return sentence
 
 

@@ -39,7 +39,7 @@ def read_described(
         pid = entry_field(entry, "id", int, path, number)
         split = entry["split"] if "split" in entry else split_of(number, pid)
         if split not in splits:
-            raise InputError(f"{path}: entry {number}: split {split!r} is none of train, val, test")
+            raise InputError(f"{path}: entry {number}: split {split!r} is not one of train, val, test")
         captions = captions_of(entry.get("captions"), path, number)
         num_silent += not captions
         field = next((known for known in IMAGE_FIELDS if known in entry), IMAGE_FIELDS[0])

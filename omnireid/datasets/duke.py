@@ -30,14 +30,14 @@ CARD = DatasetCard(
     },
     withdrawn=True,
     notes=(
-        "named by no sheet of this project and found by no search over all data sets; paper 2 trains on it",
+        "no sheet of this project uses it, and no search over all data sets finds it; paper 2 trains on it",
     ),
 )
 
 
 def read(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
     """DukeMTMC-reID from its own folder; the first note says that it was withdrawn."""
-    warning = f"{CARD.title} was withdrawn by its owners in 2019: weigh whether to use it, and say so"
+    warning = f"{CARD.title} was withdrawn by its owners in 2019: consider not using it, and disclose its use"
     return read_market_style(root, CARD.name, [warning, f"read from {root}"])
 
 

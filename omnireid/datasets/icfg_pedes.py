@@ -47,7 +47,7 @@ def read(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for 
     """
 
     def unknown(number: int, pid: int) -> str:
-        raise InputError(f"{root}: entry {number} (person {pid}) of the annotation file names no split")
+        raise InputError(f"{root}: entry {number} (person {pid}) of the annotation file has no split")
 
     return read_described(CARD.name, root, ANNOTATIONS, "test", unknown)
 

@@ -61,7 +61,9 @@ class _Lines:
     def _relative(self, path: str) -> str:
         relative = os.path.relpath(path, self.folder) if ".." in path else self._below(path)
         if any(blank in relative for blank in " \t"):
-            raise InputError(f"{path} has a blank, which ends a column of an OmniReID list; rename it")
+            raise InputError(
+                f"{path} contains a space, which separates the columns of an OmniReID list; rename it"
+            )
         return relative
 
     def _below(self, path: str) -> str:
@@ -92,7 +94,7 @@ def write_lists(
         if name != dataset:
             continue
         if task not in entry.raw_tasks:
-            left_out.append(f"{dataset} {task}: its instructions are in no raw layout")
+            left_out.append(f"{dataset} {task}: its raw layout has no instructions")
             continue
         home = out / names.folders[0]
         folder = home if dataset in FLAT else home / "datalist"
@@ -113,7 +115,7 @@ def write_lists(
             book = {**lines.captions, GALLERY_KEY: "an image"}
             _write(folder / names.captions[0], _dictionary(book), replace, written)
         if not done and entry.find(root) is not None:
-            left_out.append(f"{dataset} {task}: the raw layout has nothing for it")
+            left_out.append(f"{dataset} {task}: the raw layout has no data for this task")
     return left_out
 
 
@@ -158,7 +160,9 @@ def _dictionary(captions: dict[str, str]) -> Iterator[str]:
 def _write(path: Path, lines: Iterable[str], replace: bool, written: Written) -> None:
     """Write line by line to a temporary name: a list may be larger than memory."""
     if path.exists() and not replace:
-        raise InputError(f"{path} is there already; --replace writes it anew, --out DIR writes elsewhere")
+        raise InputError(
+            f"{path} already exists; use --replace to overwrite it or --out DIR to write elsewhere"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     num_lines = 0

@@ -32,7 +32,7 @@ CARD = DatasetCard(
     },
     variants={"vis_to_ir": "visible query, infrared gallery", "ir_to_vis": "infrared query, visible gallery"},
     notes=(
-        "printed as 13,909 test pictures beside 8,680 + 7,166 = 15,846 = 46,767 - 30,921; the sum is used",
+        "published as 13,909 test pictures, but 8,680 + 7,166 = 15,846 = 46,767 - 30,921; the sum is used",
         "the official script scores visible-to-infrared the other way round; see the protocol llcm",
         "the gallery here is every picture; the protocol draws one a person and camera, ten times",
     ),
@@ -88,7 +88,7 @@ def test_pids(root: Path) -> frozenset[int] | None:
         return None
     words = path.read_text(encoding="utf-8-sig").replace(",", " ").split()
     if not words or not all(word.isdecimal() for word in words):
-        raise InputError(f"{path}: expected person numbers with commas between them")
+        raise InputError(f"{path}: expected comma-separated person numbers")
     return frozenset(int(word) for word in words)
 
 

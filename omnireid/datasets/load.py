@@ -51,7 +51,7 @@ def load_split(
     with said_in_one_sentence():
         split = _read(entry, Path(data_root), task, variant, source, keep_clothes_image)
     if not (split.train or split.query or split.gallery):
-        raise InputError(f"no picture of {dataset} was found; {'; '.join(split.notes)}")
+        raise InputError(f"no pictures of {dataset} were found; {'; '.join(split.notes)}")
     return split
 
 
@@ -88,8 +88,8 @@ def _refuse_another(root: Path, entry: Dataset) -> None:
     is_below = any((root / folder).is_dir() for folder in entry.card.folders)
     if owners and entry.card.name not in owners and not is_below:
         raise InputError(
-            f"{root} is the folder of {' or '.join(sorted(owners))} by its name, so {entry.card.name} is not "
-            "read from it; give the folder that holds the data sets"
+            f"the name of {root} is that of {' or '.join(sorted(owners))}, so {entry.card.name} is not read "
+            "from it; give the folder that holds the data sets"
         )
 
 

@@ -35,10 +35,10 @@ CARD = DatasetCard(
         "sc": "the lists query_sc.txt and gallery_sc.txt; in the raw layout the protocol decides",
     },
     notes=(
-        "paper 1, table 9 has 9,423 training pictures, the public copy 9,576; nobody says why",
+        "paper 1, table 9 has 9,423 training pictures, the public copy 9,576; the reason is not documented",
         "ctcc (the paper's LTCC with clothes templates) is training only: template and own crop by turns",
         "how the released pack names its ctcc list is not known, train_ctcc.txt is ours",
-        "readers that look for one digit after _c put cameras 10, 11 and 12 on camera 1",
+        "readers that look for one digit after _c assign cameras 10, 11 and 12 to camera 1",
     ),
 )
 

@@ -42,7 +42,7 @@ def own_dataset(name: str) -> Dataset:
     stem = name.removeprefix(PREFIX)
     if not stem or not stem.replace("-", "").replace("_", "").isalnum():
         raise InputError(
-            f"{name!r} is no name for data of one's own: write {PREFIX} and then letters, digits, - or _"
+            f"{name!r} is not a valid name for your own data; use {PREFIX} and then letters, digits, - or _"
         )
     card = DatasetCard(
         name=name,
@@ -50,8 +50,8 @@ def own_dataset(name: str) -> Dataset:
         tasks=tuple(TASKS),
         homepage="none",
         access="yours",
-        licence="yours to know",
-        consent="yours to have",
+        licence="your responsibility",
+        consent="your responsibility",
         citation="none",
         folders=(FOLDER,),
         num_cameras=None,
@@ -89,7 +89,7 @@ def waiting_for(split: Split) -> dict[str, str]:
     if not any(column_of(part, "num_captions").any() for part in asked):
         waiting |= {"li": "captions", "t2i": "captions"}
     if not any((column_of(part, "clothes_id") != UNKNOWN).any() for part in (*asked, split.gallery)):
-        waiting["protocols that judge by clothes"] = "clothes_id"
+        waiting["protocols that consider clothes"] = "clothes_id"
     return waiting
 
 

@@ -24,12 +24,16 @@ _AHEAD = 4  # jobs queued per thread: creating a million futures would take long
 
 # What is wrong, a phrase of read_image that tells it, and the way out; the last one is for everything else.
 KINDS: tuple[tuple[str, str, str], ...] = (
-    ("missing", "there is no such file", f"{COPY_AGAIN}, or take their lines and captions out"),
+    ("missing", "there is no such file", f"{COPY_AGAIN}, or remove their lines and captions"),
     ("empty", "the file is empty", f"the copy was cut off: {COPY_AGAIN}"),
-    ("not pictures", "not a picture of a known kind", "put the pictures in their place, or take them out"),
-    ("too large", "more than the limit", "these are no person crops: cut the people out, or take them out"),
+    ("not pictures", "not a picture of a known kind", "replace them by the actual pictures, or remove them"),
+    (
+        "too large",
+        "more than the limit",
+        "these are not person crops: crop the people, or remove the pictures",
+    ),
     ("closed", os.strerror(errno.EACCES), OPEN),
-    ("damaged", "", f"the copy is damaged: {COPY_AGAIN}, or take them out"),
+    ("damaged", "", f"the copy is damaged: {COPY_AGAIN}, or remove the pictures"),
 )
 
 
@@ -134,7 +138,7 @@ def unopened(dataset: str, opened: Opened) -> list[Finding]:
     findings = []
     for (name, _, fix), failures in of_kind.items():
         examples = "; ".join(reason + _neighbour(path, name) for path, reason in failures[:NUM_EXAMPLES])
-        message = f"{len(failures)} of {opened.num_pictures} pictures cannot be read, {name}: {examples}"
+        message = f"{len(failures)} of {opened.num_pictures} pictures cannot be read ({name}): {examples}"
         findings.append(Finding("problem", dataset, message, fix))
     return findings
 
@@ -143,9 +147,9 @@ def _neighbour(path: str, kind: str) -> str:
     """A file beside a missing one with the same name and another suffix, e.g. ``.JPG`` for ``.jpg``."""
     place = Path(path)
     if kind == "missing" and place.is_symlink():
-        return f" (a link to {place.readlink()}, which is not there)"
+        return f" (a link to {place.readlink()}, which does not exist)"
     if kind == "missing" and "\\" in path:
-        return " (write / for \\ between folders)"
+        return " (use / instead of \\ between folders)"
     if kind != "missing" or not place.parent.is_dir() or is_closed(place.parent):
         return ""
     stem = place.stem.lower()
@@ -168,10 +172,14 @@ def copies(reading: Reading, contents: Mapping[str, int]) -> Iterator[Finding]:
         pairs = [pair for pair in pairs if filecmp.cmp(*pair, shallow=False)]
         if pairs:
             example = " and ".join(pairs[0])
-            message = f"{len(pairs)} {part} pictures are in the {other} under another name, e.g. {example}"
+            message = (
+                f"{len(pairs)} {part} pictures are in the {other} too under another name, e.g. {example}"
+            )
             if part == "train":
                 yield reading.find(
-                    "problem", message, "take them out of the training part: the test is known"
+                    "problem", message, "remove them from the training part: it leaks test pictures"
                 )
             else:
-                yield reading.find("warning", message, "such a query finds itself; take one of the two out")
+                yield reading.find(
+                    "warning", message, "such a query finds its own copy; remove one of the two"
+                )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from instructions.errors import InputError
 from omnireid.records import Record
 
-OPEN = "give yourself the right to read it (chmod -R u+rX), or move it away"
+OPEN = "grant read permission (chmod -R u+rX), or move it away"
 PERSON = re.compile(r"\d+")  # a folder named after a person
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
@@ -49,7 +49,7 @@ def named_subfolders(folder: str | Path, pattern: re.Pattern[str], notes: list[s
     strangers = [name for name in names if not pattern.fullmatch(name) and name != "__MACOSX"]
     if strangers:
         notes.append(
-            f"{len(strangers)} folders in {folder} left out: name not understood, e.g. {strangers[0]!r}"
+            f"{len(strangers)} folders in {folder} skipped: name not recognised, e.g. {strangers[0]!r}"
         )
     return [name for name in names if pattern.fullmatch(name)]
 
@@ -83,7 +83,7 @@ def culprit(error: OSError) -> str:
 
 def way_out(error: OSError) -> str:
     """Advice on what to do about an operating system error."""
-    return OPEN if isinstance(error, PermissionError) else "look after the disk, or copy it again"
+    return OPEN if isinstance(error, PermissionError) else "check the disk, or copy it again"
 
 
 def closed_below(folder: str | Path) -> list[str]:
@@ -128,12 +128,12 @@ def matched(
             yield prefix + name, match
     if names and len(strangers) == len(names):
         raise InputError(
-            f"{folder} holds {len(names)} pictures, but no name is of the form {pattern.pattern!r}, "
-            f"for example {strangers[0]!r}; is this the right folder?"
+            f"{folder} holds {len(names)} pictures, but no name matches {pattern.pattern!r}, e.g. "
+            f"{strangers[0]!r} does not; is this the right folder?"
         )
     if strangers:
         notes.append(
-            f"{len(strangers)} pictures of {folder} left out: name not understood, e.g. {strangers[0]!r}"
+            f"{len(strangers)} pictures of {folder} skipped: name not recognised, e.g. {strangers[0]!r}"
         )
 
 

@@ -53,7 +53,7 @@ def read(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for 
         builder.append(prefix + name, pid, 0, captions=captions)
     notes = [f"read from {path}"]
     notes += [
-        f"{absent[part]} pictures of {part} left out: the folder is not there" for part in sorted(absent)
+        f"{absent[part]} pictures of {part} left out: its folder does not exist" for part in sorted(absent)
     ]
     return Split(CARD.name, builder.finish(), notes=tuple(notes))
 

@@ -52,7 +52,7 @@ class LeakageReport:
         if not self.num_dropped:
             return (f"none of {self.num_records} training pictures shows a test person", *unseen)
         counted = (
-            f"{dataset}: {count} people dropped ({reason} as in a test set)"
+            f"{dataset}: {count} people dropped, also found in a test set ({reason})"
             for (dataset, reason), count in self.people.items()
         )
         return (f"{self.num_dropped} of {self.num_records} training pictures dropped", *counted, *unseen)

@@ -45,8 +45,8 @@ def keep_aside(
         count = max(2, round(share * len(pids)))
         if len(pids) - count < 2:
             raise InputError(
-                f"{source.domain} has {len(pids)} people, too few to keep {count} aside; "
-                f"say validation.share=0"
+                f"{source.domain} has {len(pids)} people, too few to hold out {count} for "
+                f"validation; set validation.share=0"
             )
         chosen = frozenset(pids[:count])
         asides.append(_test_of(source, [record for record in source.records if record.pid in chosen]))
@@ -72,8 +72,8 @@ def _test_of(source: Source, records: Sequence[Record]) -> Aside:
     if not (relevant & keep).any():  # one camera, or none known: then allow matches from the same camera
         if gallery is query:
             raise InputError(
-                f"nobody of {source.domain} who would be kept aside has a second picture to be found by; "
-                f"say validation.share=0"
+                f"no person held out from {source.domain} has a second picture to be retrieved; "
+                f"set validation.share=0"
             )
         query = [replace(record, camid=-1) for record in query]
         gallery = [replace(record, camid=-2) for record in gallery]

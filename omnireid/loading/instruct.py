@@ -125,7 +125,7 @@ def query_instructions(
             right[donor] for donor in _strangers(split.query, right, seed, f"{split.name}, task {task.name}")
         ]
     raise InputError(
-        f"task {task.name} has no bank of sentences, so its queries know no instruction {mode!r}"
+        f"task {task.name} has no bank of sentences, so its queries have no instruction {mode!r}"
     )
 
 
@@ -149,9 +149,7 @@ def gallery_instructions(
         return _same_for_all(len(split.gallery), task, "canonical" if mode == "own" else mode)
     if mode == "own":
         return [own_instruction(record, task) for record in split.gallery]
-    raise InputError(
-        f"task {task.name} has no bank of sentences, so its gallery knows no instruction {mode!r}"
-    )
+    raise InputError(f"task {task.name} has no bank of sentences, so its gallery has no instruction {mode!r}")
 
 
 def query_texts(split: Split) -> list[str]:
@@ -163,7 +161,7 @@ def query_texts(split: Split) -> list[str]:
     for record in split.query:
         if not record.captions:
             raise InputError(
-                f"the query {record.image} of {split.name} has no caption, but the caption is the query"
+                f"the query {record.image} of {split.name} has no caption to search by; add one or remove it"
             )
     return [record.captions[0] for record in split.query]
 
@@ -171,7 +169,7 @@ def query_texts(split: Split) -> list[str]:
 def _same_for_all(count: int, task: TaskSpec, mode: str | int) -> list[Instruction] | None:
     if task.bank is None:
         if mode == "wrong" or isinstance(mode, int):
-            raise InputError(f"task {task.name} has no instructions, so it knows no mode {mode!r}")
+            raise InputError(f"task {task.name} has no instructions, so the mode {mode!r} does not apply")
         return None
     if mode == "canonical":
         return [Instruction(sentence=task.canonical, source="bank")] * count
@@ -179,7 +177,7 @@ def _same_for_all(count: int, task: TaskSpec, mode: str | int) -> list[Instructi
     if isinstance(mode, int) and 0 <= mode < len(sentences):
         return [Instruction(sentence=sentences[mode], source="bank")] * count
     numbers = f"a number from 0 to {len(sentences) - 1}"
-    raise InputError(f"task {task.name} knows no instruction {mode!r}; choose canonical or {numbers}")
+    raise InputError(f"task {task.name} has no instruction {mode!r}; choose canonical or {numbers}")
 
 
 def _strangers(queries: Sequence[Record], right: Sequence[Instruction], seed: int, where: str) -> list[int]:
@@ -204,7 +202,9 @@ def _strangers(queries: Sequence[Record], right: Sequence[Instruction], seed: in
                 donors[row] = donor
                 break
         else:
-            raise InputError(f"{where}: nobody else's instruction differs from that of {queries[row].image}")
+            raise InputError(
+                f"{where}: no other person's instruction differs from that of {queries[row].image}"
+            )
     return donors
 
 

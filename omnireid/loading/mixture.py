@@ -67,7 +67,9 @@ class Mixture:
                 raise InputError(f"the mixture names {domain} twice; give it one source with a larger weight")
         self.sources_per_step = len(sources) if sources_per_step is None else sources_per_step
         if not 1 <= self.sources_per_step <= len(sources):
-            raise InputError(f"{sources_per_step} sources per step cannot be drawn from {len(sources)}")
+            raise InputError(
+                f"{sources_per_step} sources per step; choose 1 to {len(sources)}, the number of sources"
+            )
         self.preprocessing, self.augmentation, self.seed = preprocessing, augmentation, seed
         self.cache = ImageCache() if cache is None else cache
         self.unreadable: dict[str, Faults] = {domain: {} for domain in self.domains}
@@ -132,7 +134,7 @@ class Mixture:
             known = self.unreadable[domain]
             for path, reason in faults.items():
                 if path not in known:
-                    log.warning("%s; another picture takes its place", reason)
+                    log.warning("%s; another picture is used instead", reason)
             known.update(faults)
             self._feeds[self.domains.index(domain)].refuse_too_many(known)
         return [raw for raw, _ in made]

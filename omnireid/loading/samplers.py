@@ -48,7 +48,7 @@ class PKSampler:
         """
         if num_identities < 1 or num_instances < 1:
             raise InputError(
-                f"{num_identities} identities × {num_instances} images make no batch; choose larger numbers"
+                f"{num_identities} identities × {num_instances} per batch: both numbers must be at least 1"
             )
         pids = np.asarray(pids, dtype=np.int64)
         # Stable, so that the images of an identity keep their order.
@@ -57,11 +57,13 @@ class PKSampler:
         self._starts = np.append(starts, len(pids))
         if len(self.pids) < 2:
             raise InputError(
-                f"training needs images of at least two identities, but here are {len(self.pids)}"
+                f"training needs images of at least two identities, but there are only {len(self.pids)}"
             )
         if len(self.pids) < num_identities:
             log.warning(
-                "%d identities instead of %d in a batch: there are no more", len(self.pids), num_identities
+                "batches have %d identities instead of %d: the data has no more",
+                len(self.pids),
+                num_identities,
             )
         self.num_identities = min(num_identities, len(self.pids))
         self.num_instances = num_instances
@@ -77,7 +79,8 @@ class PKSampler:
         """
         if self.num_identities % world:
             raise InputError(
-                f"{self.num_identities} identities cannot be shared by {world} processes; choose a multiple"
+                f"{self.num_identities} identities per batch cannot be divided among {world} processes; "
+                "choose a multiple"
             )
         share = self.num_identities // world
         identities = self._identities(step)[rank * share : (rank + 1) * share].tolist()

@@ -87,7 +87,7 @@ def _affordable_workers(workers: int, piece_bytes: int) -> int:
     affordable = free // (piece_bytes * (PREFETCH + 1))
     if affordable < workers:
         log.warning(
-            "%d of %d loader processes: %s has room for no more; give the container more shared memory",
+            "using %d of %d loader processes: %s has no room for more; give the container more shared memory",
             affordable,
             workers,
             _SHARED_MEMORY,

@@ -205,7 +205,7 @@ class Comparison:
             lengths[rows] = np.sqrt(np.einsum("nd,nd->n", block, block))
         if not np.isfinite(lengths).all():
             check_finite(features, name)
-            raise InputError(f"the {name} features are too long: their squares overflow; divide them")
+            raise InputError(f"the {name} features are too large: their squares overflow; scale them down")
         return np.where(lengths > 0, lengths, 1.0) if self.cosine else lengths
 
 

@@ -95,8 +95,8 @@ class Identities:
             relevant, keep = protocol.judge(query, gallery)
             if (relevant & ~own).any() or ((keep != strangers_kept[columns]) & ~own).any():
                 raise InputError(
-                    "this protocol calls a picture of another person right, or junk for some queries only; "
-                    "judge the whole matrix and give it to rank"
+                    "this protocol counts pictures of other people as true matches, or as junk for some "
+                    "queries only; judge the whole matrix and pass it to rank"
                 )
             right.append((relevant & keep)[own])
             kept.append(keep[own])

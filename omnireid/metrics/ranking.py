@@ -59,7 +59,7 @@ class RankingBuilder:
     ) -> None:
         """Arguments as in ``rank``."""
         if max_rank < 1 or (ap_topk is not None and ap_topk < 1):
-            raise InputError(f"max_rank is {max_rank} and ap_topk is {ap_topk}; both count from 1")
+            raise InputError(f"max_rank is {max_rank} and ap_topk is {ap_topk}; both must be at least 1")
         check_compat(compat)
         self._max_rank = max_rank
         self._ap_topk = ap_topk

@@ -82,7 +82,8 @@ class ReRanker:
         """Arguments as in ``re_rank``; ``into`` takes the squared distances of queries to gallery images."""
         if k1 < 1 or k2 < 1 or not 0 <= lambda_value <= 1:
             raise InputError(
-                f"k1 is {k1}, k2 {k2}, lambda_value {lambda_value}; two count from 1, the last is a share"
+                f"k1 is {k1}, k2 {k2}, lambda_value {lambda_value}; k1 and k2 must be at least 1, "
+                "lambda_value from 0 to 1"
             )
         _refuse_overflow(query, gallery)
         self._pool = Pool(query.cpu(), gallery.cpu())
@@ -121,7 +122,9 @@ def _refuse_overflow(*sides: Float[Tensor, "N D"]) -> None:
     """Refuse features so long that squared distances overflow float32."""
     largest = max(float(bound.abs()) for side in sides for bound in side.aminmax())
     if 4 * sides[0].shape[1] * largest**2 > torch.finfo(torch.float32).max:
-        raise InputError("the features are too long to be re-ranked: their squares overflow; divide them")
+        raise InputError(
+            "the features are too large to be re-ranked: their squares overflow; scale them down"
+        )
 
 
 def _links(neighbours: Int[np.ndarray, "N k"]) -> sparse.csr_array:

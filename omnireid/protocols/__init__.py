@@ -23,16 +23,17 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "market",
             "Market-1501 rule",
-            "Same person by another camera is right; the same person by the query's camera and pid -1 are "
-            "junk; pid 0 is wrong. Market-1501, MSMT17, CUHK03-NP, DukeMTMC-reID.",
+            "The same person under another camera is a true match; the same person under the query's camera "
+            "and pid -1 are junk; pid 0 is a false match. Market-1501, MSMT17, CUHK03-NP, DukeMTMC-reID.",
             rules.other_camera,
         ),
         Protocol(
             "cuhk03_classic",
             "CUHK03 classic, single-shot, 10 draws",
-            "Every test picture searches, for every query anew, one random picture a person among those that "
-            "are not the same person by the same camera; ten draws averaged. With one right answer a list, "
-            "AP is 1 / rank. The classic CUHK03 splits (100 test people each, twenty splits).",
+            "Every test picture is a query; its gallery, drawn for each query, has one random picture per "
+            "person, without pictures of the query person under the query's camera; averaged over ten draws. "
+            "With one true match per list, AP is 1 / rank. The classic CUHK03 splits (100 test people each, "
+            "twenty splits).",
             rules.other_camera,
             thinned=draws.one_per_person_and_query,
             num_trials=10,
@@ -40,23 +41,23 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "clothes_general",
             "clothes general",
-            "The Market-1501 rule on a set where people change clothes; clothes decide nothing. LTCC, "
+            "The Market-1501 rule on a data set where people change clothes; clothes are ignored. LTCC, "
             "VC-Clothes.",
             rules.other_camera,
         ),
         Protocol(
             "clothes_change",
             "clothes changed",
-            "Same person by another camera in other clothes is right; the same person by the query's camera"
-            " or in the query's clothes is junk. LTCC, VC-Clothes.",
+            "The same person under another camera in other clothes is a true match; the same person under "
+            "the query's camera or in the query's clothes is junk. LTCC, VC-Clothes.",
             rules.other_clothes,
             needs=("clothes",),
         ),
         Protocol(
             "clothes_same",
             "clothes kept",
-            "Same person by another camera in the query's clothes is right; the same person by the query's "
-            "camera or in other clothes is junk. LTCC, VC-Clothes.",
+            "The same person under another camera in the query's clothes is a true match; the same person "
+            "under the query's camera or in other clothes is junk. LTCC, VC-Clothes.",
             rules.same_clothes,
             needs=("clothes",),
         ),
@@ -69,8 +70,8 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "prcc_single_shot",
             "PRCC single-shot, 10 draws",
-            "One random picture of camera A a person is the gallery, ten draws averaged; the Market-1501 "
-            "rule.",
+            "The gallery is one random picture per person of camera A, averaged over ten draws; the "
+            "Market-1501 rule.",
             rules.other_camera,
             draws.one_per_person,
             num_trials=10,
@@ -78,23 +79,23 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "vc_clothes_same",
             "VC-Clothes cameras 2 and 3",
-            "Cameras 2 and 3 only, between which nobody changes clothes; the Market-1501 rule. VC-Clothes.",
+            "Cameras 2 and 3 only, between which no one changes clothes; the Market-1501 rule. VC-Clothes.",
             rules.other_camera,
             draws.cameras(1, 2),
         ),
         Protocol(
             "vc_clothes_change",
             "VC-Clothes cameras 3 and 4",
-            "Cameras 3 and 4 only, between which all change clothes; the Market-1501 rule. VC-Clothes.",
+            "Cameras 3 and 4 only, between which everyone changes clothes; the Market-1501 rule. VC-Clothes.",
             rules.other_camera,
             draws.cameras(2, 3),
         ),
         Protocol(
             "llcm",
             "LLCM, 10 draws",
-            "Every picture of one modality searches one random picture a person and camera of the other, "
-            "ten draws averaged; the same person by the query's camera is junk; the CMC counts identities, "
-            "not pictures.",
+            "Every picture of one modality is a query; the gallery is one random picture per person and "
+            "camera of the other modality, averaged over ten draws; the same person under the query's camera "
+            "is junk; the CMC counts identities, not pictures.",
             rules.other_camera,
             draws.one_per_camera,
             num_trials=10,
@@ -104,9 +105,9 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "llcm_script",
             "LLCM official script, 10 draws",
-            "One random picture a person and camera of one modality searches every picture of the other, ten "
-            "draws averaged; otherwise as llcm. From infrared to visible this is what the data set's own "
-            "script prints as VIS to IR; for comparison with such numbers only.",
+            "The queries are one random picture per person and camera of one modality, the gallery is every "
+            "picture of the other, averaged over ten draws; otherwise as llcm. From infrared to visible this "
+            "is what the data set's own script prints as VIS to IR; for comparison with such numbers only.",
             rules.other_camera,
             draws.queries_one_per_camera,
             num_trials=10,
@@ -116,32 +117,32 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "instructed",
             "by person",
-            "Same person by another camera is right, whatever they wear; the same person by the query's "
-            "camera is junk. COCAS+ Real2 with clothes or language instructions, as the released evaluator "
-            "judges it.",
+            "The same person under another camera is a true match, whatever they wear; the same person under "
+            "the query's camera is junk. COCAS+ Real2 with clothes or language instructions, as in the "
+            "released evaluator.",
             rules.other_camera,
         ),
         Protocol(
             "instructed_outfit",
             "by person and outfit",
-            "Same person by another camera in the outfit that the instruction asks for is right; in another"
-            " outfit they are wrong; the same person by the query's camera is junk.",
+            "The same person under another camera in the outfit that the instruction asks for is a true "
+            "match, in another outfit a false one; the same person under the query's camera is junk.",
             rules.wanted_outfit,
             needs=("clothes",),
         ),
         Protocol(
             "text_to_image",
             "text to image",
-            "Every image of the described person is right, the described image too; nothing is junk. CUHK-"
-            "PEDES, ICFG-PEDES, RSTPReid.",
+            "Every image of the described person is a true match, including the described image; nothing is "
+            "junk. CUHK-PEDES, ICFG-PEDES, RSTPReid.",
             rules.anywhere,
             needs=("texts",),
         ),
         Protocol(
             "irm_released",
             "released IRM evaluator (AP@500)",
-            "The same person by the query's camera is junk, nothing else is; AP looks at the first 500 "
-            "ranks only, junk among them, and divides by the answers found there. For comparison with "
+            "Only the same person under the query's camera is junk; AP considers only the first 500 ranks, "
+            "junk included, and divides by the number of true matches found there. For comparison with "
             "published numbers only.",
             rules.other_camera_only,
             ap_topk=500,
@@ -205,4 +206,4 @@ def refuse_unfit(name: str, split: Split) -> None:
     protocol = protocol_named(name)
     lack = shortcoming(protocol, split)
     if lack is not None:
-        raise InputError(f"protocol {name} ({protocol.title}) cannot judge {split.name}: {lack}")
+        raise InputError(f"protocol {name} ({protocol.title}) cannot evaluate {split.name}: {lack}")

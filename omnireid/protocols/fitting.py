@@ -11,7 +11,7 @@ from omnireid.protocols.protocol import Need, Protocol
 from omnireid.protocols.rules import PERSON_ALONE, count_bare
 from omnireid.records import MODALITIES, UNKNOWN, Labels, Record, Split
 
-_OF = {"query": "", "gallery": "of people who are asked for "}
+_OF = {"query": "", "gallery": "of people who are queried "}
 _BLOCK = 256  # kinds of queries judged at a time
 
 
@@ -20,7 +20,7 @@ def shortcoming(protocol: Protocol, split: Split) -> str | None:
     sides: dict[str, Sequence[Record]] = {"query": split.query, "gallery": split.gallery}
     empty = [name for name, records in sides.items() if not len(records)]
     if empty:
-        return f"it has no {' and no '.join(empty)} pictures here; evaluate on a set that has a test part"
+        return f"it has no {' and no '.join(empty)} pictures; evaluate on a data set with a test part"
     query, gallery = (_labels(records) for records in sides.values())
     for need in protocol.needs:
         lack = _MISSING[need](split, query, gallery)
@@ -28,8 +28,8 @@ def shortcoming(protocol: Protocol, split: Split) -> str | None:
             return lack
     if not any(_has_answer(protocol, query, gallery, trial) for trial in range(protocol.num_trials)):
         return (
-            "no query has an answer that it counts as right; compare people, cameras and clothes of query "
-            "and gallery, and the variant"
+            "no query has a true match under its rule; check the people, cameras and clothes of query and "
+            "gallery, and the variant"
         )
     return None
 
@@ -55,8 +55,8 @@ def _without_two_modalities(split: Split, query: Labels, gallery: Labels) -> str
         return None
     held = " and the gallery ".join(" and ".join(sorted(side)) for side in seen)
     return (
-        "one side has to be visible (rgb) and the other infrared (ir), but the query pictures are "
-        f"{held}; judge by market, or write the modality down"
+        "one side must be visible (rgb) and the other infrared (ir), but the query pictures are "
+        f"{held}; use the protocol market, or annotate the modality"
     )
 
 
@@ -64,7 +64,7 @@ def _without_texts(split: Split, query: Labels, gallery: Labels) -> str | None: 
     bare = int((column_of(split.query, "num_captions") == 0).sum())
     if not bare:
         return None
-    return f"{bare} of its {len(query)} queries have no caption to search by; judge pictures by market"
+    return f"{bare} of its {len(query)} queries have no caption; for image queries use the protocol market"
 
 
 _MISSING: Mapping[Need, Callable[[Split, Labels, Labels], str | None]] = {

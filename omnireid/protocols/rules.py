@@ -14,7 +14,9 @@ from omnireid.metrics.judging import LabelArrays
 from omnireid.records import UNKNOWN
 
 JUNK_PID = -1  # Market-1501's bad detections: no right answer and no wrong one
-PERSON_ALONE = "judge by person alone (clothes_general, market or instructed)"  # if clothes are unknown
+PERSON_ALONE = (
+    "use a protocol that ignores clothes (clothes_general, market or instructed)"  # if clothes are unknown
+)
 
 
 class Judgement(NamedTuple):
@@ -86,7 +88,7 @@ class _Agreement:
         for side, (bare, _) in count_bare(self.query, self.gallery).items():
             if bare:  # fitting.py reports how many, beforehand: here the queries may be only a part
                 raise InputError(
-                    f"some {side} images have no clothes id, which this protocol asks for; {PERSON_ALONE}"
+                    f"some {side} images have no clothes id, which this protocol needs; {PERSON_ALONE}"
                 )
         return _equal(self.query.clothes_ids, self.gallery.clothes_ids)
 

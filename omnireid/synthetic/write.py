@@ -179,7 +179,7 @@ def _draw_all(
             yield *futures.pop(future), future.result()
     except BrokenProcessPool:
         raise InputError(
-            "a worker process was killed (out of memory?); run the same command again to go on"
+            "a worker process was killed (out of memory?); run the same command again to resume"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

@@ -146,7 +146,7 @@ def test_a_protocol_that_cannot_judge_its_test_is_refused_before_anything_is_tra
         "{task: trad, dataset: market1501, protocol: market}",
         "{task: trad, dataset: market1501, protocol: llcm}",
     ]
-    with pytest.raises(InputError, match=r"protocol llcm .* cannot judge market1501: one side has to be"):
+    with pytest.raises(InputError, match=r"protocol llcm .* cannot evaluate market1501: one side must be"):
         mixture_of(f"data={tiny_root}", MARKET, f"evaluation=[{', '.join(rows)}]")
 
 

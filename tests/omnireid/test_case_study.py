@@ -57,7 +57,7 @@ def test_a_query_that_cannot_be_shown_is_refused():
     check_queries([0, 4], evaluation(BEFORE))
     with pytest.raises(InputError, match="there is no query 5; they are 0 to 4"):
         check_queries([0, 5], evaluation(BEFORE))
-    with pytest.raises(InputError, match="query 3 has no right answer"):
+    with pytest.raises(InputError, match="query 3 has no true match"):
         check_queries([3], evaluation(BEFORE))
 
 

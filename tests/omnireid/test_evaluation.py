@@ -342,12 +342,12 @@ def test_what_cannot_be_evaluated_is_refused_in_a_sentence(split):
         evaluate(Fake(), split, task, "markets", **asked)
     with pytest.raises(InputError, match="no gallery images"):
         evaluate(Fake(), replace(split, gallery=()), task, "market", **asked)
-    with pytest.raises(InputError, match="needs an instruction"):
+    with pytest.raises(InputError, match="needs one instruction per picture"):
         evaluate(Fake(), split, task, "market")
     with pytest.raises(InputError, match="takes no instructions"):
         evaluate(Fake(), split, TASKS["t2i"], "text_to_image", **asked)
     strangers = replace(split, gallery=tuple(replace(record, pid=99) for record in split.gallery))
-    with pytest.raises(InputError, match="no query of tiny_set has a right answer"):
+    with pytest.raises(InputError, match="no query of tiny_set has a true match"):
         evaluate(Fake(), strangers, task, "market", **asked)
     with pytest.raises(InputError, match="query features of row 0"):
         evaluate(Fake(noise=float("nan")), split, task, "market", **asked)

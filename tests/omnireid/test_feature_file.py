@@ -56,7 +56,7 @@ def test_one_table_of_pictures_serves_both_sides(tmp_path):
     query, gallery = sides(tmp_path / "f.npz")
     np.testing.assert_array_equal(query, QUERY)
     np.testing.assert_array_equal(gallery, GALLERY)
-    with pytest.raises(InputError, match="in t2i a query is a picture and what is asked"):
+    with pytest.raises(InputError, match="a query of t2i is a picture with its instruction"):
         sides(tmp_path / "f.npz", task=T2I)
 
 
@@ -76,7 +76,7 @@ def test_a_file_may_say_by_what_its_features_are_compared(tmp_path):
     tensors = {"query": torch.from_numpy(QUERY), "gallery": torch.from_numpy(GALLERY)}
     save_file(tensors, tmp_path / "f.safetensors", metadata={"metric": "euclidean"})
     assert read_features(tmp_path / "f.safetensors").metric == "euclidean"
-    with pytest.raises(InputError, match="metric is 'hamming'; known are cosine, euclidean"):
+    with pytest.raises(InputError, match="metric is 'hamming'; known: cosine, euclidean"):
         read_features(saved(tmp_path / "f.npz", metric="hamming"))
 
 

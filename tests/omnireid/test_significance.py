@@ -50,7 +50,7 @@ def test_queries_that_either_model_could_not_answer_are_left_out():
     first = np.array([0.5, math.nan, 0.1, 0.2])
     second = np.array([0.6, 0.9, 0.2, math.nan])
     assert compare(first, second, np.array([1, 1, 2, 3])).num_queries == 2
-    with pytest.raises(InputError, match="1 people are left"):
+    with pytest.raises(InputError, match="1 people can be compared"):
         compare(first, second, np.array([1, 1, 1, 1]))
 
 
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path):
         read_csv(path)
     for score in ("inf", "nan", "-0.1", "15.5"):
         path.write_text(to_csv(lines([0.5])).replace("0.5", score))
-        with pytest.raises(InputError, match=r"q\.csv:2: AP and R1 are shares from 0 to 1"):
+        with pytest.raises(InputError, match=r"q\.csv:2: AP and R1 must be from 0 to 1"):
             read_csv(path)
 
 
@@ -103,7 +103,7 @@ def test_only_the_same_queries_are_compared():
 
 def test_a_search_that_cannot_be_tested_is_named():
     unanswered = lines([math.nan] * 4)
-    with pytest.raises(InputError, match=r"trad .* market: 0 people are left"):
+    with pytest.raises(InputError, match=r"trad .* market: 0 people can be compared"):
         compare_tables(unanswered, unanswered)
     with pytest.raises(InputError, match="one holds nothing; the other holds"):
         compare_tables([], unanswered)

@@ -54,7 +54,7 @@ def test_the_steps_lead_from_pictures_to_lists(monkeypatch, capsys, root, tmp_pa
     for step in steps:
         assert program(monkeypatch, *step) == 0, capsys.readouterr().err
     told = capsys.readouterr().out
-    assert "1 of 2 pictures are decided on" in told and "1 pictures were left out" in told
+    assert "1 of 2 pictures are reviewed" in told and "1 pictures were left out" in told
     (record,) = load_split(root, "cocas_real1", "ctcc").train
     assert record.clothes == str(root / "templates/1.png")
     (record,) = load_split(root, "cocas_real1", "li").train
@@ -107,7 +107,7 @@ def test_a_shop_picture_does_not_write_over_another_one(monkeypatch, capsys, roo
     for step in steps:
         assert program(monkeypatch, *step) == 0, capsys.readouterr().err
     assert program(monkeypatch, "export", work) == 2
-    assert "is another picture than" in capsys.readouterr().err
+    assert "is not the same picture as" in capsys.readouterr().err
     assert (root / "templates/1.png").read_bytes() == b"somebody's"
 
 

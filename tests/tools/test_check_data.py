@@ -78,7 +78,7 @@ def test_a_test_person_in_the_training_folder_is_a_problem(check, market):
     folder = market / "Market-1501"
     Image.new("RGB", (4, 8), (0, 200, 0)).save(folder / "bounding_box_train/0001_c3s1_001051_00.jpg", "JPEG")
     code, out, _ = check("--root", market)
-    assert code == 1 and "1 people are both in train and in the test" in out
+    assert code == 1 and "1 people are in both the training and the test part" in out
 
 
 def test_a_test_picture_that_trains_under_another_name_is_a_problem(check, market):
@@ -86,7 +86,7 @@ def test_a_test_picture_that_trains_under_another_name_is_a_problem(check, marke
     picture = (folder / "bounding_box_test/0001_c2s1_000301_00.jpg").read_bytes()
     (folder / "bounding_box_train/0005_c3s1_001051_00.jpg").write_bytes(picture)
     code, out, _ = check("--root", market)
-    assert code == 1 and "1 train pictures are in the gallery under another name" in out
+    assert code == 1 and "1 train pictures are in the gallery too under another name" in out
     assert "0005_c3s1_001051_00.jpg and " in out
 
 
@@ -99,12 +99,12 @@ def test_a_closed_folder_is_a_problem_and_the_rest_is_checked(check, market, shu
     assert code == 1 and "3 data sets: 2 problems" in out and "published are 12936" in out
     for folder in ("prcc", "own"):
         assert f"problem {folder}, not read: 1 files or folders cannot be opened" in out
-    assert "how to fix: give yourself the right to read it" in out
+    assert "how to fix: grant read permission" in out
 
 
 def test_a_root_that_is_a_data_set_itself_is_told(check, market):
     code, _, err = check("--root", market / "Market-1501")
-    assert code == 2 and "this folder itself could be that of market1501" in err
+    assert code == 2 and "this folder itself looks like that of market1501" in err
 
 
 def test_a_closed_root_is_one_sentence(check, market, shut):
@@ -125,8 +125,8 @@ def test_one_way_out_of_several_findings_is_printed_once(check, market):
         (("--root", "{root}", "--dataset", "marke1501"), "did you mean 'market1501'?"),
         (("--root", "{root}", "--dataset", "ltcc"), "LTCC (ltcc) was not found under"),
         (("--root", "{root}", "--dataset", "dukemtmc_reid"), "withdrawn"),
-        (("--root", "{root}", "--limit", "-1"), "--limit should be 0 or more"),
-        (("--root", "{root}", "--workers", "0"), "--workers should be 1 or more"),
+        (("--root", "{root}", "--limit", "-1"), "--limit is -1; it must be at least 0"),
+        (("--root", "{root}", "--workers", "0"), "--workers is 0; it must be at least 1"),
         ((), "--root"),
     ],
 )

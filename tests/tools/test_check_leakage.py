@@ -47,9 +47,9 @@ def test_a_copy_is_told_and_shown(monkeypatch, capsys, tmp_path, data):
     asked = ("--data", data, "--train", "ltcc", "--test", "market1501")
     assert program(monkeypatch, *asked, *out) == 0
     told = capsys.readouterr().out
-    assert "none of 2 training pictures shows a test person" in told and "there is no picture" in told
+    assert "none of 2 training pictures shows a test person" in told and "no picture was written" in told
     assert program(monkeypatch, *asked, "--look-at-all", *out) == 0
-    assert "1 people dropped (same picture by look" in capsys.readouterr().out
+    assert "1 people dropped, also found in a test set (same picture by look" in capsys.readouterr().out
     (leak,) = json.loads((tmp_path / "out/r.json").read_text())["leaks"]
     assert Path(leak["image"]).name == "001_1_c1_000001.png"
     assert Path(leak["test_image"]).name == "0003_c1s1_000001_00.jpg"

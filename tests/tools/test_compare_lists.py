@@ -39,7 +39,7 @@ def test_it_writes_the_picture_and_says_which_queries_and_why(monkeypatch, capsy
     assert program(monkeypatch, compare_lists, *words) == 0
     told = capsys.readouterr().out
     assert "baseline mAP" in told and "of 12 queries ours is better at" in told
-    assert "shown: where the two APs differ most, whoever wins; one query a person" in told
+    assert "shown: where the two APs differ most, whichever wins; one query per person" in told
     assert told.count("  query ") == 2
     with Image.open(out) as picture:
         assert picture.format == "PNG"

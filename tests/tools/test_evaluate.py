@@ -105,13 +105,13 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(monkeypatch, capsys, finished
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--task", "trad"], "--task goes with --dataset NAME"),
-        (["--protocol", "market"], "--protocol goes with --dataset NAME"),
+        (["--task", "trad"], "--task needs --dataset NAME"),
+        (["--protocol", "market"], "--protocol needs --dataset NAME"),
         (["--dataset", "market1501"], "--task is missing"),
         (["--dataset", "market1501", "--task", "tra"], "did you mean 'trad'?"),
-        (["--dataset", "market1501", "--task", "trad", "--tasks", "trad"], "beside --dataset say --task"),
-        (["--metric", "euclidean"], "--metric goes with --features"),
-        (["--order", "f.txt"], "--order goes with --features"),
+        (["--dataset", "market1501", "--task", "trad", "--tasks", "trad"], "with --dataset use --task"),
+        (["--metric", "euclidean"], "--metric applies only to --features"),
+        (["--order", "f.txt"], "--order applies only to --features"),
         (["--re-rank", "20"], "--re-rank is '20'; give k1,k2,lambda"),
         (["--re-rank", "20,0,0.3"], "--re-rank is '20,0,0.3'"),
     ],
@@ -213,7 +213,7 @@ def test_tables_of_a_run_and_of_features_are_compared(monkeypatch, capsys, tmp_p
         assert program(monkeypatch, "--compare", *pair) == 0
         told = capsys.readouterr().out
         assert told.count("1.0000") == 2 and "12 │" in told
-    assert "19 searches are in" in told
+    assert "19 searches are only in" in told
 
 
 def test_a_checkpoint_and_a_model_on_its_own_are_judged_like_the_run(
@@ -235,7 +235,7 @@ def test_a_checkpoint_and_a_model_on_its_own_are_judged_like_the_run(
     capsys.readouterr()
     for words, complaint in (
         ([], "give --sheet FILE, or --dataset NAME"),
-        (["--dataset", "market1501", "--task", "trad"], "--data is missing"),
+        (["--dataset", "market1501", "--task", "trad"], "give --data DIR"),
         ([*asked, "--untrained"], "only a run says"),
     ):
         assert program(monkeypatch, model, *words) == 2
@@ -311,7 +311,7 @@ def test_the_page_shows_how_the_people_kept_aside_were_found(monkeypatch, tmp_pa
     kept = ["validation={share: 0.3, every: 1}", f"data={tiny_root}"]
     train_run(read_run(TINY, [*sheet, *kept]), tmp_path / "run", resume=False, console=Console(quiet=True))
     assert program(monkeypatch, tmp_path / "run", "--tasks", "trad", "--html", tmp_path / "page.html") == 0
-    assert "mAP of the people kept aside" in (tmp_path / "page.html").read_text()
+    assert "mAP on the held-out people" in (tmp_path / "page.html").read_text()
 
 
 def test_notes_of_the_data_stand_in_report_and_page(monkeypatch, tmp_path, tiny_root, finished):

@@ -85,7 +85,7 @@ def test_the_order_is_written_on_request(monkeypatch, tmp_path, market):
             "query has 12 rows, but msmt17 has 8 query pictures",
         ),
         (["--features", "FILE", "OPTIONS", "--precision", "bf16"], "--precision needs a RUN"),
-        (["--features", "FILE", "runs/mine"], "together with the run runs/mine"),
+        (["--features", "FILE", "runs/mine"], "cannot be combined with the run runs/mine"),
         (["--compare", "a.csv", "b.csv"], "a.csv cannot be read as a per-query table"),
     ],
 )

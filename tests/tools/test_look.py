@@ -50,9 +50,9 @@ def test_look_writes_a_projector_and_says_that_it_holds_pictures(call, tiny_run,
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "say what to look at"),
+        ((), "name what to inspect"),
         (("--image", "a.jpg"), "--out is missing"),
-        (("--image", "a.jpg", "--out", "a.jpg"), "let its name end in .png"),
+        (("--image", "a.jpg", "--out", "a.jpg"), "the name must end in .png"),
         (("--image", "nobody.jpg", "--out", "a.png"), "there is no such file"),
         (("--projector", "seen"), "--dataset is missing"),
         (("--projector", "seen", "--dataset", "market1501", "--limit", 0), "above zero"),

@@ -55,7 +55,7 @@ def test_a_plan_of_several_processes_tells_of_each(program):
     assert rows["true"]["activations"] == rows["false"]["activations"]
     code, told = program(pretrain, SHEETS / "base.yaml", "--plan", "--processes", "0")
     assert code == 2
-    assert "--processes is 0; one at least must train" in told.err
+    assert "--processes is 0; at least one must train" in told.err
 
 
 def test_the_plan_of_models_in_folders_needs_no_weights(program, tmp_path):
@@ -73,7 +73,7 @@ def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
     out, backbone = tmp_path / "run", tmp_path / "backbone"
     code, told = program(pretrain, TINY, "optimizer.steps=1", "--out", out, "--data", tiny_root)
     assert code == 0, told.err
-    assert f"the tower is in {out / 'model'}" in told.out
+    assert f"saved the tower in {out / 'model'}" in told.out
     code, told = program(export_backbone, out, "--out", backbone, "--judge")
     assert code == 0, told.err
     assert "tokens before and after differ by 0\n" in told.out
@@ -92,7 +92,7 @@ def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
 @pytest.mark.parametrize(
     ("module", "arguments", "complaint"),
     [
-        (pretrain, [TINY], "--out RUN is missing"),
+        (pretrain, [TINY], "--out is missing"),
         (pretrain, [TINY, "model.vison=tiny", "--out", "r"], "did you mean 'vision'?"),
         (pretrain, [TINY, "model.vision=nobody/x", "--out", "r"], "nor a hub id that can be reached"),
         (export_backbone, ["none", "--out", "b"], "none is not a run folder (no config.yaml)"),
@@ -120,9 +120,9 @@ def test_captions_of_a_set_itself_are_written_and_continued(program, tmp_path, t
     asked = ["--data", tiny_root, "--dataset", "cuhk_pedes", "--captions", "own", "--out", tmp_path / "words"]
     code, told = program(write_continuations, *asked, "--llm", tmp_path / "llm", "--limit", 3)
     assert code == 0, told.err
-    assert "continuations: 3 of 3 captions, 3 asked now" in told.out
+    assert "continuations: 3 of 3 captions, 3 generated now" in told.out
     code, told = program(write_continuations, *asked, "--llm", tmp_path / "llm", "--limit", 3)
-    assert "3 of 3 captions, 0 asked now" in told.out and "also have" not in told.out
+    assert "3 of 3 captions, 0 generated now" in told.out and "also have" not in told.out
     shutil.copytree(tmp_path / "llm", tmp_path / "other")
     code, told = program(write_continuations, *asked, "--llm", tmp_path / "other", "--limit", 3)
     assert f"the same captions also have 3 continuations by {tmp_path / 'llm'}" in told.out

@@ -36,7 +36,7 @@ def test_it_writes_a_tree_with_a_contact_sheet_and_reuses_it(monkeypatch, capsys
     assert (tmp_path / "synthetic.json").exists()
     code, out, _ = call(monkeypatch, capsys, *arguments)
     assert code == 0
-    assert "nothing to draw: all 152 image files of preset tiny, seed 0 were there" in out
+    assert "nothing to draw: all 152 image files of preset tiny, seed 0 already exist" in out
 
 
 def test_help_shows_examples(monkeypatch, capsys):

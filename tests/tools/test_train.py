@@ -30,7 +30,7 @@ def test_overrides_may_stand_on_either_side_of_options(monkeypatch, capsys, tmp_
     assert code == 0
     told = capsys.readouterr().out
     assert f"{out}: 1 steps in" in told
-    assert f"the model is in {out / 'model'}" in told
+    assert f"saved the model in {out / 'model'}" in told
     assert json.loads((out / "metrics.jsonl").read_text())["step"] == 1
 
 
@@ -48,7 +48,7 @@ def test_a_run_folder_in_use_is_one_sentence(monkeypatch, capsys, tmp_path):
     [
         (["optimizer.stepps=1"], "optimizer.stepps is not a setting (did you mean 'steps'?)"),
         (["data=/nowhere/at/all", "--out", "run"], "the data root /nowhere/at/all is not a folder"),
-        ([], "--out RUN is missing"),
+        ([], "--out is missing"),
         (["--ot", "run"], "unrecognized arguments: --ot"),
     ],
 )
@@ -97,4 +97,4 @@ def test_a_finished_run_says_that_nothing_is_left(monkeypatch, capsys, tmp_path,
     assert program(monkeypatch, *arguments) == 0
     capsys.readouterr()
     assert program(monkeypatch, *arguments, "--resume") == 0
-    assert "nothing left to train, all 1 steps were taken before" in capsys.readouterr().out
+    assert "nothing left to train, all 1 steps are already done" in capsys.readouterr().out

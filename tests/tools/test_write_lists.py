@@ -43,7 +43,7 @@ def test_the_lists_of_what_is_there_are_written_and_named(program, market):
 def test_a_second_run_leaves_them_alone_unless_told_otherwise(program, market):
     program(write_lists, "--root", market)
     code, _, err = program(write_lists, "--root", market)
-    assert code == 2 and "--replace writes it anew" in err
+    assert code == 2 and "use --replace to overwrite it" in err
     assert program(write_lists, "--root", market, "--replace")[0] == 0
 
 
@@ -63,4 +63,4 @@ def test_bad_input_is_one_sentence_and_code_2(program, tmp_path, arguments, sent
 
 def test_extracting_without_the_release_says_what_is_missing(program, tmp_path):
     code, _, err = program(extract_cuhk03, "--root", tmp_path)
-    assert code == 2 and "cuhk-03.mat is not there" in err
+    assert code == 2 and "cuhk-03.mat does not exist" in err

@@ -154,18 +154,18 @@ def test_a_query_of_a_file_that_cannot_be_asked_harms_no_other(
     assert "gone.jpg" in answers[1]["error"]
     assert "leave the picture out" in answers[3]["error"]
     assert all(len(answers[place]["hits"]) == 2 for place in (0, 2, 4))
-    assert err == "error: 2 of 5 queries were not answered; their lines say why\n"
+    assert err == "error: 2 of 5 queries were not answered; their output lines give the reasons\n"
 
 
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("{", "line 1 is no JSON"),
-        ("[1]", "line 1 is no object"),
+        ("{", "line 1 is not JSON"),
+        ("[1]", "line 1 is not an object"),
         ('{"imag": "a.jpg"}', "did you mean 'image'?"),
         ('{"like": "one"}', "like is 'one'; give a number"),
         ('{"text": ["a", "b"]}', "text is ['a', 'b']; give a text"),
-        ("", "there is no query in"),
+        ("", "queries.jsonl has no queries"),
     ],
 )
 def test_a_line_that_is_no_query_is_one_sentence(monkeypatch, capsys, tmp_path, tiny_store, line, complaint):
@@ -181,7 +181,7 @@ def test_a_line_that_is_no_query_is_one_sentence(monkeypatch, capsys, tmp_path, 
     [
         ([], "nothing is asked"),
         (["--each"], "give pictures with --image"),
-        (["--each", "--image", "A", "--queries", "x"], "both ask many"),
+        (["--each", "--image", "A", "--queries", "x"], "cannot be combined; give only one"),
         (["--each", "--image", "A", "--csv", "x.csv"], "--csv and --picture show one answer"),
         (["--image", "A", "--picture", "x.gif"], "x.gif says no kind of picture"),
         (["--image", "/nowhere.jpg"], "there is no such file"),

@@ -82,7 +82,7 @@ def test_two_processes_train_stop_and_resume_as_one_trains(tmp_path, tiny_root):
     saved = sorted(path.name for path in (tmp_path / "two" / "checkpoints").iterdir())
     assert [name for name in saved if not re.fullmatch(r"step-0000000\d", name)] == []
     told = ended(torchrun("-m", "tools.train", *sheet, "--out", tmp_path / "two", "--resume"))
-    assert told.count("the model is in") == 1
+    assert told.count("saved the model in") == 1
     for ours, theirs in zip(trace(tmp_path / "two"), trace(tmp_path / "one"), strict=True):
         assert ours["losses"] == pytest.approx(theirs["losses"], rel=1e-3)
         assert ours["gradient_norm"] == pytest.approx(theirs["gradient_norm"], rel=1e-3)

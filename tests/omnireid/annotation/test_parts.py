@@ -185,7 +185,7 @@ def test_work_knows_its_pictures_and_refuses_others(work, tmp_path):
     assert Work.start(work.folder, tmp_path / "root", "cocas_real1", "train", again) == work
     with pytest.raises(InputError, match="holds work on other pictures"):
         Work.start(work.folder, tmp_path / "root", "cocas_real1", "train", again[:1])
-    with pytest.raises(InputError, match="has blanks"):
+    with pytest.raises(InputError, match="has spaces"):
         Work.start(tmp_path / "w2", tmp_path, "ltcc", "train", [Picture("a b.png", "1", "-1", None)])
     with pytest.raises(InputError, match="the part is 'query'"):
         Work.start(tmp_path / "w2", tmp_path, "ltcc", "query", again)

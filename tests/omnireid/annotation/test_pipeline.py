@@ -266,7 +266,7 @@ def test_a_decision_of_an_older_version_without_its_shop_is_one_sentence(propose
     picture = proposed.pictures()[0].image
     value = {"crop": True, "template": proposed_templates(proposed)[picture][1][0]}
     proposed.journal("decisions").add(Entry(picture, value, By("person", "somebody", "1", time=NOW)))
-    with pytest.raises(InputError, match="does not say which shop its template is from"):
+    with pytest.raises(InputError, match="does not record which shop its template is from"):
         export(proposed, root, instruct="templates")
 
 
@@ -296,7 +296,7 @@ def test_a_wrong_decision_is_refused_and_nothing_is_written(proposed, tmp_path, 
 
 
 def test_a_file_that_is_no_decisions_and_a_nameless_reviewer_are_refused(proposed, tmp_path):
-    with pytest.raises(InputError, match="who decided"):
+    with pytest.raises(InputError, match="does not name the reviewer"):
         decide(proposed, tmp_path, [], reviewer=" ")
     (tmp_path / "x.json").write_text("[]")
     with pytest.raises(InputError, match="holds no decisions"):

@@ -55,7 +55,9 @@ def test_captions_travel_within_person_and_camera_and_say_where_from(tmp_path):
         ("market/a2.jpg", "same_camera", "market/a1.jpg"),
     ]
     assert rows[1].captions == ("own words", "more words")
-    assert coverage.sentences()[0] == ("2 of 5 training pictures (3 people) have words: 1 own, 1 same camera")
+    assert coverage.sentences()[0] == (
+        "2 of 5 training pictures (3 people) have captions: 1 own, 1 same camera"
+    )
 
 
 def test_a_described_person_with_a_test_picture_is_left_out_whole(tmp_path):
@@ -64,7 +66,7 @@ def test_a_described_person_with_a_test_picture_is_left_out_whole(tmp_path):
     assert coverage.filtered == {
         "cuhk_pedes: it is a test picture": 1,
         "cuhk_pedes: another picture of its person is a test picture": 1,
-        "cuhk_pedes: it is no picture of this set": 1,
+        "cuhk_pedes: it is not a picture of this set": 1,
     }
 
 
@@ -113,7 +115,7 @@ def test_a_caption_source_is_read_under_its_own_field_names(tmp_path):
         ' {"id": 1, "img_path": "1.jpg", "captions": []}]'
     )
     assert read_source(tmp_path, "rstpreid") == (Described(f"{folder}/imgs/0.jpg", 0, ("a man", "a boy")),)
-    with pytest.raises(InputError, match="the captions of icfg_pedes are not there; tried"):
+    with pytest.raises(InputError, match="the captions of icfg_pedes were not found; tried"):
         read_source(tmp_path, "icfg_pedes")
     with pytest.raises(InputError, match=r"no caption source 'rstpreit' \(did you mean 'rstpreid'\?\)"):
         read_source(tmp_path, "rstpreit")

@@ -89,7 +89,7 @@ def test_training_takes_another_picture_evaluation_refuses_and_the_doctor_names_
     code, said = doctor(pedes.parent)
     assert code == 1
     assert (
-        f"2 of 16 pictures cannot be read, {how}" in said and "0002001.png" in said and "0007001.png" in said
+        f"2 of 16 pictures cannot be read ({how})" in said and "0002001.png" in said and "0007001.png" in said
     )
 
 
@@ -112,7 +112,7 @@ def test_a_picture_without_a_caption_cannot_train_and_is_named(pedes, doctor):
 
 def test_wrong_counts_are_a_warning_and_stop_nothing(pedes, doctor):
     code, said = doctor(pedes.parent)
-    assert code == 0 and "10 train records of 5 people, published are 34054 of 11003 people" in said
+    assert code == 0 and "10 train records of 5 people, but published are 34054 of 11003 people" in said
     assert train(load_split(pedes.parent, "cuhk_pedes", "t2i"))
 
 
@@ -195,7 +195,7 @@ def test_the_doctor_goes_on_where_it_was_stopped_and_sees_what_changed(listed, d
 
 def test_a_folder_with_nearly_the_right_name_is_pointed_at(listed, doctor):
     (listed / "msmt17_v1").mkdir()
-    assert "the folder msmt17_v1 is not looked into: did you mean 'MSMT17_V1'?" in doctor(listed)[1]
+    assert "the folder msmt17_v1 is ignored: did you mean 'MSMT17_V1'?" in doctor(listed)[1]
     code, said = doctor(listed / "market")
     assert code == 2 and "no data set was found" in said
 
@@ -214,4 +214,6 @@ def test_a_table_of_ones_own_is_checked_trained_on_and_searched(tmp_path, doctor
     assert train(split, "cc")[0].images.shape[0] == 10
     assert len(sweep(split.query, "cc")[0].pids) == 6
     spoil(tmp_path / "data/own/shop/train10.png", "missing")
-    assert "1 of 22 pictures cannot be read, missing" in doctor(tmp_path / "data", "--dataset", "own/shop")[1]
+    assert (
+        "1 of 22 pictures cannot be read (missing)" in doctor(tmp_path / "data", "--dataset", "own/shop")[1]
+    )

@@ -132,7 +132,7 @@ def test_a_withdrawn_data_set_is_read_by_its_own_name_and_says_so(make, trees, t
     assert sizes(split) == trees["dukemtmc_reid"].sizes
     assert "withdrawn" in split.notes[0]
     assert {(r.pid, r.camid) for r in split.gallery} == {(5, 0), (7139, 3)}
-    with pytest.raises(InputError, match="withdrawn by its owners and is nowhere to be had"):
+    with pytest.raises(InputError, match="withdrawn by its owners and is no longer distributed"):
         duke.read(tmp_path / "data/DukeMTMC-reID/query")
 
 

@@ -32,9 +32,13 @@ def test_a_clean_reading_gives_no_finding():
         ({"train": (A, A)}, "problem", "1 train pictures are listed more than once"),
         ({"train": (A, replace(B, pid=9))}, "problem", "also in the query"),
         ({"train": (A, replace(C, pid=9))}, "problem", "also in the gallery"),
-        ({"train": (A, Record("d.jpg", 2, 0))}, "problem", "1 people are both in train and in the test"),
-        ({"gallery": (C, Record("d.jpg", -3, 0))}, "problem", "negative person number"),
-        ({"gallery": (C, Record("d.jpg", 2, 6))}, "problem", "a camera there is not (7: d.jpg)"),
+        (
+            {"train": (A, Record("d.jpg", 2, 0))},
+            "problem",
+            "1 people are in both the training and the test part",
+        ),
+        ({"gallery": (C, Record("d.jpg", -3, 0))}, "problem", "negative person id"),
+        ({"gallery": (C, Record("d.jpg", 2, 6))}, "problem", "name an unknown camera (7: d.jpg)"),
         ({"query": (B, Record("d.jpg", 5, 0))}, "warning", "1 query people are not in the gallery"),
         ({"gallery": (C, B)}, "warning", "1 query pictures are also in the gallery"),
     ],
@@ -48,7 +52,7 @@ def test_a_test_that_its_protocol_cannot_judge_is_found():
     (finding,) = found(replace(CLEAN, gallery=(replace(C, camid=1),)))  # by the query's own camera only
     assert finding == (
         "warning",
-        "lists trad: protocol market cannot judge the test: no query has an answer that it counts as right",
+        "lists trad: protocol market cannot evaluate the test part: no query has a true match under its rule",
     )
 
 
@@ -119,7 +123,7 @@ def test_a_folder_of_a_known_name_that_holds_nothing_known_is_a_problem(make):
     for name in ("train", "query", "gallery", "val"):
         (root / f"MSMT17_V1/list_{name}.txt").unlink()
     (finding,) = read_every_way("msmt17", root, named=False)
-    assert isinstance(finding, Finding) and "the folder MSMT17_V1 is there" in finding.message
+    assert isinstance(finding, Finding) and "the folder MSMT17_V1 exists" in finding.message
     assert "holds test, train" in finding.message and "put list_train.txt or list_query.txt" in finding.fix
 
 
@@ -155,8 +159,8 @@ def test_what_a_table_of_one_s_own_waits_for_is_said(tmp_path):
         "li": "captions",
         "t2i": "captions",
     }.items():
-        assert f"not for {task}: that waits for the column {column}" in notes
-    assert "not for protocols that judge by clothes: that waits for the column clothes_id" in notes
+        assert f"not usable for {task} without the column {column}" in notes
+    assert "not usable for protocols that consider clothes without the column clothes_id" in notes
 
 
 def test_a_second_task_of_one_table_repeats_no_finding_of_the_first(tmp_path):
@@ -168,12 +172,12 @@ def test_a_second_task_of_one_table_repeats_no_finding_of_the_first(tmp_path):
 
 def test_a_table_whose_name_is_none_is_a_finding(tmp_path):
     (finding,) = read_every_way("own/my copy", tmp_path, named=False)
-    assert isinstance(finding, Finding) and "is no name for data of one's own" in finding.message
+    assert isinstance(finding, Finding) and "is not a valid name for your own data" in finding.message
 
 
 def test_counts_are_judged_by_the_card():
     messages = [f.message for f in judge_counts([reading(replace(CLEAN, gallery=()), source="raw")], None)]
-    assert "1 train records of 1 people, published are 12936 of 751 people" in messages[0]
+    assert "1 train records of 1 people, but published are 12936 of 751 people" in messages[0]
     assert messages[2].endswith("the gallery part is empty")
 
 
@@ -191,7 +195,7 @@ def test_a_drawn_tree_is_judged_by_its_manifest(tmp_path):
     plain = reading(CLEAN, source="raw")
     with_junk = reading(replace(CLEAN, notes=("3 junk pictures (pid -1) left out",)), source="raw")
     assert [f.message for f in judge_counts([plain], manifest)] == [
-        "raw trad: 1 gallery records, the tree was drawn with 4"
+        "raw trad: 1 gallery records, but the synthetic tree was generated with 4"
     ]
     assert list(judge_counts([with_junk], manifest)) == []
 

@@ -102,7 +102,7 @@ def test_a_split_that_there_is_not_is_refused(release, number):
 
 
 def test_what_is_not_the_release_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"cuhk-03\.mat is not there"):
+    with pytest.raises(InputError, match=r"cuhk-03\.mat does not exist"):
         extract(tmp_path)
     path = tmp_path / MAT
     path.parent.mkdir()
@@ -111,7 +111,7 @@ def test_what_is_not_the_release_is_refused(tmp_path):
         extract(tmp_path)
     with h5py.File(path, "w") as mat:
         mat.create_dataset("other", data=[1])
-    with pytest.raises(InputError, match="has not the contents of CUHK03's release"):
+    with pytest.raises(InputError, match="does not have the structure of the CUHK03 release"):
         extract(tmp_path)
 
 

@@ -91,7 +91,7 @@ def test_a_missing_list_is_refused_with_the_folder_and_the_names_that_would_do(w
 
 
 def test_a_query_list_alone_is_refused(write_lists):
-    with pytest.raises(InputError, match=r"query\.txt has no partner"):
+    with pytest.raises(InputError, match=r"query\.txt has no counterpart"):
         read_datalists(write_lists(MARKET, query=QUERY), "market1501", "trad")
 
 
@@ -240,7 +240,7 @@ def test_llcm_knows_infrared_by_the_path_and_turns_lists_round(write_lists, fold
     assert [r.modality for r in (*forth.query, *forth.gallery)] == ["rgb", "ir"]
     assert [r.modality for r in (*back.query, *back.gallery)] == ["ir", "rgb"]
     assert (back.query[0].camid, back.gallery[0].camid) == (-1, -2)
-    assert any("exchanged" in note for note in back.notes)
+    assert any("swapped" in note for note in back.notes)
 
 
 def test_llcm_lists_that_mix_modalities_on_a_side_are_refused(write_lists):

@@ -49,5 +49,5 @@ def test_icfg_pedes_without_a_split_column_is_refused(make):
     entries = json.loads(path.read_text())
     del entries[1]["split"]
     path.write_text(json.dumps(entries))
-    with pytest.raises(InputError, match=r"entry 1 \(person 1\) of the annotation file names no split"):
+    with pytest.raises(InputError, match=r"entry 1 \(person 1\) of the annotation file has no split"):
         ICFG.read(root)

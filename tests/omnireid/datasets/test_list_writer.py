@@ -76,20 +76,20 @@ def test_paths_lead_to_the_pictures_from_wherever_the_lists_are(ours):
 
 
 def test_lists_that_are_there_stay_unless_they_may_be_replaced(root):
-    with pytest.raises(InputError, match=r"train\.txt is there already; --replace"):
+    with pytest.raises(InputError, match=r"train\.txt already exists; use --replace"):
         write_lists(root, root, "market1501")
 
 
 def test_what_no_raw_layout_has_is_said(make, tmp_path):
     sentences = write_lists(make("cocas_real2"), tmp_path / "out", "cocas_real2")
-    assert sentences == ["cocas_real2 li: its instructions are in no raw layout"]
+    assert sentences == ["cocas_real2 li: its raw layout has no instructions"]
     split = load_split(tmp_path / "out", "cocas_real2", "ctcc", source="lists")
     assert split.query[0].clothes.endswith("templates/t.jpg") and split.gallery[0].clothes is None
 
 
 def test_a_blank_in_a_path_is_refused(make, tmp_path):
     root = make("market1501", under="my data")
-    with pytest.raises(InputError, match="has a blank"):
+    with pytest.raises(InputError, match="contains a space"):
         write_lists(root, tmp_path / "out", "market1501")
     write_lists(root, root, "market1501")  # beside the pictures the blank is not in the lists
     assert len(load_split(root, "market1501", "trad", source="lists").train) == 3

@@ -91,7 +91,7 @@ def test_auto_names_both_ways_when_neither_is_there(tmp_path):
 
 def test_folders_without_a_picture_are_refused(tmp_path):
     (tmp_path / "Market-1501/bounding_box_train").mkdir(parents=True)
-    with pytest.raises(InputError, match="no picture of market1501 was found"):
+    with pytest.raises(InputError, match="no pictures of market1501 were found"):
         load_split(tmp_path, "market1501", "trad")
 
 
@@ -105,7 +105,7 @@ def test_folders_without_a_picture_are_refused(tmp_path):
     ],
 )
 def test_the_folder_of_one_data_set_is_not_read_as_another(tiny_root, folder, asked, task, owner):
-    with pytest.raises(InputError, match=f"the folder of .*{owner}.* by its name, so {asked} is not read"):
+    with pytest.raises(InputError, match=f"the name of .* is that of .*{owner}.*, so {asked} is not read"):
         load_split(tiny_root / folder, asked, task)
     assert load_split(tiny_root / folder, owner, task).train
 
@@ -115,7 +115,7 @@ def test_a_closed_folder_is_refused_in_one_sentence(make, shut, folder):
     root = make("prcc")
     shut(root / folder)
     with pytest.raises(
-        InputError, match=rf"^{root / folder} cannot be read \(Permission denied\); give yourself"
+        InputError, match=rf"^{root / folder} cannot be read \(Permission denied\); grant read permission"
     ):
         load_split(root, "prcc", "cc")
 

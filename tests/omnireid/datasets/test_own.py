@@ -145,7 +145,7 @@ def test_a_line_that_is_no_object_is_named(table, text):
 
 @pytest.mark.parametrize("name", ["own/", "own/a/b", "own/a.csv", "own/../x"])
 def test_a_name_that_is_no_plain_name_is_refused(tmp_path, name):
-    with pytest.raises(InputError, match="is no name for data of one's own"):
+    with pytest.raises(InputError, match="is not a valid name for your own data"):
         load_split(tmp_path, name, "trad")
 
 

@@ -67,7 +67,7 @@ def spoil(path, how, monkeypatch=None):
 def test_each_kind_of_unreadable_picture_is_named_with_a_way_out(paths, how, monkeypatch):
     spoil(paths[1], how, monkeypatch)
     (finding,) = unopened("market1501", opened(paths))
-    assert finding.message.startswith(f"1 of 3 pictures cannot be read, {how}: {paths[1]}")
+    assert finding.message.startswith(f"1 of 3 pictures cannot be read ({how}): {paths[1]}")
     assert finding.severity == "problem" and finding.fix
 
 
@@ -80,12 +80,12 @@ def test_a_missing_picture_whose_neighbour_has_another_ending_is_guessed(paths, 
 def test_a_link_that_leads_nowhere_is_told_from_a_file_that_is_not_there(paths, tmp_path):
     (tmp_path / "d.png").symlink_to("/nowhere/d.png")
     (finding,) = unopened("market1501", opened([*paths, str(tmp_path / "d.png")]))
-    assert "(a link to /nowhere/d.png, which is not there)" in finding.message
+    assert "(a link to /nowhere/d.png, which does not exist)" in finding.message
 
 
 def test_a_path_written_as_windows_has_it_is_told(paths, tmp_path):
     (finding,) = unopened("own/shop", opened([*paths, f"{tmp_path}/imgs\\a.png"]))
-    assert "(write / for \\ between folders)" in finding.message
+    assert "(use / instead of \\ between folders)" in finding.message
 
 
 def test_what_was_opened_before_is_not_opened_again_until_it_changes(paths, tmp_path, monkeypatch):
@@ -164,7 +164,7 @@ def test_the_same_bytes_in_two_parts_under_two_names_are_found(paths, first, sec
     (finding,) = copies(look, opened(paths).contents)
     assert finding.severity == severity
     assert (
-        f"1 {first} pictures are in the {second} under another name, e.g. {paths[0]} and {paths[1]}"
+        f"1 {first} pictures are in the {second} too under another name, e.g. {paths[0]} and {paths[1]}"
         in finding.message
     )
 

@@ -41,5 +41,5 @@ def test_a_folder_that_is_no_person_is_left_out_and_said(make):
     split = DATASETS["prcc"].read(root)
     assert len(split.gallery) == 2
     assert (
-        f"1 folders in {root}/prcc/rgb/test/A left out: name not understood, e.g. '005 (copy)'" in split.notes
+        f"1 folders in {root}/prcc/rgb/test/A skipped: name not recognised, e.g. '005 (copy)'" in split.notes
     )

@@ -37,9 +37,7 @@ def test_outfits_are_numbered_by_name_over_all_parts():
 
 def test_an_error_without_a_file_name_is_one_sentence_too():
     with (
-        pytest.raises(
-            InputError, match=r"^a file cannot be read \(Input/output error\); look after the disk"
-        ),
+        pytest.raises(InputError, match=r"^a file cannot be read \(Input/output error\); check the disk"),
         said_in_one_sentence(),
     ):
         raise OSError(5, "Input/output error")
@@ -49,7 +47,7 @@ def test_the_folder_that_is_closed_is_named_and_not_what_is_below_it(tmp_path, s
     shut(tmp_path / "a")
     with (
         pytest.raises(
-            InputError, match=rf"^{tmp_path}/a cannot be read \(Permission denied\); give yourself"
+            InputError, match=rf"^{tmp_path}/a cannot be read \(Permission denied\); grant read permission"
         ),
         said_in_one_sentence(),
     ):

@@ -29,7 +29,7 @@ def test_under_one_camera_another_picture_is_the_answer(camid):
 
 
 def test_people_with_one_picture_each_cannot_be_looked_for():
-    with pytest.raises(InputError, match=r"has a second picture to be found by; say validation\.share=0"):
+    with pytest.raises(InputError, match=r"has a second picture to be retrieved; set validation\.share=0"):
         keep_aside([source(1, 1)], 0.5, seed=0)
 
 

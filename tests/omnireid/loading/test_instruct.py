@@ -126,7 +126,7 @@ def test_a_stranger_with_the_same_words_is_no_stranger():
     ]
     wrong = query_instructions(Split("s", query=tuple(records)), TASKS["li"], "wrong")
     assert [one.sentence for one in wrong][:3] == ["blue"] * 3
-    with pytest.raises(InputError, match="nobody else's instruction differs"):
+    with pytest.raises(InputError, match="no other person's instruction differs"):
         query_instructions(Split("s", query=tuple(records[:3])), TASKS["li"], "wrong")
 
 
@@ -163,7 +163,7 @@ def test_descriptions_are_the_queries_of_text_to_image_search():
     assert query_texts(split)[:2] == ["caption 0", "caption 1"]
     assert query_instructions(split, TASKS["t2i"]) is None
     assert gallery_instructions(split, TASKS["t2i"]) is None
-    with pytest.raises(InputError, match="caption is the query"):
+    with pytest.raises(InputError, match="has no caption to search by"):
         query_texts(Split("s", query=(Record("0.jpg", 1, 0),)))
 
 

@@ -243,7 +243,7 @@ def bare(crowd):
             lambda crowd: Mixture([source(bare(crowd), "t2i")], SMALL),
             "has no caption, which task t2i trains on",
         ),
-        (lambda crowd: Mixture([source(crowd)], SMALL).step(0, 0, 3), "cannot be shared by 3 processes"),
+        (lambda crowd: Mixture([source(crowd)], SMALL).step(0, 0, 3), "cannot be divided among 3 processes"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(crowd, make, complaint):

@@ -69,7 +69,7 @@ def test_too_few_identities_all_take_part_and_it_is_said_once(caplog):
         sampler = PKSampler(PIDS, num_identities=32, num_instances=4)
         batches = [sampler.batch(step) for step in range(5)]
     assert [record.message for record in caplog.records] == [
-        "7 identities instead of 32 in a batch: there are no more"
+        "batches have 7 identities instead of 32: the data has no more"
     ]
     assert all(set(people(rows)) == set(PIDS.tolist()) for rows in batches)
 
@@ -79,8 +79,8 @@ def test_too_few_identities_all_take_part_and_it_is_said_once(caplog):
     [
         ([5, 5, 5], 2, 1, "at least two"),
         ([], 2, 1, "at least two"),
-        (PIDS, 0, 1, "no batch"),
-        (PIDS, 3, 2, "shared by 2"),
+        (PIDS, 0, 1, "per batch: both numbers must be at least 1"),
+        (PIDS, 3, 2, "divided among 2"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(pids, p, world, complaint):

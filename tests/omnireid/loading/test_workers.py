@@ -32,5 +32,5 @@ def test_without_shared_memory_for_workers_the_program_works_itself(monkeypatch,
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=64 * 2**20))
     with caplog.at_level(logging.WARNING):
         assert list(in_order(slow_when_even, range(2), workers=2, piece_bytes=2**26)) == [0, 1]
-    assert [record.message.startswith("0 of 2 loader processes") for record in caplog.records] == [True]
+    assert [record.message.startswith("using 0 of 2 loader processes") for record in caplog.records] == [True]
     assert module._affordable_workers(2, 2**20) == 2

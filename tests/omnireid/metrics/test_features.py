@@ -364,7 +364,7 @@ def test_a_protocol_that_judges_strangers_one_by_one_is_refused():
             relevant, keep = MARKET.judge(query, gallery)
             return relevant, keep & (query.camids[:, None] != gallery.camids)
 
-    with pytest.raises(InputError, match="give it to rank"):
+    with pytest.raises(InputError, match="pass it to rank"):
         rank_features(*world(15), Odd())
 
 

@@ -49,12 +49,12 @@ def test_neighbours_who_choose_each_other_come_nearer():
 
 @pytest.mark.parametrize("bad", [{"k1": 0}, {"k2": 0}, {"lambda_value": 1.5}])
 def test_parameters_out_of_range_are_refused(bad):
-    with pytest.raises(InputError, match="count from 1"):
+    with pytest.raises(InputError, match="must be at least 1"):
         re_rank(torch.ones(2, 3), torch.ones(2, 3), **bad)
 
 
 def test_features_whose_squares_overflow_are_refused():
-    with pytest.raises(InputError, match="too long to be re-ranked"):
+    with pytest.raises(InputError, match="too large to be re-ranked"):
         re_rank(torch.rand(4, 3) * 1e25, torch.rand(5, 3))
     assert re_rank(torch.rand(4, 3) * 1e18, torch.rand(5, 3) * 1e18).isfinite().all()
 

@@ -19,7 +19,9 @@ SPLIT = Split("own/shop", (), QUERY, GALLERY)
 def refused(name, **changes):
     with pytest.raises(InputError) as error:
         refuse_unfit(name, replace(SPLIT, **changes))
-    assert str(error.value).startswith(f"protocol {name} ({PROTOCOLS[name].title}) cannot judge own/shop: ")
+    assert str(error.value).startswith(
+        f"protocol {name} ({PROTOCOLS[name].title}) cannot evaluate own/shop: "
+    )
     return str(error.value)
 
 
@@ -39,9 +41,9 @@ def test_what_can_judge_is_let_pass(name, kind):
 def test_clothes_that_nobody_wrote_down_are_counted_over_all_pictures(name):
     assert "2 of 2 query pictures have no clothes id" in refused(name, query=bare(QUERY))
     assert "1 of 2 query pictures" in refused(name, query=(QUERY[0], *bare(QUERY[1:])))
-    asked = "of 2 gallery pictures of people who are asked for have no clothes id"
+    asked = "of 2 gallery pictures of people who are queried have no clothes id"
     assert f"2 {asked}" in refused(name, gallery=bare(GALLERY))
-    assert "judge by person alone" in refused(name, gallery=bare(GALLERY))
+    assert "use a protocol that ignores clothes" in refused(name, gallery=bare(GALLERY))
 
 
 @pytest.mark.parametrize("name", ["llcm", "llcm_script"])
@@ -61,11 +63,11 @@ def test_a_search_by_text_needs_texts():
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_no_protocol_judges_a_set_without_a_test(name):
-    assert "it has no query and no gallery pictures here" in refused(name, query=(), gallery=())
+    assert "it has no query and no gallery pictures;" in refused(name, query=(), gallery=())
 
 
 def test_queries_without_an_answer_are_seen_whatever_hides_it():
-    nobody = "no query has an answer"
+    nobody = "no query has a true match"
     assert nobody in refused("market", query=(Record("q", 9, 0),))
     assert nobody in refused("market", gallery=(Record("g", 1, 0),))  # by the query's own camera only
     assert nobody in refused(
@@ -110,5 +112,5 @@ def test_every_data_set_can_be_judged_by_its_own_protocol(tiny_root):
     ],
 )
 def test_another_set_s_protocol_is_refused_by_both_names(tiny_root, name, dataset, task):
-    with pytest.raises(InputError, match=rf"^protocol {name} \(.*\) cannot judge {dataset}: "):
+    with pytest.raises(InputError, match=rf"^protocol {name} \(.*\) cannot evaluate {dataset}: "):
         refuse_unfit(name, load_split(tiny_root, dataset, task))
