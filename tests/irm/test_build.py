@@ -90,11 +90,11 @@ def test_a_backbone_folder_gives_shape_and_weights(tmp_path):
         ("model.backbone=tinny", "no backbone 'tinny'; did you mean 'tiny'"),
         (
             "model.backbone=/nowhere/vit",
-            r"no folder of weights /nowhere/vit \(model.backbone\); tools.convert_weights",
+            r"no weights folder /nowhere/vit \(model.backbone\); create one .* tools.convert_weights",
         ),
         (
             "model.instruction.text_weights=no/bert",
-            "to start at random .* say model.instruction.text_weights=null",
+            "to start from random weights .* set model.instruction.text_weights=null",
         ),
         ("model.image_size=[60, 32]", "60x32"),
         ("model.instruction.image=tinny", "tinny"),

@@ -23,7 +23,7 @@ def test_the_shift_stays_at_zero():
 
 def test_an_unknown_domain_is_refused_with_the_known_ones():
     bank = NeckBank(["trad/market1501", "cc/ltcc"], 4)
-    with pytest.raises(ValueError, match=r"no neck 'li/real1' \(there are: trad/market1501, cc/ltcc\)"):
+    with pytest.raises(ValueError, match=r"no neck 'li/real1' \(known: trad/market1501, cc/ltcc\)"):
         bank(torch.randn(2, 4), name="li/real1", feature="edited")
 
 

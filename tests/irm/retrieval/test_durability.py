@@ -189,7 +189,7 @@ def test_a_store_of_a_later_version_is_refused(tmp_path):
     later = sqlite3.connect(tmp_path / FILE_NAME)
     later.execute("PRAGMA user_version = 99")
     later.close()
-    with pytest.raises(InputError, match="version 99; this program knows up to"):
+    with pytest.raises(InputError, match="version 99; this program supports versions up to"):
         Ledger(tmp_path)
 
 

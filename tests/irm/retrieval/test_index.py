@@ -150,9 +150,9 @@ def test_a_head_that_was_noted_is_compared(monkeypatch, capsys, filled):
     assert program(monkeypatch, "info", "--store", filled, "--head", head) == 0
     assert f"the audit's head is {head}" in capsys.readouterr().out
     assert program(monkeypatch, "info", "--store", filled, "--head", "2:00") == 2
-    assert "was changed at or before line 2" in capsys.readouterr().err
+    assert "has been altered at or before line 2" in capsys.readouterr().err
     assert program(monkeypatch, "info", "--store", filled, "--head", "3:00") == 2
-    assert "ends with line 2 and once had 3" in capsys.readouterr().err
+    assert "ends at line 2 but once had 3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -164,9 +164,12 @@ def test_a_head_that_was_noted_is_compared(monkeypatch, capsys, filled):
         (["RUN", "--store", "STORE", "--images", "PEOPLE", "--views", "tradd"], "did you mean 'trad'?"),
         (["RUN", "--store", "STORE", "--images", "PEOPLE", "--batch-size", "0"], "--batch-size is 0"),
         (["erase", "--store", "STORE"], "say whom to erase"),
-        (["info", "--store", "STORE"], "is no gallery store"),
+        (["info", "--store", "STORE"], "is not a gallery store"),
         (["rebuild", "--store", "STORE"], "say which store to fill"),
-        (["erase", "--store", "STORE", "--pid", "9" * 20], f"--pid: the number is '{'9' * 20}', too large"),
+        (
+            ["erase", "--store", "STORE", "--pid", "9" * 20],
+            f"--pid: the number is '{'9' * 20}', which is out of range",
+        ),
         (["earse", "--store", "STORE"], "did you mean 'erase'?"),
     ],
 )

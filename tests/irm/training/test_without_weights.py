@@ -103,5 +103,5 @@ def test_no_weights_are_kept_beside_the_description(runs):
 def test_an_older_checkpoint_still_asks_for_the_weights(runs, tmp_path):
     shutil.copytree(runs[0] / "checkpoints" / "step-00000003", tmp_path / "older")
     shutil.rmtree(tmp_path / "older" / "network")
-    with pytest.raises(InputError, match="there is no folder of weights"):
+    with pytest.raises(InputError, match="there is no weights folder"):
         trained_embedder(open_candidate(tmp_path / "older"))

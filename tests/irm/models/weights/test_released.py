@@ -94,8 +94,8 @@ def test_a_missing_an_extra_and_a_misshapen_key_are_refused_by_name(key):
     gate = "visual_encoder.blocks.0.attn.gate"
     for broken, sentence in (
         (without, f"it has no '{key}'"),
-        (given | {gate: torch.ones(1, 12, 1, 1)}, f"'{gate}', which has no place"),
-        (given | {key: torch.ones(3, 5, 7)}, rf"'{key}' of it is \(3, 5, 7\); it should be"),
+        (given | {gate: torch.ones(1, 12, 1, 1)}, f"'{gate}', which does not belong"),
+        (given | {key: torch.ones(3, 5, 7)}, rf"'{key}' of it has shape \(3, 5, 7\); it should be"),
     ):
         with pytest.raises(ValueError, match=sentence):
             convert_released(broken, name="it")
