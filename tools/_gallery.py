@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from irm.retrieval.keeping import Keeping
 
 
-FINISHED = "what an erasure that was cut short had deleted is out of the files now"
+FINISHED = "an interrupted erasure has been completed: the bytes it had deleted are now gone from the files"
 
 
 class Bar:
@@ -48,7 +48,7 @@ def print_info(console: Console, gallery: "Keeping") -> None:
     from omnireid.tasks import TASKS
 
     info = gallery.info()
-    table = Table(title=f"{info.folder}: {info.images} images, {info.people} people known by number")
+    table = Table(title=f"{info.folder}: {info.images} images, {info.people} people with a person id")
     for heading in ("view", "for", "vectors", "width", "space"):
         table.add_column(heading, justify="right" if heading in ("vectors", "width") else "left")
     for view in info.views:
@@ -56,7 +56,7 @@ def print_info(console: Console, gallery: "Keeping") -> None:
         table.add_row(view.name, view.title, f"{view.num_vectors}{mark}", str(view.dim), view.space)
     console.print(table)
     asked = ", ".join(f"{task} ({TASKS[task].title})" for task in info.tasks)
-    console.print(f"can be asked: {asked}", highlight=False)
+    console.print(f"supported tasks: {asked}", highlight=False)
     say(console, f"{info.size_bytes / 1e6:.1f} MB on disk; model {info.model} of {info.run}")
 
 
@@ -94,9 +94,10 @@ def _info(asked: argparse.Namespace) -> None:
             say(console, f"{line.number} {line.time:.0f} {line.who} {line.action} {detail}")
         if asked.check:
             console.print(
-                f"checked: {count} lines of the audit, every vector of {gallery.store.name}", highlight=False
+                f"checked: {count} lines of the audit trail, every vector of {gallery.store.name}",
+                highlight=False,
             )
-            say(console, f"the audit's head is {head}")
+            say(console, f"audit head: {head}")
 
 
 def _list(asked: argparse.Namespace) -> None:
@@ -128,13 +129,13 @@ def _copy(asked: argparse.Namespace) -> None:
     with _open(asked) as gallery:
         asked.out.parent.mkdir(parents=True, exist_ok=True)
         replace_folder(asked.out, write)
-    print(f"copied to {asked.out}; who is erased from {asked.store} later stays in the copy")
+    print(f"copied to {asked.out}; images erased from {asked.store} later remain in the copy")
 
 
 def _erase(asked: argparse.Namespace) -> None:
     """Erase people or images from every view, thumbnail and log, and prove it."""
     if not (asked.pid or asked.image or asked.key):
-        raise InputError("say whom to erase: --pid N, --image N or --key NAME")
+        raise InputError("specify what to erase: --pid N, --image N or --key NAME")
     with _open(asked) as gallery:
         _receipt(
             asked, gallery.erase(pids=asked.pid, images=asked.image, keys=asked.key, who=asked.who).as_dict()
@@ -158,11 +159,14 @@ def _receipt(asked: argparse.Namespace, receipt: dict[str, Any]) -> None:
     else:
         print(
             f"{receipt['images']} images erased from {len(receipt['views'])} views; "
-            f"{receipt['bytes_searched']} bytes of files searched for them: none found. Copies outside the "
-            "store, and the pictures that were indexed, are yours to delete."
+            f"{receipt['bytes_searched']} bytes of files were searched for traces of them, and none were "
+            "found. Copies outside the store and the pictures that were indexed must be deleted separately."
         )
         if left := receipt["stores_left"]:
-            print(f"{left} other stores were filled from this gallery and still hold them: rebuild them")
+            print(
+                f"{left} other stores were filled from this gallery and still contain the erased images: "
+                "rebuild them"
+            )
 
 
 def _export(asked: argparse.Namespace) -> None:
@@ -171,7 +175,7 @@ def _export(asked: argparse.Namespace) -> None:
     from omnireid.files import write_whole
 
     if not asked.image:
-        raise InputError("say which image: --image N")
+        raise InputError("specify which image: --image N")
     with _open(asked) as gallery:
         asked.out.mkdir(mode=0o700, parents=True, exist_ok=True)
         for image in asked.image:
@@ -188,7 +192,7 @@ def _rebuild(asked: argparse.Namespace) -> None:
 
     if asked.engine == "local":
         raise InputError(
-            "say which store to fill: --engine postgresql://..., http://host:6333 or edge:FOLDER"
+            "specify the engine to fill: --engine postgresql://..., http://host:6333 or edge:FOLDER"
         )
     console = Console(markup=False)
     ledger = Ledger(asked.store)

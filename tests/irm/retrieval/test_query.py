@@ -154,7 +154,7 @@ def test_a_query_of_a_file_that_cannot_be_asked_harms_no_other(
     assert "gone.jpg" in answers[1]["error"]
     assert "omit the picture" in answers[3]["error"]
     assert all(len(answers[place]["hits"]) == 2 for place in (0, 2, 4))
-    assert err == "error: 2 of 5 queries were not answered; their lines say why\n"
+    assert err == "error: 2 of 5 queries were not answered; their output lines give the reason\n"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_line_that_is_no_query_is_one_sentence(monkeypatch, capsys, tmp_path, 
     [
         ([], "the query is empty"),
         (["--each"], "give pictures with --image"),
-        (["--each", "--image", "A", "--queries", "x"], "both ask many"),
+        (["--each", "--image", "A", "--queries", "x"], "both run many queries"),
         (["--each", "--image", "A", "--csv", "x.csv"], "--csv and --picture show one answer"),
         (["--image", "A", "--picture", "x.gif"], "x.gif has no supported picture suffix"),
         (["--image", "/nowhere.jpg"], "there is no such file"),
