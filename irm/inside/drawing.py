@@ -75,7 +75,7 @@ def _pictures(part: Figure | SubFigure, inside: Inside) -> None:
     ]
     if inside.listening is not None:
         maps.append(
-            ("where the instruction acts", "influence of the instruction", inside.listening.heard, HEARS)
+            ("instruction influence", "per patch, gated over self-attention", inside.listening.heard, HEARS)
         )
     row = part.subplots(1, len(maps), squeeze=False)[0]
     for axes, (title, remark, heat, colours) in zip(row, maps, strict=True):

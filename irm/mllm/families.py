@@ -17,8 +17,10 @@ FAMILIES: dict[str, Family] = {
     family.model_type: family
     for family in (
         Family("llava"),
-        Family("llava_next", "it cuts a picture into tiles; name its language model and tower apart"),
-        Family("llava_onevision", "it cuts a picture into tiles; name its language model and tower apart"),
+        Family("llava_next", "it cuts a picture into tiles; specify its language model and tower separately"),
+        Family(
+            "llava_onevision", "it cuts a picture into tiles; specify its language model and tower separately"
+        ),
         Family(
             "qwen2_5_vl",
             "its tower has window attention and no class token, so it cannot be exported as a plain ViT",

@@ -138,7 +138,7 @@ def test_a_test_that_is_not_on_this_disk_is_said_and_trains_on(tiny_root, tmp_pa
     _, notes = mixture_of(
         f"data={tmp_path}", MARKET, "evaluation=[{task: cc, dataset: ltcc, protocol: clothes_change}]"
     )
-    assert any(note.startswith("test people of ltcc are not known") for note in notes)
+    assert any(note.startswith("the test people of ltcc are unknown") for note in notes)
 
 
 def test_a_protocol_that_cannot_judge_its_test_is_refused_before_anything_is_trained(tiny_root):

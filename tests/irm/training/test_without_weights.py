@@ -92,7 +92,7 @@ def test_a_finished_run_is_searched_with_and_begun_with(runs):
     model, notes = build_irm(named.model_copy(update={"model": start}))
     theirs = IRM.from_pretrained(whole / "model").state_dict()
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in model.state_dict().items())
-    assert notes == ("the head that predicts words starts with random weights",)
+    assert notes == ("the word-prediction head starts with random weights",)
 
 
 def test_no_weights_are_kept_beside_the_description(runs):

@@ -103,7 +103,7 @@ def test_what_is_no_checkpoint_is_refused_in_a_sentence(tmp_path):
     for name, sentence in (
         ("text.pth", "damaged"),
         ("text.safetensors", "damaged"),
-        ("list.pth", "holds a list, not a dictionary"),
+        ("list.pth", "contains a list, not a dictionary"),
         ("script.pt", "TorchScript program"),
         ("nowhere.pth", "there is no checkpoint"),
     ):

@@ -55,7 +55,7 @@ def test_a_run_of_the_released_preset_begins_with_a_released_model(tmp_path):
     started, notes = build_irm(read_run(SHEETS / "base.yaml", [rows, *begin, *sizes]))
     theirs = model.state_dict()
     assert all(torch.equal(tensor, theirs[key]) for key, tensor in started.state_dict().items())
-    assert notes == ("the head that predicts words starts with random weights",)
+    assert notes == ("the word-prediction head starts with random weights",)
 
 
 def test_its_fusion_is_the_backbones_first_and_last_block():

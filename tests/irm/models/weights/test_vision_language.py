@@ -151,7 +151,7 @@ def test_a_missing_an_extra_and_a_misshapen_key_of_albef_are_refused_by_name(key
 def test_a_word_matrix_that_is_not_the_embeddings_is_refused():
     tensors = pretrained()
     tensors["text_encoder.cls.predictions.decoder.weight"] = torch.zeros(VOCAB, 64)
-    with pytest.raises(ValueError, match=r"decoder\.weight' of it is not 'text_encoder"):
+    with pytest.raises(ValueError, match=r"decoder\.weight' of it differs from 'text_encoder"):
         convert_albef(tensors, name="it")
 
 
