@@ -118,7 +118,7 @@ def test_a_damaged_checkpoint_is_replaced_when_its_step_comes_again(tmp_path):
 
 def test_another_models_checkpoint_is_refused(tmp_path):
     folder = save(tmp_path, 2, fresh(1))
-    with pytest.raises(InputError, match="another model"):
+    with pytest.raises(InputError, match="a different model"):
         load_checkpoint(folder, fresh(1, width=4))
 
 
