@@ -160,7 +160,7 @@ def _print(console: Console, answer: "Answer") -> None:
     table = Table(title=f"task {answer.task}, gallery view {answer.view}, {answer.total} images searched")
     for heading, justify in (
         ("", "right"), ("image", "right"), ("score", "right"), ("stage", "left"),
-        ("same person, by chance", "left"), ("person", "right"), ("camera", "right"),
+        ("same person, false-match rate", "left"), ("person", "right"), ("camera", "right"),
         ("taken", "left"), ("key", "left"),
     ):  # fmt: skip
         table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")

@@ -138,8 +138,8 @@ def _item(row: Mapping[str, Any], file: Path, number: int) -> Item:
     where = f"{file}, row {number}"
     if any(cell.strip() for cell in row.get(MORE, ())):
         raise InputError(
-            f"{where}: there are more cells than the heading has ({row[MORE][-1].strip()!r} is the last); "
-            'where a text holds the sign between cells, put the text in quotes: "a coat, red"'
+            f"{where}: the row has more cells than the header ({row[MORE][-1].strip()!r} is the last); "
+            'put a text that contains the delimiter in quotes: "a coat, red"'
         )
     if not cells.get("path"):
         raise InputError(f"{where}: no path")

@@ -24,7 +24,7 @@ def table(folder, text, name="items.csv"):
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ("a.jpg,1,,a coat, red", r"row 2: there are more cells than the heading has \('red' is the last\)"),
+        ("a.jpg,1,,a coat, red", r"row 2: the row has more cells than the header \('red' is the last\)"),
         ("a.jpg,1,1767225600000,", "outside the years 1 to 9999; perhaps it is in milliseconds"),
         ("a.jpg,1,nan,", "'nan' is outside the years"),
         ("a.jpg,99999999999999999999,,", "pid is '99999999999999999999', which is out of range"),
