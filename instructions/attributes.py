@@ -91,5 +91,5 @@ def _check(name: str, word: str) -> None:
     if word in ATTRIBUTES[name]:
         return
     owners = [other for other, words in ATTRIBUTES.items() if word in words]
-    hint = f"it is a word of {owners[0]!r}" if owners else near_misses(str(word), ATTRIBUTES[name])
+    hint = f"it belongs to {owners[0]!r}" if owners else near_misses(str(word), ATTRIBUTES[name])
     raise InputError(f"unknown word {word!r} for attribute {name!r}; {hint}")

@@ -48,5 +48,5 @@ def canonical(bank: str) -> Instruction:
 
 def _known(bank: str) -> tuple[str, ...]:
     if bank not in BANKS:
-        raise InputError(f"unknown bank of instructions {bank!r}; the banks are {', '.join(BANKS)}")
+        raise InputError(f"unknown instruction bank {bank!r}; known banks: {', '.join(BANKS)}")
     return BANKS[bank]

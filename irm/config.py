@@ -140,7 +140,7 @@ def _with_bases(path: Path) -> list[dict[str, Any]]:
     seen: list[Path] = []
     while True:
         if path.resolve() in seen:
-            raise InputError(f"{path}: 'base' leads back to this sheet")
+            raise InputError(f"{path}: following 'base' leads back to this sheet; remove the cycle")
         seen.append(path.resolve())
         sheet = _read_yaml(path)
         base = sheet.pop("base", None)
@@ -148,7 +148,9 @@ def _with_bases(path: Path) -> list[dict[str, Any]]:
         if base is None:
             return chain
         if not isinstance(base, str):
-            raise InputError(f"{path}: 'base' is {base!r}; it names one sheet, e.g. base: base.yaml")
+            raise InputError(
+                f"{path}: 'base' is {base!r}; it must be the path of one sheet, e.g. base: base.yaml"
+            )
         path = path.parent / base
 
 
@@ -160,9 +162,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the run sheet {path} cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}") from None
+        raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(sheet, dict) or not all(isinstance(key, str) for key in sheet):
-        raise InputError(f"{path} is not a run sheet; it should hold 'key: value' lines")
+        raise InputError(f"{path} is not a run sheet; it should consist of 'key: value' lines")
     return sheet
 
 
@@ -182,7 +184,9 @@ def _parse_override(text: str) -> tuple[list[str], Any]:
     try:
         return path.split("."), yaml.load(value, Loader=_Loader)
     except yaml.YAMLError:
-        raise InputError(f"the value in {text!r} is not YAML; quote it, e.g. '{path}=\"...\"'") from None
+        raise InputError(
+            f"the value in {text!r} is not valid YAML; quote it, e.g. '{path}=\"...\"'"
+        ) from None
 
 
 def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -193,10 +197,12 @@ def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
         if isinstance(node, list):
             if not key.isdecimal() or int(key) >= len(node):
                 path = ".".join(keys[:depth])
-                raise InputError(f"{path} has {len(node)} items; {path}.{key} is none of them (count from 0)")
+                raise InputError(
+                    f"{path} has {len(node)} items, so there is no {path}.{key} (indices start at 0)"
+                )
             place = int(key)
         elif not isinstance(node, dict):
-            raise InputError(f"{'.'.join(keys[:depth])} is a single value; it has no {key!r}")
+            raise InputError(f"{'.'.join(keys[:depth])} is a single value, so it has no key {key!r}")
         if depth == len(keys) - 1:
             old = node[place] if isinstance(node, list) else node.get(place)
             node[place] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
@@ -228,7 +234,7 @@ def _sentence(error: ValidationError, schema: type[BaseModel]) -> str:
         text = f"{path}: {message}" if path else message
     else:
         text = f"{path} is {first['input']!r}; it {message}"
-    return text + (f" (and {more} more mistakes)" if more else "")
+    return text + (f" (errors not shown: {more})" if more else "")
 
 
 def _sheet_at(schema: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel]:

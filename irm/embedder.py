@@ -74,9 +74,7 @@ class IRMEmbedder:
             if name.partition("/")[0] == task:
                 return name
         if not names:
-            raise InputError(
-                f"this model has no retrieval feature for {domain}: it was trained for t2i alone"
-            )
+            raise InputError(f"this model has no retrieval feature for {domain}: it was trained on t2i only")
         return names[0]
 
     def picture_scorer(self) -> PictureScorer | None:

@@ -81,14 +81,14 @@ def rows_of(
     chosen = sheet or candidate.sheet
     if chosen is None:
         raise InputError(
-            f"{candidate.folder} is a model on its own, without rows to judge it by; give --sheet FILE, or "
-            "--dataset NAME --task t"
+            f"{candidate.folder} is a model without its run, so it has no evaluation rows; pass --sheet "
+            "FILE, or --dataset NAME --task TASK"
         )
     name = f"the sheet of {candidate.folder}" if sheet is None else "the given sheet"
     asking = asking_for(candidate, sheet)
     rows = tuple(Row(**row.model_dump(), asking=asking) for row in chosen.evaluation)
     if not rows and tasks is None:
-        raise InputError(f"{name} has no evaluation rows; add some under its 'evaluation:'")
+        raise InputError(f"{name} has no evaluation rows; add some under 'evaluation:'")
     for task in tasks or ():
         if task not in TASKS:
             raise InputError(f"there is no task {task!r}; known: {', '.join(TASKS)}")

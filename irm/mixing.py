@@ -74,8 +74,8 @@ def refuse_lone_pictures(mixture: Mixture) -> None:
     for source in mixture.sources:
         if source.num_instances == 1 and source.task.objective == "identity":
             raise InputError(
-                f"{source.domain}: one picture a person (num_instances) leaves the triplets without "
-                f"positives; take at least 2"
+                f"{source.domain}: num_instances is 1, and one picture per person leaves the triplet loss "
+                "without positives; set it to at least 2"
             )
 
 
@@ -94,7 +94,8 @@ def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
             split = _split(run, row)
         except InputError as error:
             missing.append(
-                f"test people of {row.dataset} are not known, so none can be kept out of training: {error}"
+                f"the test people of {row.dataset} are unknown, so they cannot be excluded from training: "
+                f"{error}"
             )
             continue
         tests.append(People(row.dataset, (*split.query, *split.gallery)))

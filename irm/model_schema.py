@@ -28,7 +28,8 @@ class FusionSheet(Sheet):
         default="own", description="released: E_f is the backbone's own first and last block"
     )
     mask_padding: bool = Field(
-        default=True, description="ours: padding words are not looked at; released: they are"
+        default=True,
+        description="ours: padding tokens are masked out of the attention; released: they are attended to",
     )
 
 
@@ -37,19 +38,23 @@ class InstructionSheet(Sheet):
 
     text: Literal["albef_base", "blip_base", "minilm", "tiny"] = Field(
         default="albef_base",
-        description="Sec. 5.1: ALBEF; minilm comes as a package (the demo's); tiny: tests",
+        description="Sec. 5.1: ALBEF; minilm: from a pip package, used by the demo; tiny: for tests",
     )
     text_weights: str | None = Field(
         default="weights/albef",
-        description="folder of tools.convert_weights (its match head too), or of a BertModel with its "
-        "tokenizer; or owner/name@COMMIT on the hub; null: the package's, or random",
+        description="folder written by tools.convert_weights (including its match head), or a BertModel "
+        "folder "
+        "with its tokenizer; or owner/name@COMMIT on the hub; null: the package's weights, or random "
+        "ones",
     )
     image: str = Field(
         default="weights/albef",
-        description="tower for clothes pictures: a backbone's folder or name, or owner/name@COMMIT",
+        description="encoder of clothes pictures: a backbone's folder or name, or owner/name@COMMIT on "
+        "the hub",
     )
     pad_to_max: bool = Field(
-        default=False, description="ours: sentences padded to the longest; released: always to 70 tokens"
+        default=False,
+        description="ours: sentences are padded to the longest one; released: always to 70 tokens",
     )
     image_size: Size = Field(default=(128, 128), description="released: clothes pictures at 128x128")
     freeze_text: bool = Field(
@@ -63,35 +68,36 @@ class ModelSheet(Sheet):
 
     start: str | None = Field(
         default=None,
-        description="ours: a run or model folder, or owner/name@COMMIT, to begin with; stands for backbone, "
-        "instruction.text_weights and instruction.image",
+        description="ours: start from the weights of a run or model folder, or of owner/name@COMMIT; "
+        "replaces "
+        "backbone, instruction.text_weights and instruction.image",
     )
     backbone: str = Field(
         default="weights/pass",
         description="Sec. 5.1: ViT-Base with ReID pretraining; a folder, owner/name@COMMIT, or a name, which "
-        "starts at random",
+        "starts from random weights",
     )
     pretrained: bool = Field(
-        default=False, description="ours: fetch timm's published weights of a named backbone"
+        default=False, description="ours: download timm's published weights for a named backbone"
     )
     image_size: Size = Field(default=(256, 128), description="height, width (Sec. 5.1)")
-    drop_path: float = Field(default=0.1, ge=0.0, lt=1.0, description="released: 0 to 0.1, linear in depth")
+    drop_path: float = Field(
+        default=0.1, ge=0.0, lt=1.0, description="stochastic depth rate; released: 0 to 0.1, linear in depth"
+    )
     editing: bool = Field(default=True, description="gated blocks (Sec. 4.2); released model: off")
     gate: Literal["per_layer", "per_head"] = Field(
         default="per_layer", description="eq. 2: g_l; released adapter: per_head"
     )
-    tanh: bool = Field(
-        default=False, description="eq. 2 multiplies by g_l as it is; released adapter: tanh(g)"
-    )
+    tanh: bool = Field(default=False, description="eq. 2 multiplies by g_l itself; released adapter: tanh(g)")
     share_kv: bool = Field(
         default=False, description="eqs. 3-4: own k', v' projections; released adapter: shared"
     )
     fusion: FusionSheet = FusionSheet()
     match_layers: int = Field(
-        default=6, ge=1, le=12, description="of the match head; ALBEF: BERT layers 6 to 11"
+        default=6, ge=1, le=12, description="layers of the match head; ALBEF: BERT layers 6 to 11"
     )
     feature: Literal["edited", "fused", "both"] = Field(
-        default="edited", description="Sec. 4.2: F; released: F_out, twice"
+        default="edited", description="feature used for retrieval; Sec. 4.2: F; released: F_out, twice"
     )
     normalise: bool = Field(default=True, description="ours: compare unit vectors; released: raw features")
     compare: Literal["after_neck", "before_neck"] = Field(
@@ -101,10 +107,16 @@ class ModelSheet(Sheet):
         default="bilinear", description="ours; TransReID, CLIP-ReID, QAConv: bicubic"
     )
     matcher: int | None = Field(
-        default=None, ge=1, le=4096, description="channels of a QAConv on the patches; QAConv: 128"
+        default=None,
+        ge=1,
+        le=4096,
+        description="channels of a QAConv matcher on the patch features; QAConv: 128",
     )
     camera_embedding: float | None = Field(
-        default=None, gt=0.0, le=100.0, description="coefficient; papers: none; TransReID (SIE): 3.0"
+        default=None,
+        gt=0.0,
+        le=100.0,
+        description="coefficient of the camera embedding; papers: none; TransReID (SIE): 3.0",
     )
     instruction: InstructionSheet = InstructionSheet()
 
@@ -117,7 +129,8 @@ class AdaptiveTripletSheet(Sheet):
     )
     mining: Literal["all", "released", "batch_hard"] = Field(
         default="all",
-        description="eq. 5 sums over triplets; released: mined pairs; TransReID: batch_hard, no instructions",
+        description="eq. 5 sums over triplets; released: mined pairs; TransReID: batch_hard, without "
+        "instructions",
     )
     squared: bool = Field(
         default=False, description="the text of Sec. 4.3 says Euclidean, its formula squares; released: no"
@@ -129,7 +142,9 @@ class AdaptiveTripletSheet(Sheet):
     @model_validator(mode="after")
     def _soft_is_batch_hard(self) -> Self:
         if self.margin == "soft" and self.mining != "batch_hard":
-            raise ValueError("a soft margin is batch-hard mining's; say mining: batch_hard, or a number")
+            raise ValueError(
+                "margin: soft requires batch-hard mining; set mining: batch_hard, or give margin as a number"
+            )
         return self
 
 
@@ -143,10 +158,12 @@ class LossWeights(Sheet):
         default=1.0, description="eq. 7, on F_out; released: 3 (VC-Clothes: 1)"
     )
     composition: Weight = Field(
-        default=0.0, description="ours: composition_loss, rows that ask against rows without caption or crop"
+        default=0.0,
+        description="ours: composition_loss, instructed rows against gallery rows without caption or crop",
     )
     outfit: Weight = Field(
-        default=0.0, description="ours: outfit_loss on clothes pictures, for an encoder without pretraining"
+        default=0.0,
+        description="ours: outfit_loss on clothes pictures, for an encoder that is not pretrained",
     )
     score_triplet: Weight = Field(
         default=0.0, description="papers: none; QAConv-GS: the only term; needs model.matcher"
@@ -160,16 +177,29 @@ class LossWeights(Sheet):
 class LessonsSheet(Sheet):
     """What the released code adds to eq. 8, after RaSa: a teacher, a queue, words hidden and replaced."""
 
-    queue: int = Field(default=65_536, ge=0, le=1_000_000, description="released; pairs remembered; 0: none")
-    momentum: float = Field(default=0.995, ge=0.0, lt=1.0, description="released; of the teacher, each step")
-    distillation: Probability = Field(default=0.4, description="released; the teacher's share of a target")
-    within_modality: bool = Field(default=True, description="released; picture against pictures, text so too")
-    hidden_share: Probability = Field(default=0.15, description="released; of words to be predicted")
+    queue: int = Field(
+        default=65_536, ge=0, le=1_000_000, description="released; length of the queue in pairs; 0: no queue"
+    )
+    momentum: float = Field(
+        default=0.995, ge=0.0, lt=1.0, description="released; EMA momentum of the teacher, per step"
+    )
+    distillation: Probability = Field(
+        default=0.4, description="released; the teacher's share of the soft targets"
+    )
+    within_modality: bool = Field(
+        default=True, description="released; also contrast pictures with pictures, and texts with texts"
+    )
+    hidden_share: Probability = Field(
+        default=0.15, description="released; share of words masked for prediction"
+    )
     replaced_share: Probability = Field(
-        default=0.30, description="released; of words hidden from the teacher, which writes all anew"
+        default=0.30,
+        description="released; share of words masked for the teacher, which rewrites the whole sentence",
     )
     axis: Literal["words", "places"] = Field(
-        default="places", description="released: the student's guess normalised over places, a mistake"
+        default="places",
+        description="released: the student's softmax runs over positions instead of the vocabulary, by "
+        "mistake",
     )
 
 
@@ -178,23 +208,23 @@ class LossesSheet(Sheet):
 
     adaptive_triplet: AdaptiveTripletSheet = AdaptiveTripletSheet()
     triplet_after_neck: bool = Field(
-        default=False, description="fused triplet reads normalised features; released: yes"
+        default=False, description="the fused triplet loss reads the features after the neck; released: yes"
     )
     composition_temperature: float = Field(
-        default=0.1, gt=0.0, le=10.0, description="ours: divides the cosines of composition_loss"
+        default=0.1, gt=0.0, le=10.0, description="ours: temperature of composition_loss, divides its cosines"
     )
     label_smoothing: Probability = Field(
         default=0.0, description="released, TransReID: plain cross entropy; CLIP-ReID: 0.1"
     )
     score_margin: float = Field(
-        default=16.0, ge=0.0, le=1000.0, description="of score_triplet; QAConv-GS: 16"
+        default=16.0, ge=0.0, le=1000.0, description="margin of score_triplet; QAConv-GS: 16"
     )
     lessons: LessonsSheet | None = Field(
-        default=None, description="eq. 8 has two terms; released: a teacher, a queue, two more terms"
+        default=None, description="eq. 8 has two terms; released: adds a teacher, a queue and two more terms"
     )
     weights: LossWeights = LossWeights()
     own: dict[str, Weight] = Field(
-        default={}, description="ours: factors of terms that a program adds (examples/own_parts.py)"
+        default={}, description="ours: weights of loss terms that a program adds (examples/own_parts.py)"
     )
 
     @model_validator(mode="after")
@@ -211,11 +241,11 @@ class LossesSheet(Sheet):
     def _own_terms_have_names_of_their_own(self) -> Self:
         taken = sorted(self.own.keys() & LossWeights.model_fields)
         if taken:
-            raise ValueError(f"own: {taken[0]} is a term of the paper's; its factor is weights.{taken[0]}")
+            raise ValueError(f"own: {taken[0]} is a built-in term; set weights.{taken[0]} instead")
         return self
 
     @model_validator(mode="after")
     def _lessons_are_given(self) -> Self:
         if self.lessons is None and (self.weights.hidden_words or self.weights.replaced_words):
-            raise ValueError("weights.hidden_words and weights.replaced_words need lessons; say lessons: {}")
+            raise ValueError("weights.hidden_words and weights.replaced_words need lessons; set lessons: {}")
         return self

@@ -40,9 +40,11 @@ class RowSheet(Sheet):
 
     task: TaskName
     dataset: DatasetName
-    variant: str | None = Field(default=None, description="the reader's, e.g. detected or labeled for cuhk03")
+    variant: str | None = Field(
+        default=None, description="variant of the data set, e.g. detected or labeled for cuhk03"
+    )
     source: Literal["auto", "lists", "raw"] = Field(
-        default="auto", description="official lists or raw layout"
+        default="auto", description="read the official lists or the raw layout"
     )
 
 
@@ -50,14 +52,12 @@ class SourceSheet(RowSheet):
     """One data set as one task trains on it (table 9)."""
 
     weight: float = Field(
-        default=1.0, gt=0.0, le=1000.0, description="loss weight, taken as w / sum of w; released: all 1"
+        default=1.0, gt=0.0, le=1000.0, description="loss weight, normalised as w / sum of w; released: all 1"
     )
     num_identities: int | None = Field(
-        default=None, ge=2, le=4096, description="instead of batch.num_identities"
+        default=None, ge=2, le=4096, description="overrides batch.num_identities"
     )
-    num_instances: int | None = Field(
-        default=None, ge=1, le=256, description="instead of batch.num_instances"
-    )
+    num_instances: int | None = Field(default=None, ge=1, le=256, description="overrides batch.num_instances")
 
 
 class BatchSheet(Sheet):
@@ -66,10 +66,17 @@ class BatchSheet(Sheet):
     num_identities: int = Field(default=32, ge=2, le=4096, description="Sec. 5.1")
     num_instances: int = Field(default=4, ge=1, le=256, description="Sec. 5.1")
     parts: int = Field(
-        default=1, ge=1, le=4096, description="ours: pieces encoded in turn for one and the same loss"
+        default=1,
+        ge=1,
+        le=4096,
+        description="ours: chunks that a batch is encoded in, one after another; the loss stays that of "
+        "the whole "
+        "batch",
     )
     sampling: Literal["random", "graph"] = Field(
-        default="random", description="of identities; QAConv-GS: graph, each person with the most alike ones"
+        default="random",
+        description="how identities are drawn; QAConv-GS: graph, each person together with the most "
+        "similar ones",
     )
 
 
@@ -82,29 +89,40 @@ class OptimizerSheet(Sheet):
     weight_decay: float = Field(default=5e-4, ge=0.0, le=1.0, description="Sec. 5.1")
     decay: Literal["weights", "all"] = Field(
         default="weights",
-        description="ours: not norms, biases, gates, temperature, tokens, positions; released: all",
+        description="ours: no decay of norms, biases, gates, temperature, tokens, positions; released: all "
+        "parameters decay",
     )
     warmup_from: float = Field(default=1e-7, ge=0.0, le=1.0, description="Sec. 5.1")
     warmup_steps: int = Field(default=1000, ge=0, description="Sec. 5.1")
-    steps: int = Field(default=24_000, ge=1, description="released; the paper does not say")
+    steps: int = Field(default=24_000, ge=1, description="released; the paper does not state it")
     schedule: Literal["cosine", "constant", "released", "steps"] = Field(
         default="cosine",
-        description="after warm-up to lr_end; released: one cosine over all steps, times the warm-up; "
-        "CLIP-ReID: steps",
+        description="shape after the warm-up, down to lr_end; released: one cosine over all steps, "
+        "multiplied by "
+        "the warm-up; CLIP-ReID: steps",
     )
-    lr_end: float = Field(default=0.0, ge=0.0, le=1.0, description="of cosine; TransReID: 0.002 lr")
+    lr_end: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="final lr of the cosine schedule; TransReID: 0.002 lr"
+    )
     milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        default=(), description="of steps: where the rate falls to a tenth; CLIP-ReID: epochs 30, 50 of 60"
+        default=(),
+        description="for schedule: steps, the steps at which lr is divided by 10; CLIP-ReID: epochs 30, "
+        "50 of 60",
     )
-    bias_lr: float = Field(default=1.0, gt=0.0, le=100.0, description="TransReID, CLIP-ReID: 2")
+    bias_lr: float = Field(
+        default=1.0, gt=0.0, le=100.0, description="factor on the lr of biases; TransReID, CLIP-ReID: 2"
+    )
     clip_grad_norm: float | None = Field(
-        default=None, gt=0.0, description="largest gradient norm; papers: none"
+        default=None, gt=0.0, description="maximum gradient norm; papers: none"
     )
     lr_multipliers: dict[str, Annotated[float, Field(ge=0.0, le=10_000.0)]] = Field(
-        default={}, description="prefix of a parameter's name to factor, longest prefix wins; papers: none"
+        default={}, description="lr factor by parameter name prefix, the longest prefix wins; papers: none"
     )
     layer_decay: float = Field(
-        default=1.0, gt=0.0, le=1.0, description="factor of lr a backbone's layer down; papers: 1"
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="lr factor from each backbone layer to the one below it; papers: 1",
     )
     average: float | None = Field(
         default=None, gt=0.0, lt=1.0, description="decay of a moving average of the weights; papers: none"
@@ -112,15 +130,16 @@ class OptimizerSheet(Sheet):
     name: Literal["adamw", "adam", "sgd"] = Field(
         default="adamw", description="Sec. 5.1; CLIP-ReID: adam; TransReID, QAConv-GS: sgd"
     )
-    momentum: float = Field(default=0.9, ge=0.0, lt=1.0, description="of sgd; TransReID, QAConv-GS: 0.9")
-    nesterov: bool = Field(default=False, description="of sgd; TransReID: no; QAConv-GS: yes")
-    fused: bool | None = Field(default=None, description="AdamW in one kernel; null: on a GPU")
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0, description="for sgd; TransReID, QAConv-GS: 0.9")
+    nesterov: bool = Field(default=False, description="for sgd; TransReID: no; QAConv-GS: yes")
+    fused: bool | None = Field(default=None, description="use the fused AdamW kernel; null: only on a GPU")
 
     @model_validator(mode="after")
     def _steps_fall_somewhere(self) -> Self:
         if self.schedule == "steps" and not self.milestones:
             raise ValueError(
-                "the schedule steps falls at milestones, and there are none; name some, or constant"
+                "schedule is steps, but milestones is empty; list the steps at which lr drops, or set "
+                "schedule to constant"
             )
         return self
 
@@ -129,10 +148,15 @@ class LoaderSheet(Sheet):
     """How pictures come from disk (ours)."""
 
     workers: int = Field(
-        default=2, ge=0, le=256, description="processes that read pictures; 0 reads in the program itself"
+        default=2,
+        ge=0,
+        le=256,
+        description="worker processes that read pictures; 0 reads them in the main process",
     )
     cache_mib: int = Field(
-        default=0, ge=0, description="memory for decoded pictures; 0 reads every picture every time"
+        default=0,
+        ge=0,
+        description="MiB of memory for decoded pictures; 0 reads each picture from disk every time",
     )
 
 
@@ -144,20 +168,23 @@ class AugmentationSheet(Sheet):
         default=10,
         ge=0,
         le=512,
-        description="pixels at height 256 around the picture, before the crop; released: 10",
+        description="padding in pixels at height 256, before the crop; released: 10",
     )
     erase: Probability = Field(default=0.5, description="Sec. 5.1; released: 0.9")
     erase_fill: Literal["mean", "colour", "pixel", "white"] = Field(
         default="mean", description="ours; released: one random colour; TransReID: pixel; QAConv: white"
     )
     erase_area: tuple[Probability, Probability] = Field(
-        default=(0.02, 0.2), description="shares of the picture; TransReID: up to a third"
+        default=(0.02, 0.2),
+        description="smallest and largest erased share of the picture; TransReID: up to a third",
     )
     erase_shape: Literal["rectangle", "square"] = Field(
-        default="rectangle", description="released; QAConv: square, of a side up to 0.8 of the shorter one"
+        default="rectangle",
+        description="released; QAConv: square, with a side of up to 0.8 of the picture's shorter side",
     )
     jitter: tuple[Probability, Probability, Probability, Probability] | None = Field(
-        default=None, description="brightness, contrast, saturation, hue; released: 0.5, 0.5, 0.5, 0.4"
+        default=None,
+        description="strength in brightness, contrast, saturation, hue; released: 0.5, 0.5, 0.5, 0.4",
     )
 
 
@@ -165,16 +192,26 @@ class LoggingSheet(Sheet):
     """How often a run speaks and saves (ours)."""
 
     every: int = Field(default=10, ge=1, description="steps between two rows of metrics.jsonl")
-    checkpoint_every: int = Field(default=1000, ge=1, description="steps; released: 1000")
+    checkpoint_every: int = Field(
+        default=1000, ge=1, description="steps between two checkpoints; released: 1000"
+    )
     keep: int = Field(
-        default=2, ge=2, le=1000, description="checkpoints kept; never below two, one may be damaged"
+        default=2,
+        ge=2,
+        le=1000,
+        description="number of checkpoints kept; at least two, because one may be damaged",
     )
 
 
 class ValidationSheet(Sheet):
     """Training people kept aside to choose the best weights by; nobody of a test (ours)."""
 
-    share: float = Field(default=0.0, ge=0.0, le=0.5, description="of each source's people; 0: none")
+    share: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=0.5,
+        description="share of each source's people held out for validation; 0: none",
+    )
     every: int = Field(default=1000, ge=1, description="steps between two validations")
 
 
@@ -188,9 +225,7 @@ class RunSheet(Sheet):
     """What the sheets of both kinds of training share; the session that runs them reads nothing else."""
 
     seed: int = Field(default=1, ge=0, lt=2**32, description="ours; released: 0")
-    data: str = Field(
-        default="data/omnireid", min_length=1, description="the folder that holds the data sets"
-    )
+    data: str = Field(default="data/omnireid", min_length=1, description="folder that holds the data sets")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: a GPU if there is one")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="auto: bf16 on a GPU; released: fp32"
@@ -209,26 +244,34 @@ class IRMRun(RunSheet):
     batch: BatchSheet = BatchSheet()
     losses: LossesSheet = LossesSheet()
     sentences: Literal["bank", "constant"] = Field(
-        default="bank", description="App. D.1: one of a bank's 20 a batch; released: one constant sentence"
+        default="bank",
+        description="App. D.1: each batch draws one of the bank's 20 sentences; released: one constant "
+        "sentence",
     )
     cc_instruction: Literal["sentence", "image"] = Field(
-        default="sentence", description="Sec. 4.1; released: the picture that the lists name, a white shirt"
+        default="sentence",
+        description="Sec. 4.1; released: the clothes picture named in the lists, a white shirt",
     )
     gallery_instruction: Literal["own", "neutral", "mixed"] = Field(
-        default="own", description="Sec. 4.1: a gallery picture carries its own crop or caption; mixed: ours"
+        default="own",
+        description="Sec. 4.1: the instruction of a gallery picture is its own crop or caption; mixed: ours",
     )
     neutral_share: Probability = Field(
-        default=0.5, description="ours: of neutral sentences where gallery_instruction is mixed"
+        default=0.5, description="ours: share of neutral sentences when gallery_instruction is mixed"
     )
     target_share: Probability = Field(
         default=0.0,
-        description="ours: rows told another picture's instruction of the same person, as a query is",
+        description="ours: share of rows given the instruction of another picture of the same person, as "
+        "queries "
+        "are",
     )
     sources_per_step: int | None = Field(
-        default=None, ge=1, description="ours: draw so many rows a step by weight; null: all"
+        default=None, ge=1, description="ours: number of mixture rows drawn per step, by weight; null: all"
     )
     augmentation: AugmentationSheet = AugmentationSheet()
-    activation_checkpointing: bool = Field(default=False, description="less memory for time; released: on")
+    activation_checkpointing: bool = Field(
+        default=False, description="saves memory, costs time; released: on"
+    )
     compile: bool = Field(default=False, description="torch.compile of the image side; papers: no")
     validation: ValidationSheet = ValidationSheet()
     evaluation: tuple[EvaluationSheet, ...] = ()
@@ -238,9 +281,9 @@ class IRMRun(RunSheet):
         rows = [f"{row.task}/{row.dataset}" for row in self.mixture]
         for row in rows:
             if rows.count(row) > 1:
-                raise ValueError(f"mixture names {row} twice; give one row a larger weight instead")
+                raise ValueError(f"mixture lists {row} more than once; list it once, with a larger weight")
         if self.losses.weights.score_triplet and self.model.matcher is None:
-            raise ValueError("losses.weights.score_triplet needs a matcher; say model.matcher: 128")
+            raise ValueError("losses.weights.score_triplet needs a matcher; set model.matcher: 128")
         parts = {"mixture": self.mixture, "evaluation": self.evaluation}
         for place, sheet in (
             (f"{part}.{i}", sheet) for part, sheets in parts.items() for i, sheet in enumerate(sheets)
@@ -248,5 +291,7 @@ class IRMRun(RunSheet):
             tasks = dataset_named(sheet.dataset).card.tasks
             if sheet.task not in tasks:
                 known = ", ".join(tasks)
-                raise ValueError(f"{place}: {sheet.dataset} has no task {sheet.task!r} (it has {known})")
+                raise ValueError(
+                    f"{place}: {sheet.dataset} does not support task {sheet.task!r} (it supports {known})"
+                )
         return self

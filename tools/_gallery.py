@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from irm.retrieval.keeping import Keeping
 
 
-FINISHED = "finished an interrupted erasure: what it had deleted is now gone from the files"
+FINISHED = "an interrupted erasure has been completed: the bytes it had deleted are now gone from the files"
 
 
 class Bar:
@@ -48,7 +48,7 @@ def print_info(console: Console, gallery: "Keeping") -> None:
     from omnireid.tasks import TASKS
 
     info = gallery.info()
-    table = Table(title=f"{info.folder}: {info.images} images, {info.people} people with an id")
+    table = Table(title=f"{info.folder}: {info.images} images, {info.people} people with a person id")
     for heading in ("view", "for", "vectors", "width", "space"):
         table.add_column(heading, justify="right" if heading in ("vectors", "width") else "left")
     for view in info.views:
@@ -94,9 +94,10 @@ def _info(asked: argparse.Namespace) -> None:
             say(console, f"{line.number} {line.time:.0f} {line.who} {line.action} {detail}")
         if asked.check:
             console.print(
-                f"checked: {count} lines of the audit, every vector of {gallery.store.name}", highlight=False
+                f"checked: {count} lines of the audit trail, every vector of {gallery.store.name}",
+                highlight=False,
             )
-            say(console, f"the audit's head is {head}")
+            say(console, f"audit head: {head}")
 
 
 def _list(asked: argparse.Namespace) -> None:
@@ -128,13 +129,13 @@ def _copy(asked: argparse.Namespace) -> None:
     with _open(asked) as gallery:
         asked.out.parent.mkdir(parents=True, exist_ok=True)
         replace_folder(asked.out, write)
-    print(f"copied to {asked.out}; people erased from {asked.store} later remain in the copy")
+    print(f"copied to {asked.out}; images erased from {asked.store} later remain in the copy")
 
 
 def _erase(asked: argparse.Namespace) -> None:
     """Erase people or images from every view, thumbnail and log, and prove it."""
     if not (asked.pid or asked.image or asked.key):
-        raise InputError("name what to erase: --pid N, --image N or --key NAME")
+        raise InputError("specify what to erase: --pid N, --image N or --key NAME")
     with _open(asked) as gallery:
         _receipt(
             asked, gallery.erase(pids=asked.pid, images=asked.image, keys=asked.key, who=asked.who).as_dict()
@@ -158,11 +159,14 @@ def _receipt(asked: argparse.Namespace, receipt: dict[str, Any]) -> None:
     else:
         print(
             f"{receipt['images']} images erased from {len(receipt['views'])} views; "
-            f"{receipt['bytes_searched']} bytes of files searched for them: none found. Copies outside the "
-            "store, and the pictures that were indexed, are yours to delete."
+            f"{receipt['bytes_searched']} bytes of files were searched for traces of them, and none were "
+            "found. Copies outside the store and the pictures that were indexed must be deleted separately."
         )
         if left := receipt["stores_left"]:
-            print(f"{left} other stores were filled from this gallery and still hold them: rebuild them")
+            print(
+                f"{left} other stores were filled from this gallery and still contain the erased images: "
+                "rebuild them"
+            )
 
 
 def _export(asked: argparse.Namespace) -> None:
@@ -171,7 +175,7 @@ def _export(asked: argparse.Namespace) -> None:
     from omnireid.files import write_whole
 
     if not asked.image:
-        raise InputError("name the image to export: --image N")
+        raise InputError("specify which image: --image N")
     with _open(asked) as gallery:
         asked.out.mkdir(mode=0o700, parents=True, exist_ok=True)
         for image in asked.image:
@@ -187,7 +191,9 @@ def _rebuild(asked: argparse.Namespace) -> None:
     from irm.retrieval.ledger import Ledger
 
     if asked.engine == "local":
-        raise InputError("name the store to fill: --engine postgresql://..., http://host:6333 or edge:FOLDER")
+        raise InputError(
+            "specify the engine to fill: --engine postgresql://..., http://host:6333 or edge:FOLDER"
+        )
     console = Console(markup=False)
     ledger = Ledger(asked.store)
     with Bar(console) as show:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from irm.retrieval import Item
 
 BY_COSINE = (
-    "this model is evaluated by the Euclidean distance of raw features (model.normalise: false), but "
-    "a gallery compares by cosine, so its lists differ from those of tools.evaluate"
+    "this model is evaluated by the Euclidean distance of raw features (model.normalise: false), but a "
+    "gallery compares by cosine, so its ranked lists differ from those of tools.evaluate"
 )
 EXAMPLE = """examples:
   python -m tools.index runs/demo/run --images photos --store galleries/photos
@@ -78,7 +78,7 @@ def action_parser(action: str) -> argparse.ArgumentParser:
     made.add_argument("--who", default="local", metavar="NAME", help="name recorded in the audit log")
     several = partial(made.add_argument, action="extend", nargs="+", default=[])
     if action in ("erase", "export"):
-        several("--image", type=whole_number, metavar="N", help="image by number")
+        several("--image", type=whole_number, metavar="N", help="image by its number")
     if action in ("erase", "list"):
         several("--pid", type=whole_number, metavar="N", help="person")
     if action == "erase":
@@ -112,9 +112,9 @@ def main() -> None:
     if not asked.run.exists() and (hint := near_miss(str(asked.run), ACTIONS)):
         raise InputError(f"there is no run {asked.run}{hint}")
     if asked.batch_size < 1:
-        raise InputError(f"--batch-size is {asked.batch_size}; give a number above zero")
+        raise InputError(f"--batch-size is {asked.batch_size}; it must be greater than zero")
     if asked.keep_days is not None and asked.keep_days <= 0:
-        raise InputError(f"--keep-days is {asked.keep_days}; give a number above zero")
+        raise InputError(f"--keep-days is {asked.keep_days}; it must be greater than zero")
     items, dataset = _items(asked)
     if asked.prefix:
         items = [replace(item, key=f"{asked.prefix.rstrip('/')}/{item.key}") for item in items]
@@ -127,7 +127,7 @@ def main() -> None:
             console.print(BY_COSINE, highlight=False, soft_wrap=True)
         gone = gallery.expire()
         if gone is not None:
-            told = f"{gone.images} images had expired and were erased" if gone.images else FINISHED
+            told = f"{gone.images} expired images were erased" if gone.images else FINISHED
             console.print(told, highlight=False)
         with Bar(console) as show:
             added = gallery.add(
@@ -139,7 +139,8 @@ def main() -> None:
             )
         if added.forgotten:
             console.print(
-                f"{added.forgotten} not added because they were erased or had expired; --again adds them",
+                f"{added.forgotten} were skipped because they had been erased or had expired; pass --again "
+                "to index them anyway",
                 highlight=False,
             )
         for key, reason in added.failures[:10]:
@@ -156,7 +157,7 @@ def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None]":
 
     if (asked.images is None) == (asked.split is None):
         raise InputError(
-            "name what to index: either --images DIR (or a table), or --data DIR --split TASK/DATASET"
+            "specify what to index: either --images DIR (or a table), or --data DIR --split TASK/DATASET"
         )
     if asked.images is not None:
         is_table = asked.images.suffix.lower() in (".csv", ".tsv")

@@ -37,9 +37,9 @@ A text given with an image is routed by its nearest known instruction; the answe
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = program_parser("query", "Ask a gallery with pictures, words, clothes, or all of them.", EXAMPLE)
-    made.add_argument("--store", type=Path, required=True, metavar="DIR", help="folder that tools.index made")
-    made.add_argument("--run", type=Path, metavar="RUN", help="the run of the model, if it was moved")
+    made = program_parser("query", "Search a gallery by pictures, text and clothes pictures.", EXAMPLE)
+    made.add_argument("--store", type=Path, required=True, metavar="DIR", help="folder made by tools.index")
+    made.add_argument("--run", type=Path, metavar="RUN", help="run of the model, if it was moved")
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="another engine of this gallery")
     several = partial(made.add_argument, action="extend", nargs="+", default=[])
     several("--image", metavar="F", help="image of the person; several are averaged")
@@ -104,12 +104,12 @@ def main() -> None:
 
 def _ask_many(asked: argparse.Namespace) -> None:
     if asked.each == (asked.queries is not None):
-        raise InputError("--each and --queries cannot be combined; give only one")
+        raise InputError("--each and --queries both run many queries; pass only one of them")
     if asked.each and not asked.image:
-        raise InputError("--each makes each picture its own query; give pictures with --image")
+        raise InputError("--each runs one query per picture; pass the pictures with --image")
     if asked.csv is not None or asked.picture is not None:
         raise InputError(
-            "--csv and --picture show one answer and cannot be combined with --each or --queries"
+            "--csv and --picture write a single answer; omit either them, or --each and --queries"
         )
     questions = questions_of(asked)
     from irm.retrieval import Gallery
@@ -121,7 +121,7 @@ def _ask_many(asked: argparse.Namespace) -> None:
             print(json.dumps(told), flush=True)
     if failed:
         raise InputError(
-            f"{failed} of {len(questions)} queries were not answered; their output lines give the reasons"
+            f"{failed} of {len(questions)} queries were not answered; their output lines give the reason"
         )
 
 
@@ -160,7 +160,7 @@ def _print(console: Console, answer: "Answer") -> None:
     table = Table(title=f"task {answer.task}, gallery view {answer.view}, {answer.total} images searched")
     for heading, justify in (
         ("", "right"), ("image", "right"), ("score", "right"), ("stage", "left"),
-        ("same person, by chance", "left"), ("person", "right"), ("camera", "right"),
+        ("same person, false-match rate", "left"), ("person", "right"), ("camera", "right"),
         ("taken", "left"), ("key", "left"),
     ):  # fmt: skip
         table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")

@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--store", type=Path, metavar="DIR", required=True, help="gallery written by tools.index"
     )
-    made.add_argument("--run", type=Path, metavar="RUN", help="the run of the model, if it was moved")
+    made.add_argument("--run", type=Path, metavar="RUN", help="run of the model, if it was moved")
     made.add_argument(
         "--engine", default="local", metavar="ENGINE", help="search engine: local, or an address"
     )
@@ -67,9 +67,9 @@ def main() -> None:
     from irm.retrieval.http.settings import Limits, settings_for
 
     if not 0 <= asked.port <= 65535:
-        raise InputError(f"--port is {asked.port}; ports are 0 to 65535")
+        raise InputError(f"--port is {asked.port}; it must be between 0 and 65535")
     if asked.queue < 1:
-        raise InputError(f"--queue is {asked.queue}; give a number above zero")
+        raise InputError(f"--queue is {asked.queue}; it must be greater than zero")
     if asked.proxy is not None:
         _check_proxy(asked.proxy)
     token = asked.token if asked.token is not None else os.environ.get(TOKEN) or None
@@ -112,8 +112,7 @@ def _need_libraries() -> None:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"serving needs {error.name}; install it with pip install fastapi uvicorn python-multipart "
-            "prometheus-client"
+            f"serving needs {error.name}; run pip install fastapi uvicorn python-multipart prometheus-client"
         ) from None
 
 

@@ -105,7 +105,7 @@ def _graph(model: IRM, wanted: Wanted) -> Graph:
         InputError: the view is unknown or has no instruction, or the instruction no words.
     """
     if wanted.instruction is not None and not wanted.instruction.strip():
-        raise InputError("--instruction is empty; say the sentence, or leave --instruction out")
+        raise InputError("--instruction is empty; write a sentence, or omit --instruction")
     generator = torch.Generator().manual_seed(0)
 
     def images(count: int) -> Tensor:
@@ -113,11 +113,11 @@ def _graph(model: IRM, wanted: Wanted) -> Graph:
 
     if wanted.view == "t2i":
         if wanted.instruction is not None:
-            raise InputError("in the view t2i a picture stands alone; leave --instruction out")
+            raise InputError("the view t2i takes no instruction with a picture; omit --instruction")
         return Graph(PlainImagePath(model), ("images",), lambda count: (images(count),), model.embed_image)
     if wanted.view not in model.necks.names:
         known = ", ".join((*model.necks.names, "t2i"))
-        raise InputError(f"this model has no view {wanted.view!r} (there are: {known})")
+        raise InputError(f"this model has no view {wanted.view!r} (known: {known})")
     view, sentence = wanted.view, wanted.instruction
     if sentence is not None:
 
@@ -163,7 +163,7 @@ def _write_onnx(graph: Graph, file: Path) -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"ONNX needs {error.name}; pip install -e '.[export]', or say --format pt2"
+            f"ONNX needs {error.name}; run pip install -e '.[export]', or use --format pt2"
         ) from None
     size = sum(tensor.nbytes for tensor in graph.module.state_dict().values())
     torch.onnx.export(

@@ -70,11 +70,13 @@ def _pictures(part: Figure | SubFigure, inside: Inside) -> None:
     """The picture, where the class token looks, where the instruction is loud."""
     part.set_facecolor(PAPER)
     maps: list[tuple[str, str, Float[np.ndarray, "h w"] | None, str]] = [
-        ("the picture", "as the model gets it", None, LOOKS),
-        ("where it looks", "attention through all layers", inside.rollout, LOOKS),
+        ("the picture", "model input", None, LOOKS),
+        ("where the model looks", "attention rollout over all layers", inside.rollout, LOOKS),
     ]
     if inside.listening is not None:
-        maps.append(("where it listens", "loudness of the instruction", inside.listening.heard, HEARS))
+        maps.append(
+            ("instruction influence", "per patch, gated over self-attention", inside.listening.heard, HEARS)
+        )
     row = part.subplots(1, len(maps), squeeze=False)[0]
     for axes, (title, remark, heat, colours) in zip(row, maps, strict=True):
         _over(axes, inside.picture, heat, colours)
@@ -100,10 +102,14 @@ def _instruction(part: SubFigure, inside: Inside, listening: Listening) -> None:
     """What it listens to, and how far each gate is open."""
     part.set_facecolor(PAPER)
     upper, lower = part.subplots(2, 1, height_ratios=(1.15, 1.0))
-    upper.set_title("what it listens to", loc="left", fontsize=12, weight="bold", pad=20)
+    upper.set_title("which parts of the instruction it reads", loc="left", fontsize=12, weight="bold", pad=20)
     if listening.clothes is not None and inside.clothes is not None:
         upper.text(
-            0, 1.03, "attention of the class token over the clothes", transform=upper.transAxes, color=QUIET
+            0,
+            1.03,
+            "the class token's attention over the clothes picture",
+            transform=upper.transAxes,
+            color=QUIET,
         )
         _over(upper, inside.clothes, listening.clothes, HEARS)
     else:
@@ -139,11 +145,11 @@ def _words(axes: Axes, listening: Listening) -> None:
 def _gates(axes: Axes, listening: Listening) -> None:
     """Loudness by layer and head as a map, the gate's opening beside each layer."""
     loud = listening.loudness
-    axes.set_title("how loud it is", loc="left", fontsize=12, weight="bold", pad=20)
+    axes.set_title("how strongly each layer uses it", loc="left", fontsize=12, weight="bold", pad=20)
     axes.text(
         0,
         1.06,
-        "gated attention over self-attention, class token; beside it the gate",
+        "ratio of gated attention to self-attention, class token; on the right the gate",
         transform=axes.transAxes,
         color=QUIET,
     )
@@ -176,7 +182,7 @@ def _layers(part: SubFigure, inside: Inside) -> None:
         for heat, colours in maps:
             axes = next(row)
             _over(axes, inside.picture, heat, colours)
-            said = "looks" if colours == LOOKS else "listens"
+            said = "attention" if colours == LOOKS else "instruction"
             axes.set_title(f"layer {place + 1} {said}", fontsize=8.5, color=QUIET, loc="left")
 
 

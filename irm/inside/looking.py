@@ -124,12 +124,12 @@ def _instruction(task: str, text: str | None, clothes: Pixels | None, asking: As
         InputError: two instructions at once, an empty one, or one where the task has none.
     """
     if text is not None and clothes is not None:
-        raise InputError("an instruction is a text or a picture of clothes; leave --text or --clothes out")
+        raise InputError("an instruction is either a text or a clothes picture; omit --text or --clothes")
     if text is not None and not text.strip():
-        raise InputError("--text is empty; say the instruction, or leave --text out")
+        raise InputError("--text is empty; write an instruction, or omit --text")
     if TASKS[task].instruction == "none":
         if text is not None or clothes is not None:
-            raise InputError(f"in task {task} a picture stands alone; leave --text and --clothes out")
+            raise InputError(f"task {task} takes no instruction with a picture; omit --text and --clothes")
         return None
     if clothes is not None:
         return Instruction(clothes="clothes", source="user")

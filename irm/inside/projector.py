@@ -52,7 +52,9 @@ def write_projector(
     records = (*split.query, *split.gallery)
     most = (MAX_SPRITE // THUMBNAIL) ** 2
     if thumbnails and len(records) > most:
-        raise InputError(f"{len(records)} thumbnails are too many for the projector, which shows {most}")
+        raise InputError(
+            f"{len(records)} thumbnails are too many for the projector, which shows at most {most}"
+        )
     vectors, rows = _embedded(embedder, split, task, progress)
     pictures = _thumbnails(records) if thumbnails else None
     folder.parent.mkdir(parents=True, exist_ok=True)

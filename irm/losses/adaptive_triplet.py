@@ -64,7 +64,7 @@ def adaptive_triplet_loss(
         ValueError: for an unknown ``mining``.
     """
     if mining not in ("all", "released"):
-        raise ValueError(f"there is no mining {mining!r}; say 'all' or 'released'")
+        raise ValueError(f"there is no mining {mining!r}; use 'all' or 'released'")
     distances = pairwise_distances(features, squared=squared)
     beta = relatedness(labels, instructions).to(distances.dtype)
     same = labels[:, None] == labels[None, :]

@@ -47,7 +47,7 @@ def contrastive_loss(
         ValueError: when ``within_modality`` or ``distillation`` come without ``keys``.
     """
     if keys is None and (within_modality or distillation):
-        raise ValueError("distillation and within_modality need momentum features; give keys")
+        raise ValueError("distillation and within_modality need momentum features; pass keys")
     with torch.autocast(image.device.type, enabled=False):
         image, text = unit(image), unit(text)
         if keys is None:

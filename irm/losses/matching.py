@@ -42,7 +42,7 @@ def draw_hard_negatives(
     stranger = labels[:, None] != labels[None, :]
     # On a GPU this check would make the host wait; a person alone in the batch gets the first column there.
     if similarity.device.type == "cpu" and not stranger.any(dim=1).all():
-        raise ValueError("a batch for matching needs at least two people; this one has a single one")
+        raise ValueError("a batch for matching needs at least two people; this one has only one")
     shares = similarity.detach().float().masked_fill(~stranger, float("-inf")).softmax(dim=1)
     # As torch.multinomial with a single draw, but with random numbers of the CPU and without synchronising.
     luck = torch.empty(shares.shape).exponential_(generator=generator)

@@ -60,7 +60,7 @@ def word_prediction_loss(
         if not distillation:
             return told
         if taught is None:
-            raise ValueError("distillation needs a teacher's probabilities; give taught")
+            raise ValueError("distillation needs the teacher's probabilities; pass taught")
         guess = words if axis == "words" else logits.log_softmax(dim=1)
         shown = -((guess * taught.detach()).sum(dim=-1) * hidden).sum() / count
         return (1 - distillation) * told + distillation * shown

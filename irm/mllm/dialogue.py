@@ -88,11 +88,15 @@ class DialogueEncoder:
             ValueError: for an unknown template, or a tokenizer without the one asked for.
         """
         if template == CHAT and not getattr(tokenizer, "chat_template", None):
-            raise ValueError("the tokenizer has no chat template; say another: " + ", ".join(TEMPLATES))
+            raise ValueError("the tokenizer has no chat template; choose another: " + ", ".join(TEMPLATES))
         if template != CHAT and template not in TEMPLATES:
-            raise ValueError(f"there is no template {template!r}; known: {', '.join((*TEMPLATES, CHAT))}")
+            raise ValueError(
+                f"there is no dialogue template {template!r}; known: {', '.join((*TEMPLATES, CHAT))}"
+            )
         if tokenizer.eos_token_id is None:
-            raise ValueError("the tokenizer has no end-of-sentence token, so answers would have no end")
+            raise ValueError(
+                "the tokenizer has no end-of-sentence token, so generated answers would never end"
+            )
         self._tokenizer, self._template = tokenizer, template
         self._image = [image_token_id] * num_image_tokens
         self._max_answer = max_answer_tokens
@@ -108,7 +112,9 @@ class DialogueEncoder:
             ValueError: when there is not exactly one image token in the questions.
         """
         if sum(turn.question.count(IMAGE_TOKEN) for turn in turns) != 1:
-            raise ValueError(f"a dialogue shows one picture: its questions need one {IMAGE_TOKEN}")
+            raise ValueError(
+                f"a dialogue has one picture, so its questions must contain exactly one {IMAGE_TOKEN}"
+            )
         ids: list[int] = []
         labels: list[int] = []
         for text, is_answer in self._chat(turns) if self._template == CHAT else self._plain(turns):
@@ -156,7 +162,7 @@ class DialogueEncoder:
                     messages, tokenize=False, add_generation_prompt=not answered
                 )
                 if not whole.startswith(said):
-                    raise ValueError("the tokenizer's chat template rewrites earlier turns; say max_turns: 1")
+                    raise ValueError("the tokenizer's chat template rewrites earlier turns; set max_turns: 1")
                 yield whole[len(said) :], answered
                 said = whole
 

@@ -38,8 +38,8 @@ def plain_vit(tower: CLIPVisionModel, image_size: tuple[int, int]) -> PlainVit:
     config = tower.config
     if config.hidden_act not in ACTIVATIONS or config.layer_norm_eps != EPSILON:
         raise ValueError(
-            f"a tower with {config.hidden_act} and norms of {config.layer_norm_eps} has no plain ViT here; "
-            f"known: {', '.join(ACTIVATIONS)} with {EPSILON}"
+            f"a tower with activation {config.hidden_act} and layer-norm epsilon {config.layer_norm_eps} "
+            f"has no matching plain ViT here; supported: {', '.join(ACTIVATIONS)} with {EPSILON}"
         )
     overrides = _overrides(config)
     vit = build_backbone(NAME, image_size, **overrides)
@@ -56,8 +56,8 @@ def load_exported_tower(folder: Path) -> CLIPVisionModel:
     place = folder / "tower"
     if not (place / "config.json").is_file():
         raise ValueError(
-            f"{folder} holds no trained tower (no tower/config.json); tools.pretrain leaves one there "
-            "when its last step is taken: go on with --resume"
+            f"{folder} does not contain a trained tower (no tower/config.json); tools.pretrain writes one "
+            "after its last step: continue it with --resume"
         )
     return load_tower(str(place))
 

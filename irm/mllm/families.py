@@ -17,15 +17,23 @@ FAMILIES: dict[str, Family] = {
     family.model_type: family
     for family in (
         Family("llava"),
-        Family("llava_next", "it cuts a picture into tiles; name its language model and tower apart"),
-        Family("llava_onevision", "it cuts a picture into tiles; name its language model and tower apart"),
-        Family("qwen2_5_vl", "its tower has window attention and no class token, so no plain ViT comes out"),
-        Family("qwen3_vl", "its tower feeds several layers of the language model, so no plain ViT comes out"),
+        Family("llava_next", "it cuts a picture into tiles; specify its language model and tower separately"),
+        Family(
+            "llava_onevision", "it cuts a picture into tiles; specify its language model and tower separately"
+        ),
+        Family(
+            "qwen2_5_vl",
+            "its tower has window attention and no class token, so it cannot be exported as a plain ViT",
+        ),
+        Family(
+            "qwen3_vl",
+            "its tower feeds several layers of the language model, so it cannot be exported as a plain ViT",
+        ),
         Family("smolvlm", "its connector reads square pictures only, and a person is 256x128"),
         Family("idefics3", "its connector reads square pictures only, and a person is 256x128"),
-        Family("internvl", "it reads a rectangle of patches as a square, in the wrong order"),
-        Family("gemma3", "its tower pools to a fixed square of tokens, and a person is 256x128"),
-        Family("paligemma", "its tower reads square pictures only, and a person is 256x128"),
+        Family("internvl", "it reads a rectangular grid of patches as a square, in the wrong order"),
+        Family("gemma3", "its tower pools to a fixed square of tokens, but a person is 256x128"),
+        Family("paligemma", "its tower reads square pictures only, but a person is 256x128"),
         Family("mllama", "pictures are not tokens of its language model"),
         Family("florence2", "pictures are not tokens of its language model"),
     )
@@ -41,6 +49,8 @@ def check_family(model_type: str, source: str) -> None:
     family = FAMILIES.get(model_type)
     known = ", ".join(name for name, each in FAMILIES.items() if each.obstacle is None)
     if family is None:
-        raise ValueError(f"{source} is a {model_type!r}, not a multimodal model that is known here ({known})")
+        raise ValueError(
+            f"{source} is a {model_type!r}, which is not a supported multimodal model (supported: {known})"
+        )
     if family.obstacle is not None:
         raise ValueError(f"{source} is a {model_type!r}: {family.obstacle}; use a {known} checkpoint")

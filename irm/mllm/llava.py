@@ -81,7 +81,7 @@ class VLM(nn.Module):
         """
         super().__init__()
         if pool == "class" and not keep_class_token:
-            raise ValueError("pool is class, so the class token must be kept: say keep_class_token=true")
+            raise ValueError("pool is class, so the class token must be kept: set keep_class_token=true")
         self.pool, self.chunk, self.keep_class_token = pool, chunk, keep_class_token
         self.projector_layer = parts.feature_layer  # that a projector which comes along was taught to read
         self.tokenizer = parts.tokenizer
@@ -178,12 +178,15 @@ class VLM(nn.Module):
     def _check_slots(self, images: Float[Tensor, "B 3 H W"], dialogue: DialogueBatch) -> None:
         size = (int(images.shape[-2]), int(images.shape[-1]))
         if size != self.image_size:
-            raise ValueError(f"the pictures are {size}; this model was built for {self.image_size}")
+            raise ValueError(f"the pictures are {size}, but this model was built for {self.image_size}")
         slots = (dialogue.input_ids == self.image_token_id).sum(dim=1)
         wrong = (slots != self.num_image_tokens).nonzero()
         if len(dialogue.input_ids) != len(images) or len(wrong):
             found = (
-                int(slots[wrong[0, 0]]) if len(wrong) else f"{len(slots)} dialogues of {len(images)} pictures"
+                int(slots[wrong[0, 0]])
+                if len(wrong)
+                else f"{len(slots)} dialogues were given for {len(images)} pictures; pass one dialogue per "
+                "picture"
             )
             raise ValueError(
                 f"a dialogue has {found} image slots, but the tower gives {self.num_image_tokens} tokens "
@@ -228,7 +231,9 @@ def whole_patches(image_size: Sequence[int], patch: int) -> tuple[int, int]:
     """
     height, width = image_size
     if min(height, width) < patch:
-        raise ValueError(f"pictures of {height}x{width} have no patch of {patch}x{patch}; name a larger size")
+        raise ValueError(
+            f"pictures of {height}x{width} are smaller than one {patch}x{patch} patch; choose a larger size"
+        )
     return height // patch * patch, width // patch * patch
 
 
@@ -258,7 +263,7 @@ def _check_layers(feature_layer: FeatureLayer, depth: int) -> None:
     layers = (feature_layer,) if isinstance(feature_layer, int) else feature_layer
     for layer in layers:
         if not -depth - 1 <= layer <= depth:
-            raise ValueError(f"the tower has {depth} layers; feature layer {layer} is none of them")
+            raise ValueError(f"the tower has {depth} layers, so it has no feature layer {layer}")
 
 
 def _check_projector(projector: nn.Module, config: Any) -> None:
@@ -268,8 +273,8 @@ def _check_projector(projector: nn.Module, config: Any) -> None:
     read = next(projector.parameters()).shape[1]
     if read != given:
         raise ValueError(
-            f"the projector reads {read} numbers of a patch, but feature layer {layers} gives {given}; "
-            "name as many layers as it was trained on"
+            f"the projector expects {read} features per patch, but feature layer {layers} provides {given}; "
+            "give as many layers as it was trained on"
         )
 
 

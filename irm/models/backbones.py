@@ -125,7 +125,8 @@ class ConvolutionalStem(PatchEmbed):
         num_halvings = patch_size.bit_length() - 1
         if patch_size != 1 << num_halvings:
             raise ValueError(
-                f"a convolutional stem halves the image; patch size {patch_size} is not a power of two"
+                f"patch size {patch_size} is not a power of two, which a convolutional stem requires "
+                "because it halves the image at each step"
             )
         widths = [max(embed_dim >> (num_halvings - step), 8) for step in range(1, num_halvings)]
         layers: list[nn.Module] = []
@@ -156,8 +157,8 @@ def backbone_spec(name: str) -> BackboneSpec:
 def _check_published(spec: BackboneSpec, name: str) -> None:
     if "." not in spec.timm_name:  # without a tag, timm loads some other weights of this shape
         raise ValueError(
-            f"timm publishes no weights of {name}; convert its authors' file with tools.convert_weights and "
-            "name the folder instead"
+            f"timm publishes no weights for {name}; convert its authors' checkpoint with "
+            "tools.convert_weights and give that folder instead"
         )
 
 
@@ -193,7 +194,7 @@ def build_backbone(
     (height, width), patch_size = image_size or spec.image_size, shape["patch_size"]
     if height % patch_size or width % patch_size:
         raise ValueError(
-            f"image size {height}x{width} does not divide into {patch_size}-pixel patches of {name!r}"
+            f"image size {height}x{width} is not divisible into the {patch_size}-pixel patches of {name!r}"
         )
     dim, heads = shape["embed_dim"], shape["num_heads"]
     if dim % heads:
@@ -209,7 +210,8 @@ def build_backbone(
 def _create(name: str, spec: BackboneSpec, **arguments: Any) -> VisionTransformer:
     """Create the model by timm and check that its tokens can be edited."""
     told = (
-        f"{name!r}: timm's {spec.timm_name} is not a plain vision transformer, whose tokens could be edited"
+        f"{name!r}: timm's {spec.timm_name} is not a plain vision transformer, the only kind whose tokens "
+        "can be edited"
     )
     try:
         vit = timm.create_model(spec.timm_name, num_classes=0, **arguments)

@@ -153,10 +153,10 @@ def read_text_shape(folder: Path) -> dict[str, int]:
     """
     path = folder / "config.json"
     if not path.is_file():
-        raise ValueError(f"{folder} holds no BertModel: it has no config.json")
+        raise ValueError(f"{folder} does not contain a BertModel: it has no config.json")
     config = json.loads(path.read_text(encoding="utf-8"))
     if config.get("model_type") != "bert":
-        raise ValueError(f"{path} describes a {config.get('model_type')!r} model; a BERT is wanted")
+        raise ValueError(f"{path} describes a {config.get('model_type')!r} model; a BERT model is required")
     return {
         "embed_dim": config["hidden_size"],
         "depth": config["num_hidden_layers"],

@@ -51,7 +51,7 @@ class EditingTransformer(nn.Module):
         self.checkpointing = checkpointing
         for block in vit.blocks:
             if type(block) is not Block or not isinstance(block.attn, Attention):
-                raise ValueError(f"only timm's pre-norm Block can be edited, not {type(block).__name__}")
+                raise ValueError(f"only timm's pre-norm Block can be edited, not a {type(block).__name__}")
             self.num_heads: int = block.attn.num_heads
             if editing:
                 block.attn = GatedAttention(

@@ -54,7 +54,7 @@ class Fusion(nn.Module):
         """
         super().__init__()
         if streams not in (1, 2):
-            raise ValueError(f"the fusion has 1 stream (paper) or 2 (released code), not {streams}")
+            raise ValueError(f"the fusion must have 1 stream (paper) or 2 (released code), not {streams}")
         self.streams, self.num_prefix_tokens, self.mask_padding = streams, num_prefix_tokens, mask_padding
         self.project = nn.Identity() if instruction_dim == dim else nn.Linear(instruction_dim, dim)
         own = 0 if shared else layers

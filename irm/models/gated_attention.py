@@ -58,7 +58,7 @@ class GatedAttention(nn.Module):
         if share_kv and instruction_dim != dim:
             raise ValueError(
                 f"instruction tokens of width {instruction_dim} cannot share projections with image tokens "
-                f"of width {dim}; say share_kv=False"
+                f"of width {dim}; set share_kv=False"
             )
         self.num_heads = attention.num_heads
         self.tanh = tanh

@@ -34,12 +34,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(f"{folder} holds no IRM: it has no config.json") from None
+        raise ValueError(f"{folder} does not contain an IRM: it has no config.json") from None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as JSON ({error}); copy the model's folder anew") from None
+        raise ValueError(f"{path} cannot be read as JSON ({error}); copy the model folder again") from None
     if not isinstance(content, dict):
         raise ValueError(
-            f"{path} holds no JSON object, so it describes no model; copy the model's folder anew"
+            f"{path} does not contain a JSON object that describes a model; copy the model folder again"
         )
     return content
 
@@ -90,18 +90,20 @@ class HubFolder(PyTorchModelHubMixin):
         local = folder.is_dir()
         for name in ("config.json", "model.safetensors") if local else ():
             if not (folder / name).is_file():
-                raise ValueError(f"{folder} holds no IRM: it has no {name}")
+                raise ValueError(f"{folder} does not contain an IRM: it has no {name}")
         try:  # by default the mixin leaves missing tensors at random, and prints
             with redirect_stdout(StringIO()):
                 model = super()._from_pretrained(model_id=model_id, **{**arguments, "strict": True})
         except SafetensorError as error:
-            raise ValueError(f"model.safetensors of {model_id} is damaged or cut off ({error})") from None
+            raise ValueError(f"model.safetensors of {model_id} is damaged or truncated ({error})") from None
         except RuntimeError as error:
             told = str(error)  # its first line says what was tried
             reason = " ".join((told.partition(":\n")[2] or told).split())[:300]
-            raise ValueError(f"{model_id} holds the weights of another model: {reason}") from None
+            raise ValueError(f"{model_id} contains the weights of a different model: {reason}") from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:  # unsuitable arguments
-            raise ValueError(f"config.json of {model_id} describes no {cls.__name__}: {error}") from error
+            raise ValueError(
+                f"config.json of {model_id} does not describe a valid {cls.__name__}: {error}"
+            ) from error
         if not local:
             options = ("revision", "cache_dir", "force_download", "local_files_only", "token")
             hub = {key: arguments[key] for key in options}

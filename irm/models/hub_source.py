@@ -64,7 +64,7 @@ def _check(source: str | Path, exists: bool, kind: str) -> None:
         return
     hint = ""
     if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w.-]+)?(:.+)?", str(source)):
-        hint = "; for one of the hub say owner/name@COMMIT, the commit's 40 digits in full"
+        hint = "; for a hub repository write owner/name@COMMIT with the full 40-digit commit"
     raise ValueError(f"there is no {kind} {source}{hint}")
 
 
@@ -73,4 +73,6 @@ def _from_hub(source: str | Path, download: Callable[[], str]) -> Path:
         return Path(download())
     except (OSError, HTTPError, EntryNotFoundError) as error:
         first = " ".join(str(error).split("\n")[0].split())
-        raise ValueError(f"{source} is neither in the hub's cache here nor to be had now: {first}") from None
+        raise ValueError(
+            f"{source} is not in the local hub cache and cannot be downloaded now: {first}"
+        ) from None

@@ -261,10 +261,10 @@ class IRM(
         if view is None:
             if len(self.necks.names) != 1:
                 known = ", ".join(self.necks.names) or "none"
-                raise ValueError(f"say which view to embed for (there are: {known})")
+                raise ValueError(f"pass the view to embed for (available: {known})")
             view = self.necks.names[0]
         if instructions is not None and len(instructions) != len(images):
-            raise ValueError(f"{len(instructions)} instructions for {len(images)} images; give one for each")
+            raise ValueError(f"{len(instructions)} instructions for {len(images)} images; pass one per image")
         instruction = None if instructions is None else self._encode_given(instructions)
         return self.retrieval_features(self(images.to(self.device), instruction), view=view)
 

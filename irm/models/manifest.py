@@ -36,7 +36,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ValueError(f"{folder} was not written by tools.convert_weights: it has no {MANIFEST}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
     return manifest
 
 
@@ -52,5 +52,7 @@ def check_file(folder: Path, name: str) -> Path:
     if (folder / MANIFEST).is_file():
         digest = read_manifest(folder).get("files", {}).get(name)
         if digest is not None and digest != sha256_of(path):
-            raise ValueError(f"{path} is damaged or was replaced: {MANIFEST} has another sha256 for it")
+            raise ValueError(
+                f"{path} is damaged or was replaced: its sha256 differs from the one in {MANIFEST}"
+            )
     return path

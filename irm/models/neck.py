@@ -21,7 +21,7 @@ class NeckBank(nn.Module):
         """
         super().__init__()
         if len({module_key(name) for name in names}) < len(names):
-            raise ValueError(f"the necks' names are not distinct: {', '.join(names)}")
+            raise ValueError(f"the neck names are not unique: {', '.join(names)}")
         self.names = tuple(names)
         self.banks = nn.ModuleDict(
             {module_key(name): nn.ModuleDict({part: _neck(dim) for part in features}) for name in names}
@@ -34,7 +34,7 @@ class NeckBank(nn.Module):
             ValueError: for a domain that has no neck.
         """
         if name not in self.names:
-            raise ValueError(f"there is no neck {name!r} (there are: {', '.join(self.names) or 'none'})")
+            raise ValueError(f"there is no neck {name!r} (known: {', '.join(self.names) or 'none'})")
         return self.banks.get_submodule(f"{module_key(name)}.{feature}")(features)
 
 

@@ -25,9 +25,11 @@ def build_fusion(transformer: EditingTransformer, *, instruction_dim: int, **fus
     """
     blocks = fusion.pop("blocks", "own")
     if blocks not in ("own", "backbone"):
-        raise ValueError(f"the fusion's blocks are its 'own' or the 'backbone', not {blocks!r}")
+        raise ValueError(f"the fusion's blocks must be 'own' or 'backbone', not {blocks!r}")
     if blocks == "backbone" and transformer.editing:
-        raise ValueError("edited blocks cannot be the fusion's too; say editing=False, or blocks='own'")
+        raise ValueError(
+            "edited blocks cannot also serve as the fusion's blocks; set editing=False or blocks='own'"
+        )
     vit = transformer.vit
     return Fusion(
         vit.embed_dim,

@@ -37,7 +37,7 @@ class SentenceReader:
         known = self.encoder.text.vocab_size
         if tokenizer.vocab_size > known:
             raise ValueError(
-                f"the tokenizer has {tokenizer.vocab_size} token ids; the text encoder knows {known}"
+                f"the tokenizer has {tokenizer.vocab_size} token ids, but the text encoder only {known}"
             )
         self.tokenizer = tokenizer
 
@@ -77,7 +77,7 @@ class SentenceReader:
     def _encode(self, sentences: Sequence[str]) -> InstructionTokens:
         if self.tokenizer is None:
             raise ValueError(
-                "this model has no tokenizer and cannot read sentences; give it one (attach_tokenizer)"
+                "this model has no tokenizer and cannot read sentences; attach one with attach_tokenizer"
             )
         token_ids, mask = self.tokenizer(sentences)
         device = self.encoder.text.device

@@ -86,7 +86,8 @@ class SentenceCache:
         ordered = sorted(set(sentences), key=lambda sentence: (len(sentence), sentence))
         if len(ordered) > self._kept.capacity:
             raise ValueError(
-                f"{len(ordered)} sentences are more than the cache keeps, {self._kept.capacity}; enlarge it"
+                f"{len(ordered)} sentences exceed the cache's capacity of {self._kept.capacity}; enlarge "
+                "the cache"
             )
         self._forget_unless(weights)
         self._ahead.clear()

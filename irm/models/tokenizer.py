@@ -45,11 +45,13 @@ class SentenceTokenizer:
             ValueError: when the folder has neither, or they are damaged.
         """
         if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-            raise ValueError(f"{folder} holds no tokenizer: it has neither tokenizer.json nor vocab.txt")
+            raise ValueError(
+                f"{folder} does not contain a tokenizer: it has neither tokenizer.json nor vocab.txt"
+            )
         try:
             tokenizer = BertTokenizer.from_pretrained(folder)
         except Exception as error:  # a damaged file raises many kinds of errors
-            raise ValueError(f"the tokenizer in {folder} is damaged or cut off ({error})") from None
+            raise ValueError(f"the tokenizer in {folder} is damaged or truncated ({error})") from None
         return cls(tokenizer, max_tokens=max_tokens, albef=albef, pad_to_max=pad_to_max)
 
     @classmethod

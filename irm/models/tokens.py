@@ -77,7 +77,8 @@ def merge_rows(groups: Sequence[tuple[InstructionTokens, Int[Tensor, " _"]]]) ->
     order = torch.argsort(rows)
     if not torch.equal(rows[order], torch.arange(len(rows), device=rows.device)):
         raise ValueError(
-            f"the rows of the instructions are {rows.tolist()}; they should be 0..{len(rows) - 1}, each once"
+            f"the rows of the instructions are {rows.tolist()}; they must be 0..{len(rows) - 1}, each "
+            "exactly once"
         )
     length = max(group.tokens.shape[1] for group, _ in groups)
     padded = [group.pad_to(length) for group, _ in groups]

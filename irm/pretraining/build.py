@@ -106,14 +106,14 @@ def read_words(run: PretrainRun, mixture: Mixture) -> tuple[dict[str, Words], tu
     for row, source in zip(run.mixture, mixture.sources, strict=True):
         if row.words is None:
             words[domain_of(row)] = [()] * len(source.records)
-            notes.append(f"{source.domain}: no words, so its pictures train the ReID part alone")
+            notes.append(f"{source.domain}: no texts, so its pictures train only the ReID part")
             continue
         found, writers = _words_in(Path(row.words), source.records, Path(run.data), run.words.instruction)
         covered = sum(map(bool, found))
         if not covered:
-            raise InputError(f"{row.words} has no words for any training picture of {row.dataset}")
+            raise InputError(f"{row.words} has no texts for any training picture of {row.dataset}")
         words[domain_of(row)] = found
-        told = f"{source.domain}: {covered} of {len(found)} training pictures have words ({row.words}"
+        told = f"{source.domain}: {covered} of {len(found)} training pictures have texts ({row.words}"
         written = "; ".join(f"{count} continuations by {model}" for model, count in writers.items())
         notes.append(f"{told}; {written})" if written else f"{told})")
     return words, tuple(notes)
@@ -130,8 +130,8 @@ def _words_in(
     path = folder / CONTINUATIONS
     if not path.is_file():
         raise InputError(
-            f"there are no continuations {path}; write them with python -m tools.write_continuations, "
-            "or say words.instruction=diverse to train on the captions"
+            f"there is no continuations file {path}; write it with python -m tools.write_continuations, or "
+            "set words.instruction=diverse to train on the captions"
         )
     cache = ContinuationCache(path)
     known = cache.by_caption()

@@ -118,10 +118,14 @@ def _fingerprint(mixture: Mixture, words: Mapping[str, Words], root: Path) -> st
 def _reading(run: PretrainRun, vlm: VLM) -> Iterator[str]:
     height, width = vlm.image_size
     asked = "x".join(map(str, run.model.image_size))
-    yield f"pictures are read whole at {height}x{width} (asked: {asked}): {vlm.num_image_tokens} image tokens"
+    yield (
+        f"pictures are resized, not cropped, to whole patches, {height}x{width} (requested: {asked}): "
+        f"{vlm.num_image_tokens} image tokens"
+    )
     taught, read = vlm.projector_layer, run.model.feature_layer
     if taught not in (None, read):
         yield (
-            f"the projector was trained on feature layer {taught} of the tower but reads {read} here, so it "
-            f"begins amiss; model.feature_layer={taught} fits it, but leaves what is behind it untrained"
+            f"the projector was trained on feature layer {taught} of the tower but reads layer {read} here, "
+            f"so it starts from mismatched features; model.feature_layer={taught} matches it, but leaves "
+            "the tower's later layers untrained"
         )

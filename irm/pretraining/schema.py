@@ -27,28 +27,29 @@ class VLMSheet(Sheet):
         description="Sec. 3.1: LLaMA 2; hub id, folder, .gguf file, smollm2 (package) or tiny",
     )
     llava: str | None = Field(
-        default=None, description="a whole LLaVA checkpoint instead of vision, llm and projector; ours"
+        default=None,
+        description="ours: a complete LLaVA checkpoint, which replaces vision, llm and projector",
     )
     random: bool = Field(
-        default=False, description="the same shapes with random weights, to measure or to test"
+        default=False, description="same architecture with random weights, for measurements or tests"
     )
     projector: Literal["linear", "mlp2x_gelu"] = Field(
         default="linear", description="Sec. 3.1; LLaVA-1.5: MLP"
     )
     projector_weights: str | None = Field(
-        default=None, description="mm_projector.bin of LLaVA's pretraining, for the same tower and LLM"
+        default=None, description="mm_projector.bin from LLaVA's pretraining, for the same tower and LLM"
     )
     feature_layer: Annotated[int, Field(ge=-64, le=64)] | tuple[int, ...] = Field(
         default=-1, description="Sec. 3.1 examines before (-2) and after (-1) the last layer"
     )
     keep_class_token: bool = Field(
-        default=False, description="LLaVA: no; ours: its output then gets gradient"
+        default=False, description="LLaVA: no; ours: yes gives its output a gradient"
     )
-    image_size: Size = Field(default=(256, 128), description="Sec. 2.1; whole patches of it: 252x126")
+    image_size: Size = Field(default=(256, 128), description="Sec. 2.1; resized to whole patches: 252x126")
     template: str = Field(default="minigpt4", description="Sec. 3.2 prints MiniGPT-4's; chat: the LLM's own")
     pool: Literal["mean", "last", "max", "class"] = Field(
         default="mean",
-        description="of the image slots, which Sec. 3.3 does not say; class: the class token's",
+        description="pooling of the image tokens, which Sec. 3.3 does not state; class: the class token",
     )
 
 
@@ -60,7 +61,7 @@ class LoraSheet(Sheet):
     dropout: Probability = Field(default=0.05, description="LLaVA: 0.05")
     targets: tuple[str, ...] = Field(
         default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-        description="layers of the language model, by the end of their names; LLaVA: all linear ones",
+        description="layers of the language model to tune, by name suffix; LLaVA: all linear layers",
     )
 
 
@@ -76,13 +77,11 @@ class TuneSheet(Sheet):
 class JointLossSheet(Sheet):
     """Eqs. 2-4."""
 
-    lambda_value: Probability = Field(
-        default=0.3, description="lambda of eq. 4; 1 is training without SyncReID"
-    )
+    lambda_value: Probability = Field(default=0.3, description="lambda of eq. 4; 1 trains without SyncReID")
     margin: float | None = Field(
-        default=None, ge=0.0, le=100.0, description="m of eq. 3; null: soft, as TransReID's files have it"
+        default=None, ge=0.0, le=100.0, description="m of eq. 3; null: soft margin, as in TransReID's configs"
     )
-    label_smoothing: Probability = Field(default=0.0, description="TransReID's files: none")
+    label_smoothing: Probability = Field(default=0.0, description="TransReID's configs: none")
 
 
 class WordsSheet(Sheet):
@@ -99,7 +98,8 @@ class DescribedSheet(SourceSheet):
     """A ReID set and the words for its pictures."""
 
     words: str | None = Field(
-        default=None, description="folder that tools.write_continuations wrote; null: the ReID part alone"
+        default=None,
+        description="folder written by tools.write_continuations; null: only the ReID part is trained",
     )
 
 
@@ -115,12 +115,13 @@ class PretrainRun(RunSheet):
     chunk: int | None = Field(
         default=None,
         ge=1,
-        description="rows at a time where a batch does not fit (GradCache); same gradients",
+        description="rows encoded at a time if a batch does not fit into memory (GradCache); same gradients",
     )
     augmentation: AugmentationSheet = AugmentationSheet()
-    activation_checkpointing: bool = Field(default=False, description="less memory for time")
+    activation_checkpointing: bool = Field(default=False, description="saves memory, costs time")
     shard: bool = Field(
-        default=False, description="under torchrun a process keeps its part of each layer (FSDP); same losses"
+        default=False,
+        description="under torchrun each process holds a shard of every layer (FSDP); same losses",
     )
     evaluation: tuple[EvaluationSheet, ...] = ()
 
@@ -131,14 +132,14 @@ class PretrainRun(RunSheet):
                 raise ValueError(f"mixture: the joint stage trains task trad, not {row.task!r}")
         if self.losses.lambda_value == 1.0 and not any(row.words for row in self.mixture):
             raise ValueError(
-                "losses.lambda_value is 1, which trains on words alone, but no row of the mixture names any"
+                "losses.lambda_value is 1, which trains on texts only, but no row of the mixture has words"
             )
         if self.batch.sampling == "graph":
-            raise ValueError("batch.sampling: graph is for the second stage, tools.train; say random")
+            raise ValueError("batch.sampling: graph is for the second stage, tools.train; set random")
         if self.tune.tower == "frozen":
-            raise ValueError("tune.tower is frozen, but the tower is what this training is for; say full")
+            raise ValueError("tune.tower is frozen, but this training exists to train the tower; set full")
         if self.optimizer.average is not None or self.optimizer.layer_decay != 1.0:
             raise ValueError(
-                "optimizer.average and optimizer.layer_decay are for tools.train; leave them out"
+                "optimizer.average and optimizer.layer_decay are only for tools.train; remove them"
             )
         return self

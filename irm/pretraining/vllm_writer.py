@@ -30,14 +30,12 @@ class VLLMWriter:
         try:
             from vllm import LLM
         except ImportError:
-            raise ValueError("--backend vllm needs vLLM: pip install vllm, or leave --backend out") from None
+            raise ValueError("--backend vllm needs vLLM: run pip install vllm, or omit --backend") from None
         if name in PACKAGED or name.endswith(".gguf"):
-            raise ValueError(f"--backend vllm takes a hub id or a folder, not {name}; leave --backend out")
+            raise ValueError(f"--backend vllm takes a hub id or a folder, not {name}; omit --backend")
         engine = LLM(model=name, enable_prefix_caching=True)  # all questions begin alike
         if not getattr(engine.get_tokenizer(), "chat_template", None):
-            raise ValueError(
-                f"{name} has no chat template, without which vLLM cannot ask; leave --backend out"
-            )
+            raise ValueError(f"{name} has no chat template, which vLLM needs for prompting; omit --backend")
         return cls(engine, name, batch_size)
 
     @property

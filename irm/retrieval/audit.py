@@ -102,7 +102,7 @@ def check(ledger: Ledger, noted: Sequence[str] = ()) -> int:
     Raises:
         InputError: A line was changed or removed, even if it was the last.
     """
-    told = f"the audit trail of {ledger.folder} was changed"
+    told = f"the audit trail of {ledger.folder} has been altered"
     last, count = "", 0
     heads = [_parsed(one) for one in (*noted, ledger.fact(HEAD) or "0:")]
     with ledger.trail.errors():
@@ -114,17 +114,19 @@ def check(ledger: Ledger, noted: Sequence[str] = ()) -> int:
             count += 1
             is_as_noted = all(known.startswith(digest) for line, digest in heads if line == number)
             if last != known or number != count or not is_as_noted:
-                raise InputError(f"{told} at or before line {number}; compare it with a copy")
+                raise InputError(f"{told} at or before line {number}; compare it with a backup")
     ended = max(0 if given is None else int(given[0]), *(line for line, _ in heads))
     if ended > count:
-        raise InputError(f"{told}: it ends with line {count} and once had {ended}; compare it with a copy")
+        raise InputError(
+            f"{told}: it ends at line {count} but once had {ended} lines; compare it with a backup"
+        )
     return count
 
 
 def _parsed(head: str) -> tuple[int, str]:
     number, _, digest = head.partition(":")
     if not number.isdecimal():
-        raise InputError(f"{head!r} is no head of an audit; give what info --check printed, NUMBER:DIGEST")
+        raise InputError(f"{head!r} is not an audit head; give the NUMBER:DIGEST that info --check printed")
     return int(number), digest
 
 

@@ -24,8 +24,8 @@ START_OF_SCAN = b"\xff\xda"  # stands once in a JPEG, before its pixels
 UNFINISHED = "unfinished erasure"  # a fact of the ledger: its files still hold what was deleted
 PATIENCE = 60.0  # seconds to wait for other readers of SQLite's log
 LEFT = (
-    "nobody finds the erased any more, but their bytes are still in the files: to rewrite them takes room "
-    "for another copy, there and in the folder for temporary files"
+    "the erased images can no longer be found, but their bytes are still in the files: rewriting these "
+    "needs disk space for another copy, both there and in the temporary folder"
 )
 
 
@@ -97,7 +97,7 @@ def erase(
     # The audit's file is rewritten only if it holds something to erase, because searches wait meanwhile.
     is_kept = bool(lines) or ledger.fact(UNFINISHED) == "1"
     # The rows that name the images go last, so that an interrupted erasure can be found and finished.
-    with telling("whom it was to erase is still in the gallery"):
+    with telling("the images to be erased are still in the gallery"):
         with ledger.writing() as connection:
             forgotten.remember(ledger, connection, ids)
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, '1')", (UNFINISHED,))
@@ -113,7 +113,7 @@ def erase(
     if found:
         raise HeldError(
             f"{len(ids)} images are erased, but {found} traces are still in the files of {ledger.folder}, "
-            "because another process reads them; end it and give the same command again"
+            "because another process is reading them; stop it and run the same command again"
         )
     ledger.note(**{UNFINISHED: "0", audit.HEAD: audit.head(ledger)})
     return Receipt(len(ids), views, searched, found, what.now, what.who)
@@ -158,8 +158,8 @@ def _rewrite(connection: sqlite3.Connection, folder: Path) -> None:
             return
         if time.monotonic() > deadline:
             raise HeldError(
-                f"another process reads an older state of {folder}, so deleted bytes stay in its log; end it "
-                "and give the same command again"
+                f"another process is reading an older state of {folder}, so deleted bytes remain in its "
+                "log; stop it and run the same command again"
             )
         time.sleep(0.1)
 

@@ -27,7 +27,7 @@ def kind_of(file: Path) -> str:
         InputError: its suffix is none of ``KINDS``.
     """
     if file.suffix.lower() not in KINDS:
-        raise InputError(f"{file} says no kind of picture that is written; end it in {', '.join(KINDS)}")
+        raise InputError(f"{file} has no supported picture suffix; use one of {', '.join(KINDS)}")
     return KINDS[file.suffix.lower()]
 
 

@@ -105,21 +105,21 @@ class Database:
                 ) from error
             if "locked" in said or "busy" in said:
                 raise HeldError(
-                    f"another process is writing to {self.folder}; wait for it, or end it"
+                    f"another process is writing to {self.folder}; wait for it to finish, or stop it"
                 ) from error
             if "unable to open" in said:
                 raise BrokenError(
-                    f"{self.file} cannot be opened ({said}): SQLite must write its log beside it first; open "
-                    "it, or a copy of its folder, where that may be written"
+                    f"{self.file} cannot be opened ({said}): SQLite must be able to write its log next to "
+                    "it; open it, or a copy of its folder, where that folder is writable"
                 ) from error
             if "readonly" in said:
                 raise BrokenError(
-                    f"{self.folder} cannot be written ({said}): it can be looked at (tools.index info, list, "
-                    "export), but even a search writes its line of the audit"
+                    f"{self.folder} cannot be written ({said}): it can be inspected (tools.index info, "
+                    "list, export) but not searched, because each search is written to the audit trail"
                 ) from error
             raise
         except sqlite3.DatabaseError as error:
-            raise BrokenError(f"{self.file} is damaged or no gallery store ({error})") from error
+            raise BrokenError(f"{self.file} is damaged or not a gallery store ({error})") from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

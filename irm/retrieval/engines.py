@@ -44,10 +44,10 @@ def connect(address: str, name: str) -> VectorStore:
             return edge_store(Path(address.removeprefix("edge:")))
     except ImportError as error:
         extra = "postgres" if address.startswith("postgres") else "qdrant"
-        raise InputError(f"{error.name} is not installed; pip install -e '.[{extra}]'") from error
+        raise InputError(f"{error.name} is not installed; run pip install -e '.[{extra}]'") from error
     raise InputError(
-        f"{address!r} is no engine; use local, postgresql://user@host/database, http://host:6333 (Qdrant) or "
-        "edge:FOLDER (Qdrant in this process)"
+        f"{address!r} is not an engine; use local, postgresql://user@host/database, http://host:6333 "
+        "(Qdrant) or edge:FOLDER (Qdrant in this process)"
     )
 
 
@@ -66,10 +66,10 @@ def open_engine(address: str, ledger: Ledger) -> VectorStore:
     if not differing and ledger.fact(_fact(address)) == str(ledger.revision()):
         return store
     store.close()
-    why = "stands at an older state of the gallery"
+    why = "is at an older state of the gallery"
     if differing:
         view = differing[0]
-        why = f"holds {held[view]} vectors of the view {view!r}, the gallery {known[view]}"
+        why = f"has {held[view]} vectors for the view {view!r}, but the gallery has {known[view]}"
     raise InputError(
         f"{store.name} {why}; bring it up to date with python -m tools.index rebuild --store "
         f"{ledger.folder} --engine ADDRESS"
@@ -145,8 +145,8 @@ def check_lengths(ledger: Ledger, view: str) -> None:
         if not np.isfinite(vectors).all() or off.any():
             worst = ids[int(np.argmax(off | ~np.isfinite(vectors).all(axis=1)))]
             raise InputError(
-                f"the vector of image {worst} in the view {view!r} of {ledger.folder} is damaged; "
-                "erase the image and index it anew with --again"
+                f"the vector of image {worst} in the view {view!r} of {ledger.folder} is damaged; erase the "
+                "image and index it again with --again"
             )
 
 
@@ -160,9 +160,7 @@ def verify(store: VectorStore, ledger: Ledger, view: str) -> None:
 
     space = ledger.spaces()[view]
     if ledger.count(space.table) and store.digest(space) != LocalStore(ledger).digest(space):
-        raise InputError(
-            f"{store.name} does not hold the vectors of the view {view!r} as the ledger does; rebuild it"
-        )
+        raise InputError(f"{store.name} has other vectors for the view {view!r} than the ledger; rebuild it")
 
 
 def name_of(ledger: Ledger) -> str:

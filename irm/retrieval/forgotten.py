@@ -41,7 +41,7 @@ def refuse(ledger: Ledger, content: str) -> None:
         ForgottenError: It was.
     """
     if _is_known(ledger, _digest(ledger.fact(KEY) or "", content)):
-        raise ForgottenError("it was erased, or had expired; --again takes it in")
+        raise ForgottenError("it was erased or has expired; pass --again to index it anyway")
 
 
 def take_back(ledger: Ledger, content: str) -> None:

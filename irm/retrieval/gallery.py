@@ -128,7 +128,10 @@ class Gallery(Keeping):
         Raises:
             InputError: Another process is indexing, the disk is full, a key is given twice or not free.
         """
-        with telling("the last batch was not kept, all before it was"), sole_indexer(self.ledger.folder):
+        with (
+            telling("the last batch was not saved; all batches before it were"),
+            sole_indexer(self.ledger.folder),
+        ):
             for row in self.ledger.spaces().values():
                 self._check(row.space)
             indexer = Indexer(
@@ -187,7 +190,7 @@ class Gallery(Keeping):
         asked = list(zip(questions, answers, strict=True))
         lines = [line_of(name, purpose, *pair) for name, pair in zip(names, asked, strict=True)]
         keep = [keep_of(*pair) for pair in asked] if keep_question else []
-        with telling("a search is answered only when its line stands in the audit"):
+        with telling("a search is answered only after it has been written to the audit trail"):
             audit.write(self.ledger, lines, moment, keep)
         return answers
 

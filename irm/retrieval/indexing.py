@@ -63,7 +63,7 @@ class Mirror:
 def sole_indexer(folder: Path) -> AbstractContextManager[None]:
     """Lock a store, in which one process at a time indexes or erases; see ``sole_writer``."""
     return sole_writer(
-        folder, f"another process is indexing or erasing in {folder}; wait until it has ended and try again"
+        folder, f"another process is indexing or erasing in {folder}; wait until it is done and try again"
     )
 
 

@@ -64,9 +64,7 @@ def items_of_folder(folder: Path) -> list[Item]:
         unsaid = frozenset(FACTS.values())
         items += [Item(path.relative_to(folder).as_posix(), str(path), unsaid=unsaid) for path in paths]
     if not items:
-        raise InputError(
-            f"there is no picture in {folder} ({', '.join(FORMATS)}, by the ending of their names)"
-        )
+        raise InputError(f"there is no picture in {folder} (recognised suffixes: {', '.join(FORMATS)})")
     return items
 
 
@@ -97,15 +95,14 @@ def items_of_table(file: Path) -> list[Item]:
         items = [_item(row, file, number) for number, row in enumerate(rows, start=2)]
     except csv.Error as error:
         raise InputError(
-            f"{file} is no table after row {rows.line_num} ({error}); is a quote open?"
+            f"{file} cannot be read as a table after row {rows.line_num} ({error}); check for an unclosed "
+            "quote"
         ) from error
     if not items:
-        raise InputError(f"{file} has a heading and no rows")
+        raise InputError(f"{file} has a header but no rows")
     twice = [key for key, count in Counter(item.key for item in items).items() if count > 1]
     if twice:
-        raise InputError(
-            f"{file}: the key {twice[0]!r} stands in several rows; give each image a key of its own"
-        )
+        raise InputError(f"{file}: the key {twice[0]!r} occurs in several rows; give each image a unique key")
     return items
 
 
@@ -141,8 +138,8 @@ def _item(row: Mapping[str, Any], file: Path, number: int) -> Item:
     where = f"{file}, row {number}"
     if any(cell.strip() for cell in row.get(MORE, ())):
         raise InputError(
-            f"{where}: there are more cells than the heading has ({row[MORE][-1].strip()!r} is the last); "
-            'where a text holds the sign between cells, put the text in quotes: "a coat, red"'
+            f"{where}: the row has more cells than the header ({row[MORE][-1].strip()!r} is the last); "
+            'put a text that contains the delimiter in quotes: "a coat, red"'
         )
     if not cells.get("path"):
         raise InputError(f"{where}: no path")
@@ -179,10 +176,10 @@ def time_of(text: str, where: str) -> float:
     """
     seconds = _seconds(text, where)
     if not YEAR_1 <= seconds < YEAR_10000:  # nor is what is no number
-        hint = "perhaps milliseconds; " if seconds >= YEAR_10000 else ""
+        hint = "perhaps it is in milliseconds; " if seconds >= YEAR_10000 else ""
         raise InputError(
-            f"{where}: the time {text!r} lies outside the years 1 to 9999, {hint}write 2026-01-31T18:30 or "
-            "unix seconds"
+            f"{where}: the time {text!r} is outside the years 1 to 9999; {hint}write 2026-01-31T18:30 or "
+            "Unix seconds"
         )
     return seconds
 
@@ -196,7 +193,7 @@ def _seconds(text: str, where: str) -> float:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError:
         raise InputError(
-            f"{where}: {text!r} is no time; write 2026-01-31, 2026-01-31T18:30 or unix seconds"
+            f"{where}: {text!r} is not a time; write 2026-01-31, 2026-01-31T18:30 or Unix seconds"
         ) from None
     zone = moment.tzinfo or datetime.UTC
     return moment.replace(tzinfo=zone).timestamp()
@@ -211,6 +208,6 @@ def unique(items: Iterable[Item]) -> list[Item]:
     found: dict[str, Item] = {}
     for item in items:
         if item.key in found:
-            raise InputError(f"the key {item.key!r} is given twice; give each image a key of its own")
+            raise InputError(f"the key {item.key!r} is given twice; give each image a unique key")
         found[item.key] = item
     return list(found.values())

@@ -92,7 +92,7 @@ class Keeping:
                 return self._erase(ids, who, moment, "erase")
             if care.finish(self.ledger):
                 return self._finished(who, moment)
-            raise InputError(f"nothing to erase: no image of {self.ledger.folder} is meant")
+            raise InputError(f"nothing to erase: no image in {self.ledger.folder} was selected")
 
     def expire(self, *, who: str = "local", now: float | None = None) -> care.Receipt | None:
         """Erase expired images, or finish an interrupted erasure; None if there is nothing to do."""

@@ -20,7 +20,12 @@ def sayable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
     for item in items:
         wrong = [name for name in (item.key, item.path, item.clothes or "") if not _is_text(name)]
         if wrong:
-            failures.append((_readable(item.key), f"the name {_readable(wrong[0])} is no UTF-8; rename it"))
+            failures.append(
+                (
+                    _readable(item.key),
+                    f"the file name {_readable(wrong[0])} is not valid UTF-8; rename the file",
+                )
+            )
         else:
             good.append(item)
     return good, failures
@@ -46,8 +51,8 @@ def _refuse_another(item: Item, known: Image) -> None:
     is_below = item.path.endswith(f"/{item.key}")
     folder = Path(item.path.removesuffix(item.key)).name if is_below else "NAME"
     raise InputError(
-        f"the key {item.key!r} is another picture's: it stands for {known.path}, and {item.path} differs "
-        f"from it; give the new pictures keys of their own, e.g. with --prefix {folder}, or erase the old one"
+        f"the key {item.key!r} is already used for {known.path}, and {item.path} is a different picture; "
+        f"give the new pictures other keys, e.g. with --prefix {folder}, or erase the old one"
     )
 
 

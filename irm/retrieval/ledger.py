@@ -95,7 +95,9 @@ class Ledger:
         self.folder = folder
         self.file = folder / FILE_NAME
         if not create and not self.file.is_file():
-            raise InputError(f"{folder} is no gallery store; make one with python -m tools.index RUN --store")
+            raise InputError(
+                f"{folder} is not a gallery store; create one with python -m tools.index RUN --store"
+            )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = Database(self.file)
         if create:

@@ -31,17 +31,21 @@ def model_of(ledger: Ledger, run: str | Path | None, model: SearchModel | None) 
     known, folder = ledger.fact("model"), ledger.folder
     if known is None:
         raise InputError(
-            f"{folder} was never indexed; python -m tools.index RUN --images DIR --store {folder}"
+            f"{folder} has not been indexed yet; run python -m tools.index RUN --images DIR --store {folder}"
         )
     if model is None:
         place = Path(run or ledger.fact("run") or "")
         if not place.is_dir():
-            raise InputError(f"the model of this store was in {place}, which is gone; say --run where it is")
+            raise InputError(
+                f"the model of this store was in {place}, which no longer exists; give its new place with "
+                "--run"
+            )
         model = SearchModel.load(place)
     if model.fingerprint != known:
         raise InputError(
-            f"the store {folder} was indexed by another model ({known[:12]}) than {model.folder} "
-            f"({model.fingerprint[:12]}): their vectors cannot be compared; index anew into another folder"
+            f"the store {folder} was indexed by a different model ({known[:12]}) than {model.folder} "
+            f"({model.fingerprint[:12]}), so their vectors cannot be compared; index again into another "
+            "folder"
         )
     return model
 
@@ -65,8 +69,8 @@ def same_space(known: Space, ours: Space, folder: Path) -> None:
     """
     if ours != known:
         raise InputError(
-            f"the view {known.view!r} of {folder} was made otherwise than this model would "
-            f"({known.as_dict()} against {ours.as_dict()}); index anew into another folder"
+            f"the view {known.view!r} of {folder} was created with other settings than this model's "
+            f"({known.as_dict()} against {ours.as_dict()}); index again into another folder"
         )
 
 
@@ -80,7 +84,9 @@ def prepare(folder: Path, model: SearchModel, views: Sequence[str] | None, datas
     for name in names:
         known_view(name)
     if not names:
-        raise InputError(f"the model {model.folder} was trained for no task that a gallery can be asked")
+        raise InputError(
+            f"the model {model.folder} was not trained for any task that a gallery can be searched with"
+        )
     ledger = Ledger(folder, create=True)
     if ledger.fact("model") is None:
         ledger.note(

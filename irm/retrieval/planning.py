@@ -57,9 +57,9 @@ def understand(question: Question, held: Mapping[str, Held], router: Router) -> 
     if not question.has_picture:
         return _text_alone(question, held)
     if question.task == "t2i":
-        raise InputError("task t2i searches by a text alone; leave the picture out, or choose another task")
+        raise InputError("task t2i searches by text alone; omit the picture, or choose another task")
     if question.view is not None and known_view(question.view, held).beside == "nothing":
-        raise InputError(f"the view {question.view!r} is for texts; a picture needs another one")
+        raise InputError(f"the view {question.view!r} is for text queries; choose another view for a picture")
     route = None
     if question.view is not None:
         view = question.view
@@ -78,12 +78,12 @@ def understand(question: Question, held: Mapping[str, Held], router: Router) -> 
 def _text_alone(question: Question, held: Mapping[str, Held]) -> Plan:
     assert question.text is not None
     if question.task not in (None, "t2i"):
-        raise InputError(f"task {question.task} needs a picture of a person; a text alone is task t2i")
+        raise InputError(f"task {question.task} needs a picture of a person; with a text alone, use task t2i")
     if question.view is not None and known_view(question.view, held).beside != "nothing":
-        raise InputError(f"a text alone is asked against the view 'plain', not {question.view!r}")
+        raise InputError(f"a text alone is searched in the view 'plain', not {question.view!r}")
     if "plain" not in held:
         raise InputError(
-            "this gallery cannot be searched by a text alone: its model was not trained for t2i, or it was "
+            "this gallery cannot be searched by text alone: its model was not trained for t2i, or it was "
             "indexed without the view 'plain'"
         )
     return Plan("t2i", held["plain"].row, None, "", None)
@@ -122,5 +122,5 @@ def _instruction(question: Question, task: str, view: str, asking: Asking) -> In
         return Instruction(sentence=said, source="bank")
     if question.task is None:
         return NEUTRAL
-    missing = {"caption": "a text that describes the wanted picture", "clothes": "a picture of clothes"}
+    missing = {"caption": "a text that describes the wanted picture", "clothes": "a clothes picture"}
     raise InputError(f"task {task} needs {missing[TASKS[task].instruction]} (view {view})")

@@ -79,8 +79,8 @@ class QdrantStore:
         vectors = np.ascontiguousarray(rows.vectors, dtype=np.float32)
         if len(vectors) and abs(np.linalg.norm(vectors, axis=1) - 1).max() > UNIT:
             raise InputError(
-                "Qdrant compares unit vectors, and this gallery holds raw ones, from an earlier version; "
-                "index anew into another folder, or use the local store or PostgreSQL"
+                "Qdrant compares unit vectors, but this gallery contains raw ones, from an earlier "
+                "version; index again into another folder, or use the local store or PostgreSQL"
             )
         points = [
             (image.id, vector.tolist(), _payload(image))

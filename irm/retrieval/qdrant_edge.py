@@ -41,7 +41,7 @@ class EdgeTransport:
         except Exception as error:  # the engine raises bare exceptions
             self.close()
             raise InputError(
-                f"{folder} cannot be opened, perhaps because another process has it: {error}"
+                f"{folder} cannot be opened, perhaps because another process has it open: {error}"
             ) from error
 
     def spaces(self) -> list[str]:

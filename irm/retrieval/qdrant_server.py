@@ -104,5 +104,5 @@ def connect(address: str, name: str) -> ServerTransport:
         client.get_collections()
     except Exception as error:  # the client raises its own, httpx's and pydantic's
         client.close()
-        raise InputError(f"no Qdrant answers at {address}: {error}") from error
+        raise InputError(f"no Qdrant server responds at {address}: {error}") from error
     return ServerTransport(client, name)

@@ -108,21 +108,24 @@ class Question:
             )
         if self.top < 1 or self.first < 0 or self.first + self.top > MAX_TOP:
             raise InputError(
-                f"hits {self.first} to {self.first + self.top} are asked for; a page lies within "
-                f"0 to {MAX_TOP}"
+                f"hits {self.first} to {self.first + self.top} were requested; a page must lie within 0 to "
+                f"{MAX_TOP}"
             )
         if not 0 <= self.re_score <= MAX_TOP:
             raise InputError(f"re_score is {self.re_score}; it must lie within 0 to {MAX_TOP}")
         if self.text is not None and len(self.text) > MAX_WORDS:
-            raise InputError(f"the text has {len(self.text)} characters; at most {MAX_WORDS} are read")
+            raise InputError(f"the text has {len(self.text)} characters; at most {MAX_WORDS} are allowed")
         if not self.has_picture and self.text is None:
-            raise InputError("nothing is asked: give a picture of a person, or a description")
+            raise InputError("the query is empty: give a picture of a person, or a description")
         if not self.has_picture and (self.clothes is not None or self.negatives or self.unlike):
             raise InputError(
-                "clothes and pictures of somebody else only steer a search; give a picture of a person too"
+                "a clothes picture or a picture of somebody else only refines a search; give a picture of "
+                "the person as well"
             )
         if self.clothes is not None and self.text is not None and self.task != "ctcc":
-            raise InputError("a picture is steered by a text or by clothes, not by both; leave one out")
+            raise InputError(
+                "a picture is combined with either a text or a clothes picture, not both; omit one"
+            )
 
     @property
     def has_picture(self) -> bool:

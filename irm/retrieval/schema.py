@@ -80,8 +80,8 @@ def bring_up_to_date(gallery: Database, trail: Database) -> None:
     if gallery.is_read_only:
         if version < len(MIGRATIONS):
             raise BrokenError(
-                f"the store {gallery.folder} has version {version} and cannot be written; bring it to "
-                f"version {len(MIGRATIONS)} by python -m tools.index info --store, where it can"
+                f"the store {gallery.folder} has version {version} and is not writable; upgrade it to "
+                f"version {len(MIGRATIONS)} with python -m tools.index info --store where it is writable"
             )
         return
     trail.make(stat.S_IMODE(gallery.file.stat().st_mode))
@@ -131,7 +131,8 @@ def migrate(
 def _refuse_later(version: int, newest: int, folder: object) -> None:
     if version > newest:
         raise InputError(
-            f"the store {folder} has version {version}; this program knows up to {newest}: update the program"
+            f"the store {folder} has version {version}; this program supports versions up to {newest}: "
+            "update the program"
         )
 
 

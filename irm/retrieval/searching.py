@@ -276,7 +276,7 @@ def _joined_warnings(*warnings: str | None) -> str | None:
 
 def _warning(chances: Float[np.ndarray, " K"], total: int) -> str | None:
     if not len(chances):
-        return "no image passes the filters" if not total else None
+        return "no image matches the filters" if not total else None
     if total * float(chances.min()) < 1:
         return None
     return (
@@ -289,6 +289,6 @@ def _not_re_ranked(question: Question, stages: Sequence[Stage]) -> str | None:
     if not question.re_rank or "re-scored" not in stages:
         return None
     return (
-        "the list is not re-ranked by common neighbours: a text alone is matched with the first images "
-        "instead (--re-score 0 leaves that out)"
+        "the list is not re-ranked by common neighbours: for a text alone the first hits are re-scored by "
+        "the match head instead (--re-score 0 turns that off)"
     )

@@ -32,8 +32,8 @@ def search_files(folder: Path, fragments: Sequence[bytes]) -> tuple[int, int]:
     wanted = json.dumps([fragment.hex() for fragment in fragments])
     told = subprocess.run(command, input=wanted, capture_output=True, text=True)
     if told.returncode:
-        reason = (told.stderr.strip() or "it was ended").splitlines()[-1]
-        raise BrokenError(f"the files of {folder} cannot be searched for traces ({reason}); ask again")
+        reason = (told.stderr.strip() or "it was stopped").splitlines()[-1]
+        raise BrokenError(f"the files of {folder} cannot be searched for traces ({reason}); try again")
     searched, found = json.loads(told.stdout)
     return searched, found
 

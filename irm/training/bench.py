@@ -40,12 +40,12 @@ def doubts_of(plan: OptimizerSheet) -> list[str]:
     doubts = []
     if 0 < plan.steps <= plan.warmup_steps:
         doubts.append(
-            f"the warm-up of {plan.warmup_steps} steps outlasts the {plan.steps} steps of this run, so "
+            f"the warm-up of {plan.warmup_steps} steps is longer than this run of {plan.steps} steps, so "
             f"optimizer.lr {plan.lr:g} is never reached"
         )
     late = [step for step in plan.milestones if step >= plan.steps] if plan.schedule == "steps" else []
     if late:
-        doubts.append(f"optimizer.milestones: step {late[0]} lies beyond the {plan.steps} steps of this run")
+        doubts.append(f"optimizer.milestones: step {late[0]} is beyond the {plan.steps} steps of this run")
     return doubts
 
 

@@ -140,7 +140,7 @@ def find_checkpoint(root: Path) -> Found:
         damage = _damage(folder)
         if damage is None:
             return Found(folder, tuple(complaints))
-        complaints.append(f"checkpoint {folder} is damaged ({damage}); it is passed over")
+        complaints.append(f"checkpoint {folder} is damaged ({damage}); skipping it")
     return Found(None, tuple(complaints))
 
 
@@ -171,11 +171,11 @@ def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
             state.graphs.load_state_dict(training["graphs"])
     except pickle.UnpicklingError:  # PyTorch's own message recommends to run it
         raise InputError(
-            f"checkpoint {folder} holds more than tensors and numbers, or is none: nothing of it was loaded "
-            f"or run; start again in another --out"
+            f"checkpoint {folder} contains more than tensors and numbers, or is not a checkpoint; nothing "
+            "in it was loaded or executed; start again in another --out"
         ) from None
     except (RuntimeError, ValueError, KeyError, FileNotFoundError, safetensors.SafetensorError) as error:
-        raise InputError(f"checkpoint {folder} belongs to another model: {str(error)[:300]}") from None
+        raise InputError(f"checkpoint {folder} belongs to a different model: {str(error)[:300]}") from None
     facts: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     return facts
 
@@ -194,7 +194,7 @@ def _damage(folder: Path) -> str | None:
         hashes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         for name, expected in hashes.items():
             if sha256_of(folder / name) != expected:
-                return f"{name} is not the file that was written"
+                return f"{name} differs from the file that was written"
     except FileNotFoundError as error:
         return f"{Path(str(error.filename)).name} is missing"
     except (OSError, ValueError, AttributeError) as error:

@@ -69,7 +69,7 @@ class RunLog:
 
     def _break_off(self, error: OSError) -> None:
         self._broken = True
-        warnings.warn(f"training goes on without its log: {error}", stacklevel=3)
+        warnings.warn(f"training continues without its log: {error}", stacklevel=3)
 
     def __enter__(self) -> Self:
         return self

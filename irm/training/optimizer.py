@@ -109,7 +109,7 @@ def parameter_groups(
                 f"optimizer.lr_multipliers: no trainable parameter's name begins with {prefix!r}"
             )
     if not groups:
-        raise InputError("nothing is left to train: every parameter is frozen")
+        raise InputError("there is nothing to train: every parameter is frozen")
     return list(groups.values())
 
 

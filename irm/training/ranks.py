@@ -53,7 +53,7 @@ def joined_ranks(device: torch.device) -> Iterator[Ranks]:
         ranks = Ranks(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
     except KeyError as error:
         raise InputError(
-            f"WORLD_SIZE is set but {error} is not; start several processes with torchrun"
+            f"WORLD_SIZE is set but {error} is not; launch the processes with torchrun"
         ) from None
     if device.type == "cuda":
         torch.cuda.set_device(ranks.local_rank)

@@ -57,8 +57,8 @@ def fill(checkpoint: Path, bench: Bench) -> dict[str, Any]:
     facts = load_checkpoint(checkpoint, bench.state)
     if facts["data"] != bench.fingerprint:
         raise InputError(
-            f"the training pictures or their words are not those of {checkpoint} (people, order or number "
-            f"differ); a resumed run keeps its data, so use another --out"
+            f"the training pictures or their texts differ from those of {checkpoint} (people, order or "
+            "number); a resumed run must keep its data, so start a new run in another --out"
         )
     return facts
 
@@ -71,7 +71,10 @@ def _refuse_changes(before: Sheet, run: RunSheet, checkpoint: Path, free: Collec
         is_longer = path == "optimizer.steps" and new > old
         if is_longer and run.optimizer.schedule in OPEN_ENDED:
             continue
-        way = "a resumed run keeps its sheet, so use another --out"
+        way = "a resumed run must keep its sheet, so start a new run in another --out"
         if is_longer:
-            way = "its learning rates end with its steps; train on with model.start=RUN in another --out"
+            way = (
+                "its learning-rate schedule ends with its last step; to train longer, set model.start=RUN "
+                "and use another --out"
+            )
         raise InputError(f"{path} is {new!r} here but {old!r} in {checkpoint}; {way}")

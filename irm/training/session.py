@@ -102,7 +102,9 @@ def run_folder(out: Path, resume: bool) -> Iterator[None]:
     is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with sole_writer(out, f"another process is training in {out}; wait for it, or name another --out"):
+        with sole_writer(
+            out, f"another process is training in {out}; wait for it to finish, or use another --out"
+        ):
             check_folder(out, resume)  # it may have ended meanwhile
             yield
     finally:
@@ -153,17 +155,17 @@ def check_folder(out: Path, resume: bool) -> None:
         InputError: with the way out.
     """
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; --out names a folder for the run")
+        raise InputError(f"{out} is a file; --out must be a folder for the run")
     left_by_a_kill = {".config.yaml.part"}
     if not out.is_dir() or {path.name for path in out.iterdir()} <= left_by_a_kill:
         return
     if not resume:
         raise InputError(
-            f"the run folder {out} is not empty; add --resume to go on with it, or name another --out"
+            f"the run folder {out} is not empty; add --resume to continue it, or use another --out"
         )
     if not (out / "config.yaml").is_file():
         raise InputError(
-            f"{out} holds no run (no config.yaml), so there is nothing to resume; name another --out"
+            f"{out} holds no run (no config.yaml), so there is nothing to resume; use another --out"
         )
 
 
@@ -236,6 +238,6 @@ def _describe(error: NonFiniteLossError, out: Path, bench: Bench) -> str:
     }
     write_whole(path, json.dumps(content, indent=1).encode(), durable=True)
     return (
-        f"the loss of {batch.domain} is not a finite number at step {error.step}; its pictures are named in "
-        f"{path}; a smaller optimizer.lr or optimizer.clip_grad_norm=1 helps; then start in another --out"
+        f"the loss of {batch.domain} is not a finite number at step {error.step}; its pictures are listed "
+        f"in {path}; lower optimizer.lr or set optimizer.clip_grad_norm=1, then start again in another --out"
     )

@@ -40,7 +40,7 @@ def kept(parameters: Iterable[nn.Parameter]) -> str:
         everywhere += parameter.numel()
         part: Any = parameter
         here += part.to_local().numel() if is_sharded(part) else part.numel()
-    return f"each of {this_rank().world} processes keeps its part: {here:,} of {everywhere:,} parameters"
+    return f"each of {this_rank().world} processes holds its shard: {here:,} of {everywhere:,} parameters"
 
 
 def is_sharded(tensor: object) -> bool:

@@ -48,8 +48,8 @@ def refuse_unknown_terms(names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise InputError(
-                f"losses.own names {name!r}, and no such term was added{near_miss(name, known)}; "
-                f"known: {', '.join(known) or 'none'} (examples/own_parts.py shows how to add one)"
+                f"losses.own names {name!r}, but no such term was added{near_miss(name, known)}; known: "
+                f"{', '.join(known) or 'none'} (examples/own_parts.py shows how to add one)"
             )
 
 

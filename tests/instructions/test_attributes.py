@@ -43,7 +43,7 @@ def test_the_other_set_wins_a_merge():
         ),
         (
             {"coat_color": "skirt"},
-            "unknown word 'skirt' for attribute 'coat_color'; it is a word of 'trousers_length'",
+            "unknown word 'skirt' for attribute 'coat_color'; it belongs to 'trousers_length'",
         ),
         ({"cap_style": "?"}, "unknown word '?' for attribute 'cap_style'; known are with hat, without hat"),
     ],

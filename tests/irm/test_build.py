@@ -90,11 +90,11 @@ def test_a_backbone_folder_gives_shape_and_weights(tmp_path):
         ("model.backbone=tinny", "no backbone 'tinny'; did you mean 'tiny'"),
         (
             "model.backbone=/nowhere/vit",
-            r"no folder of weights /nowhere/vit \(model.backbone\); tools.convert_weights",
+            r"no weights folder /nowhere/vit \(model.backbone\); create one .* tools.convert_weights",
         ),
         (
             "model.instruction.text_weights=no/bert",
-            "to start at random .* say model.instruction.text_weights=null",
+            "to start from random weights .* set model.instruction.text_weights=null",
         ),
         ("model.image_size=[60, 32]", "60x32"),
         ("model.instruction.image=tinny", "tinny"),
@@ -138,7 +138,7 @@ def test_a_test_that_is_not_on_this_disk_is_said_and_trains_on(tiny_root, tmp_pa
     _, notes = mixture_of(
         f"data={tmp_path}", MARKET, "evaluation=[{task: cc, dataset: ltcc, protocol: clothes_change}]"
     )
-    assert any(note.startswith("test people of ltcc are not known") for note in notes)
+    assert any(note.startswith("the test people of ltcc are unknown") for note in notes)
 
 
 def test_a_protocol_that_cannot_judge_its_test_is_refused_before_anything_is_trained(tiny_root):

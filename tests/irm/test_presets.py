@@ -151,5 +151,5 @@ def test_the_released_fusion_is_the_backbone_s_blocks_and_both_presets_embed(bot
 
 
 def test_edited_blocks_cannot_be_shared_with_the_fusion():
-    with pytest.raises(InputError, match="edited blocks cannot be the fusion's too"):
+    with pytest.raises(InputError, match="edited blocks cannot also serve as the fusion's blocks"):
         build_irm(read_run(TINY, ["model.fusion.blocks=backbone"]))

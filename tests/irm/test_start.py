@@ -55,8 +55,8 @@ def test_weights_that_the_sheet_names_are_not_asked_for(saved):
 def test_another_data_set_begins_with_a_neck_of_its_own(saved):
     model, notes = build(f"model.start={saved}", "mixture=[{task: trad, dataset: msmt17}]")
     assert torch.equal(model.necks.banks["trad/msmt17"]["edited"].running_mean, torch.zeros(32))
-    assert f"what {saved} has not begins anew: the neck of trad/msmt17" in notes
-    assert notes[1].startswith(f"of {saved} stays behind: the match head, the neck of trad/market1501, ")
+    assert f"newly initialised, not found in {saved}: the neck of trad/msmt17" in notes
+    assert notes[1].startswith(f"not taken from {saved}: the match head, the neck of trad/market1501, ")
 
 
 def test_larger_pictures_resize_the_positions(saved):
@@ -86,8 +86,8 @@ def test_cameras_follow_their_data_set_and_not_their_number(tmp_path):
 @pytest.mark.parametrize(
     ("override", "complaint"),
     [
-        ("model.gate=per_head", "gate' is .* say model.* as .* was trained with"),
-        ("model.fusion.layers=2", "has 'fusion.blocks.1.* and .* has not"),
+        ("model.gate=per_head", "gate' is .* set model.* as .* was trained"),
+        ("model.fusion.layers=2", "has 'fusion.blocks.1.* but .* does not"),
     ],
 )
 def test_a_model_of_other_settings_is_refused(saved, override, complaint):
@@ -96,13 +96,13 @@ def test_a_model_of_other_settings_is_refused(saved, override, complaint):
 
 
 def test_what_is_no_model_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no run and no model folder"):
+    with pytest.raises(InputError, match="no run or model folder"):
         build(f"model.start={tmp_path / 'gone'}")
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(InputError, match="is not of an IRM"):
+    with pytest.raises(InputError, match="does not describe an IRM"):
         build(f"model.start={tmp_path}")
     (tmp_path / "config.yaml").touch()
-    with pytest.raises(InputError, match="has no model yet"):
+    with pytest.raises(InputError, match="has no final model yet"):
         build(f"model.start={tmp_path}")
     (tmp_path / "state.json").touch()
     with pytest.raises(InputError, match=r"is a checkpoint, .*; finish its run with --resume"):
@@ -114,17 +114,17 @@ def test_a_config_that_describes_no_model_is_refused(saved, tmp_path, damage):
     folder = shutil.copytree(saved, tmp_path / "model")
     content = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**content, **damage}))
-    with pytest.raises(InputError, match=r"config\.json is not of an IRM"):
+    with pytest.raises(InputError, match=r"config\.json does not describe an IRM"):
         build(f"model.start={folder}")
 
 
 def test_a_model_whose_tokenizer_is_lost_or_damaged_is_refused(saved, tmp_path):
     folder = shutil.copytree(saved, tmp_path / "model")
     (folder / "tokenizer.json").write_text("{")
-    with pytest.raises(InputError, match=r"the tokenizer in .*model is damaged or cut off"):
+    with pytest.raises(InputError, match=r"the tokenizer in .*model is damaged or truncated"):
         build(f"model.start={folder}")
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(InputError, match="holds no tokenizer"):
+    with pytest.raises(InputError, match="does not contain a tokenizer"):
         build(f"model.start={folder}")
 
 

@@ -150,7 +150,7 @@ def test_a_model_that_lacks_weights_or_writes_nothing_is_one_sentence(monkeypatc
     CLIPVisionModel(CLIPVisionConfig(**sizes)).save_pretrained(tmp_path / "tower")
     work = tmp_path / "work"
     program(monkeypatch, "start", work, "--list", root / "people.txt", "--root", root, "--dataset", "ltcc")
-    for name, complaint in (("headless", "no fitting weights for lm_head"), ("tower", "not a causal")):
+    for name, complaint in (("headless", "no matching weights for lm_head"), ("tower", "not a causal")):
         assert program(monkeypatch, "sentences", work, "--llm", tmp_path / name) == 2
         assert complaint in capsys.readouterr().err
 

@@ -44,8 +44,8 @@ def test_it_writes_a_backbone_and_says_what_became_of_every_tensor(monkeypatch, 
         (("--kind", "albef"), "has no"),
         (("--kind", "pass"), "has no 'part_token1'"),
         (("--kind", "timm"), "with --backbone"),
-        (("--kind", "timm", "--backbone", "vit_base"), "say --image-size HEIGHT WIDTH"),
-        (("--kind", "hap", "--sha256", "00"), "not the file that was asked for"),
+        (("--kind", "timm", "--backbone", "vit_base"), "give --image-size HEIGHT WIDTH"),
+        (("--kind", "hap", "--sha256", "00"), "not the expected file"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(
@@ -59,9 +59,9 @@ def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(
 
 def test_a_folder_is_never_overwritten_and_a_hub_name_needs_its_commit(monkeypatch, capsys, tmp_path, hap):
     code, _, err = call(monkeypatch, capsys, "--kind", "hap", hap, "--out", tmp_path)
-    assert code == 2 and "exists already" in err
+    assert code == 2 and "already exists" in err
     code, _, err = call(monkeypatch, capsys, "--kind", "blip", "lab/blip", "--out", tmp_path / "out")
-    assert code == 2 and "say owner/name@COMMIT" in err
+    assert code == 2 and "write owner/name@COMMIT" in err
 
 
 def test_help_names_every_kind(monkeypatch, capsys):

@@ -234,9 +234,9 @@ def test_a_checkpoint_and_a_model_on_its_own_are_judged_like_the_run(
         assert one["average_precision"] == alone[place]["average_precision"]
     capsys.readouterr()
     for words, complaint in (
-        ([], "give --sheet FILE, or --dataset NAME"),
-        (["--dataset", "market1501", "--task", "trad"], "give --data DIR"),
-        ([*asked, "--untrained"], "only a run says"),
+        ([], "pass --sheet FILE, or --dataset NAME"),
+        (["--dataset", "market1501", "--task", "trad"], "--data is missing"),
+        ([*asked, "--untrained"], "use the run folder instead"),
     ):
         assert program(monkeypatch, model, *words) == 2
         assert complaint in capsys.readouterr().err
@@ -277,7 +277,7 @@ def test_what_is_no_retrieval_model_is_named(monkeypatch, capsys, tmp_path, tiny
     shutil.copytree(finished / "model", broken)
     row = ("--data", tiny_root, "--dataset", "market1501", "--task", "trad")
     for folder, complaint in (
-        (pretrained, "is a run of tools.pretrain"),
+        (pretrained, "is a tools.pretrain run"),
         (backbone, "is a backbone folder"),
         (broken, "config.json cannot be read as JSON"),
     ):
@@ -287,10 +287,10 @@ def test_what_is_no_retrieval_model_is_named(monkeypatch, capsys, tmp_path, tiny
         assert complaint in error and str(folder) in error and error.count("\n") == 1
     (broken / "config.json").unlink()
     assert program(monkeypatch, broken, *row) == 2
-    assert "holds weights but no config.json" in capsys.readouterr().err
+    assert "contains weights but no config.json" in capsys.readouterr().err
     (broken / "config.json").write_text('{"model_type": "llava"}')
     assert program(monkeypatch, broken, *row) == 2
-    assert "a model of transformers (llava)" in capsys.readouterr().err
+    assert "a transformers model (llava)" in capsys.readouterr().err
 
 
 def test_who_asks_in_another_way_gets_another_report(monkeypatch, finished):

@@ -93,7 +93,7 @@ def test_a_checkpoint_that_does_not_say_its_step_is_refused_before_it_is_judged(
     assert ask(checkpoint)[0] == 0
     (checkpoint / "state.json").write_text(damage)
     code, said = ask(checkpoint)
-    assert code == 2 and "state.json does not say a step" in said
+    assert code == 2 and "state.json does not contain the training step" in said
 
 
 def test_a_damaged_note_on_who_drew_the_people_costs_no_evaluation(ask, own, tiny_root, tmp_path):

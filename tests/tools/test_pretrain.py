@@ -35,7 +35,7 @@ def test_help_has_an_example(program, module):
 def test_the_plan_of_the_papers_model_is_printed(program):
     code, told = program(pretrain, SHEETS / "base.yaml", "--plan")
     assert code == 0
-    assert "language model: 0 of 6,738,415,616 parameters train (bfloat16)" in told.out
+    assert "language model: 0 of 6,738,415,616 parameters are trainable (bfloat16)" in told.out
     assert "a step: 64 pictures of 252x126, 162 image and 70 text tokens each" in told.out
     assert "in all" in told.out
 
@@ -86,7 +86,7 @@ def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
     shutil.rmtree(out / "model")  # as before its last step
     code, told = program(export_backbone, out, "--out", tmp_path / "other")
     assert code == 2
-    assert "when its last step is taken: go on with --resume" in told.err
+    assert "writes one after its last step: continue it with --resume" in told.err
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
     [
         (pretrain, [TINY], "--out is missing"),
         (pretrain, [TINY, "model.vison=tiny", "--out", "r"], "did you mean 'vision'?"),
-        (pretrain, [TINY, "model.vision=nobody/x", "--out", "r"], "nor a hub id that can be reached"),
+        (pretrain, [TINY, "model.vision=nobody/x", "--out", "r"], "nor a reachable hub id"),
         (export_backbone, ["none", "--out", "b"], "none is not a run folder (no config.yaml)"),
     ],
 )

@@ -31,7 +31,7 @@ def program(monkeypatch, *arguments):
     ("arguments", "complaint"),
     [
         (["--store", "/nowhere/at/all", "--port", "0"], "/nowhere/at/all"),
-        (["--store", "x", "--host", "0.0.0.0"], "asks for a token"),
+        (["--store", "x", "--host", "0.0.0.0"], "requires a token"),
         (["--store", "x", "--host", "0.0.0.0", "--token", "short"], "at least 16"),
         (["--store", "x", "--port", "70000"], "--port is 70000"),
         (["--store", "x", "--queue", "0"], "--queue is 0"),

@@ -50,10 +50,10 @@ def read_checkpoint(path: Path, *, sha256: str | None = None) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"there is no checkpoint {path}")
     if sha256 is not None and sha256_of(path) != sha256.lower():
-        raise ValueError(f"{path} is not the file that was asked for: its sha256 is {sha256_of(path)}")
+        raise ValueError(f"{path} is not the expected file: its sha256 is {sha256_of(path)}")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     if not isinstance(content, Mapping):
-        raise ValueError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors")
+        raise ValueError(f"{path} contains a {type(content).__name__}, not a dictionary of tensors")
     return dict(content)
 
 
@@ -86,7 +86,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is damaged or cut short: {error}") from None
+        raise ValueError(f"{path} is damaged or truncated: {error}") from None
 
 
 def _read_torch(path: Path) -> Any:
@@ -103,14 +103,14 @@ def _read_torch(path: Path) -> Any:
         found = FORBIDDEN.search(str(error))
         if found is None:
             raise ValueError(
-                f"{path} is damaged or no checkpoint of torch; nothing in it was executed"
+                f"{path} is damaged or not a PyTorch checkpoint; nothing in it was executed"
             ) from None
         raise ValueError(
-            f"{path} holds more than tensors ({found[1]}), and reading that could run code; nothing in it "
-            "was executed; ask its authors for the state dict alone"
+            f"{path} contains more than tensors ({found[1]}), and loading that could run code; nothing in "
+            "it was executed; ask its authors for the bare state dict"
         ) from None
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError):
-        raise ValueError(f"{path} is damaged, cut short, or no checkpoint of torch") from None
+        raise ValueError(f"{path} is damaged, truncated, or not a PyTorch checkpoint") from None
 
 
 def _check_zip(path: Path) -> None:
@@ -120,10 +120,10 @@ def _check_zip(path: Path) -> None:
             names = archive.namelist()
             damaged = archive.testzip()
     except (zipfile.BadZipFile, EOFError, OSError, zlib.error, NotImplementedError):
-        raise ValueError(f"{path} is damaged or cut short") from None
+        raise ValueError(f"{path} is damaged or truncated") from None
     if damaged is not None:
-        raise ValueError(f"{path} is damaged: {damaged!r} in it fails its checksum")
+        raise ValueError(f"{path} is damaged: its entry {damaged!r} fails the checksum")
     if any(Path(name).name == TORCHSCRIPT for name in names):
         raise ValueError(
-            f"{path} is a TorchScript program, not a checkpoint, and is not run here; use its state dict"
+            f"{path} is a TorchScript program, which is not executed here; save its state dict and use that"
         )

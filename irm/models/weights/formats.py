@@ -72,7 +72,7 @@ class VitFormat:
 DINO = {r"(student_|dino_|ibot_)?head\..*": "head of the pretraining"}
 CLASSIFIER = {r"(head|head_dist|fc|classifier)\.(weight|bias)": "classifier of the pretraining"}
 NUMBERS = r"logit_scale|input_resolution|context_length|vocab_size|.*\.position_ids"
-SWIN = {r"(.*\.)?(layers|stages)\.\d+\.blocks\..*": "a Swin transformer, and only plain ones can be edited"}
+SWIN = {r"(.*\.)?(layers|stages)\.\d+\.blocks\..*": "a Swin transformer, but only plain ViTs can be edited"}
 
 VIT_FORMATS: dict[str, VitFormat] = {
     "pass": VitFormat(
@@ -82,7 +82,9 @@ VIT_FORMATS: dict[str, VitFormat] = {
         part_tokens=3,
         ratio=2,
         dropped=DINO | CLASSIFIER,
-        refused={r"patch_embed\.conv\..*": "a PASS model with the ICS stem, and only the plain ViT is known"},
+        refused={
+            r"patch_embed\.conv\..*": "a PASS model with the ICS stem, but only the plain ViT is supported"
+        },
     ),
     "hap": VitFormat(
         "hap_vit_base",

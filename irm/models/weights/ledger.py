@@ -46,11 +46,13 @@ class Ledger:
             raise ValueError(f"{self.name} has no {key!r}")
         tensor = self.tensors[key]
         if shape is not None and tuple(tensor.shape) != tuple(shape):
-            raise ValueError(f"{key!r} of {self.name} is {tuple(tensor.shape)}; it should be {tuple(shape)}")
+            raise ValueError(
+                f"{key!r} of {self.name} has shape {tuple(tensor.shape)}; it should be {tuple(shape)}"
+            )
         if tensor.is_floating_point():
             tensor = tensor.float()
             if not tensor.isfinite().all():
-                raise ValueError(f"{key!r} of {self.name} holds NaN or infinity")
+                raise ValueError(f"{key!r} of {self.name} contains NaN or infinity")
         self._used[key] = None
         return tensor
 
@@ -70,7 +72,9 @@ class Ledger:
         left = self._open()
         if left:
             more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
-            raise ValueError(f"{self.name} has {left[0]!r}, which has no place in this kind of model{more}")
+            raise ValueError(
+                f"{self.name} contains {left[0]!r}, which does not belong to this kind of model{more}"
+            )
         return Account(tuple(self._used), dict(self._dropped))
 
     def _open(self) -> list[str]:

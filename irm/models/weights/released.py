@@ -42,7 +42,7 @@ def convert_released(
         ValueError: naming the first tensor that is missing, misshapen or unknown.
     """
     if any(key.startswith("py_model_clip.") for key in tensors):
-        raise ValueError(f"{name} is of the authors' first code (DeiT and CLIP), which is not supported")
+        raise ValueError(f"{name} comes from the authors' first code (DeiT and CLIP), which is not supported")
     ledger = Ledger(tensors, name)
     vit = take_vit("pass", ledger, root="visual_encoder.")
     clothes = take_vit("albef", ledger, root="visual_encoder_m.")

@@ -39,15 +39,17 @@ def saved_folder(source: str) -> Path:
     folder = Path(source)
     if (folder / "state.json").is_file():
         raise ValueError(
-            f"{source} is a checkpoint, and another run begins with a model; finish its run with --resume, "
-            "or name its best/"
+            f"{source} is a checkpoint, but a new run starts from a model; finish its run with --resume, or "
+            "use the run's best/"
         )
     if (folder / "config.yaml").is_file():
         folder = folder / "model"
         if not folder.is_dir():
-            raise ValueError(f"the run {source} has no model yet; finish it with --resume, or name its best/")
+            raise ValueError(
+                f"the run {source} has no final model yet; finish it with --resume, or use its best/"
+            )
     if not folder.is_dir():
-        raise ValueError(f"there is no run and no model folder {source}")
+        raise ValueError(f"there is no run or model folder {source}")
     return folder
 
 
@@ -63,7 +65,7 @@ def read_shapes(folder: Path) -> dict[str, Any]:
     parts = (shapes["backbone"], *(encoders.get(key) for key in ("text", "image")))
     if not all(isinstance(part, dict) for part in parts):
         raise ValueError(
-            f"{folder}/config.json is not of an IRM; name a run of tools.train or its model folder"
+            f"{folder}/config.json does not describe an IRM; give a tools.train run or its model folder"
         )
     return shapes
 
@@ -95,17 +97,17 @@ def start_from(model: IRM, folder: Path, *, name: str) -> tuple[str, ...]:
         if key.split(".")[0] not in OF_THE_TASKS:
             having, lacking = ("the sheet's model", name) if key in own else (name, "the sheet's model")
             raise ValueError(
-                f"{having} has {key!r} and {lacking} has not; say model.* as {name} was trained with"
+                f"{having} has {key!r} but {lacking} does not; set model.* as {name} was trained"
             )
     for key, tensor in theirs.items():
         if key in own and tensor.shape != own[key].shape:
             shapes = f"{tuple(tensor.shape)} in {name} and {tuple(own[key].shape)} in the sheet's model"
-            raise ValueError(f"{key!r} is {shapes}; say model.* as {name} was trained with")
+            raise ValueError(f"{key!r} is {shapes}; set model.* as {name} was trained")
     with torch.no_grad():
         for key in own.keys() & theirs.keys():
             own[key].copy_(theirs[key])
     model.load_tokenizer(folder)
-    told = {f"what {name} has not begins anew": new, f"of {name} stays behind": left}
+    told = {f"newly initialised, not found in {name}": new, f"not taken from {name}": left}
     return tuple(f"{what}: {', '.join(_parts(keys))}" for what, keys in told.items() if keys)
 
 

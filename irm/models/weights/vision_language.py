@@ -52,7 +52,7 @@ def convert_albef(
     if chosen == "momentum":
         root, other = other, root
     model = take_albef(ledger, tower=take_vit("albef", ledger, root=root))
-    ledger.drop(re.escape(other) + ".*", f"the other picture tower; the {chosen} one was asked for")
+    ledger.drop(re.escape(other) + ".*", f"the other image tower; the {chosen} one was requested")
     drop_training_extras(ledger)
     return model, ledger.settle()
 
@@ -131,7 +131,7 @@ def _text_shape(ledger: Ledger, root: str, *, depth: int) -> dict[str, int]:
     width = words.shape[-1]
     usual = text_spec("albef_base")
     if width != usual.embed_dim and width % HEAD_WIDTH:
-        raise ValueError(f"{ledger.name} has a BERT of width {width}; how many heads it has is unknown")
+        raise ValueError(f"{ledger.name} has a BERT of width {width}, whose number of heads is unknown")
     return {
         "embed_dim": width,
         "depth": depth,
@@ -191,7 +191,7 @@ def _take_words(ledger: Ledger, width: int, vocab_size: int) -> dict[str, Tensor
     }
     for copy, original in tied.items():
         if copy in ledger.tensors and not torch.equal(ledger.tensors[copy], ledger.tensors[original]):
-            raise ValueError(f"{copy!r} of {ledger.name} is not {original!r}, as it should be")
+            raise ValueError(f"{copy!r} of {ledger.name} differs from {original!r}, which it should equal")
     ledger.drop(re.escape(f"{root}decoder.") + "(weight|bias)", "tied: the same as another tensor")
     return {
         "dense.weight": ledger.take(f"{root}transform.dense.weight", (width, width)),

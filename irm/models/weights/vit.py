@@ -75,7 +75,8 @@ def take_vit(
     entry = backbone or layout.larger.get(width, layout.backbone)
     if entry is None:
         raise ValueError(
-            f"of what pretraining {ledger.name} is, a file does not say; name the backbone that it is like"
+            f"{ledger.name} does not record which pretraining it comes from; name the backbone it "
+            "corresponds to"
         )
     spec = backbone_spec(entry)
     arguments = reader.arguments(width, spec)
@@ -110,7 +111,7 @@ class _Reader:
             raise ValueError(f"{self.ledger.name} has no {self.root + self.layout.source('blocks.0')!r}")
         if width != spec.embed_dim and width % HEAD_WIDTH:
             raise ValueError(
-                f"{self.ledger.name} is a transformer of width {width}; how many heads it has is unknown"
+                f"{self.ledger.name} is a transformer of width {width}, whose number of heads is unknown"
             )
         for part in self.parts:
             self._raw(part)
@@ -138,7 +139,7 @@ class _Reader:
         if not columns or columns * columns * self.layout.ratio != num_patches:
             raise ValueError(
                 f"{self.root + self.layout.source('pos_embed')!r} of {self.ledger.name} has {num_positions} "
-                "positions; say the image size that they are for"
+                "positions; give the image size that they are for"
             )
         return columns * self.layout.ratio * arguments["patch_size"], columns * arguments["patch_size"]
 

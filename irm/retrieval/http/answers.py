@@ -48,7 +48,7 @@ class HitBody(BaseModel):
 
 
 class AnswerBody(BaseModel):
-    """A page of a ranked list and how it came about."""
+    """A page of a ranked list and how it was obtained."""
 
     hits: list[HitBody]
     total: int
@@ -66,7 +66,7 @@ class AnswerBody(BaseModel):
 
 
 class ExplanationBody(BaseModel):
-    """Where the model looked (0 to 1, rows from the top), how far its gates are open, which words weighed."""
+    """Attention maps (0 to 1, rows from the top), gate values, and the attention given to each word."""
 
     query: list[list[float]] | None
     hit: list[list[float]]
@@ -78,7 +78,7 @@ class ExplanationBody(BaseModel):
 
 
 class TaskBody(BaseModel):
-    """One of the six tasks, with the sentences that may stand beside its pictures."""
+    """One of the six tasks, with the instructions that its pictures can be given."""
 
     name: str
     title: str
@@ -89,7 +89,7 @@ class TaskBody(BaseModel):
 
 
 class ViewBody(BaseModel):
-    """One embedding an image has: the instruction on the gallery's side."""
+    """One embedding of each image: its instruction on the gallery side."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -119,7 +119,7 @@ class IndexBody(BaseModel):
 
 
 class HealthBody(BaseModel):
-    """Whether the server lives, or is ready to answer."""
+    """Whether the server is running or ready to answer."""
 
     status: str
     waiting: int = 0

@@ -19,28 +19,36 @@ Seconds = Annotated[float, Field(allow_inf_nan=False, ge=-1e12, le=1e12)]  # som
 
 
 class SearchForm(BaseModel):
-    """A search: pictures, words, clothes, or all of them (multipart; a list is a field that repeats)."""
+    """A search by pictures, text, a clothes picture, or several (multipart; a list is a repeated field)."""
 
     model_config = ConfigDict(extra="forbid")
 
-    images: list[UploadFile] = Field([], description="Pictures of the wanted person; several are averaged.")
-    negatives: list[UploadFile] = Field([], description="Pictures of somebody else.")
-    clothes: UploadFile | None = Field(None, description="A picture of clothes as the instruction.")
-    like: list[ImageId] = Field([], max_length=LIMITS.pictures, description="Gallery images as pictures.")
-    unlike: list[ImageId] = Field([], max_length=64, description="Gallery images of somebody else.")
-    text: str | None = Field(
-        None, max_length=LIMITS.text, description="An instruction beside a picture; alone it is the query."
+    images: list[UploadFile] = Field(
+        [], description="Pictures of the person to find; the features of several pictures are averaged."
     )
-    task: Word | None = Field(None, description="trad, cc, vi, ctcc, li or t2i; left out, the rest decides.")
-    view: Word | None = Field(None, description="Which gallery view to search, whatever was understood.")
+    negatives: list[UploadFile] = Field([], description="Pictures of somebody else.")
+    clothes: UploadFile | None = Field(None, description="A clothes picture as the instruction.")
+    like: list[ImageId] = Field(
+        [], max_length=LIMITS.pictures, description="Ids of gallery images to search with, like pictures."
+    )
+    unlike: list[ImageId] = Field([], max_length=64, description="Ids of gallery images of somebody else.")
+    text: str | None = Field(
+        None,
+        max_length=LIMITS.text,
+        description="The instruction for a picture; without a picture, the query itself.",
+    )
+    task: Word | None = Field(
+        None, description="trad, cc, vi, ctcc, li or t2i; if omitted, chosen from the rest of the query."
+    )
+    view: Word | None = Field(None, description="Gallery view to search; overrides the automatic choice.")
     camids: list[Number] = Field([], max_length=1000, description="Only these cameras.")
     datasets: list[Word] = Field([], max_length=1000, description="Only these data sets.")
     modalities: list[Word] = Field([], max_length=8, description="Only rgb, or only ir.")
     since: Seconds | None = Field(None, description="Taken at this time or later (Unix seconds).")
     until: Seconds | None = Field(None, description="Taken at this time or earlier (Unix seconds).")
-    top: int = Field(20, ge=1, le=LIMITS.page, description="Hits of this page.")
-    first: int = Field(0, ge=0, le=LIMITS.depth, description="Hits before this page.")
-    re_rank: bool = Field(False, description="Re-rank the head of the list by its neighbours (k-reciprocal).")
+    top: int = Field(20, ge=1, le=LIMITS.page, description="Number of hits on this page.")
+    first: int = Field(0, ge=0, le=LIMITS.depth, description="Number of hits to skip before this page.")
+    re_rank: bool = Field(False, description="Re-rank the top of the list by k-reciprocal neighbours.")
 
     async def question(self, decode: Decoder) -> Question:
         """What the engine is asked.
@@ -72,15 +80,15 @@ class SearchForm(BaseModel):
 
 
 class ExplainForm(SearchForm):
-    """A search, and one of its hits: why is it there?"""
+    """A search and one of its hits to explain."""
 
-    image: ImageId = Field(description="The hit's image id.")
+    image: ImageId = Field(description="Image id of the hit.")
 
 
 class EraseForm(BaseModel):
-    """Whom or what to erase from every view, thumbnail and log."""
+    """People or images to erase from every view, thumbnail and log."""
 
     model_config = ConfigDict(extra="forbid")
 
-    pids: list[Number] = Field([], max_length=1000, description="People.")
-    images: list[ImageId] = Field([], max_length=1000, description="Images.")
+    pids: list[Number] = Field([], max_length=1000, description="Person ids.")
+    images: list[ImageId] = Field([], max_length=1000, description="Image ids.")

@@ -17,7 +17,7 @@ class BusyError(Exception):
     """There is no room for another job; ``seconds`` says when to ask again."""
 
     def __init__(self, seconds: int, reason: str = "the server has as many requests as it can hold") -> None:
-        super().__init__(f"{reason}; ask again in {seconds} s")
+        super().__init__(f"{reason}; try again in {seconds} s")
         self.seconds = seconds
 
 
@@ -68,7 +68,7 @@ class Batcher(Generic[Job, Result]):
             async with asyncio.timeout(seconds):
                 return await future
         except TimeoutError:
-            raise BusyError(self._patience(), f"no answer within {seconds:g} s") from None
+            raise BusyError(self._patience(), f"the search was not answered within {seconds:g} s") from None
 
     async def run(self) -> None:
         """Do batch after batch, until cancelled."""

@@ -79,7 +79,7 @@ class Guard:
         if self._under_way > settings.limits.requests:
             raise Problem(503, "the server has as many requests as it can hold", {"Retry-After": "2"})
         if settings.hosts is not None and host_of(headers.get("host", "")) not in settings.hosts:
-            raise Problem(421, f"this server answers to {', '.join(settings.hosts)} only")
+            raise Problem(421, f"this server only accepts requests for the host {', '.join(settings.hosts)}")
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > settings.limits.body_bytes:
             raise Problem(413, f"the request is longer than {settings.limits.body_bytes} bytes")
@@ -89,7 +89,7 @@ class Guard:
             if kind.lower() != "bearer" or not is_right:
                 raise Problem(
                     401,
-                    "give the server's token: Authorization: Bearer TOKEN",
+                    "this server requires its token: send Authorization: Bearer TOKEN",
                     {"WWW-Authenticate": "Bearer"},
                 )
 
@@ -107,7 +107,9 @@ class Guard:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise Problem(408, f"no whole request within {limits.body_seconds:g} s") from None
+                raise Problem(
+                    408, f"the request was not received completely within {limits.body_seconds:g} s"
+                ) from None
             received += len(message.get("body", b""))
             if received > limits.body_bytes:  # a body may come in pieces and not say how long it is
                 raise Problem(413, f"the request is longer than {limits.body_bytes} bytes")

@@ -19,18 +19,20 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "instruct_reid_requests",
-            "Answers, by method, pattern of the address and status.",
+            "Responses by method, route pattern and status.",
             ("method", "route", "status"),
             registry=self._registry,
         )
         self._seconds = Histogram(
             "instruct_reid_request_seconds",
-            "From a request's head to its answer's end.",
+            "Time from a request's headers to the end of its response.",
             ("route",),
             buckets=BOUNDS,
             registry=self._registry,
         )
-        gauge = Gauge("instruct_reid_searches_waiting", "Searches before the model.", registry=self._registry)
+        gauge = Gauge(
+            "instruct_reid_searches_waiting", "Searches waiting for the model.", registry=self._registry
+        )
         gauge.set_function(waiting)
 
     def saw(self, method: str, route: str, status: int, seconds: float) -> None:

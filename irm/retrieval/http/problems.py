@@ -99,7 +99,7 @@ def add_handlers(app: FastAPI, private: str) -> None:
 
     @app.exception_handler(Exception)
     async def on_bug(_: Request, __: Exception) -> JSONResponse:  # the server that runs us logs the trace
-        return problem_response(500, "something went wrong here; the server's log says what")
+        return problem_response(500, "internal error; see the server's log for details")
 
 
 def _sentence(entry: dict[str, object]) -> str:

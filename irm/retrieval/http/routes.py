@@ -30,7 +30,9 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 }
 FORM = Form(media_type="multipart/form-data")
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
-NO_ROOM = "the disk is full or closed to the server, and every search writes its line of the audit first"
+NO_ROOM = (
+    "the disk is full or not writable for the server, and each search is first written to the audit trail"
+)
 BEARER = HTTPBearer(auto_error=False, description="The server's token.")  # says so; the guard checks it
 ImageId = Annotated[int, Path(ge=0, lt=2**63)]
 
@@ -44,7 +46,7 @@ async def takes_forms(request: Request) -> None:
     if request.method == "POST" and kind and kind not in FORMS:
         raise Problem(
             415,
-            f"what is asked comes as a form: {FORMS[0]}, or {FORMS[1]} where no picture is sent, not JSON",
+            f"send the request as a form, not as JSON: {FORMS[0]}, or {FORMS[1]} if it contains no picture",
         )
 
 
@@ -69,7 +71,7 @@ def client_of(request: Request) -> str:
 @health.head("/healthz", include_in_schema=False)
 @health.get("/healthz")
 async def alive() -> HealthBody:
-    """The process lives."""
+    """The process is running."""
     return HealthBody(status="alive")
 
 
@@ -81,7 +83,7 @@ async def ready(request: Request) -> HealthBody:
     if service.is_closing:
         raise Problem(503, "the server is shutting down", {"Retry-After": "5"})
     if service.searches.waiting >= service.settings.limits.queue:
-        raise Problem(503, "the queue before the model is full", {"Retry-After": "2"})
+        raise Problem(503, "the queue of searches waiting for the model is full", {"Retry-After": "2"})
     if not await run_in_threadpool(_can_read, service.gallery.ledger):
         raise Problem(503, "the gallery's store cannot be read", {"Retry-After": str(RETRY)})
     if not await run_in_threadpool(service.gallery.ledger.trail.has_room):
@@ -92,10 +94,10 @@ async def ready(request: Request) -> HealthBody:
 @measures.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus's text format."}},
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format."}},
 )
 async def metrics(request: Request) -> Response:
-    """How many requests were answered, how, and in what time; how many searches wait."""
+    """Number of requests answered, by status, their duration, and the number of searches waiting."""
     return Response(service_of(request).metrics.text(), media_type=KIND)
 
 
@@ -110,7 +112,7 @@ async def index(request: Request) -> IndexBody:
 
 @api.post("/search")
 async def search(request: Request, form: Annotated[SearchForm, FORM]) -> AnswerBody:
-    """Search by pictures, words, clothes, gallery images, or all of them."""
+    """Search by pictures, text, a clothes picture, gallery images, or a combination of them."""
     service = service_of(request)
     question = await form.question(service.decode)
     return answer_body(await service.search(question, who=client_of(request)), question.first)
@@ -118,7 +120,7 @@ async def search(request: Request, form: Annotated[SearchForm, FORM]) -> AnswerB
 
 @api.post("/explain")
 async def explain(request: Request, form: Annotated[ExplainForm, FORM]) -> ExplanationBody:
-    """What the model looked at in a query and in one of its hits."""
+    """What the model attended to in a query and in one of its hits."""
     service = service_of(request)
     question = await form.question(service.decode)
     return explanation_body(await service.explain(question, form.image))
@@ -136,7 +138,7 @@ async def thumbnail(request: Request, image: ImageId) -> Response:
 
 @api.get("/images/{image}")
 async def held(request: Request, image: ImageId) -> dict[str, Any]:
-    """Everything that is held about an image, but for where its files lie."""
+    """All data stored about an image, except where its files are."""
     found = await _known(request, "held", image)
     assert isinstance(found, dict)
     return {name: value for name, value in found.items() if name not in HIDDEN}
@@ -144,14 +146,15 @@ async def held(request: Request, image: ImageId) -> dict[str, Any]:
 
 @api.post("/erase")
 async def erase(request: Request, form: Annotated[EraseForm, Form()]) -> dict[str, Any]:
-    """Erase people or images from every view, thumbnail and log; only where the server has a token."""
+    """Erase people or images from every view, thumbnail and log; only if the server has a token."""
     service = service_of(request)
     if service.settings.token is None:
         raise Problem(
-            403, "start the server with --token to erase over HTTP, or use python -m tools.index erase"
+            403,
+            "erasing over HTTP requires a server started with --token; or use python -m tools.index erase",
         )
     if not form.pids and not form.images:
-        raise Problem(422, "say whom to erase: pids, or images")
+        raise Problem(422, "specify what to erase: pids or images")
     receipt = await run_in_threadpool(
         service.gallery.erase, pids=tuple(form.pids), images=tuple(form.images), who=client_of(request)
     )

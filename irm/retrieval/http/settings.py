@@ -69,8 +69,8 @@ def settings_for(host: str, token: str | None, limits: Limits | None = None) -> 
         )
     if token is None and not is_loopback(host):
         raise InputError(
-            f"--host {host} can be reached from other machines, so the server asks for a token: add --token, "
-            "or set INSTRUCT_REID_TOKEN, or listen on 127.0.0.1"
+            f"--host {host} can be reached from other machines, so the server requires a token: pass "
+            "--token, set INSTRUCT_REID_TOKEN, or listen on 127.0.0.1"
         )
     hosts = ("localhost", "127.0.0.1", "[::1]", host) if token is None else None
     return ServerSettings(token, hosts, limits or Limits())

@@ -47,7 +47,7 @@ def decode_upload(data: bytes, *, what: str, limits: Limits) -> Picture:
         Problem: 413 too large, 415 no picture that is taken, 422 damaged or too small.
     """
     if len(data) > limits.image_bytes:
-        raise Problem(413, f"{what} has {len(data)} bytes; at most {limits.image_bytes} are taken")
+        raise Problem(413, f"{what} has {len(data)} bytes; at most {limits.image_bytes} are accepted")
     if not data:
         raise Problem(422, f"{what} is empty (0 bytes)")
     if kind_of(data) is None:
@@ -59,7 +59,7 @@ def decode_upload(data: bytes, *, what: str, limits: Limits) -> Picture:
     height, width = picture.pixels.shape[:2]
     if min(height, width) < limits.min_side:
         raise Problem(
-            422, f"{what} has {width} × {height} pixels; nobody can be seen in less than {limits.min_side}"
+            422, f"{what} has {width} × {height} pixels; each side must have at least {limits.min_side}"
         )
     return picture
 
@@ -100,13 +100,15 @@ class Decoder:
         mode: Resampling = "bilinear",
     ) -> tuple[Picture, ...]:
         if len(uploads) > self.limits.pictures:
-            raise Problem(422, f"{len(uploads)} files as {what}; at most {self.limits.pictures} are taken")
+            raise Problem(
+                422, f"{len(uploads)} files were sent as {what}; at most {self.limits.pictures} are accepted"
+            )
         pictures = []
         for number, upload in enumerate(uploads, start=1):
             name = what if len(uploads) == 1 else f"{what} {number}"
             if upload.size is not None and upload.size > self.limits.image_bytes:
                 raise Problem(
-                    413, f"{name} has {upload.size} bytes; at most {self.limits.image_bytes} are taken"
+                    413, f"{name} has {upload.size} bytes; at most {self.limits.image_bytes} are accepted"
                 )
             loop = asyncio.get_running_loop()
             pictures.append(await loop.run_in_executor(self._threads, self._read, upload, name, size, mode))

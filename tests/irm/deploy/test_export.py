@@ -136,7 +136,7 @@ def test_features_that_differ_are_refused_and_nothing_is_left(model, tmp_path, m
     ("view", "instruction", "reason"),
     [
         ("trad/market", None, "no view 'trad/market'.*trad/market1501, cc/ltcc, t2i"),
-        ("t2i", SENTENCE, "a picture stands alone"),
+        ("t2i", SENTENCE, "takes no instruction with a picture"),
         ("cc/ltcc", " ", "--instruction is empty"),
     ],
 )

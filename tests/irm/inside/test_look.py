@@ -63,7 +63,7 @@ def test_an_instruction_turns_the_feature_and_a_shut_gate_does_not(search_model,
 def test_a_picture_that_stands_alone_has_no_instruction(search_model, picture):
     inside = look_inside(search_model, picture, task="t2i")
     assert inside.listening is None and inside.says == ""
-    with pytest.raises(InputError, match="in task t2i a picture stands alone"):
+    with pytest.raises(InputError, match="task t2i takes no instruction with a picture"):
         look_inside(search_model, picture, task="t2i", text="a red coat")
 
 

@@ -63,7 +63,7 @@ def test_hidden_words_give_the_figures_of_albefs_code_and_of_the_released_one(go
 
 def test_distillation_needs_a_teacher_and_a_batch_without_hidden_words_has_no_loss():
     logits, nothing = torch.randn(2, 3, 5), torch.full((2, 3), -100)
-    with pytest.raises(ValueError, match="give taught"):
+    with pytest.raises(ValueError, match="pass taught"):
         word_prediction_loss(logits, nothing, distillation=0.4)
     taught = logits.softmax(-1)
     assert word_prediction_loss(logits, nothing, taught=taught, distillation=0.4) == 0

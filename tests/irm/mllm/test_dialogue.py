@@ -70,13 +70,16 @@ def test_a_chat_models_own_template_is_spoken(make_vlm, make_encoder):
 def test_a_template_that_rewrites_what_was_said_is_refused(make_vlm, make_encoder):
     vlm = make_vlm()
     vlm.tokenizer.chat_template = "{{ messages | length }}" + CHAT
-    with pytest.raises(ValueError, match="rewrites earlier turns; say max_turns: 1"):
+    with pytest.raises(ValueError, match="rewrites earlier turns; set max_turns: 1"):
         make_encoder(vlm, template="chat").encode([Turn(f"{IMAGE_TOKEN} x", "a")])
 
 
 @pytest.mark.parametrize(
     ("template", "complaint"),
-    [("chat", "the tokenizer has no chat template"), ("minigpt5", "there is no template 'minigpt5'")],
+    [
+        ("chat", "the tokenizer has no chat template"),
+        ("minigpt5", "there is no dialogue template 'minigpt5'"),
+    ],
 )
 def test_an_unknown_template_is_refused(make_vlm, make_encoder, template, complaint):
     with pytest.raises(ValueError, match=complaint):
@@ -86,5 +89,5 @@ def test_an_unknown_template_is_refused(make_vlm, make_encoder, template, compla
 def test_a_dialogue_shows_one_picture(make_vlm, make_encoder):
     encoder = make_encoder(make_vlm())
     for turns in ([Turn("no picture", "a")], [Turn(f"{IMAGE_TOKEN} a", "b"), Turn(f"{IMAGE_TOKEN} c", "d")]):
-        with pytest.raises(ValueError, match="a dialogue shows one picture"):
+        with pytest.raises(ValueError, match="a dialogue has one picture"):
             encoder.encode(turns)

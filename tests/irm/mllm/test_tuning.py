@@ -69,7 +69,7 @@ def test_layers_that_are_not_there_are_one_sentence(make_vlm):
 
 def test_sizes_are_told_by_part(make_vlm):
     told = {size.name: size for size in sizes(make_vlm())}
-    assert str(told["projector"]) == "projector: 4,160 of 4,160 parameters train (float32)"
+    assert str(told["projector"]) == "projector: 4,160 of 4,160 parameters are trainable (float32)"
     assert told["language model"].trained == 0
     assert told["LoRA"].trained == told["LoRA"].total == 4 * 2 * (4 * (64 + 64) + 3 * (64 + 160))
     assert told["vision tower"].total - told["vision tower"].trained == 2 * 64  # the norm no loss reaches

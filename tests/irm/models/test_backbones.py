@@ -44,7 +44,7 @@ def test_drop_path_rises_with_depth():
     ("arguments", "sentence"),
     [
         ({"name": "pas_vit_base"}, "did you mean 'pass_vit_base'"),
-        ({"name": "tiny", "image_size": (60, 32)}, "60x32 does not divide into 16-pixel patches"),
+        ({"name": "tiny", "image_size": (60, 32)}, "60x32 is not divisible into the 16-pixel patches"),
         ({"name": "tiny", "num_heads": 5}, "5 heads do not divide the width 32"),
         (
             {"name": "tiny", "stem": "convolution", "patch_size": 14, "image_size": (28, 28)},

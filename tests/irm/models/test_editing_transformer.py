@@ -88,5 +88,5 @@ def test_a_backbone_of_another_shape_is_refused():
     model = EditingTransformer(build_backbone("tiny"), instruction_dim=24)
     with pytest.raises(ValueError, match=r"'pos_embed' of the backbone is \(1, 17, 32\)"):
         model.load_backbone(build_backbone("tiny", (128, 32)))
-    with pytest.raises(ValueError, match=r"the backbone has 'blocks\.2"):
+    with pytest.raises(ValueError, match=r"the backbone contains 'blocks\.2"):
         model.load_backbone(build_backbone("tiny", depth=3))

@@ -103,11 +103,11 @@ def test_saving_again_replaces_each_file_whole_and_leaves_nothing_behind(tiny_ir
 
 
 def test_what_is_no_saved_model_is_refused(tmp_path, tiny_irm):
-    with pytest.raises(ValueError, match=r"holds no IRM: it has no config\.json"):
+    with pytest.raises(ValueError, match=r"does not contain an IRM: it has no config\.json"):
         IRM.from_pretrained(tmp_path)
     tiny_irm().save_pretrained(tmp_path / "irm")
     (tmp_path / "irm" / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"holds no IRM: it has no model\.safetensors"):
+    with pytest.raises(ValueError, match=r"does not contain an IRM: it has no model\.safetensors"):
         IRM.from_pretrained(tmp_path / "irm")
 
 
@@ -120,7 +120,7 @@ def test_weights_that_are_not_all_its_own_are_refused_by_name(change, tmp_path, 
     if change != "missing":
         weights[name + ".other" if change in ("renamed", "extra") else name] = kept[1:].clone()
     save_file(weights, file)
-    with pytest.raises(ValueError, match=f"another model.*{re.escape(name)}"):
+    with pytest.raises(ValueError, match=f"a different model.*{re.escape(name)}"):
         IRM.from_pretrained(tmp_path / "irm")
 
 
@@ -128,13 +128,13 @@ def test_weights_that_are_cut_off_are_refused(tmp_path, tiny_irm):
     tiny_irm().save_pretrained(tmp_path / "irm")
     file = tmp_path / "irm" / "model.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"model\.safetensors of .* is damaged or cut off"):
+    with pytest.raises(ValueError, match=r"model\.safetensors of .* is damaged or truncated"):
         IRM.from_pretrained(tmp_path / "irm")
 
 
 @pytest.mark.parametrize("name", ["pass_vit_base", "hap_vit_base", "solider_vit_small", "albef_vit_base"])
 def test_weights_that_timm_does_not_have_are_not_taken_from_another_tower(name):
-    with pytest.raises(ValueError, match=f"timm publishes no weights of {name}"):
+    with pytest.raises(ValueError, match=f"timm publishes no weights for {name}"):
         build_backbone(name, pretrained=True)
 
 
@@ -243,8 +243,8 @@ def test_a_copied_model_is_independent(tiny_irm):
     ("ask", "sentence"),
     [
         (lambda model, images: model.embed(images, SENTENCES[:2], view="a"), "2 instructions for 3 images"),
-        (lambda model, images: model.embed(images, SENTENCES), r"say which view .* \(there are: a, b\)"),
-        (lambda model, images: model.embed(images, SENTENCES, view="c"), r"no neck 'c' \(there are: a, b\)"),
+        (lambda model, images: model.embed(images, SENTENCES), r"pass the view .* \(available: a, b\)"),
+        (lambda model, images: model.embed(images, SENTENCES, view="c"), r"no neck 'c' \(known: a, b\)"),
         (lambda model, images: model.train().embed(images, view="a"), r"call model\.eval\(\)"),
         (
             lambda model, _: model.encode((), torch.tensor([], dtype=torch.int64)),
@@ -266,7 +266,7 @@ def test_a_model_without_a_tokenizer_says_so(tiny_irm):
         backbone={"name": "tiny"},
         instruction={"text": {"name": "tiny", "vocab_size": 50}, "image": {"name": "tiny"}},
     )
-    with pytest.raises(ValueError, match="the text encoder knows 50"):
+    with pytest.raises(ValueError, match="but the text encoder only 50"):
         small.attach_tokenizer(SentenceTokenizer.characters())
 
 
@@ -323,6 +323,6 @@ def test_in_training_only_what_was_read_ahead_is_remembered_and_a_batch_is_read_
 
 
 def test_more_than_the_cache_keeps_cannot_be_remembered(tiny_irm):
-    with pytest.raises(ValueError, match="3 sentences are more than the cache keeps, 2"):
+    with pytest.raises(ValueError, match="3 sentences exceed the cache's capacity of 2"):
         tiny_irm(reading={"cache": 2}).remember(SENTENCES)
     tiny_irm(instruction={"freeze_text": False}).remember(SENTENCES * 2000)

@@ -59,7 +59,7 @@ def test_a_tokenizer_that_cannot_be_written_is_an_error_of_the_disk(tmp_path):
 
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="holds no tokenizer"):
+    with pytest.raises(ValueError, match="does not contain a tokenizer"):
         SentenceTokenizer.load(tmp_path)
 
 

@@ -24,7 +24,7 @@ def test_groups_merge_into_one_batch_in_the_order_of_their_rows():
 
 @pytest.mark.parametrize("rows", [[0, 0], [0, 2], [1, 2]])
 def test_rows_that_are_no_batch_are_refused(rows):
-    with pytest.raises(ValueError, match=r"each once"):
+    with pytest.raises(ValueError, match=r"each exactly once"):
         merge_rows([(instruction(2, 4, 1.0), torch.tensor(rows))])
 
 

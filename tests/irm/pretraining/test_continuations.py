@@ -139,5 +139,5 @@ def test_a_model_that_vllm_cannot_ask_is_one_sentence(vllm, model, complaint):
 
 def test_vllm_that_is_not_installed_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(ValueError, match="--backend vllm needs vLLM: pip install vllm"):
+    with pytest.raises(ValueError, match="--backend vllm needs vLLM: run pip install vllm"):
         VLLMWriter.load("somebody/chat")

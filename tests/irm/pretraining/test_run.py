@@ -57,8 +57,8 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_result(tmp_path, tiny_root, 
     run = sheet(tiny_root, words)
     summary, said = told(run, tmp_path / "whole")
     assert summary.is_finished
-    assert "16 of 32 training pictures have words" in said and "continuations by m)" in said
-    assert "LoRA: 9,472 of 9,472 parameters train (float32)" in said
+    assert "16 of 32 training pictures have texts" in said and "continuations by m)" in said
+    assert "LoRA: 9,472 of 9,472 parameters are trainable (float32)" in said
     told(run, tmp_path / "stopped")
     for step in (4, 6):  # as if the machine had gone after step 3
         shutil.rmtree(tmp_path / "stopped" / "checkpoints" / f"step-{step:08d}", ignore_errors=True)
@@ -144,7 +144,7 @@ def in_parts(tmp_path, root, words, llm):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     told(sheet(root, words, *overrides), whole)
     said = ended(torchrun(*program, "--out", parts))
-    here, everywhere = re.search(r"2 processes keeps its part: (\S+) of (\S+) parameters", said).groups()
+    here, everywhere = re.search(r"2 processes holds its shard: (\S+) of (\S+) parameters", said).groups()
     assert int(here.replace(",", "")) == pytest.approx(int(everywhere.replace(",", "")) / 2, rel=0.02)
     agree(parts, whole)
     return whole, parts, overrides, program
@@ -215,12 +215,12 @@ def test_missing_words_are_one_sentence(tmp_path, tiny_root, words):
     with pytest.raises(InputError, match="there is no caption file"):
         build_bench(sheet(tiny_root, tmp_path), CPU)
     (tmp_path / "captions.jsonl").write_bytes((words / "captions.jsonl").read_bytes())
-    with pytest.raises(InputError, match=r"there are no continuations .* words.instruction=diverse"):
+    with pytest.raises(InputError, match=r"there is no continuations file .* words.instruction=diverse"):
         build_bench(sheet(tiny_root, tmp_path), CPU)
     bench = build_bench(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
-    assert any("16 of 32 training pictures have words" in note for note in bench.notes)
+    assert any("16 of 32 training pictures have texts" in note for note in bench.notes)
     (tmp_path / "captions.jsonl").write_text("")
-    with pytest.raises(InputError, match="has no words for any training picture of market1501"):
+    with pytest.raises(InputError, match="has no texts for any training picture of market1501"):
         build_bench(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
 
 
@@ -234,7 +234,7 @@ def test_a_whole_llava_trains_and_a_projector_of_another_layer_is_told(tmp_path,
     assert any("the projector was trained on feature layer -2 of the tower but reads -1" in n for n in notes)
     notes = build_bench(sheet(tiny_root, words, whole, "model.feature_layer=-2"), CPU).notes
     assert not any("was trained on" in note for note in notes)
-    with pytest.raises(InputError, match=r"the projector reads 64 numbers of a patch, .* gives 128"):
+    with pytest.raises(InputError, match=r"the projector expects 64 features per patch, .* provides 128"):
         build_bench(sheet(tiny_root, words, whole, "model.feature_layer=[-2,-1]"), CPU)
 
 

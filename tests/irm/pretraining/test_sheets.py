@@ -36,10 +36,10 @@ def test_table_5_differs_by_what_it_removes():
 @pytest.mark.parametrize(
     ("override", "complaint"),
     [
-        ("tune.tower=frozen", "the tower is what this training is for"),
+        ("tune.tower=frozen", "this training exists to train the tower"),
         ("mixture=[{task: t2i, dataset: cuhk_pedes}]", "the joint stage trains task trad, not 't2i'"),
-        ("batch.sampling=graph", "batch.sampling: graph is for the second stage, tools.train; say random"),
-        ("losses.lambda_value=1.0", "no row of the mixture names any"),
+        ("batch.sampling=graph", "batch.sampling: graph is for the second stage, tools.train; set random"),
+        ("losses.lambda_value=1.0", "no row of the mixture has words"),
         ("losses.lamda_value=1.0", "losses.lamda_value is not a setting (did you mean 'lambda_value'?)"),
         ("model.pool=mad", "model.pool is 'mad' (did you mean 'max'?)"),
     ],

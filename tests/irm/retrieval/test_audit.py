@@ -42,8 +42,8 @@ def test_a_search_does_not_wait_for_whoever_rewrites_the_gallery(own_gallery):
 @pytest.mark.parametrize(
     ("crime", "complaint"),
     [
-        ("DELETE FROM audit WHERE number > 2", r"it ends with line 2 and once had \d"),
-        ("DELETE FROM audit", r"it ends with line 0 and once had \d"),
+        ("DELETE FROM audit WHERE number > 2", r"it ends at line 2 but once had \d"),
+        ("DELETE FROM audit", r"it ends at line 0 but once had \d"),
         ("DELETE FROM audit WHERE number = 2", "at or before line 3"),
         ("UPDATE audit SET who = 'somebody else' WHERE number = 2", "at or before line 2"),
     ],
@@ -78,7 +78,7 @@ def test_whoever_noted_the_head_sees_what_the_file_does_not_show(own_gallery, tr
     assert audit.check(own_gallery.ledger) == int(noted.split(":")[0])
     with pytest.raises(InputError, match="at or before line"):
         audit.check(own_gallery.ledger, [noted])
-    with pytest.raises(InputError, match="'nonsense' is no head of an audit"):
+    with pytest.raises(InputError, match="'nonsense' is not an audit head"):
         audit.check(own_gallery.ledger, ["nonsense"])
 
 
@@ -86,7 +86,7 @@ def test_an_erasure_is_noted_in_the_gallery_too(own_gallery, trail):
     own_gallery.erase(images=[2])
     assert audit.check(own_gallery.ledger) == len(own_gallery.audit(1000))
     cut_and_forge(trail)
-    with pytest.raises(InputError, match="and once had"):
+    with pytest.raises(InputError, match="but once had"):
         audit.check(own_gallery.ledger)
 
 
@@ -136,5 +136,5 @@ def test_an_audit_of_an_earlier_version_that_was_cut_is_told_after_it_moved(tmp_
     )
     old.execute("DELETE FROM audit WHERE number = 2")
     old.close()
-    with Keeping.of(tmp_path) as kept, pytest.raises(InputError, match="ends with line 1 and once had 2"):
+    with Keeping.of(tmp_path) as kept, pytest.raises(InputError, match="ends at line 1 but once had 2"):
         audit.check(kept.ledger)

@@ -189,7 +189,7 @@ def test_a_store_of_a_later_version_is_refused(tmp_path):
     later = sqlite3.connect(tmp_path / FILE_NAME)
     later.execute("PRAGMA user_version = 99")
     later.close()
-    with pytest.raises(InputError, match="version 99; this program knows up to"):
+    with pytest.raises(InputError, match="version 99; this program supports versions up to"):
         Ledger(tmp_path)
 
 
@@ -222,7 +222,7 @@ def test_a_full_disk_is_one_sentence_and_the_store_stays_as_it_was(own_gallery, 
     connection = own_gallery.ledger.connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
-    with pytest.raises(InputError, match=r"is full .*; the last batch was not kept"):
+    with pytest.raises(InputError, match=r"is full .*; the last batch was not saved"):
         own_gallery.add(items_of_folder(pictures))
     assert check_whole_counts(own_gallery) == before
     assert check_whole(own_gallery.ledger) == before["images"]
@@ -238,7 +238,7 @@ def test_a_file_that_may_not_grow_is_one_sentence_and_the_store_stays_as_it_was(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 50_000, limits[1]))
     try:
-        with pytest.raises(InputError, match=r"is full .*; the last batch was not kept"):
+        with pytest.raises(InputError, match=r"is full .*; the last batch was not saved"):
             own_gallery.add(items_of_folder(pictures))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

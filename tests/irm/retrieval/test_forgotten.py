@@ -58,7 +58,7 @@ def test_an_erasure_that_was_cut_short_is_finished_when_asked_again(filled, retr
     gallery.add(items, now=0.0, keep_days=1.0)
 
     def interrupted(ledger, *, trail):
-        raise InputError("another process reads an older state")
+        raise InputError("another process is reading an older state")
 
     with monkeypatch.context() as patched, pytest.raises(InputError, match="older state"):
         patched.setattr(care, "scrub", interrupted)
@@ -89,7 +89,7 @@ def test_after_an_erasure_other_processes_do_not_take_the_log_away(own_gallery):
 
 def test_files_that_cannot_be_searched_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(InputError, match=r"files of .* cannot be searched for traces \(it was ended\)"):
+    with pytest.raises(InputError, match=r"files of .* cannot be searched for traces \(it was stopped\)"):
         care.search_files(tmp_path, [b"traces"])
 
 

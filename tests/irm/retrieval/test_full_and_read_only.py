@@ -41,7 +41,7 @@ def test_a_search_without_room_for_its_line_is_refused_and_goes_when_there_is_so
     lines = audit.check(own_gallery.ledger)
     with (
         full(own_gallery.ledger.trail),
-        pytest.raises(FullError, match=r"is full .* make room and try again; a search is answered only when"),
+        pytest.raises(FullError, match=r"is full .* try again; a search is answered only after"),
     ):
         long_line(own_gallery)
     assert audit.check(own_gallery.ledger) == lines
@@ -60,7 +60,7 @@ def test_an_erasure_without_room_erases_nobody_or_is_finished_when_there_is_some
 
     with monkeypatch.context() as patched:
         patched.setattr(own_gallery.local, "delete", without_room)
-        with pytest.raises(FullError, match="whom it was to erase is still in the gallery"):
+        with pytest.raises(FullError, match="the images to be erased are still in the gallery"):
             own_gallery.erase(images=[3])
     assert own_gallery.held(3)["image"] == 3
 
@@ -74,7 +74,7 @@ def test_an_erasure_without_room_erases_nobody_or_is_finished_when_there_is_some
 
     with monkeypatch.context() as patched:
         patched.setattr(care, "_rewrite", lambda *_: Rewriting().execute("VACUUM"))
-        with pytest.raises(FullError, match="nobody finds the erased any more, but their bytes are still"):
+        with pytest.raises(FullError, match="can no longer be found, but their bytes are still"):
             own_gallery.erase(images=[3])
     assert own_gallery.search(Question(like=(1,), task="trad", top=100)).total == own_gallery.info().images
     assert care.search_files(own_gallery.ledger.folder, fragments)[1] > 0
@@ -131,7 +131,7 @@ def test_a_store_that_cannot_be_written_can_be_read_and_says_why_it_is_not_chang
     ("hindrance", "kind", "sentence"),
     [
         ("disk I/O error", FullError, r"is full \(disk I/O error\)"),
-        ("unable to open database file", BrokenError, "even a search writes its line of the audit"),
+        ("unable to open database file", BrokenError, "because each search is written to the audit"),
     ],
 )
 def test_a_write_says_what_hindered_the_opening(own_gallery, hindrance, kind, sentence):
@@ -148,7 +148,7 @@ def test_a_gallery_that_cannot_be_written_is_not_opened_for_searching(own_galler
     folder = own_gallery.ledger.folder
     own_gallery.close()
     monkeypatch.setattr("irm.retrieval.database.os.access", lambda *_: False)
-    with pytest.raises(BrokenError, match=r"cannot be written .* even a search writes its line"):
+    with pytest.raises(BrokenError, match=r"cannot be written .* each search is written"):
         Gallery.open(folder, model=search_model)
     with Keeping.of(folder) as kept:
         assert kept.info().images > 1

@@ -62,7 +62,7 @@ def test_a_gallery_is_made_told_about_and_nobody_is_left_after_erasing(
     told = " ".join(capsys.readouterr().out.split())
     assert "8 images, 2 people" in told
     assert "erase" in told
-    assert "checked: 1 lines of the audit" in told
+    assert "checked: 1 lines of the audit trail" in told
 
 
 def test_a_model_of_raw_features_is_searched_by_their_cosine(monkeypatch, capsys, tmp_path, tiny_run, people):
@@ -148,25 +148,28 @@ def test_a_head_that_was_noted_is_compared(monkeypatch, capsys, filled):
     head = json.loads(capsys.readouterr().out)["audit_head"]
     assert head.startswith("2:")
     assert program(monkeypatch, "info", "--store", filled, "--head", head) == 0
-    assert f"the audit's head is {head}" in capsys.readouterr().out
+    assert f"audit head: {head}" in capsys.readouterr().out
     assert program(monkeypatch, "info", "--store", filled, "--head", "2:00") == 2
-    assert "was changed at or before line 2" in capsys.readouterr().err
+    assert "has been altered at or before line 2" in capsys.readouterr().err
     assert program(monkeypatch, "info", "--store", filled, "--head", "3:00") == 2
-    assert "ends with line 2 and once had 3" in capsys.readouterr().err
+    assert "ends at line 2 but once had 3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["RUN"], "--store"),
-        (["RUN", "--store", "STORE"], "name what to index"),
+        (["RUN", "--store", "STORE"], "specify what to index"),
         (["RUN", "--store", "STORE", "--images", "/nowhere"], "/nowhere is not a folder"),
         (["RUN", "--store", "STORE", "--images", "PEOPLE", "--views", "tradd"], "did you mean 'trad'?"),
         (["RUN", "--store", "STORE", "--images", "PEOPLE", "--batch-size", "0"], "--batch-size is 0"),
-        (["erase", "--store", "STORE"], "name what to erase"),
-        (["info", "--store", "STORE"], "is no gallery store"),
-        (["rebuild", "--store", "STORE"], "name the store to fill"),
-        (["erase", "--store", "STORE", "--pid", "9" * 20], f"--pid: the number is '{'9' * 20}', too large"),
+        (["erase", "--store", "STORE"], "specify what to erase"),
+        (["info", "--store", "STORE"], "is not a gallery store"),
+        (["rebuild", "--store", "STORE"], "specify the engine to fill"),
+        (
+            ["erase", "--store", "STORE", "--pid", "9" * 20],
+            f"--pid: the number is '{'9' * 20}', which is out of range",
+        ),
         (["earse", "--store", "STORE"], "did you mean 'erase'?"),
     ],
 )

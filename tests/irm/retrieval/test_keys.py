@@ -102,7 +102,7 @@ def test_a_name_that_is_no_text_is_left_out_and_named(empty, day1):
     added = empty.add(items_of_folder(day1))
     assert added.added == 2
     assert [key for key, _ in added.failures] == ["caf\\xe9.jpg"]
-    assert "is no UTF-8" in added.failures[0][1]
+    assert "is not valid UTF-8" in added.failures[0][1]
 
 
 def test_a_batch_of_large_pictures_is_held_at_the_models_size(empty, tmp_path):

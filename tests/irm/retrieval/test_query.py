@@ -152,9 +152,9 @@ def test_a_query_of_a_file_that_cannot_be_asked_harms_no_other(
     assert [one["query"] for one in answers] == said
     assert [one.get("task") for one in answers] == ["trad", None, answers[2]["task"], None, "t2i"]
     assert "gone.jpg" in answers[1]["error"]
-    assert "leave the picture out" in answers[3]["error"]
+    assert "omit the picture" in answers[3]["error"]
     assert all(len(answers[place]["hits"]) == 2 for place in (0, 2, 4))
-    assert err == "error: 2 of 5 queries were not answered; their output lines give the reasons\n"
+    assert err == "error: 2 of 5 queries were not answered; their output lines give the reason\n"
 
 
 @pytest.mark.parametrize(
@@ -179,22 +179,22 @@ def test_a_line_that_is_no_query_is_one_sentence(monkeypatch, capsys, tmp_path, 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ([], "nothing is asked"),
-        (["--each"], "give pictures with --image"),
-        (["--each", "--image", "A", "--queries", "x"], "cannot be combined; give only one"),
-        (["--each", "--image", "A", "--csv", "x.csv"], "--csv and --picture show one answer"),
-        (["--image", "A", "--picture", "x.gif"], "x.gif says no kind of picture"),
+        ([], "the query is empty"),
+        (["--each"], "pass the pictures with --image"),
+        (["--each", "--image", "A", "--queries", "x"], "both run many queries"),
+        (["--each", "--image", "A", "--csv", "x.csv"], "--csv and --picture write a single answer"),
+        (["--image", "A", "--picture", "x.gif"], "x.gif has no supported picture suffix"),
         (["--image", "/nowhere.jpg"], "there is no such file"),
         (["--text", "a man", "--task", "cc"], "task cc needs a picture"),
         (["--image", "A", "--task", "li"], "task li needs a text"),
-        (["--image", "A", "--task", "t2i"], "leave the picture out"),
+        (["--image", "A", "--task", "t2i"], "omit the picture"),
         (["--image", "A", "--view", "cloths"], "did you mean 'clothes'?"),
         (["--image", "A", "--camera", "one"], "--camera is 'one'"),
-        (["--image", "A", "--since", "yesterday"], "'yesterday' is no time"),
-        (["--image", "A", "--top", "0"], "a page lies within"),
-        (["--like", "9" * 20], f"--like: the number is '{'9' * 20}', too large"),
+        (["--image", "A", "--since", "yesterday"], "'yesterday' is not a time"),
+        (["--image", "A", "--top", "0"], "a page must lie within"),
+        (["--like", "9" * 20], f"--like: the number is '{'9' * 20}', which is out of range"),
         (["--image", "A", "--camera", "9" * 20], f"--camera is '{'9' * 20}'"),
-        (["--image", "A", "--since", "1767225600000"], "perhaps milliseconds"),
+        (["--image", "A", "--since", "1767225600000"], "perhaps it is in milliseconds"),
         (["--like", "99999"], "there is no image 99999"),
     ],
 )

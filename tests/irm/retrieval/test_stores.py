@@ -198,10 +198,10 @@ def test_a_store_that_is_behind_is_refused_until_it_is_rebuilt(tmp_path, written
     rebuild(address, ledger)
     edge = connect(address, name_of(ledger))
     edge.delete([5])
-    with pytest.raises(InputError, match="does not hold the vectors"):
+    with pytest.raises(InputError, match="has other vectors"):
         verify(edge, ledger, "trad")
     edge.close()
-    with pytest.raises(InputError, match="holds 399 vectors of the view 'trad', the gallery 400"):
+    with pytest.raises(InputError, match="has 399 vectors for the view 'trad', but the gallery has 400"):
         open_engine(address, ledger)
     assert rebuild(address, ledger) == {"trad": NUM, "cc": NUM}
     open_engine(address, ledger).close()
@@ -237,7 +237,7 @@ def test_a_store_that_missed_a_write_is_refused_though_its_count_is_right(tmp_pa
     rebuild(address, ledger)
     space = ledger.spaces()["trad"]
     LocalStore(ledger).upsert(space, Rows([ledger.images([5])[5]], np.eye(DIM, dtype=np.float32)[:1]))
-    with pytest.raises(InputError, match="stands at an older state of the gallery"):
+    with pytest.raises(InputError, match="is at an older state of the gallery"):
         open_engine(address, ledger)
     rebuild(address, ledger)
     open_engine(address, ledger).close()
@@ -271,9 +271,9 @@ def test_qdrant_refuses_vectors_whose_products_are_no_cosines(tmp_path, written)
 @pytest.mark.parametrize(
     ("address", "complaint"),
     [
-        ("ftp://somewhere", "is no engine"),
+        ("ftp://somewhere", "is not an engine"),
         ("postgresql://127.0.0.1:1/none", "PostgreSQL cannot be used"),
-        ("http://127.0.0.1:1", "no Qdrant answers"),
+        ("http://127.0.0.1:1", "no Qdrant server responds"),
     ],
 )
 def test_an_address_that_leads_nowhere_is_one_sentence(address, complaint):

@@ -118,7 +118,7 @@ def test_a_damaged_checkpoint_is_replaced_when_its_step_comes_again(tmp_path):
 
 def test_another_models_checkpoint_is_refused(tmp_path):
     folder = save(tmp_path, 2, fresh(1))
-    with pytest.raises(InputError, match="another model"):
+    with pytest.raises(InputError, match="a different model"):
         load_checkpoint(folder, fresh(1, width=4))
 
 
@@ -151,7 +151,7 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path, write):
     write({"objectives": Trap(tmp_path / "sprung"), "optimizer": {}}, folder / "training.pt")
     sealed(folder)
     assert find_checkpoint(tmp_path / "run").folder == folder
-    with pytest.raises(InputError, match="step-00000002 holds more than tensors") as refused:
+    with pytest.raises(InputError, match="step-00000002 contains more than tensors") as refused:
         load_checkpoint(folder, state)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "sprung").exists()
@@ -161,7 +161,7 @@ def test_weights_that_are_no_weights_are_refused_in_a_sentence(tmp_path):
     folder = save(tmp_path, 2, fresh(1))
     (folder / "model.safetensors").write_bytes(b"these are no tensors")
     sealed(folder)
-    with pytest.raises(InputError, match="step-00000002 belongs to another model"):
+    with pytest.raises(InputError, match="step-00000002 belongs to a different model"):
         load_checkpoint(folder, fresh(1))
 
 

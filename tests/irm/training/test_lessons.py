@@ -146,4 +146,4 @@ def test_words_need_lessons_in_a_sheet():
     sheet = read_run(TINY, ["losses.lessons={}", "losses.weights.hidden_words=1"])
     assert sheet.losses.lessons.queue == 65_536
     _, notes = build_irm(sheet)
-    assert "the head that predicts words starts with random weights" in notes
+    assert "the word-prediction head starts with random weights" in notes

@@ -48,7 +48,7 @@ def test_a_row_cut_off_in_the_middle_is_dropped(tmp_path):
 
 
 def test_a_disk_that_takes_no_validation_stops_nothing(tmp_path):
-    with RunLog(tmp_path, start=0) as log, pytest.warns(UserWarning, match="goes on without its log"):
+    with RunLog(tmp_path, start=0) as log, pytest.warns(UserWarning, match="continues without its log"):
         (tmp_path / "validation.jsonl").mkdir()
         log.write_validation(1, {"trad/market1501": 0.5})
         log.write(report(2))

@@ -121,7 +121,7 @@ def test_a_damaged_checkpoint_costs_only_its_own_steps(whole, tiny_root, tmp_pat
     newest = out / "checkpoints" / "step-00000003" / "training.pt"
     newest.write_bytes(newest.read_bytes()[:100])
     summary, text = go(sheet(tiny_root), out, resume=True)
-    assert "training.pt is not the file that was written" in text
+    assert "training.pt differs from the file that was written" in text
     assert summary.start == 2
     assert trace(out) == trace(whole[0])
     for folder in (out / "checkpoints").iterdir():
@@ -161,7 +161,7 @@ def test_a_run_stopped_on_its_way_to_more_steps_still_says_what_its_model_is(
 def test_a_schedule_that_ends_with_its_steps_is_not_lengthened(tiny_root, tmp_path):
     out = tmp_path / "run"
     go(sheet(tiny_root, MARKET, "optimizer.steps=1"), out)
-    with pytest.raises(InputError, match=r"train on with model\.start=RUN in another --out"):
+    with pytest.raises(InputError, match=r"set model\.start=RUN and use another --out"):
         go(sheet(tiny_root, MARKET, "optimizer.steps=2"), out, resume=True)
     constant = (MARKET, "optimizer.schedule=constant")
     go(sheet(tiny_root, *constant, "optimizer.steps=3"), tmp_path / "constant")
@@ -172,12 +172,12 @@ def test_a_schedule_that_ends_with_its_steps_is_not_lengthened(tiny_root, tmp_pa
 def test_a_schedule_that_is_never_reached_is_said(tiny_root, tmp_path):
     never = "optimizer={schedule: steps, milestones: [1, 7], warmup_steps: 9, steps: 2}"
     text = go(sheet(tiny_root, MARKET, never), tmp_path / "run")[1]
-    assert "the warm-up of 9 steps outlasts the 2 steps of this run" in text
-    assert "optimizer.milestones: step 7 lies beyond the 2 steps" in text
+    assert "the warm-up of 9 steps is longer than this run of 2 steps" in text
+    assert "optimizer.milestones: step 7 is beyond the 2 steps" in text
 
 
 def test_triplets_without_positives_are_refused(tiny_root, tmp_path):
-    with pytest.raises(InputError, match=r"trad/market1501: one picture a person .* take at least 2"):
+    with pytest.raises(InputError, match=r"trad/market1501: num_instances is 1, .* set it to at least 2"):
         go(sheet(tiny_root, MARKET, "batch.num_instances=1"), tmp_path / "run")
 
 
@@ -205,7 +205,7 @@ def test_another_sheet_cannot_resume_a_run(whole, tiny_root, override, complaint
 
 def test_other_data_cannot_resume_a_run(whole, tiny_root, monkeypatch):
     monkeypatch.setattr("irm.training.workshop.fingerprint", lambda *_: "another")
-    with pytest.raises(InputError, match="training pictures or their words are not those"):
+    with pytest.raises(InputError, match="training pictures or their texts differ from those"):
         go(sheet(tiny_root), whole[0], resume=True)
 
 

@@ -105,7 +105,7 @@ def test_a_term_that_nobody_added_is_refused_with_those_that_are_there(tiny_root
 
 
 def test_a_term_of_the_papers_is_not_weighed_twice():
-    with pytest.raises(InputError, match=r"matching is a term of the paper's; .* weights\.matching"):
+    with pytest.raises(InputError, match=r"matching is a built-in term; set weights\.matching"):
         read_run(TINY, ["losses.own={matching: 1}"])
 
 

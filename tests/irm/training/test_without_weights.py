@@ -92,7 +92,7 @@ def test_a_finished_run_is_searched_with_and_begun_with(runs):
     model, notes = build_irm(named.model_copy(update={"model": start}))
     theirs = IRM.from_pretrained(whole / "model").state_dict()
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in model.state_dict().items())
-    assert notes == ("the head that predicts words starts with random weights",)
+    assert notes == ("the word-prediction head starts with random weights",)
 
 
 def test_no_weights_are_kept_beside_the_description(runs):
@@ -103,5 +103,5 @@ def test_no_weights_are_kept_beside_the_description(runs):
 def test_an_older_checkpoint_still_asks_for_the_weights(runs, tmp_path):
     shutil.copytree(runs[0] / "checkpoints" / "step-00000003", tmp_path / "older")
     shutil.rmtree(tmp_path / "older" / "network")
-    with pytest.raises(InputError, match="there is no folder of weights"):
+    with pytest.raises(InputError, match="there is no weights folder"):
         trained_embedder(open_candidate(tmp_path / "older"))

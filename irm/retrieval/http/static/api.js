@@ -52,7 +52,7 @@ async function askForToken(refused) {
     const dialog = $("token");
     $("token-text").setCustomValidity("");
     $("token-told").hidden = !refused;
-    $("token-told").textContent = refused ? "The server does not know this token." : "";
+    $("token-told").textContent = refused ? "The server rejected this token." : "";
     dialog.returnValue = "";
     dialog.addEventListener(
       "close",
@@ -61,7 +61,7 @@ async function askForToken(refused) {
         asking = null;
         $("token-text").value = "";
         if (dialog.returnValue !== "given") {
-          fail(new ApiError(401, "token_missing", "the server asks for its token; load the page again to give it"));
+          fail(new ApiError(401, "token_missing", "the server requires its token; reload the page to enter it"));
           return;
         }
         sessionStorage.setItem("token", token);
@@ -77,7 +77,7 @@ async function askForToken(refused) {
 /** A header takes no other signs, and no server's token has any: said before anything is sent. */
 $("token-text").addEventListener("input", (event) => {
   const isPlain = /^[ -~]*$/.test(event.target.value.trim());
-  event.target.setCustomValidity(isPlain ? "" : "A token has only plain (ASCII) letters, digits and signs.");
+  event.target.setCustomValidity(isPlain ? "" : "A token may contain only ASCII letters, digits and symbols.");
 });
 
 /** An object URL of a gallery image's thumbnail; fetched, because <img> cannot carry a token. */

@@ -8,7 +8,7 @@ import { forget } from "./session.js";
 /** Open the dialog for one hit of a column; ``onerased`` is told when somebody was erased from it. */
 export async function look(hit, column, index, onerased) {
   const body = $("look-body");
-  body.replaceChildren(el("p", { role: "status" }, "asking the model…"));
+  body.replaceChildren(el("p", { role: "status" }, "computing the explanation…"));
   if (!$("look").open) $("look").showModal();
   const form = formOf(column, 0);
   form.append("image", hit.image);
@@ -24,7 +24,7 @@ export async function look(hit, column, index, onerased) {
         await heat(await thumbnail(hit.image), found.hit, `result ${hit.rank}, ${hit.says}`),
         el("div", { className: "side" }, ...drawWords(found.words), ...drawGates(found.gates)),
       ),
-      el("p", { className: "quiet small" }, "Bright is where the class token's attention went, layer through layer; dark was little looked at."),
+      el("p", { className: "quiet small" }, "Bright areas received most of the class token's attention, accumulated over all layers; dark areas received little."),
     );
   } catch (error) {
     body.replaceChildren(el("p", { className: "warning" }, error.message));
@@ -72,7 +72,7 @@ function drawGates(gates) {
   );
   return [
     el("h2", {}, "Gates"),
-    el("p", { className: "quiet small" }, "How far each layer lets the instruction in; zero is a plain image model."),
+    el("p", { className: "quiet small" }, "How far each layer lets the instruction in; with all gates at zero, it is a plain image model."),
     el("ol", { className: "gates" }, ...rows),
   ];
 }
@@ -91,7 +91,7 @@ function drawWords(words) {
 /** What the store holds about a picture, and the button that erases it or its person. */
 function drawHeld(hit, index, onerased) {
   const text = el("pre", { className: "held" });
-  const part = el("details", {}, el("summary", {}, "What is held about this picture"), text);
+  const part = el("details", {}, el("summary", {}, "Data stored about this picture"), text);
   part.addEventListener("toggle", async () => {
     if (!part.open || text.textContent) return;
     try {

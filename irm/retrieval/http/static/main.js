@@ -31,7 +31,7 @@ async function search({ asked = askedColumns(), from = 0, isBack = false } = {})
   $("back").disabled = !past.length;
   $("columns").setAttribute("aria-busy", "true");
   say("searching…");
-  const onwait = (seconds) => say(`the server is busy; asking again in ${seconds} s`);
+  const onwait = (seconds) => say(`the server is busy; trying again in ${seconds} s`);
   await Promise.all(
     columns.map(async (column) => {
       try {
@@ -61,7 +61,7 @@ function show() {
   const total = Math.max(...answers.map((answer) => answer.total));
   const page = Number($("top").value);
   const last = Math.min(first + page, total);
-  say(total ? `Results ${number(first + 1)} to ${number(last)} of ${number(total)}.` : "No picture passes the filter.");
+  say(total ? `Results ${number(first + 1)} to ${number(last)} of ${number(total)}.` : "No picture matches the filter.");
   $("pager").hidden = total <= page;
   $("page-line").textContent = `${number(first + 1)}–${number(last)} of ${number(total)}`;
   $("previous").disabled = first === 0;

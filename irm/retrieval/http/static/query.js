@@ -4,12 +4,12 @@ import { thumbnail } from "./api.js";
 import { $, el, number } from "./dom.js";
 
 const HINTS = {
-  "": "The words and pictures decide; the answer says how they were understood.",
+  "": "The task is chosen from the text and the pictures; the results show how they were understood.",
   trad: "The same person in the same clothes.",
-  cc: "The same person in whatever clothes.",
+  cc: "The same person, whatever the clothes.",
   vi: "Across visible light and infrared.",
   ctcc: "The same person in the clothes of the second picture.",
-  li: "The same person, as a sentence describes the wanted picture.",
+  li: "The same person, in a picture that the sentence describes.",
   t2i: "No picture: the description is the query.",
 };
 
@@ -22,7 +22,7 @@ let changed = () => {};
 export function setUpQuery(opened, onchange) {
   index = opened;
   changed = onchange;
-  const tasks = [{ name: "", title: "let it decide" }, ...index.tasks];
+  const tasks = [{ name: "", title: "automatic" }, ...index.tasks];
   $("tasks").append(...tasks.map((task) => chip("task", task.name, task.title, "radio", task.name === "")));
   $("task-b").append(...tasks.map((task) => el("option", { value: task.name }, task.title)));
   choices("datasets", index.datasets, (name) => name);
@@ -79,7 +79,7 @@ function showTask() {
   $("text-label").textContent = spec?.query === "text" ? "Description" : "Instruction";
   const banks = spec ? [spec] : index.tasks;
   $("sentences").replaceChildren(
-    el("option", { value: "" }, "Ready sentences…"),
+    el("option", { value: "" }, "Suggested sentences…"),
     ...banks
       .filter((each) => each.bank.length)
       .map((each) => el("optgroup", { label: each.title }, ...each.bank.map((sentence) => el("option", {}, sentence)))),
@@ -125,8 +125,8 @@ function addFiles(name, list, files, most) {
   drawStrips();
   const mebibytes = Math.floor(index.limits.image_bytes / 2 ** 20);
   const told = [];
-  if (fitting.length < files.length) told.push(`A picture has more than ${mebibytes} MiB and was left out.`);
-  if (taken.length < made.length) told.push(`${taken.length} of ${made.length} pictures were taken: there is room for ${most}.`);
+  if (fitting.length < files.length) told.push(`Pictures larger than ${mebibytes} MiB were skipped.`);
+  if (taken.length < made.length) told.push(`Only ${taken.length} of ${made.length} pictures were added: at most ${most} are allowed.`);
   changed(told.join(" "));
 }
 
@@ -143,7 +143,7 @@ export function drawStrips() {
 function tile(item, place, list) {
   const named = item.file ? item.file.name : `gallery picture ${item.image}`;
   const image = el("img", { alt: named, src: item.url ?? "" });
-  if (!item.file) thumbnail(item.image).then((url) => (image.src = url), () => (image.alt = "no longer there"));
+  if (!item.file) thumbnail(item.image).then((url) => (image.src = url), () => (image.alt = "picture no longer available"));
   const remove = () => {
     list.splice(place, 1);
     drawStrips();

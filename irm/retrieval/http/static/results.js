@@ -47,13 +47,13 @@ function drawRoute(column, index, actions) {
   return el(
     "p",
     { className: "quiet small" },
-    "Gallery seen as ", select, ` ${reason ? `(${reason}) ` : ""}· ${number(answer.total)} pictures · ${milliseconds} ms`,
+    "Gallery view: ", select, ` ${reason ? `(${reason}) ` : ""}· ${number(answer.total)} pictures · ${milliseconds} ms`,
   );
 }
 
 function drawHit(hit, column, other, index, actions) {
   const image = el("img", { alt: "", loading: "lazy" });
-  thumbnail(hit.image).then((url) => (image.src = url), () => (image.alt = "no longer there"));
+  thumbnail(hit.image).then((url) => (image.src = url), () => (image.alt = "picture no longer available"));
   const place = [
     hit.camid !== null && `camera ${hit.camid}`,
     hit.dataset && Object.keys(index.datasets).length > 1 && hit.dataset,
@@ -117,7 +117,7 @@ function drawButtons(hit, column, card, actions) {
     { className: "marks" },
     button("Right", "✓", "yes", () => setMark(card, "right")),
     button("Wrong", "✗", "no", () => setMark(card, "wrong")),
-    button("Not this person: search again without", "≠", "", () => actions.exclude(hit)),
+    button("Not this person: search again without them", "≠", "", () => actions.exclude(hit)),
     button("Explain", "?", "", () => actions.explain(hit, column)),
   );
 }

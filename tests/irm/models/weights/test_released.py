@@ -55,7 +55,7 @@ def test_a_run_of_the_released_preset_begins_with_a_released_model(tmp_path):
     started, notes = build_irm(read_run(SHEETS / "base.yaml", [rows, *begin, *sizes]))
     theirs = model.state_dict()
     assert all(torch.equal(tensor, theirs[key]) for key, tensor in started.state_dict().items())
-    assert notes == ("the head that predicts words starts with random weights",)
+    assert notes == ("the word-prediction head starts with random weights",)
 
 
 def test_its_fusion_is_the_backbones_first_and_last_block():
@@ -94,8 +94,8 @@ def test_a_missing_an_extra_and_a_misshapen_key_are_refused_by_name(key):
     gate = "visual_encoder.blocks.0.attn.gate"
     for broken, sentence in (
         (without, f"it has no '{key}'"),
-        (given | {gate: torch.ones(1, 12, 1, 1)}, f"'{gate}', which has no place"),
-        (given | {key: torch.ones(3, 5, 7)}, rf"'{key}' of it is \(3, 5, 7\); it should be"),
+        (given | {gate: torch.ones(1, 12, 1, 1)}, f"'{gate}', which does not belong"),
+        (given | {key: torch.ones(3, 5, 7)}, rf"'{key}' of it has shape \(3, 5, 7\); it should be"),
     ):
         with pytest.raises(ValueError, match=sentence):
             convert_released(broken, name="it")

@@ -172,9 +172,9 @@ def test_a_missing_an_extra_and_a_misshapen_key_are_refused_by_name(kind):
     without = {other: tensor for other, tensor in tensors.items() if other != key}
     for broken, sentence in (
         (without, f"it has no '{key}'"),
-        (tensors | {"blocks.0.attn.gate": torch.ones(1)}, "it has 'blocks.0.attn.gate', which has no place"),
-        (tensors | {key: torch.ones(3, 64)}, rf"'{key}' of it is \(3, 64\); it should be"),
-        (tensors | {key: torch.full_like(tensors[key], torch.nan)}, f"'{key}' of it holds NaN"),
+        (tensors | {"blocks.0.attn.gate": torch.ones(1)}, "'blocks.0.attn.gate', which does not belong"),
+        (tensors | {key: torch.ones(3, 64)}, rf"'{key}' of it has shape \(3, 64\); it should be"),
+        (tensors | {key: torch.full_like(tensors[key], torch.nan)}, f"'{key}' of it contains NaN"),
     ):
         with pytest.raises(ValueError, match=sentence):
             convert_vit(kind, broken, name="it", backbone=backbone)
@@ -196,7 +196,7 @@ def test_another_architecture_is_recognised(kind, change, sentence):
 def test_a_file_of_another_kind_is_refused():
     with pytest.raises(ValueError, match=r"it has no .patch_embed\.proj\.weight."):
         convert_vit("deit", {"conv1.weight": torch.ones(64, 3, 7, 7)}, name="it")
-    with pytest.raises(ValueError, match="'mask_token', which has no place"):
+    with pytest.raises(ValueError, match="'mask_token', which does not belong"):
         convert_vit(
             "albef",
             checkpoints.filled(checkpoints.vit(**SMALL, positions=65) | {"mask_token": (1,)}),
@@ -208,7 +208,7 @@ def test_a_file_of_another_kind_is_refused():
 
 def test_positions_of_an_unknown_grid_need_the_image_size(tmp_path):
     tensors = checkpoints.filled(checkpoints.vit(**SMALL, positions=1 + 8 * 6))
-    with pytest.raises(ValueError, match="49 positions; say the image size"):
+    with pytest.raises(ValueError, match="49 positions; give the image size"):
         convert_vit("timm", tensors, name="it", backbone="vit_base")
     torch.save(tensors, tmp_path / "vit.pth")
     options = Options(backbone="vit_base", image_size=(128, 96))

@@ -86,7 +86,7 @@ def test_what_nobody_waits_for_any_more_is_not_done():
         async with running(wait, size=1) as queue:
             first = asyncio.create_task(queue.ask("first", seconds=10))
             await asyncio.sleep(0.05)
-            with pytest.raises(BusyError, match="no answer within"):
+            with pytest.raises(BusyError, match="not answered within"):
                 await queue.ask("gone", seconds=0.05)
             gate.set()
             await first

@@ -43,7 +43,7 @@ def test_with_a_token_only_what_says_nothing_of_anybody_is_open(serve):
 
 def test_a_server_that_others_reach_wants_a_token():
     for host in ("0.0.0.0", "::", "192.168.1.4", "camera.example"):
-        with pytest.raises(InputError, match="asks for a token"):
+        with pytest.raises(InputError, match="requires a token"):
             settings_for(host, None)
         assert settings_for(host, TOKEN).token == TOKEN
     assert settings_for("127.0.0.1", None).token is None
@@ -218,7 +218,7 @@ def test_where_a_search_finds_no_room_for_its_line_the_server_is_not_ready(own_g
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert [reply.status_code for reply in replies] == [503, 503]
-        assert "writes its line of the audit" in replies[1].json()["error"]["message"]
+        assert "is first written to the audit trail" in replies[1].json()["error"]["message"]
         assert [reply.headers["retry-after"] for reply in replies] == ["5", "5"]
         for reply in (client.post("/v1/search", data={"like": 1}), client.get("/readyz")):
             assert reply.status_code == 200

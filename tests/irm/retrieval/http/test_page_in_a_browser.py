@@ -82,7 +82,7 @@ def test_two_failures_side_by_side_are_told_and_count_nothing(entered):
     entered.click("#compare-part summary")
     entered.click("#search")
     entered.wait_for_selector("#status.error")
-    assert "nothing is asked" in entered.inner_text("#status")
+    assert "the query is empty" in entered.inner_text("#status")
     assert entered.is_hidden("#pager")
 
 

@@ -121,7 +121,7 @@ def test_the_index_says_what_can_be_asked_and_no_folder(client, gallery):
 @pytest.mark.parametrize(
     ("form", "words"),
     [
-        ({"text": "  "}, "nothing is asked"),
+        ({"text": "  "}, "the query is empty"),
         ({"like": 10**9}, "there is no image"),
         ({"like": 1, "task": "tradd"}, "did you mean 'trad'"),
         ({"like": 1, "view": "nowhere"}, "there is no view"),
