@@ -19,8 +19,8 @@ Sources and licences of the files: docs/weights.md. A checkpoint is read without
 every tensor is used, left behind for a printed reason, or refused by name."""
 
 ARCHITECTURE = {  # an option's name in the library's messages -> its name here
-    "say the image size that they are for": "say --image-size HEIGHT WIDTH",
-    "name the backbone that it is like": "name the backbone that it is like with --backbone, e.g. vit_base",
+    "give the image size that they are for": "pass --image-size HEIGHT WIDTH",
+    "name the backbone it corresponds to": "name the backbone it corresponds to with --backbone, e.g. vit_base",
     "name a folder that holds BERT's": "name a folder that holds BERT's with --tokenizer",
 }
 

@@ -44,7 +44,7 @@ def test_it_writes_a_backbone_and_says_what_became_of_every_tensor(monkeypatch, 
         (("--kind", "albef"), "has no"),
         (("--kind", "pass"), "has no 'part_token1'"),
         (("--kind", "timm"), "with --backbone"),
-        (("--kind", "timm", "--backbone", "vit_base"), "say --image-size HEIGHT WIDTH"),
+        (("--kind", "timm", "--backbone", "vit_base"), "pass --image-size HEIGHT WIDTH"),
         (("--kind", "hap", "--sha256", "00"), "not the expected file"),
     ],
 )
