@@ -20,8 +20,8 @@ every tensor is used, left behind for a printed reason, or refused by name."""
 
 ARCHITECTURE = {  # an option's name in the library's messages -> its name here
     "give the image size that they are for": "pass --image-size HEIGHT WIDTH",
-    "name the backbone it corresponds to": "name the backbone it corresponds to with --backbone, e.g. vit_base",
-    "name a folder that holds BERT's": "name a folder that holds BERT's with --tokenizer",
+    "name the backbone it corresponds to": "name it with --backbone, e.g. vit_base",
+    "give a folder with BERT's": "pass --tokenizer FOLDER with BERT's",
 }
 
 
