@@ -235,7 +235,7 @@ def test_a_checkpoint_and_a_model_on_its_own_are_judged_like_the_run(
     capsys.readouterr()
     for words, complaint in (
         ([], "pass --sheet FILE, or --dataset NAME"),
-        (["--dataset", "market1501", "--task", "trad"], "--data is missing"),
+        (["--dataset", "market1501", "--task", "trad"], "give --data DIR"),
         ([*asked, "--untrained"], "use the run folder instead"),
     ):
         assert program(monkeypatch, model, *words) == 2

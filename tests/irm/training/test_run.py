@@ -195,7 +195,7 @@ def test_resuming_a_finished_run_trains_nothing_and_keeps_the_model(tiny_root, t
     [
         ("optimizer.lr=2e-3", r"optimizer\.lr is 0\.002 here but 0\.001"),
         ("mixture.0.weight=2", r"mixture\.0\.weight is 2"),
-        ("mixture.0.source=lists", "keeps its sheet"),
+        ("mixture.0.source=lists", "keep its sheet"),
     ],
 )
 def test_another_sheet_cannot_resume_a_run(whole, tiny_root, override, complaint):
