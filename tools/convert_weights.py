@@ -16,7 +16,7 @@ EXAMPLE = """examples:
 Then in a run sheet: model.backbone: weights/pass, model.instruction.text_weights: weights/albef,
 model.instruction.image: weights/albef. A released IRM loads with IRM.from_pretrained.
 Sources and licences of the files: docs/weights.md. A checkpoint is read without executing anything in it;
-every tensor is used, left behind for a printed reason, or refused by name."""
+every tensor is used, dropped for a printed reason, or refused by name."""
 
 ARCHITECTURE = {  # an option's name in the library's messages -> its name here
     "give the image size that they are for": "pass --image-size HEIGHT WIDTH",
@@ -93,7 +93,7 @@ def main() -> None:
     print(f"{made.source} (sha256 {made.sha256}) is now {made.folder}")
     print(f"  {len(made.account.used)} tensors used")
     for reason, keys in made.account.dropped.items():
-        print(f"  {len(keys)} left behind: {reason} ({keys[0]}{', ...' if len(keys) > 1 else ''})")
+        print(f"  {len(keys)} dropped: {reason} ({keys[0]}{', ...' if len(keys) > 1 else ''})")
 
 
 if __name__ == "__main__":

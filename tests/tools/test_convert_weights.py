@@ -33,7 +33,7 @@ def hap(tmp_path):
 def test_it_writes_a_backbone_and_says_what_became_of_every_tensor(monkeypatch, capsys, tmp_path, hap):
     code, out, _ = call(monkeypatch, capsys, "--kind", "hap", hap, "--out", tmp_path / "weights" / "hap")
     assert code == 0
-    assert "30 tensors used" in out and "left behind: decoder of the masked pretraining" in out
+    assert "30 tensors used" in out and "dropped: decoder of the masked pretraining" in out
     assert load_backbone(tmp_path / "weights" / "hap", (384, 192)).patch_embed.grid_size == (24, 12)
 
 
