@@ -26,7 +26,7 @@ class ConcatenatedAttention(GatedAttention):
         scores = q @ torch.cat([k, k_instruction], dim=2).mT * q.shape[-1] ** -0.5
         own, told = scores.split([k.shape[2], k_instruction.shape[2]], dim=-1)
         told = told.masked_fill(~rearrange(instruction.mask, "b l -> b 1 1 l"), float("-inf"))
-        maps = torch.cat([own.softmax(dim=-1), self.opening() * told.softmax(dim=-1)], dim=-1)
+        maps = torch.cat([own.softmax(dim=-1), self.gate_factor() * told.softmax(dim=-1)], dim=-1)
         attended = maps.to(v.dtype) @ torch.cat([v, v_instruction], dim=2)
         return self.proj(rearrange(attended, "b h n d -> b n (h d)"))
 

@@ -182,7 +182,7 @@ def inference(steps: Steps) -> dict[str, Run]:
 
     each = steps.instruction("unpadded")
     with torch.no_grad():
-        layers = steps.model.editing_transformer.hear(each.take(torch.tensor([0], device=steps.device)))
+        layers = steps.model.editing_transformer.gated_kv(each.take(torch.tensor([0], device=steps.device)))
     shared = SharedInstruction(each.tokens, each.mask, each.pooled, layers=layers)
     return {
         "inference, plain": run(None),

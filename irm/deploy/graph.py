@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from irm.models import IRM, IRMOutput
-from irm.models.tokens import Heard, InstructionTokens, SharedInstruction, class_token, patch_tokens
+from irm.models.tokens import InstructionKV, InstructionTokens, SharedInstruction, class_token, patch_tokens
 
 
 class ImagePath(nn.Module):
@@ -54,7 +54,7 @@ class ToldImagePath(ImagePath):
     """Pictures under one sentence for ever: K' and V' of every layer are constants."""
 
     def __init__(self, model: IRM, view: str, sentence: str) -> None:
-        """Have the sentence heard by every layer.
+        """Precompute every layer's K' and gated V' of the sentence.
 
         Args:
             model: in evaluation mode, with a tokenizer.
@@ -64,9 +64,9 @@ class ToldImagePath(ImagePath):
         super().__init__(model, view)
         told = model.shared.beside(1, sentence)
         self.num_layers = len(told.layers)
-        for place, heard in enumerate(told.layers):
-            self._keep(f"keys_{place}", heard.keys)
-            self._keep(f"values_{place}", heard.values)
+        for place, kv in enumerate(told.layers):
+            self._keep(f"keys_{place}", kv.keys)
+            self._keep(f"values_{place}", kv.values)
         self._keep("tokens", told.tokens)
         self._keep("mask", told.mask)
 
@@ -78,7 +78,7 @@ class ToldImagePath(ImagePath):
         """Features."""
         count = images.shape[0]
         layers = tuple(
-            Heard(self.get_buffer(f"keys_{place}"), self.get_buffer(f"values_{place}"), None)
+            InstructionKV(self.get_buffer(f"keys_{place}"), self.get_buffer(f"values_{place}"), None)
             for place in range(self.num_layers)
         )
         tokens, mask = self.get_buffer("tokens"), self.get_buffer("mask")

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from irm.models import EditingTransformer, GatedAttention, InstructionTokens, SentenceTokenizer
-from irm.models.tokens import Heard
+from irm.models.tokens import InstructionKV
 
 SIGNS = ("[CLS]", "[SEP]", "[PAD]")  # tokens that are no words
 
@@ -40,7 +40,7 @@ def watching(transformer: EditingTransformer) -> Iterator[list[LayerView]]:
     """The layers' views of the forward pass inside; its result is untouched."""
     seen: list[LayerView] = []
 
-    def watch(module: Any, given: tuple[Tensor | InstructionTokens | Heard | None, ...]) -> None:
+    def watch(module: Any, given: tuple[Tensor | InstructionTokens | InstructionKV | None, ...]) -> None:
         tokens = given[0]
         assert isinstance(tokens, Tensor)
         seen.append(_view(module, tokens[:1], given[1] if len(given) > 1 else None))
@@ -61,22 +61,22 @@ def _view(module: Any, tokens: Float[Tensor, "1 N D"], instruction: object) -> L
     scale = q.shape[-1] ** -0.5
     attention = (q @ k.mT * scale).softmax(dim=-1)
     if isinstance(instruction, InstructionTokens) and isinstance(module, GatedAttention):
-        instruction = module.hear(instruction.take(torch.tensor([0], device=tokens.device)))
-    if not isinstance(instruction, Heard):
+        instruction = module.gated_kv(instruction.take(torch.tensor([0], device=tokens.device)))
+    if not isinstance(instruction, InstructionKV):
         return LayerView(attention.float(), None)
     scores = q @ instruction.keys[0].to(q.dtype).mT * scale
     if instruction.mask is not None:
         scores = scores.masked_fill(~instruction.mask[0], float("-inf"))
     to_words = scores.softmax(dim=-1)
-    heard = (to_words @ instruction.values[0].to(q.dtype)).norm(dim=-1)
-    loudness = heard / (attention @ v).norm(dim=-1).clamp(min=1e-12)
+    attended = (to_words @ instruction.values[0].to(q.dtype)).norm(dim=-1)
+    loudness = attended / (attention @ v).norm(dim=-1).clamp(min=1e-12)
     return LayerView(attention.float(), Told(to_words.float(), loudness.float()))
 
 
 def gates_of(transformer: EditingTransformer) -> list[Float[np.ndarray, " h"]]:
     """What V' is multiplied with in each layer that can listen, by head."""
     attentions = [block.get_submodule("attn") for block in transformer.vit.blocks.children()]
-    gates = [one.opening().detach().flatten() for one in attentions if isinstance(one, GatedAttention)]
+    gates = [one.gate_factor().detach().flatten() for one in attentions if isinstance(one, GatedAttention)]
     return [gate.expand(transformer.num_heads).cpu().numpy() for gate in gates]
 
 

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from irm.models.backbone_folder import load_tensors
 from irm.models.gated_attention import GatedAttention
-from irm.models.tokens import Heard, InstructionTokens, SharedInstruction
+from irm.models.tokens import InstructionKV, InstructionTokens, SharedInstruction
 
 
 class EditingTransformer(nn.Module):
@@ -85,7 +85,7 @@ class EditingTransformer(nn.Module):
         tokens = vit.norm_pre(vit.patch_drop(tokens))
         for place, block in enumerate(vit.blocks):
             assert isinstance(block, Block)
-            told: InstructionTokens | Heard | None = instruction
+            told: InstructionTokens | InstructionKV | None = instruction
             if isinstance(instruction, SharedInstruction):
                 told = instruction.layers[place] if self.editing else None
             if self.checkpointing and self.training:
@@ -94,15 +94,18 @@ class EditingTransformer(nn.Module):
                 tokens = self._run(block, tokens, told)
         return vit.norm(tokens)
 
-    def hear(self, instruction: InstructionTokens) -> tuple[Heard, ...]:
+    def gated_kv(self, instruction: InstructionTokens) -> tuple[InstructionKV, ...]:
         """K' and gated V' of a single instruction in every layer (eq. 3); they do not depend on the image."""
         real = instruction.mask[0]
         alone = InstructionTokens(instruction.tokens[:, real], instruction.mask[:, real], instruction.pooled)
         attentions = [block.attn for block in self.vit.blocks if isinstance(block.attn, GatedAttention)]
-        return tuple(replace(attention.hear(alone), mask=None) for attention in attentions)
+        return tuple(replace(attention.gated_kv(alone), mask=None) for attention in attentions)
 
     def _run(
-        self, block: Block, tokens: Float[Tensor, "B N D"], instruction: InstructionTokens | Heard | None
+        self,
+        block: Block,
+        tokens: Float[Tensor, "B N D"],
+        instruction: InstructionTokens | InstructionKV | None,
     ) -> Float[Tensor, "B N D"]:
         """Run timm's own block, with the instruction handed to its attention."""
         if not self.editing:

@@ -11,7 +11,7 @@ from timm.layers import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from irm.models.tokens import Heard, InstructionTokens
+from irm.models.tokens import InstructionKV, InstructionTokens
 
 
 class GatedAttention(nn.Module):
@@ -74,7 +74,7 @@ class GatedAttention(nn.Module):
             nn.init.zeros_(self.instruction_kv.bias)
 
     def forward(
-        self, tokens: Float[Tensor, "B N D"], instruction: InstructionTokens | Heard | None = None
+        self, tokens: Float[Tensor, "B N D"], instruction: InstructionTokens | InstructionKV | None = None
     ) -> Float[Tensor, "B N D"]:
         """Attend; without an instruction this is plain self-attention."""
         q, k, v = rearrange(self.qkv(tokens), "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
@@ -82,20 +82,18 @@ class GatedAttention(nn.Module):
         dropout = self.attn_drop.p if self.training else 0.0
         attended = attend(q, k, v, dropout=dropout)
         if instruction is not None:
-            heard = instruction if isinstance(instruction, Heard) else self.hear(instruction)
-            keys, values = (
-                one.to(q.dtype).expand(q.shape[0], -1, -1, -1) for one in (heard.keys, heard.values)
-            )
-            attended = attended + attend(q, keys, values, heard.mask, dropout=dropout)
+            kv = instruction if isinstance(instruction, InstructionKV) else self.gated_kv(instruction)
+            keys, values = (one.to(q.dtype).expand(q.shape[0], -1, -1, -1) for one in (kv.keys, kv.values))
+            attended = attended + attend(q, keys, values, kv.mask, dropout=dropout)
         return self.proj_drop(self.proj(rearrange(attended, "b h n d -> b n (h d)")))
 
-    def hear(self, instruction: InstructionTokens) -> Heard:
+    def gated_kv(self, instruction: InstructionTokens) -> InstructionKV:
         """K' and g V' of instructions; ``forward`` takes them in place of the instructions themselves."""
         keys, values = self.project_instruction(instruction.tokens)
         mask = rearrange(instruction.mask, "b l -> b 1 1 l")
-        return Heard(keys, values * self.opening().to(values.dtype), mask)
+        return InstructionKV(keys, values * self.gate_factor().to(values.dtype), mask)
 
-    def opening(self) -> Float[Tensor, "1 h 1 1"]:
+    def gate_factor(self) -> Float[Tensor, "1 h 1 1"]:
         """The factor of V': g, or its tanh."""
         return torch.tanh(self.gate) if self.tanh else self.gate
 

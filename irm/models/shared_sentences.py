@@ -35,7 +35,7 @@ class SharedSentences:
     def beside(self, count: int, sentence: str) -> SharedInstruction:
         """The sentence as the instruction of ``count`` pictures; takes no gradient."""
         self._kept.forget_unless(versions_of((*self._encoder.parameters(), *self._transformer.parameters())))
-        one = self._kept.get(sentence, self._hear)
+        one = self._kept.get(sentence, self._compute)
         return SharedInstruction(
             one.tokens.expand(count, -1, -1),
             one.mask.expand(count, -1),
@@ -48,9 +48,9 @@ class SharedSentences:
         self._kept.forget()
 
     @torch.no_grad()
-    def _hear(self, sentence: str) -> SharedInstruction:
+    def _compute(self, sentence: str) -> SharedInstruction:
         """In full precision whatever the caller's, because the result is kept."""
         with torch.autocast(next(self._transformer.parameters()).device.type, enabled=False):
             one = self._read([sentence])
-            layers = self._transformer.hear(one)
+            layers = self._transformer.gated_kv(one)
         return SharedInstruction(one.tokens, one.mask, one.pooled, layers=layers)

@@ -49,7 +49,7 @@ class InstructionTokens:
 
 
 @dataclass(frozen=True)
-class Heard:
+class InstructionKV:
     """An instruction as one layer attends to it: K' and V' of eq. 3, the gate multiplied into V'."""
 
     keys: Float[Tensor, "b h L d"]  # one row, or one for each picture
@@ -61,7 +61,7 @@ class Heard:
 class SharedInstruction(InstructionTokens):
     """One instruction for all pictures (rows expanded, not copied), with its K' and V' in every layer."""
 
-    layers: tuple[Heard, ...] = ()
+    layers: tuple[InstructionKV, ...] = ()
 
 
 def merge_rows(groups: Sequence[tuple[InstructionTokens, Int[Tensor, " _"]]]) -> InstructionTokens:

@@ -10,7 +10,7 @@ from torch import nn
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Turn, language_loss, overall_loss
 from irm.training.breakdown import LossBreakdown
 from irm.training.loop import moved
-from irm.training.ranks import first_says, gather_rows, mean_over_ranks
+from irm.training.ranks import from_first_rank, gather_rows, mean_over_ranks
 from irm.training.rows import own_rows
 from omnireid.loading.batch import Batch
 
@@ -62,6 +62,6 @@ class JointObjective(nn.Module):
     def _dialogues(self, batch: Batch) -> list[list[Turn]]:
         """What is asked of each picture; drawn for the rows of all ranks, as one process would."""
         words = self._words[batch.domain]
-        draw = torch.Generator().manual_seed(int(first_says(torch.randint(2**62, ()))))
+        draw = torch.Generator().manual_seed(int(from_first_rank(torch.randint(2**62, ()))))
         turns = [self._ask(words[row], draw) for row in gather_rows(batch.indices).tolist()]
         return own_rows(turns)

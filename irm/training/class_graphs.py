@@ -11,7 +11,7 @@ from torch import Tensor
 
 from irm.embedder import IRMEmbedder
 from irm.models import IRM
-from irm.training.ranks import first_says
+from irm.training.ranks import from_first_rank
 from omnireid.extraction import Asked, Settings, embed_side
 from omnireid.loading.feed import Source
 from omnireid.loading.graph_sampler import ClassGraph, GraphSampler, class_graph
@@ -40,7 +40,7 @@ class ClassGraphs:
                 source = self._mixture.sources[self._mixture.domains.index(domain)]
                 distances = self._distances(source, sampler, number)
                 graph = class_graph(number, distances.numpy(), sampler.num_identities)
-                neighbours = first_says(torch.from_numpy(np.ascontiguousarray(graph.neighbours)))
+                neighbours = from_first_rank(torch.from_numpy(np.ascontiguousarray(graph.neighbours)))
                 sampler.follow(ClassGraph(number, neighbours.numpy()))
 
     def good_until(self, step: int, stop: int) -> int:

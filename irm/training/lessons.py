@@ -32,7 +32,7 @@ from irm.models import IRM
 from irm.models.instruction_encoder import read_words
 from irm.models.neck import module_key
 from irm.models.words import FeatureQueue, WordHead
-from irm.training.ranks import first_says, gather_rows, largest, mean_over_ranks, this_rank
+from irm.training.ranks import from_first_rank, gather_rows, max_over_ranks, mean_over_ranks, this_rank
 from irm.training.rows import own_rows
 
 
@@ -184,7 +184,7 @@ class Lessons(nn.Module):
         with torch.no_grad():
             guesses = self._teacher().logits(hidden.token_ids, mask, images)
         chance = torch.rand(len(token_ids) * this_rank().world, token_ids.shape[1])
-        written = replace_words(token_ids, mask, guesses, own_rows(first_says(chance)))
+        written = replace_words(token_ids, mask, guesses, own_rows(from_first_rank(chance)))
         states = TextSide(model, self.words).states(written.token_ids, mask, images)
         return replaced_words_loss(self.replaced(states), written.labels, count=_count(written))
 
@@ -199,7 +199,7 @@ class Lessons(nn.Module):
             mask_id=model.tokenizer.tokenizer.mask_token_id,
             vocab_size=model.tokenizer.vocab_size,
         )
-        own = (own_rows(first_says(one)) for one in (whole.token_ids, whole.labels))
+        own = (own_rows(from_first_rank(one)) for one in (whole.token_ids, whole.labels))
         return HiddenWords(*_on_device(model, *own))
 
     def _teacher(self) -> TextSide:
@@ -211,7 +211,7 @@ def _read(model: IRM, texts: Sequence[str]) -> tuple[Int[Tensor, "B T"], Bool[Te
     """Token ids and mask on the host, as long as the longest text of any rank."""
     assert model.tokenizer is not None
     token_ids, mask = model.tokenizer(texts)
-    missing = largest(token_ids.shape[1]) - token_ids.shape[1]
+    missing = max_over_ranks(token_ids.shape[1]) - token_ids.shape[1]
     token_ids = F.pad(token_ids, (0, missing), value=model.tokenizer.tokenizer.pad_token_id)
     return token_ids, F.pad(mask, (0, missing))
 

@@ -79,7 +79,7 @@ def gather_rows(rows: Shaped[Tensor, "_b ..."]) -> Shaped[Tensor, "_B ..."]:
         return rows
     if rows.is_floating_point():
         # The backward pass communicates too, so a rank whose rows need no gradient must still take part.
-        if largest(int(rows.requires_grad)) and not rows.requires_grad:
+        if max_over_ranks(int(rows.requires_grad)) and not rows.requires_grad:
             rows = rows.detach().requires_grad_()
         return torch.cat(all_gather(rows.contiguous()))  # type: ignore[no-untyped-call]
     parts = [torch.empty_like(rows) for _ in range(this_rank().world)]
@@ -87,7 +87,7 @@ def gather_rows(rows: Shaped[Tensor, "_b ..."]) -> Shaped[Tensor, "_B ..."]:
     return torch.cat(parts)
 
 
-def largest(number: int) -> int:
+def max_over_ranks(number: int) -> int:
     """The largest of the ranks' numbers; of zeros and ones, whether any rank says 1."""
     if this_rank().world == 1:
         return number
@@ -96,7 +96,7 @@ def largest(number: int) -> int:
     return int(found)
 
 
-def first_says(tensor: Tensor) -> Tensor:
+def from_first_rank(tensor: Tensor) -> Tensor:
     """The first rank's tensor, broadcast to all; shapes must agree."""
     if this_rank().world > 1:
         distributed.broadcast(tensor, src=0)

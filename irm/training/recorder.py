@@ -14,7 +14,7 @@ from irm.training.bench import Bench
 from irm.training.checkpoint import save_checkpoint
 from irm.training.logs import RunLog, StepReport
 from irm.training.progress import TrainingProgress
-from irm.training.ranks import largest, this_rank
+from irm.training.ranks import max_over_ranks, this_rank
 from irm.training.signals import StopRequest
 from irm.training.validation import score
 from omnireid.files import replace_folder
@@ -53,7 +53,7 @@ class Recorder:
         every = self.bench.validate_every
         if every is not None and (report.step % every == 0 or is_last):
             self._validate()
-        is_over = bool(largest(int(self.stop.requested)))
+        is_over = bool(max_over_ranks(int(self.stop.requested)))
         if report.step % rhythm.checkpoint_every == 0 or is_last or is_over:
             self.save()
         return is_over

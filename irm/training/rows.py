@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from irm.losses import MatchPairs
 from irm.models import InstructionTokens
-from irm.training.ranks import first_says, gather_rows, largest, this_rank
+from irm.training.ranks import from_first_rank, gather_rows, max_over_ranks, this_rank
 from omnireid.loading.batch import Batch
 
 R = TypeVar("R")
@@ -70,7 +70,7 @@ def own_pairs(pairs: MatchPairs) -> MatchPairs:
     ranks = this_rank()
     if ranks.world == 1:
         return pairs
-    rows = first_says(torch.stack([pairs.text_rows, pairs.image_rows]))
+    rows = from_first_rank(torch.stack([pairs.text_rows, pairs.image_rows]))
     text_rows, image_rows = rows.chunk(ranks.world, dim=1)[ranks.rank]
     return MatchPairs(text_rows, image_rows, pairs.matches.chunk(ranks.world)[ranks.rank])
 
@@ -94,7 +94,7 @@ def _gathered(value: Any) -> Any:
     if isinstance(value, Tensor):
         return gather_rows(value)
     if isinstance(value, InstructionTokens):
-        value = value.pad_to(largest(value.tokens.shape[1]))
+        value = value.pad_to(max_over_ranks(value.tokens.shape[1]))
     if is_dataclass(value) and not isinstance(value, type):
         return replace(
             value, **{field.name: _gathered(getattr(value, field.name)) for field in fields(value)}

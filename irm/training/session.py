@@ -25,7 +25,7 @@ from irm.training.logs import RunLog
 from irm.training.loop import LoopSettings, NonFiniteLossError, train
 from irm.training.optimizer import learning_rate
 from irm.training.progress import TrainingProgress
-from irm.training.ranks import joined_ranks, largest, this_rank
+from irm.training.ranks import joined_ranks, max_over_ranks, this_rank
 from irm.training.recorder import Best, Recorder
 from irm.training.resuming import fill, newest
 from irm.training.seeding import repeatable
@@ -122,7 +122,7 @@ def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: 
     start, best = int(facts["step"]), facts.get("best")
     if checkpoint is not None:
         console.print(f"resuming {out} after step {start}", highlight=False, soft_wrap=True)
-    largest(start)  # nobody writes before all have looked
+    max_over_ranks(start)  # nobody writes before all have looked
     model = out / "model"
     is_lengthened = start < run.optimizer.steps and model.is_dir()
     if this_rank().is_first and not is_lengthened:  # a model that is there keeps its own sheet until the end
@@ -133,7 +133,9 @@ def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: 
         recorder = _train(run, out, bench, start, None if best is None else Best(**best), console)
         step, losses = recorder.step, recorder.losses
     is_finished = step == run.optimizer.steps
-    if is_finished and largest(int(start < step or not model.is_dir())):  # a finished run has its model
+    if is_finished and max_over_ranks(
+        int(start < step or not model.is_dir())
+    ):  # a finished run has its model
         result = partial(shutil.copytree, out / "best") if bench.validate_every else bench.result()
         if this_rank().is_first:
             replace_folder(model, result)

@@ -57,7 +57,7 @@ def test_an_open_gate_is_equations_2_to_4_as_printed(gate, tanh):
     torch.nn.init.normal_(gated.gate)
     tokens, instruction = torch.randn(3, 7, 16).double(), draw_instruction(real=[5, 2, 1])
     instruction = InstructionTokens(instruction.tokens.double(), instruction.mask, instruction.pooled)
-    gates = gated.opening().flatten().expand(4)
+    gates = gated.gate_factor().flatten().expand(4)
     torch.testing.assert_close(gated(tokens, instruction), by_hand(gated, tokens, instruction, gates))
     assert not torch.allclose(gated(tokens, instruction), gated(tokens))
 
