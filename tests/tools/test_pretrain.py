@@ -82,7 +82,7 @@ def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
     assert (backbone / "spec.json").is_file()
     code, told = program(export_backbone, out, "--out", backbone)
     assert code == 2
-    assert "exists already" in told.err
+    assert "already exists" in told.err
     shutil.rmtree(out / "model")  # as before its last step
     code, told = program(export_backbone, out, "--out", tmp_path / "other")
     assert code == 2

@@ -82,7 +82,7 @@ def test_the_gradient_equals_finite_differences():
 
 
 def test_distillation_needs_momentum_features():
-    with pytest.raises(ValueError, match="give keys"):
+    with pytest.raises(ValueError, match="pass keys"):
         contrastive_loss(torch.randn(2, 3), torch.randn(2, 3), torch.arange(2), distillation=0.4)
 
 
