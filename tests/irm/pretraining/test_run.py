@@ -231,7 +231,9 @@ def test_a_whole_llava_trains_and_a_projector_of_another_layer_is_told(tmp_path,
     parts.tokenizer.save_pretrained(tmp_path)
     whole = f"model.llava={tmp_path}"
     notes = build_bench(sheet(tiny_root, words, whole), CPU).notes
-    assert any("the projector was trained on feature layer -2 of the tower but reads layer -1" in n for n in notes)
+    assert any(
+        "the projector was trained on feature layer -2 of the tower but reads layer -1" in n for n in notes
+    )
     notes = build_bench(sheet(tiny_root, words, whole, "model.feature_layer=-2"), CPU).notes
     assert not any("was trained on" in note for note in notes)
     with pytest.raises(InputError, match=r"the projector expects 64 features per patch, .* provides 128"):
