@@ -7,12 +7,13 @@ with the classifiers, and die with training as these do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from torch import nn
 
 from instructions.errors import InputError, near_miss
+from irm.model_schema import EQ_7, EQ_8
 from irm.models import IRM
 from omnireid.loading.mixture import Mixture
 
@@ -50,6 +51,25 @@ def refuse_unknown_terms(names: Iterable[str]) -> None:
             raise InputError(
                 f"losses.own names {name!r}, but no such term was added{near_miss(name, known)}; known: "
                 f"{', '.join(known) or 'none'} (examples/own_parts.py shows how to add one)"
+            )
+
+
+def refuse_idle_objectives(weights: Mapping[str, float], objectives: Collection[str]) -> None:
+    """Refuse factors under which an objective that is in use has no term left, whose sum would be empty.
+
+    Args:
+        weights: of all terms by name, added ones included.
+        objectives: which are in use, "identity" or "image_text".
+
+    Raises:
+        InputError: every term of an equation has weight 0, and no added term of its kind has another.
+    """
+    terms = {"identity": ("7", *EQ_7, *PICTURE_TERMS), "image_text": ("8", *EQ_8, *PAIR_TERMS)}
+    for objective, (equation, *names) in terms.items():
+        if objective in objectives and not any(weights.get(name) for name in names):
+            raise InputError(
+                f"every term of eq. {equation} has weight 0 and losses.own adds none to it, so nothing would "
+                f"be learnt; set one of losses.weights"
             )
 
 

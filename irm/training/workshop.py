@@ -25,7 +25,12 @@ from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import LessonRule, Lessons
 from irm.training.objectives import IdentityObjective, Objectives, TripletRule
 from irm.training.seeding import seed_all
-from irm.training.terms import make_pair_terms, make_picture_terms, refuse_unknown_terms
+from irm.training.terms import (
+    make_pair_terms,
+    make_picture_terms,
+    refuse_idle_objectives,
+    refuse_unknown_terms,
+)
 from irm.training.validation import validate
 from omnireid.loading.batch import Batch
 from omnireid.loading.mixture import Mixture
@@ -172,6 +177,8 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture, *, begins: bool 
     losses, rule = run.losses, run.losses.adaptive_triplet
     refuse_unknown_terms(losses.own)
     weights = losses.weights.model_dump() | losses.own
+    refuse_idle_objectives(weights, {TASKS[row.task].objective for row in run.mixture})
+    own = [name for name, factor in losses.own.items() if factor]
     if any(weights[name] for name in ("adaptive_triplet", "adaptive_triplet_fused", "score_triplet")):
         refuse_lone_pictures(mixture)
     identity = IdentityObjective(
@@ -190,13 +197,13 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture, *, begins: bool 
         label_smoothing=losses.label_smoothing,
         composition_temperature=losses.composition_temperature,
         parts=run.batch.parts,
-        own=make_picture_terms(losses.own, model, mixture),
+        own=make_picture_terms(own, model, mixture),
     )
     image_text = ImageTextObjective(
         weights=weights,
         parts=run.batch.parts,
         lessons=_lessons(run, model, begins),
-        own=make_pair_terms(losses.own, model),
+        own=make_pair_terms(own, model),
     )
     return Objectives(identity, image_text)
 

@@ -114,3 +114,24 @@ def test_terms_of_ones_own_may_stand_alone():
     with pytest.raises(InputError, match=r"every term of eq\. 7 has weight 0"):
         read_run(TINY, nothing)
     assert read_run(TINY, [*nothing, "losses.own={spread: 1}"]).losses.own == {"spread": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("idle", "own", "equation"),
+    [(EQ_7, "agreement", "7"), (("contrastive", "matching"), "spread", "8")],
+    ids=["pictures", "pairs"],
+)
+def test_a_term_of_one_kind_does_not_stand_for_the_other(tiny_root, idle, own, equation):
+    nothing = [f"losses.weights.{name}=0" for name in idle]
+    run = read_run(TINY, [f"data={tiny_root}", *nothing, f"losses.own={{{own}: 1}}"])
+    with pytest.raises(
+        InputError, match=rf"every term of eq\. {equation} has weight 0 and losses\.own adds none"
+    ):
+        build_workshop(run, torch.device("cpu"))
+
+
+def test_a_term_of_weight_zero_is_not_made(tiny_root):
+    run = read_run(TINY, [f"data={tiny_root}", "losses.own={spread: 0, agreement: 1}"])
+    shop = build_workshop(run, torch.device("cpu"))
+    names = [name for name, _ in shop.objectives.named_parameters() if ".own." in name]
+    assert names == ["by_name.image_text.own.agreement.scale"]
