@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import say, table, write_text
+from tools._program import table, write_text
 
 if TYPE_CHECKING:
     from omnireid.benchmark import OnFeatures, Row, RowResult
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from omnireid.records import Split
     from omnireid.report import Fact, Report
 
-__all__ = ["say"]  # used by tools.evaluate
 LEFT_OUT = 3  # exit code: there is a report, but rows are missing from it
 
 

@@ -14,7 +14,7 @@ from tools import _asked as wanted
 from tools import _features as foreign
 from tools import _outcome as outcome
 from tools._compare import compare
-from tools._program import Parser, run
+from tools._program import Parser, run, say
 
 if TYPE_CHECKING:
     from irm.embedder import IRMEmbedder
@@ -107,7 +107,7 @@ def main() -> None:
     path = wanted.report_path(asked, candidate, is_partial=False)
     if asked.reuse and (kept := _kept(asked, path, candidate)) is not None:
         outcome.print_tables(console, *kept)
-        outcome.say(console, f"reused the report {path}: same model, same options")
+        say(console, f"reused the report {path}: same model, same options")
         return
     outcome.refuse_unwritable(path, asked.html, asked.per_query, folder=asked.save_features)
     results, untrained, left_out = _evaluate(asked, candidate, rows, data, console)
@@ -118,15 +118,15 @@ def main() -> None:
     outcome.print_tables(console, report, before)
     if asked.per_query is not None:
         outcome.write_per_query(asked.per_query, results)
-        outcome.say(console, f"wrote per-query scores to {asked.per_query}")
+        say(console, f"wrote per-query scores to {asked.per_query}")
     if asked.html is not None:
         outcome.write_page(asked.html, results, before, candidate.folder, report)
-        outcome.say(console, f"wrote the HTML page to {asked.html}")
+        say(console, f"wrote the HTML page to {asked.html}")
     if asked.save_features is not None:
-        outcome.say(console, f"saved each row's features in {asked.save_features}")
+        say(console, f"saved each row's features in {asked.save_features}")
     if beside := outcome.digests(_beside(asked)):  # the numbers were written before what may fail
         _write(path, report, before, beside)
-    outcome.say(console, f"wrote the report to {path}")
+    say(console, f"wrote the report to {path}")
     outcome.warn([warning for result in results for warning in result.warnings] + sentences_of(left_out))
     if left_out:
         sys.exit(outcome.LEFT_OUT)
@@ -214,7 +214,7 @@ def _evaluate(
     untrained: list[RowResult] = []
     if present:
         if left_out:
-            outcome.say(console, f"left out (reasons at the end): {', '.join(left_out)}")
+            say(console, f"left out (reasons at the end): {', '.join(left_out)}")
         embedder = trained_embedder(candidate, precision=asked.precision)
         judge = _Judge(asked, settings, data, console, left_out)
         results = judge.judge(embedder, present)
@@ -259,11 +259,11 @@ class _Judge:
 
             def failed(row: "Row", error: ValueError) -> None:
                 self.left_out[row.label] = str(error)
-                outcome.say(self.console, f"{row.label} is left out: {error}")
+                say(self.console, f"{row.label} is left out: {error}")
 
             listener = Listener(
                 progress=show,
-                say=lambda text: outcome.say(self.console, text + which),
+                say=lambda text: say(self.console, text + which),
                 on_features=None if folder is None else outcome.keep_features(folder),
                 on_failure=failed,
             )

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from instructions.errors import InputError, near_miss
 from omnireid.columns import Records, RecordsBuilder, clothes_of, column_of
 from omnireid.datasets.captions import captions_of, query_per_caption
-from omnireid.datasets.card import PARTS, DatasetCard, Part
+from omnireid.datasets.card import NO_CAMERA, PARTS, DatasetCard, Part
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.scan import is_closed
 from omnireid.records import UNKNOWN, Modality, Split
@@ -28,7 +28,6 @@ _NEEDED = frozenset(NEEDED)
 BETWEEN_CAPTIONS = "|"  # in a CSV cell
 JUNK = "-1"
 KINDS = (".csv", ".jsonl", ".CSV", ".JSONL")  # some systems write endings in capitals
-CAMID: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}  # where a row names no camera
 
 Row = Mapping[str, Any]  # cells by column; a missing or empty cell is absent
 
@@ -115,8 +114,8 @@ def _read(tables: Sequence[str], root: Path, variant: str) -> Split:  # noqa: AR
 def _read_for_text(tables: Sequence[str], root: Path, variant: str) -> Split:
     """The same for text-to-image search: a query per caption, a gallery without captions, no cameras."""
     split = _read(tables, root, variant)
-    query = query_per_caption(replace(record, camid=CAMID["query"]) for record in split.query)
-    gallery = (replace(record, camid=CAMID["gallery"], captions=()) for record in split.gallery)
+    query = query_per_caption(replace(record, camid=NO_CAMERA["query"]) for record in split.query)
+    gallery = (replace(record, camid=NO_CAMERA["gallery"], captions=()) for record in split.gallery)
     return replace(split, query=query, gallery=Records.of(gallery))
 
 
@@ -235,7 +234,7 @@ def _append(
     builders[part].append(
         _placed(path, row["image"]),
         numbers.pids[row["pid"]],
-        numbers.cameras[row["camera"]] if "camera" in row else CAMID[part],
+        numbers.cameras[row["camera"]] if "camera" in row else NO_CAMERA[part],
         numbers.outfits[row["pid"], row["clothes_id"]] if "clothes_id" in row else UNKNOWN,
         modality,
         captions_of(captions, path, line) if captions else (),
