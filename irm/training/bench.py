@@ -80,7 +80,7 @@ class Bench(ABC):
         """Called once, when the weights of the run's start or checkpoint are in place."""
 
     def follow(self) -> None:
-        """Update whatever follows the weights, such as a moving average; called after each step."""
+        """Update whatever follows the weights, such as a moving average; called after each update."""
         if self.state.average is not None:
             self.state.average.update_parameters(self.model)
 

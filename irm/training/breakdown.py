@@ -22,10 +22,6 @@ class LossBreakdown:
         """The same numbers without their autograd graph."""
         return LossBreakdown({name: term.detach() for name, term in self.terms.items()}, self.total.detach())
 
-    def is_finite(self) -> bool:
-        """Whether every term is finite."""
-        return bool(torch.stack([*self.terms.values(), self.total]).isfinite().all())
-
     def items(self) -> dict[str, float]:
         """The terms as Python numbers."""
         return {name: term.item() for name, term in self.terms.items()}

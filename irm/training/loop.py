@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from irm.training.breakdown import LossBreakdown
+from irm.training.launched import LaunchedStep, send_figures
 from irm.training.logs import StepReport
 from irm.training.optimizer import set_learning_rate
 from irm.training.ranks import average_gradients, this_rank
@@ -32,12 +33,9 @@ class LoopSettings:
     clip_grad_norm: float | None
 
 
-class NonFiniteLossError(ArithmeticError):
-    """A loss or a gradient is not finite; the weights are those of the step before."""
-
-    def __init__(self, step: int, batch: Batch, terms: dict[str, float]) -> None:
-        super().__init__(f"step {step}, {batch.domain}: {terms}")
-        self.step, self.batch, self.terms = step, batch, terms
+def every_step(step: int) -> bool:  # noqa: ARG001  one signature for all rules
+    """Read the figures of each step before the next one begins."""
+    return True
 
 
 def train(
@@ -49,6 +47,7 @@ def train(
     start: int,
     settings: LoopSettings,
     after_step: Callable[[StepReport], bool],
+    waits: Callable[[int], bool] = every_step,
 ) -> int:
     """Train until the steps run out or `after_step` asks to stop.
 
@@ -59,40 +58,64 @@ def train(
         steps: the batches of each step, beginning with step `start`.
         start: finished steps so far.
         settings: see there.
-        after_step: called after every step with its figures; True ends the training.
+        after_step: called with the figures of every step, in order; True ends the training.
+        waits: asked after each launch, by the number of steps launched. True: `after_step` is called before
+            the next step begins, so it finds the weights of this very step. False: the next step is launched
+            first, so a GPU never idles while the host reads figures.
 
     Returns:
         The number of finished steps.
 
     Raises:
-        NonFiniteLossError: before the weights are touched by the bad step.
+        NonFiniteLossError: the weights are those before the bad step.
     """
     model.train()
-    finished = start
-    source = iter(steps)
+    finished, source, mark = start, iter(steps), time.perf_counter()
+    pending: LaunchedStep | None = None
+
+    def report(step: LaunchedStep) -> bool:
+        nonlocal mark
+        found = replace(step.report(), seconds=time.perf_counter() - mark)
+        is_over = after_step(found)
+        mark = time.perf_counter()
+        return is_over
+
     while True:
         begun = time.perf_counter()
-        batches = next(source, None)
+        try:
+            batches = next(source, None)
+        except Exception:
+            if pending is not None:  # the data failed; this step did not
+                report(pending)
+            raise
         if batches is None:
+            if pending is not None:
+                report(pending)
             return finished
         waited = time.perf_counter() - begun
-        report = _step(model, objective, optimizer, batches, finished, settings)
+        launched = launch(model, objective, optimizer, batches, finished, settings, pending)
+        launched = replace(launched, wait_seconds=waited)
         finished += 1
-        seconds = time.perf_counter() - begun
-        if after_step(replace(report, seconds=seconds, wait_seconds=waited)):
+        is_over = pending is not None and report(pending)
+        pending = launched
+        if is_over or waits(finished):
+            pending = None
+            is_over = report(launched) or is_over
+        if is_over:
             return finished
 
 
-def _step(
+def launch(
     model: nn.Module,
     objective: Callable[[nn.Module, Batch], LossBreakdown],
     optimizer: Optimizer,
     batches: tuple[Batch, ...],
     step: int,
     settings: LoopSettings,
-) -> StepReport:
-    ranks = this_rank()
-    seed_step(settings.seed, step, ranks.rank)
+    before: LaunchedStep | None,
+) -> LaunchedStep:
+    """A step: forward, backward, update; with a fused optimizer the host waits for nothing."""
+    seed_step(settings.seed, step, this_rank().rank)
     lr = settings.learning_rate(step)
     set_learning_rate(optimizer, lr)
     optimizer.zero_grad(set_to_none=True)
@@ -105,32 +128,24 @@ def _step(
         breakdowns.append(breakdown.detach().averaged())
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     average_gradients([parameter for parameter in parameters if not is_sharded(parameter)])
-    norm, figures = _figures(clip_gradients(parameters, settings.clip_grad_norm), breakdowns)
-    # The norm covers every loss and gradient of the step.
-    if not norm < float("inf"):
-        culprit = next((row for row, found in enumerate(breakdowns) if not found.is_finite()), 0)
-        raise NonFiniteLossError(step, batches[culprit], breakdowns[culprit].items())
-    optimizer.step()
-    return StepReport(
-        step=step + 1,
-        lr=lr,
-        losses={batch.domain: total for batch, (total, _) in zip(batches, figures, strict=True)},
-        terms={batch.domain: terms for batch, (_, terms) in zip(batches, figures, strict=True)},
-        gradient_norm=norm,
-        images=sum(len(batch) for batch in batches) * ranks.world,
-        seconds=0.0,
-        wait_seconds=0.0,
+    norm = clip_gradients(parameters, settings.clip_grad_norm)
+    is_broken = ~(norm < float("inf"))
+    if before is not None:
+        is_broken = is_broken | before.is_broken
+    pending = LaunchedStep(
+        step,
+        lr,
+        batches,
+        tuple(tuple(found.terms) for found in breakdowns),
+        *send_figures(norm, breakdowns),
+        is_broken,
     )
-
-
-def _figures(
-    norm: Tensor, breakdowns: Sequence[LossBreakdown]
-) -> tuple[float, list[tuple[float, dict[str, float]]]]:
-    """The gradient norm and each batch's total and terms as Python numbers, in one wait for the device."""
-    tensors = [norm, *(one for found in breakdowns for one in (found.total, *found.terms.values()))]
-    numbers = iter(torch.stack([one.to(norm) for one in tensors]).tolist())
-    read = next(numbers)
-    return read, [(next(numbers), {name: next(numbers) for name in found.terms}) for found in breakdowns]
+    if optimizer.defaults.get("fused") and not any(map(is_sharded, parameters)):
+        optimizer.found_inf = is_broken.float()  # type: ignore[attr-defined]  # 1: the kernel skips its update
+    else:
+        pending.report()  # raises before the update
+    optimizer.step()
+    return pending
 
 
 def moved(value: Any, device: torch.device) -> Any:

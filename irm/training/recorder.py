@@ -41,11 +41,19 @@ class Recorder:
     step: int  # finished so far
     best: Best | None = None
     losses: dict[str, float] = field(default_factory=dict)  # of the last step
+    launched: int = 0  # steps; the weights are those after them
+
+    def waits(self, step: int) -> bool:
+        """Whether a launched step is to be processed before the next: on a GPU, if anything is saved."""
+        self.launched = step
+        if self.bench.device.type != "cuda" or step == self.run.optimizer.steps or self._is_stopped():
+            return True
+        rhythms = (self.run.logging.checkpoint_every, self.bench.validate_every)
+        return any(every is not None and step % every == 0 for every in rhythms)
 
     def __call__(self, report: StepReport) -> bool:
         """Process a finished step; True ends the training."""
         self.step, self.losses = report.step, report.losses
-        self.bench.follow()
         self.progress.show(report)
         rhythm, is_last = self.run.logging, report.step == self.run.optimizer.steps
         if self.log is not None and (report.step % rhythm.every == 0 or is_last):
@@ -53,10 +61,14 @@ class Recorder:
         every = self.bench.validate_every
         if every is not None and (report.step % every == 0 or is_last):
             self._validate()
-        is_over = bool(max_over_ranks(int(self.stop.requested)))
+        is_over = report.step == self.launched and self._is_stopped()
         if report.step % rhythm.checkpoint_every == 0 or is_last or is_over:
             self.save()
         return is_over
+
+    def _is_stopped(self) -> bool:
+        """Whether a signal asked any rank to stop."""
+        return bool(max_over_ranks(int(self.stop.requested)))
 
     def _validate(self) -> None:
         """Validate, and keep the weights if they are the best so far."""

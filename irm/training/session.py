@@ -21,8 +21,9 @@ from irm.config import dump
 from irm.schema import OptimizerSheet, RunSheet
 from irm.training.bench import Bench, doubts_of
 from irm.training.checkpoint import network_of
+from irm.training.launched import NonFiniteLossError
 from irm.training.logs import RunLog
-from irm.training.loop import LoopSettings, NonFiniteLossError, train
+from irm.training.loop import LoopSettings, train
 from irm.training.optimizer import learning_rate
 from irm.training.progress import TrainingProgress
 from irm.training.ranks import joined_ranks, max_over_ranks, this_rank
@@ -207,6 +208,7 @@ def _train(
         TrainingProgress(console, start=start, steps=steps) as progress,
     ):
         recorder = Recorder(run, out, bench, stop, log, progress, start, best)
+        bench.state.optimizer.register_step_post_hook(lambda *_: bench.follow())
         try:
             train(
                 bench.model,
@@ -216,6 +218,7 @@ def _train(
                 start=start,
                 settings=settings,
                 after_step=recorder,
+                waits=recorder.waits,
             )
         except NonFiniteLossError as error:
             raise InputError(_describe(error, out, bench)) from None

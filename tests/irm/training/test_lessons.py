@@ -47,7 +47,7 @@ def described(seed=0):
 def test_its_four_terms_train_every_part_and_never_the_teacher():
     model, objective = released()
     found = objective(model, described())
-    assert set(found.terms) == set(WEIGHTS) and found.is_finite()
+    assert set(found.terms) == set(WEIGHTS) and found.total.isfinite()
     expected = sum(WEIGHTS[name] * term for name, term in found.terms.items())
     torch.testing.assert_close(found.total, expected)
     found.total.backward()
@@ -128,7 +128,7 @@ def test_what_was_pushed_is_compared_with_later():
 def test_without_a_queue_the_batch_alone_is_compared():
     model, objective = released(queue=0)
     assert len(objective.lessons.queues) == 0
-    assert objective(model, described()).is_finite()
+    assert objective(model, described()).total.isfinite()
 
 
 def test_the_same_step_gives_the_same_losses():

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from irm.training.breakdown import LossBreakdown
-from irm.training.loop import LoopSettings, NonFiniteLossError, train
+from irm.training.launched import NonFiniteLossError
+from irm.training.loop import LoopSettings, every_step, train
 from irm.training.optimizer import build_optimizer, parameter_groups
 from irm.training.signals import StopRequest
 from omnireid.loading.batch import Batch
@@ -51,13 +52,13 @@ def objective(model, batch):
 
 
 class Run:
-    def __init__(self, weights=(1.0, 1.0)):
+    def __init__(self, weights=(1.0, 1.0), *, fused=None):
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(12, 4))
         groups = parameter_groups(
             self.model.named_parameters(), weight_decay=0.1, decay="weights", lr_multipliers={}
         )
-        self.optimizer = build_optimizer(groups, lr=0.1)
+        self.optimizer = build_optimizer(groups, lr=0.1, fused=fused)
         self.settings = LoopSettings(
             seed=3,
             device=torch.device("cpu"),
@@ -68,7 +69,7 @@ class Run:
         )
         self.trace = []
 
-    def go(self, start, stop, objective=objective, steps=None, until=lambda _: False):
+    def go(self, start, stop, objective=objective, steps=None, until=lambda _: False, waits=every_step):
         def after_step(report):
             self.trace.append(report.losses)
             return until(report)
@@ -82,6 +83,7 @@ class Run:
             start=start,
             settings=self.settings,
             after_step=after_step,
+            waits=waits,
         )
 
 
@@ -113,28 +115,59 @@ def test_a_tasks_gradient_is_scaled_by_its_share_of_the_weights():
     assert seen["cc/two"] == 1.0
 
 
-def test_a_loss_that_is_not_a_number_stops_before_the_weights_change():
-    run = Run()
+def poisoned(model, batch):
+    """A loss that is not a number in the third step."""
+    breakdown = objective(model, batch)
+    if batch.domain == "cc/two" and batch.indices[0] == 2:
+        return LossBreakdown(breakdown.terms, breakdown.total * float("nan"))
+    return breakdown
 
-    def poisoned(model, batch):
-        breakdown = objective(model, batch)
-        if batch.domain == "cc/two" and batch.indices[0] == 2:
-            return LossBreakdown(breakdown.terms, breakdown.total * float("nan"))
-        return breakdown
 
-    before = None
-
-    def remember(report):
-        nonlocal before
-        before = copy.deepcopy(run.model.state_dict())
-        return False
-
+@pytest.mark.parametrize("waits", [lambda _: True, lambda _: False], ids=["waiting", "one ahead"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_loss_that_is_not_a_number_stops_before_the_weights_change(fused, waits):
+    """Ahead, a fourth step has been launched before anybody knows; a fused update has skipped it too."""
+    run, untouched = Run(fused=fused), Run(fused=fused)
+    untouched.go(0, 2)
     with pytest.raises(NonFiniteLossError) as stopped:
-        run.go(0, 8, poisoned, until=remember)
+        run.go(0, 8, poisoned, waits=waits)
     assert stopped.value.step == 2
     assert stopped.value.batch.domain == "cc/two"
     assert stopped.value.batch.indices.tolist() == [2, 3, 4, 5]
-    torch.testing.assert_close(run.model.state_dict(), before, rtol=0, atol=0)
+    torch.testing.assert_close(run.model.state_dict(), untouched.model.state_dict(), rtol=0, atol=0)
+
+
+def test_one_ahead_the_losses_and_weights_are_the_same():
+    waiting, ahead = Run(fused=True), Run(fused=True)
+    assert waiting.go(0, 6) == ahead.go(0, 6, waits=lambda _: False) == 6
+    assert ahead.trace == waiting.trace
+    torch.testing.assert_close(ahead.model.state_dict(), waiting.model.state_dict(), rtol=0, atol=0)
+
+
+def test_a_step_that_is_waited_for_is_reported_with_its_own_weights():
+    run, seen = Run(fused=True), {}
+    run.go(
+        0,
+        6,
+        until=lambda report: seen.update({report.step: copy.deepcopy(run.model.state_dict())}),
+        waits=lambda step: step == 4,
+    )
+    assert list(seen) == [1, 2, 3, 4, 5, 6]
+    for step, is_its_own in ((3, False), (4, True), (5, False)):
+        alone = Run(fused=True)
+        alone.go(0, step)
+        assert torch.equal(seen[step]["2.weight"], alone.model.state_dict()["2.weight"]) is is_its_own
+
+
+def test_a_step_is_reported_though_the_data_of_the_next_fail():
+    def failing():
+        yield FakeMixture().step(0)
+        raise OSError("the disk is gone")
+
+    run = Run(fused=True)
+    with pytest.raises(OSError, match="gone"):
+        run.go(0, 2, steps=failing(), waits=lambda _: False)
+    assert len(run.trace) == 1
 
 
 @pytest.mark.parametrize("limit", [None, 0.01, 1e6])

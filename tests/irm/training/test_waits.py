@@ -6,6 +6,9 @@ would make the host wait for a GPU, a copy that blocks, is noted beside it.
 """
 
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
 
 import pytest
 import torch
@@ -34,6 +37,8 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        if func is TO_COPY and kwargs.get("non_blocking") and kwargs["device"].type == "cpu":
+            return torch.ones(args[0].shape)  # numbers sent to the host, which does not wait for them
         result = func(*args, **kwargs)
         tensors = [one for one in tree_leaves((args, kwargs, result)) if isinstance(one, torch.Tensor)]
         of_host = [one for one in tensors if one.device != META and one.dim() > 0]
@@ -60,44 +65,47 @@ class Literals(TorchFunctionMode):
 
 @pytest.fixture
 def meta(monkeypatch):
-    """Autocast does not know this device; it decides on precision, not on waiting."""
+    """Autocast and fused optimizers refuse this device; neither decides on waiting."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(
+        import_module("torch.optim.adam"), "_device_dtype_check_for_fused", lambda *_, **__: None
+    )
     return META
 
 
-def step(model, objective, batch, device):
-    """The loop's own step; the terms of its loss, and what a GPU would have been waited for."""
+def launcher(model, objective, batch, device, **kind):
+    """The loop's own step on a device, asked for by its number and the step before it."""
     model.to(device)
     objective.to(device)
     model.encode_sentences(batch.texts or batch.instruction.sentences)  # as a run reads them ahead
     parameters = [one for one in (*model.parameters(), *objective.parameters()) if one.requires_grad]
-    optimizer = build_optimizer([{"params": parameters, "lr_scale": 1.0}], lr=1e-3)
-    settings = LoopSettings(0, device, None, {batch.domain: 1.0}, lambda _: 1e-3, clip_grad_norm=1.0)
-    looks = []
+    optimizer = build_optimizer([{"params": parameters, "lr_scale": 1.0}], lr=1e-3, fused=True)
+    weights = {batch.domain: 1.0}
+    settings = LoopSettings(0, device, None, weights, lambda _: 1e-3, clip_grad_norm=1.0)
+    given = (moved(batch, device),)
+    return partial(loop.launch, model, objective, optimizer, given, settings=replace(settings, **kind))
 
-    def look(norm, breakdowns):
-        """The one wait of a step; this device has no numbers to wait for."""
-        looks.extend(breakdowns)
-        return 1.0, [(1.0, dict.fromkeys(found.terms, 1.0)) for found in breakdowns]
 
-    with pytest.MonkeyPatch.context() as patch, Watch() as watch, Literals(watch.waits):
-        patch.setattr(loop, "_figures", look)
-        loop._step(model, objective, optimizer, (moved(batch, device),), 0, settings)
-    (found,) = looks
-    assert all(term.device == device for term in found.terms.values())
-    return found, watch.waits
+def step(model, objective, batch, device):
+    """Two steps; the terms of their loss, and what a GPU would have been waited for."""
+    launch, before = launcher(model, objective, batch, device), None
+    with Watch() as watch, Literals(watch.waits):
+        for number in range(2):  # the second finds the optimizer's state, and a step still on its way
+            before = launch(step=number, before=before)
+    (terms,) = before.terms
+    return terms, watch.waits
 
 
 def test_equation_7_with_clothes_and_outfits_waits_for_nothing(meta):
     objective = identity(build(), weights={"composition": 1.0, "outfit": 1.0})
     found, waits = step(build(), objective, pictures(), meta)
-    assert {"adaptive_triplet", "adaptive_triplet_fused", "composition", "outfit"} <= set(found.terms)
+    assert {"adaptive_triplet", "adaptive_triplet_fused", "composition", "outfit"} <= set(found)
     assert waits == []
 
 
 def test_equation_8_waits_for_nothing(meta):
     found, waits = step(build(), image_text(), described(), meta)
-    assert set(found.terms) == {"contrastive", "matching"}
+    assert set(found) == {"contrastive", "matching"}
     assert waits == []
 
 
@@ -110,8 +118,28 @@ def test_the_released_lessons_wait_for_nothing(meta):
     weights = {"contrastive": 1.0, "matching": 1.0, "hidden_words": 1.0, "replaced_words": 1.0}
     lessons = Lessons(model, LessonRule(queue=12), domains=("t2i/cuhk_pedes",))
     found, waits = step(model, ImageTextObjective(weights=weights, lessons=lessons), described(), meta)
-    assert {"hidden_words", "replaced_words"} <= set(found.terms)
+    assert {"hidden_words", "replaced_words"} <= set(found)
     assert waits == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(
+    ("objective", "batch"),
+    [(identity, pictures), (lambda _: image_text(), described)],
+    ids=["eq. 7", "eq. 8"],
+)
+def test_on_a_gpu_no_step_waits(objective, batch):
+    """CUDA itself tells, once everything that is made on first use is there."""
+    model = build()
+    launch = launcher(model, objective(model), batch(), torch.device("cuda"), autocast=torch.bfloat16)
+    before = launch(step=0, before=None)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        after = launch(step=1, before=before)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert after.report().step == 2
 
 
 class Careless(torch.nn.Module):
@@ -146,4 +174,4 @@ def test_a_loss_that_looks_at_its_value_is_caught(meta, remark):
     ids=["copy", "tensor", "rows"],
 )
 def test_a_copy_that_blocks_is_caught(meta, remark):
-    assert len(step(build(), Careless(remark), described(), meta)[1]) == 1
+    assert len(step(build(), Careless(remark), described(), meta)[1]) == 2  # once in each step
