@@ -22,13 +22,17 @@ _held: set[int] = set()
 def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Write to a temporary file beside it, then rename: a killed run leaves no partial file under ``path``.
 
-    The temporary name depends on ``path`` only, so the next run overwrites what a killed one left.
+    The temporary name depends on ``path`` only, so the next run overwrites what a killed one left. A device or
+    a pipe, such as /dev/stdout, is written to and stays what it is.
 
     Args:
         path: The file; its folder exists.
         content: All of it.
         durable: Wait until it is on the disk; for the few files that vouch for others.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+        return
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:

@@ -17,10 +17,10 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 
 from instructions.errors import InputError
 from irm.training.class_graphs import ClassGraphs
+from irm.training.moving_average import MovingAverage
 from irm.training.sharding import is_sharded, parts_of, parts_of_optimizer, whole
 from omnireid.files import sha256_of
 
@@ -41,7 +41,7 @@ class TrainingState:
     model: nn.Module
     objectives: nn.Module
     optimizer: Optimizer
-    average: AveragedModel | None = None
+    average: MovingAverage | None = None
     graphs: ClassGraphs | None = None  # who is alike, as long as a pass over the people lasts
     describe: Callable[[Path], object] | None = None
 

@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from irm.losses import (
     ContrastiveKeys,
@@ -32,6 +31,7 @@ from irm.models import IRM
 from irm.models.instruction_encoder import read_words
 from irm.models.neck import module_key
 from irm.models.words import FeatureQueue, WordHead
+from irm.training.moving_average import MovingAverage
 from irm.training.ranks import from_first_rank, gather_rows, max_over_ranks, mean_over_ranks, this_rank
 from irm.training.rows import own_rows
 
@@ -94,8 +94,7 @@ class Lessons(nn.Module):
         text = model.instruction_encoder.text
         self.words = WordHead(text.embed_dim, vocab_size=text.vocab_size)
         self.replaced = nn.Linear(text.embed_dim, 2)
-        average = get_ema_multi_avg_fn(rule.momentum)  # type: ignore[no-untyped-call]
-        self.teacher = AveragedModel(TextSide(model, self.words), multi_avg_fn=average)
+        self.teacher = MovingAverage(TextSide(model, self.words), rule.momentum)
         self.teacher.requires_grad_(False).eval()
         dim = model.retrieval.projection_dim
         self.queues = nn.ModuleDict(

@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from instructions.banks import BANKS
 from instructions.instruction import NEUTRAL_SENTENCE
@@ -23,6 +22,7 @@ from irm.training.checkpoint import TrainingState
 from irm.training.class_graphs import ClassGraphs
 from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import LessonRule, Lessons
+from irm.training.moving_average import MovingAverage
 from irm.training.objectives import IdentityObjective, Objectives, TripletRule
 from irm.training.seeding import seed_all
 from irm.training.terms import (
@@ -116,8 +116,7 @@ def build_workshop(run: IRMRun, device: torch.device, described: Path | None = N
     optimizer = optimizer_of(run.optimizer, named_parameters(model=model, objectives=objectives))
     average = None
     if run.optimizer.average is not None:
-        rule = get_ema_multi_avg_fn(run.optimizer.average)  # type: ignore[no-untyped-call]
-        average = AveragedModel(model, multi_avg_fn=rule, use_buffers=True)
+        average = MovingAverage(model, run.optimizer.average, use_buffers=True)
     graphs = ClassGraphs(model, mixture) if mixture.graph_samplers() else None
     state = TrainingState(model, objectives, optimizer, average, graphs, describe=model.save_description)
     if run.compile:

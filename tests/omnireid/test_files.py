@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all."""
+"""Files and folders that are there whole or not at all."""
 
 import os
 import signal
@@ -6,7 +6,31 @@ import signal
 import pytest
 
 from instructions.errors import InputError
-from omnireid.files import check_new_folder, replace_folder, sole_writer
+from omnireid.files import check_new_folder, replace_folder, sole_writer, write_whole
+
+
+def test_a_file_is_replaced_only_once_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "report.json"
+    write_whole(path, b"old")
+    with pytest.raises(TypeError):
+        write_whole(path, "text where bytes belong")
+    assert path.read_bytes() == b"old"
+    write_whole(path, b"new", durable=True)
+    assert path.read_bytes() == b"new"
+
+
+def test_a_pipe_or_device_is_written_to_and_stays_what_it_is(tmp_path):
+    """``--json /dev/stdout`` as root would otherwise put a file in its place, for every other program."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(pipe, b"figures")
+        assert os.read(reader, 100) == b"figures"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_a_folder_is_replaced_only_once_the_new_one_is_whole(tmp_path):
