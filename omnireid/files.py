@@ -22,8 +22,8 @@ _held: set[int] = set()
 def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Write to a temporary file beside it, then rename: a killed run leaves no partial file under ``path``.
 
-    The temporary name depends on ``path`` only, so the next run overwrites what a killed one left. A device or
-    a pipe, such as /dev/stdout, is written to and stays what it is.
+    The temporary name depends on ``path`` only, so the next run overwrites what a killed one left. A device
+    or a pipe, such as /dev/stdout, is written to and stays what it is.
 
     Args:
         path: The file; its folder exists.
