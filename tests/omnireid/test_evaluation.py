@@ -262,7 +262,7 @@ def test_draws_are_averaged_and_their_deviation_told(split):
     ) | {-1}
 
 
-def test_texts_search_pictures_and_the_nearest_are_scored_again(split):
+def test_texts_search_pictures_and_the_nearest_are_re_scored(split):
     task = TASKS["t2i"]
     fake = FakePairs(noise=2.0)
     first = evaluate(Fake(noise=2.0), split, task, "text_to_image", settings=SMALL)

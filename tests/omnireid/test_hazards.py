@@ -146,7 +146,7 @@ def test_h9_ltcc_has_twelve_cameras_not_nine(root):
     assert max(record.camid for record in records.train) > 8
 
 
-def test_h10_images_that_are_not_scored_again_keep_their_own_order():
+def test_h10_images_that_are_not_re_scored_keep_their_order():
     distances = Given(-np.linspace(0.9, 0.1, 50)[None])  # minus cosines, the nearest first
 
     class LastFirst:

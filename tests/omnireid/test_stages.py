@@ -82,14 +82,14 @@ def test_a_second_look_at_texts_says_at_how_many_and_stands_beside_the_cosines_o
     split = load_split(tiny_root, "cuhk_pedes", "t2i")
     assert model.num_seen == result.headline.num_query + len(split.gallery)
     again, cosine = result.evaluations
-    assert (again.stage, again.title) == ("scored again", "text to image, top 3 scored again")
+    assert (again.stage, again.title) == ("re-scored", "text to image, top 3 re-scored")
     (plain,) = run_row(Stripes(), T2I, tiny_root).evaluations
     assert (cosine.stage, cosine.title, cosine.num_re_scored) == ("features", "text to image", 0)
     np.testing.assert_array_equal(cosine.average_precision, plain.average_precision)
     assert again.mean_ap > cosine.mean_ap
     assert [row[2] for row in headline_rows(result.evaluations)] == [again.title, cosine.title]
     searches = [per_query(one, split.query)[0].search.protocol for one in result.evaluations]
-    assert searches == ["text_to_image scored again", "text_to_image"]
+    assert searches == ["text_to_image re-scored", "text_to_image"]
 
 
 def test_a_re_ranked_row_stands_behind_the_headline_and_is_the_published_re_ranking(tiny_root):
@@ -117,7 +117,7 @@ def test_draws_and_steered_rows_are_re_ranked_once_and_texts_never(tiny_root):
         assert ranked.num_trials == result.headline.num_trials
         assert len(steering_rows(result.evaluations)) == (4 if row.task == "li" else 0)
     texts = run_row(Second(), T2I, tiny_root, settings=how).evaluations
-    assert [one.stage for one in texts] == ["scored again", "features"]
+    assert [one.stage for one in texts] == ["re-scored", "features"]
 
 
 def test_the_spread_of_a_bank_is_of_one_order_and_says_which(tiny_root):
