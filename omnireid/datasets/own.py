@@ -45,10 +45,10 @@ def own_dataset(name: str) -> Dataset:
         )
     card = DatasetCard(
         name=name,
-        title=f"{stem} (one's own)",
+        title=f"{stem} (own data)",
         tasks=tuple(TASKS),
         homepage="none",
-        access="yours",
+        access="own data",
         licence="your responsibility",
         consent="your responsibility",
         citation="none",

@@ -17,8 +17,8 @@ CARD = DatasetCard(
     tasks=("t2i",),
     homepage="https://github.com/NjtechCVLab/RSTPReid-Dataset",
     access="see the project page",
-    licence="not stated in what we have read; treat as academic research only, and as MSMT17 is treated",
-    consent="pictures of MSMT17; no statement of consent in what we have read",
+    licence="not stated in the sources we consulted; assume academic research only and the terms of MSMT17",
+    consent="images of MSMT17; no statement of consent in the sources we consulted",
     citation="Zhu et al., DSSL: Deep Surroundings-person Separation Learning for Text-based Person "
     "Retrieval, ACM MM 2021",
     folders=("RSTPReid", "rstpreid", "RSTPReid-Dataset", "rstp", "RSTP"),
@@ -35,10 +35,13 @@ CARD = DatasetCard(
             "gallery": Published(1_000, 200),
         },
     },
-    variants={"test": "search the test people", "val": "search the validation people, to choose a model"},
+    variants={
+        "test": "query and gallery of the test people",
+        "val": "query and gallery of the validation people, for model selection",
+    },
     notes=(
-        "its 4,101 people are all those of MSMT17, train and test: do not train on it and test on MSMT17",
-        "its file calls the picture img_path and counts people from 0",
+        "its 4,101 people are all those of MSMT17, train and test; do not train on it and test on MSMT17",
+        "its annotation file names the image img_path and numbers people from 0",
     ),
 )
 
