@@ -1,4 +1,4 @@
-"""An overview picture of a tree: people across cameras and clothes, infrared, instructions, captions."""
+"""An overview image of a tree: identities across cameras and clothes, infrared, instructions, captions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _by_person(lines: Iterable[ListLine]) -> dict[int, list[ListLine]]:
 
 
 def _row(people: Iterable[Sequence[tuple[str, Path]]], *before: Cell) -> Row:
-    """The labelled pictures of several people, with a gap between people."""
+    """The labelled images of several people, with a gap between people."""
     cells = list(before)
     for pictures in people:
         for number, (label, path) in enumerate(pictures):
@@ -56,7 +56,7 @@ def _row(people: Iterable[Sequence[tuple[str, Path]]], *before: Cell) -> Row:
 
 
 def _cameras(folder: Path) -> Section:
-    """Market-1501: three people a row."""
+    """Market-1501: three identities per row."""
     people = []
     for pid, lines in list(_by_person(_read(folder / "datalist/train.txt")).items())[:6]:
         shown = sorted(lines, key=lambda line: lines.index(line) % 2)[:5]  # cameras before second shots
@@ -66,18 +66,20 @@ def _cameras(folder: Path) -> Section:
     row = [Cell("distractor", folder / line.image) for line in nobody] + [Cell("junk", path) for path in junk]
     rows = [_row(people[first : first + 3]) for first in range(0, len(people), 3)]
     return Section(
-        "Market-1501", "people over cameras; distractors and junk boxes below", (*rows, tuple(row))
+        "Market-1501",
+        "identities across cameras; distractors and junk boxes in the last row",
+        (*rows, tuple(row)),
     )
 
 
 def _boxes(folder: Path) -> Section:
-    """CUHK03: hand-drawn and detected box of the same picture beside each other."""
+    """CUHK03: hand-labelled and detected box of the same image side by side."""
     people = []
     for lines in list(_by_person(_read(folder / "datalist/train.txt")).values())[:6]:
         name = Path(lines[0].image)
         labeled = folder / "cuhk03-np" / "labeled" / name.parent.name / name.name
         people.append([("labeled", labeled), ("detected", folder / name)])
-    return Section("CUHK03", "boxes drawn by hand and boxes of a detector", (_row(people),))
+    return Section("CUHK03", "hand-labelled and detected boxes of the same images", (_row(people),))
 
 
 def _others(root: Path) -> Section:
@@ -96,11 +98,11 @@ def _others(root: Path) -> Section:
                 [("" if line.camid is None else _camera(line), root / folder / line.image) for line in shown]
             )
         rows.append(_row(people, Cell("", text=title, width=100)))
-    return Section("The others", "one data set a row, some of its people", tuple(rows))
+    return Section("Other data sets", "one data set per row, four identities each", tuple(rows))
 
 
 def _clothes(folder: Path) -> Section:
-    """LTCC: one person a row, outfit by outfit, its template in front."""
+    """LTCC: one identity per row, grouped by outfit, each group after its clothes template."""
     people = _by_person(
         line for side in ("query", "gallery") for line in _read(folder / f"datalist/{side}_general.txt")
     )
@@ -115,11 +117,15 @@ def _clothes(folder: Path) -> Section:
             once = {line.camid or 0: line for line in reversed(worn)}
             row += [Cell(f"cam {camid + 1}", folder / once[camid].image) for camid in sorted(once)[:4]]
         rows.append(tuple(row))
-    return Section("LTCC", "one person a row, outfit by outfit", tuple(rows))
+    return Section(
+        "LTCC",
+        "one identity per row, grouped by outfit; each group begins with its clothes template",
+        tuple(rows),
+    )
 
 
 def _infrared(folder: Path) -> Section:
-    """LLCM: visible and infrared pictures of one person and camera beside each other."""
+    """LLCM: visible and infrared images of one identity and camera side by side."""
     row: list[Cell] = []
     for pid, lines in list(_by_person(_read(folder / "train.txt")).items())[:6]:
         for camid in sorted({line.camid or 0 for line in lines})[:3]:
@@ -131,24 +137,28 @@ def _infrared(folder: Path) -> Section:
                     label = f"{pid:04d} {kind} cam {camid + 1}"
                     row.append(Cell(label, folder / kinds[kind].image, gap_before=gap))
     rows = (tuple(row[first : first + 14]) for first in (0, 14))
-    return Section("LLCM", "visible and infrared pairs", tuple(filter(None, rows)))
+    return Section("LLCM", "pairs of visible and infrared images", tuple(filter(None, rows)))
 
 
 def _template_search(folder: Path) -> Section:
-    """COCAS+ Real2, `ctcc`: query, template, and pictures with their own crops; the right ones are framed."""
+    """COCAS+ Real2, `ctcc`: query, template, gallery images with their own crops; true matches framed."""
     rows = []
     for query, found in _searches(folder, "query.txt", "gallery.txt")[:3]:
-        row = [Cell(f"query {query.pid}", folder / query.image), Cell("wears", folder / query.instruction)]
+        row = [Cell(f"query {query.pid}", folder / query.image), Cell("template", folder / query.instruction)]
         for line, right in found[:6]:
             gap = 14 if len(row) > 2 else 36
             row.append(Cell(_camera(line), folder / line.image, framed=right, gap_before=gap))
             row.append(Cell("own crop", folder / line.instruction, width=70))
         rows.append(tuple(row))
-    return Section("COCAS+ Real2, ctcc", "find the person in these clothes (framed)", tuple(rows))
+    return Section(
+        "COCAS+ Real2, ctcc",
+        "query, clothes template, and gallery images with their own crops; true matches are framed",
+        tuple(rows),
+    )
 
 
 def _caption_search(folder: Path) -> Section:
-    """COCAS+ Real2, `li`: query, the wanted description, and the same person's pictures."""
+    """COCAS+ Real2, `li`: query, caption of the target, gallery images of the person; true matches framed."""
     captions = json.loads((folder / "datalist/runner_real2_v1_gpt.json").read_text(encoding="ascii"))
     rows = []
     for query, found in _searches(folder, "query_attr.txt", "gallery_attr.txt")[1:4]:
@@ -156,11 +166,15 @@ def _caption_search(folder: Path) -> Section:
         row = [Cell(f"query {query.pid}", folder / query.image), description]
         row += [Cell(_camera(line), folder / line.image, framed=right) for line, right in found[:8]]
         rows.append(tuple(row))
-    return Section("COCAS+ Real2, li", "find the person as described (framed)", tuple(rows))
+    return Section(
+        "COCAS+ Real2, li",
+        "query, caption of the target, and gallery images; true matches are framed",
+        tuple(rows),
+    )
 
 
 def _captions(folder: Path) -> Section:
-    """CUHK-PEDES: pictures with both captions."""
+    """CUHK-PEDES: images with both captions."""
     captions = json.loads((folder / "caption_t2i_v2.json").read_text(encoding="ascii"))
     lines = _read(folder / "query_t2i_v2.txt")
     pairs = [pair for pair in zip(lines[::2], lines[1::2], strict=False) if pair[0].image == pair[1].image]
@@ -170,7 +184,7 @@ def _captions(folder: Path) -> Section:
         both = f"{captions[first.instruction]}\n\n{captions[second.instruction]}"
         cells.append(Cell("", text=both, width=370))
     rows = tuple(tuple(cells[start : start + 6]) for start in range(0, len(cells), 6))
-    return Section("CUHK-PEDES", "two captions for each picture", rows)
+    return Section("CUHK-PEDES", "two captions per image", rows)
 
 
 def _camera(line: ListLine) -> str:
@@ -178,7 +192,7 @@ def _camera(line: ListLine) -> str:
 
 
 def _searches(folder: Path, queries: str, gallery: str) -> list[tuple[ListLine, list[tuple[ListLine, bool]]]]:
-    """Each person's first query, and their gallery pictures, those in the wanted clothes first and marked."""
+    """The first query of each person with their gallery images; true matches come first and are marked."""
     found = _by_person(_read(folder / "datalist" / gallery))
     searches = []
     for pid, (query, *_) in _by_person(_read(folder / "datalist" / queries)).items():
@@ -187,7 +201,7 @@ def _searches(folder: Path, queries: str, gallery: str) -> list[tuple[ListLine, 
     return searches
 
 
-# Folder, list that must be there, and what is drawn from them.
+# Folder, list that must exist, and the function that draws the section.
 _SECTIONS: tuple[tuple[str, str, Callable[[Path], Section]], ...] = (
     ("market", "datalist/train.txt", _cameras),
     ("cuhk", "datalist/train.txt", _boxes),
