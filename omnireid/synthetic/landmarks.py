@@ -30,7 +30,7 @@ def _rectangle(stage: Stage, box: tuple[float, float, float, float], color: Pain
 
 def _door(stage: Stage, x: float) -> None:
     size, rng = stage.size, stage.rng
-    color = Paint(any_color(rng, 0.2, 0.6), float(rng.uniform(0.4, 0.7)))
+    color = Paint(any_color(rng, 0.2, 0.6), rng.uniform(0.4, 0.7))
     top = stage.floor - 0.55 * size
     _rectangle(stage, (x - 0.015 * size, top - 0.015 * size, x + 0.235 * size, stage.floor), color.lit(1.4))
     _rectangle(stage, (x, top, x + 0.22 * size, stage.floor), color)
@@ -146,7 +146,7 @@ def _plant(stage: Stage, x: float) -> None:
 
 def _car(stage: Stage, x: float) -> None:
     size, rng, canvas = stage.size, stage.rng, stage.canvas
-    body = Paint(any_color(rng, 0.1, 0.85), float(rng.uniform(0.3, 0.6)))
+    body = Paint(any_color(rng, 0.1, 0.85), rng.uniform(0.3, 0.6))
     base = stage.floor + 0.03 * size
     cabin = [
         (x + a * size, base + b * size)
@@ -175,7 +175,7 @@ def _goods(stage: Stage, x: float) -> None:
     for row in range(4):
         for column in range(6):
             left, low = x + (0.012 + 0.048 * column) * size, top + (0.1 + 0.112 * row) * size
-            color = Paint(any_color(rng, 0.2, 0.95), float(rng.uniform(0.4, 0.9)))
+            color = Paint(any_color(rng, 0.2, 0.95), rng.uniform(0.4, 0.9))
             _rectangle(stage, (left, low - rng.uniform(0.04, 0.085) * size, left + 0.038 * size, low), color)
 
 

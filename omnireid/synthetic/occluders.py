@@ -99,7 +99,7 @@ def _counter(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> 
 def _rack(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> None:
     high = canvas.height
     for column in range(-3, 4):
-        color = Paint(any_color(rng, 0.2, 0.9), float(rng.uniform(0.4, 0.8)))
+        color = Paint(any_color(rng, 0.2, 0.9), rng.uniform(0.4, 0.8))
         _box(
             canvas,
             x + column * 0.028 * high,
@@ -137,7 +137,7 @@ def _railing(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> 
 def _car(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> None:
     high = canvas.height
     top = max(top, 0.66 * high)
-    body = Paint(any_color(rng, 0.1, 0.85), float(rng.uniform(0.3, 0.6)))
+    body = Paint(any_color(rng, 0.1, 0.85), rng.uniform(0.3, 0.6))
     left = x < canvas.width / 2
     start, end = (-0.3 * high, x + 0.14 * high) if left else (x - 0.14 * high, canvas.width + 0.3 * high)
     middle = top + 0.09 * high
