@@ -43,10 +43,7 @@ def _draw_bare(figure: Figure, side: str, upper: float, fore: float) -> None:
     )
     if outfit.coat_length in ("short sleeve coat", "bareback coat"):
         start = 0.0 if outfit.coat_length == "bareback coat" else 0.4
-        canvas.cover(
-            canvas.strip(shoulder.at, elbow.at, [(start, 0, upper), (0.5, 0, upper), (1, 0, fore)]),
-            figure.skin,
-        )
+        canvas.stroke(shoulder.at, elbow.at, [(start, 0, upper), (0.5, 0, upper), (1, 0, fore)], figure.skin)
     if figure.action != "pockets":
         glove = outfit.glove == "with glove"
         palm = paint(outfit.glove_rgb, "leather") if glove else figure.skin
@@ -55,19 +52,16 @@ def _draw_bare(figure: Figure, side: str, upper: float, fore: float) -> None:
         if figure.fine:
             thumb = between(wrist, hand, 0.55)
             inward = half * (0.9 if bones["pelvis"].x > hand.x else -0.9)
-            canvas.cover(
-                canvas.strip(
-                    wrist.at, (thumb[0] + inward, thumb[1]), [(0.2, 0, half * 0.35), (1, 0, half * 0.3)]
-                ),
-                palm,
+            canvas.stroke(
+                wrist.at, (thumb[0] + inward, thumb[1]), [(0.2, 0, half * 0.35), (1, 0, half * 0.3)], palm
             )
-        canvas.cover(canvas.strip(wrist.at, hand.at, shape), palm)
+        canvas.stroke(wrist.at, hand.at, shape, palm)
         if glove:
             cuff = [(0.82, 0, fore * 0.95), (1.0, 0, fore * 1.0)]
-            canvas.cover(canvas.strip(elbow.at, wrist.at, cuff), palm)
+            canvas.stroke(elbow.at, wrist.at, cuff, palm)
     if outfit.coat_length != "long sleeve coat":
         lower = [(0, 0, fore), (0.3, 0, fore * 1.05), (1, 0, fore * 0.68)]
-        canvas.cover(canvas.strip(elbow.at, wrist.at, lower), figure.skin)
+        canvas.stroke(elbow.at, wrist.at, lower, figure.skin)
         if figure.identity.wristband is not None and side == "left":
             band = canvas.strip(
                 elbow.at,

@@ -60,7 +60,7 @@ def draw_in_hands(figure: Figure, side: str) -> None:
             (0.9, 0, 0.008 * figure.unit),
             (1.1, 0, 1),
         ]
-        figure.canvas.cover(figure.canvas.strip(hand.at, tip, shape), paint(outfit.umbrella_rgb, "synthetic"))
+        figure.canvas.stroke(hand.at, tip, shape, paint(outfit.umbrella_rgb, "synthetic"))
     elif side == "right" and outfit.smoking == "smoking":
         _draw_cigarette(figure)
 
@@ -105,7 +105,7 @@ def _bag(figure: Figure) -> Paint:
 
 def _line(figure: Figure, start: Point, end: Point, half: float, color: Paint) -> None:
     half_width = max(half * figure.unit, 0.5)
-    figure.canvas.cover(figure.canvas.strip(start, end, even(half_width)), color, roundness=0.5)
+    figure.canvas.stroke(start, end, even(half_width), color, roundness=0.5)
 
 
 def _draw_backpack(figure: Figure) -> None:
@@ -114,7 +114,7 @@ def _draw_backpack(figure: Figure) -> None:
     half = bones.width(0.082, 0.058)
     top, bottom = figure.place("collar", 0, -0.01, -0.105), figure.place("pelvis", 0, 0.055, -0.115)
     body = [(0, 0, half * 0.72), (0.12, 0, half * 0.95), (0.6, 0, half * 1.06), (1, 0, half * 0.98)]
-    canvas.cover(canvas.strip(top, bottom, body, round_end=False), bag, roundness=0.8, rim=0.5)
+    canvas.stroke(top, bottom, body, bag, round_end=False, roundness=0.8, rim=0.5)
     if np.cos(bones.yaw) < -0.3:
         x = (top[0] + bottom[0]) / 2
         low, lower = top[1] + 0.62 * (bottom[1] - top[1]), top[1] + 0.95 * (bottom[1] - top[1])
@@ -152,15 +152,17 @@ def _draw_hip_bag(figure: Figure) -> None:
     x, y = figure.place("pelvis", figure.identity.hips * 0.5 + 0.03, -0.01, -0.01)
     half = figure.bones.width(0.028, 0.068)
     body = [(0, 0, half * 0.94), (1, 0, half)]
-    canvas.cover(
-        canvas.strip((x, y - 0.045 * unit), (x, y + 0.055 * unit), body, round_start=False, round_end=False),
+    canvas.stroke(
+        (x, y - 0.045 * unit),
+        (x, y + 0.055 * unit),
+        body,
         bag,
+        round_start=False,
+        round_end=False,
         roundness=0.6,
         rim=0.4,
     )
-    canvas.cover(
-        canvas.strip((x, y - 0.045 * unit), (x, y), body, round_start=False), bag.lit(0.82), roundness=0.6
-    )
+    canvas.stroke((x, y - 0.045 * unit), (x, y), body, bag.lit(0.82), round_start=False, roundness=0.6)
 
 
 def _draw_waist_pack(figure: Figure) -> None:
@@ -173,7 +175,7 @@ def _draw_waist_pack(figure: Figure) -> None:
         x, y = figure.place("pelvis", 0, 0.022, 0.08)
         wide = figure.bones.width(0.05, 0.025)
         pouch = [(0, 0, 0.026 * unit), (0.5, 0, 0.03 * unit), (1, 0, 0.026 * unit)]
-        canvas.cover(canvas.strip((x - wide * 0.6, y), (x + wide * 0.6, y), pouch), bag, rim=0.5)
+        canvas.stroke((x - wide * 0.6, y), (x + wide * 0.6, y), pouch, bag, rim=0.5)
         _line(
             figure,
             (x - wide * 0.6, y - 0.008 * unit),
@@ -204,11 +206,13 @@ def _draw_trolley(figure: Figure) -> None:
     half = bones.width(0.07, 0.045)
     _line(figure, hand.at, (x, bottom - 0.24 * unit), 0.006, _METAL)
     case = [(0, 0, half * 0.9), (0.1, 0, half), (0.9, 0, half), (1, 0, half * 0.9)]
-    canvas.cover(
-        canvas.strip(
-            (x, bottom - 0.25 * unit), (x, bottom - 0.012 * unit), case, round_start=False, round_end=False
-        ),
+    canvas.stroke(
+        (x, bottom - 0.25 * unit),
+        (x, bottom - 0.012 * unit),
+        case,
         bag,
+        round_start=False,
+        round_end=False,
         roundness=0.6,
         rim=0.45,
     )

@@ -148,6 +148,21 @@ class Canvas:
         covered = self.body[surface.rows, surface.columns]
         np.maximum(covered, alpha, out=covered)
 
+    def stroke(
+        self,
+        start: Point,
+        end: Point,
+        profile: Profile,
+        paint: Paint,
+        *,
+        round_start: bool = True,
+        round_end: bool = True,
+        **shading: float,
+    ) -> None:
+        """Paint a strip: ``strip`` and ``cover`` in one call."""
+        surface = self.strip(start, end, profile, round_start=round_start, round_end=round_end)
+        self.cover(surface, paint, **shading)
+
     def darken(self, surface: Surface | None, strength: float, *, body: bool = False) -> None:
         """Let a shadow of this shape fall on everything, or only on what was covered before."""
         if surface is not None:

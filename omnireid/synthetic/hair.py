@@ -152,10 +152,8 @@ def _draw_bun(figure: Figure, skull: Skull) -> None:
     size = high * (0.34 + 0.14 * figure.identity.hair_volume)
     up = 1.1 if figure.identity.hair_length > 0.4 and figure.outfit.cap == "none" else 0.3
     x, y = skull.x - skull.forward * skull.half_width * (0.55 if up > 1 else 1.1), skull.y - up * high
-    canvas.cover(
-        canvas.strip((x - size * 0.2, y), (x + size * 0.2, y), [(0, 0, size), (1, 0, size)]),
-        _hair(figure),
-        rim=0.45,
+    canvas.stroke(
+        (x - size * 0.2, y), (x + size * 0.2, y), [(0, 0, size), (1, 0, size)], _hair(figure), rim=0.45
     )
 
 
@@ -166,9 +164,7 @@ def _draw_pigtails(figure: Figure, skull: Skull) -> None:
         out = float(np.sin(sign * 1.75 + skull.yaw))
         half = high * (0.2 + 0.1 * figure.identity.hair_volume)
         tip = (x + out * 0.45 * high, y + (0.9 + 0.8 * figure.identity.hair_length) * high)
-        canvas.cover(
-            canvas.strip((x, y), tip, [(0, 0, half * 0.5), (0.4, 0, half), (1, 0, half * 0.3)]), _hair(figure)
-        )
+        canvas.stroke((x, y), tip, [(0, 0, half * 0.5), (0.4, 0, half), (1, 0, half * 0.3)], _hair(figure))
 
 
 def _draw_wreath(figure: Figure, skull: Skull) -> None:

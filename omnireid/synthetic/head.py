@@ -234,7 +234,7 @@ def _draw_ear(figure: Figure, skull: Skull, longitude: float) -> None:
     wide = size * (0.55 + 0.35 * abs(float(np.cos(longitude + skull.yaw))))
     canvas = figure.canvas
     ear = [(-0.8, 0, wide * 0.8), (0, 0, wide), (1, 0, wide * 0.6)]
-    canvas.cover(canvas.strip((x, y - size * 0.4), (x, y + size * 0.9), ear), figure.skin.lit(0.9), rim=0.5)
+    canvas.stroke((x, y - size * 0.4), (x, y + size * 0.9), ear, figure.skin.lit(0.9), rim=0.5)
     if figure.identity.earrings:
         dot = canvas.strip((x, y + size * 1.7), (x, y + size * 2.0), even(0.1 * skull.half_height))
         canvas.cover(dot, Paint((0.95, 0.85, 0.45), 0.9), roundness=0.5)

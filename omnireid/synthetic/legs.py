@@ -40,12 +40,11 @@ def _draw_leg(figure: Figure, side: str) -> None:
     thigh, calf = (0.047 + heavy) * unit, (0.031 + 0.5 * heavy) * unit
     if outfit.trousers_length != "trousers":
         canvas = figure.canvas
-        canvas.cover(
-            canvas.strip(hip.at, knee.at, [(0, 0, thigh), (0.7, 0, calf * 1.05), (1, 0, calf * 0.95)]),
-            figure.skin,
+        canvas.stroke(
+            hip.at, knee.at, [(0, 0, thigh), (0.7, 0, calf * 1.05), (1, 0, calf * 0.95)], figure.skin
         )
         shin = [(0, 0, calf * 0.92), (0.3, 0, calf * 1.08), (0.75, 0, calf * 0.66), (1, 0, calf * 0.6)]
-        canvas.cover(canvas.strip(knee.at, ankle.at, shin), figure.skin)
+        canvas.stroke(knee.at, ankle.at, shin, figure.skin)
     _draw_shoe(figure, side)
     if outfit.trousers_length == "trousers":
         _draw_trouser_leg(figure, (hip, knee, ankle), thigh, calf)
@@ -168,23 +167,20 @@ def _draw_shoe(figure: Figure, side: str) -> None:
     if figure.fine:
         thin = [(place, offset, 0.88 * width) for place, offset, width in profile]
         below = [(end.x, end.y + 0.009 * unit) for end in (heel, toe)]
-        canvas.cover(canvas.strip(below[0], below[1], thin), sole, roundness=0.4)
+        canvas.stroke(below[0], below[1], thin, sole, roundness=0.4)
     if outfit.shoes_style == "boots":
         shaft = [(-0.1, 0, 0.027 * unit), (1.25, 0, 0.021 * unit)]
         knee = bones[f"{side}_knee"]
-        canvas.cover(canvas.strip(between(knee, ankle, 0.52), ankle.at, shaft, round_start=False), leather)
+        canvas.stroke(between(knee, ankle, 0.52), ankle.at, shaft, leather, round_start=False)
     if outfit.shoes_style == "sandal":
-        canvas.cover(canvas.strip(heel.at, toe.at, profile), figure.skin)
+        canvas.stroke(heel.at, toe.at, profile, figure.skin)
         for place in (0.25, 0.7):
             x, y = between(heel, toe, place)
-            canvas.cover(
-                canvas.strip((x - half, y - 0.004 * unit), (x + half, y - 0.004 * unit), even(half * 0.38)),
-                leather,
+            canvas.stroke(
+                (x - half, y - 0.004 * unit), (x + half, y - 0.004 * unit), even(half * 0.38), leather
             )
         return
-    canvas.cover(canvas.strip(heel.at, toe.at, profile), leather, roundness=0.95)
+    canvas.stroke(heel.at, toe.at, profile, leather, roundness=0.95)
     if figure.fine and outfit.shoes_style == "walking shoes" and np.cos(bones.yaw) > 0.2:
         x, y = between(heel, toe, 0.62)
-        canvas.cover(
-            canvas.strip((x, y - half * 0.5), (x, y + half * 0.1), even(half * 0.3)), sole, opacity=0.8
-        )
+        canvas.stroke((x, y - half * 0.5), (x, y + half * 0.1), even(half * 0.3), sole, opacity=0.8)

@@ -45,9 +45,8 @@ def draw_neck(figure: Figure) -> None:
         figure.canvas.cover(rim, figure.cloth.paint.lit(0.72))
     below = (collar.x, collar.y + 0.02 * unit)
     above = (chin.x + (chin.x - collar.x) * 0.3, chin.y - 0.02 * unit)
-    figure.canvas.cover(
-        figure.canvas.strip(below, above, [(0, 0, half * 1.15), (0.5, 0, half), (1, 0, half)]),
-        figure.skin.lit(0.8),
+    figure.canvas.stroke(
+        below, above, [(0, 0, half * 1.15), (0.5, 0, half), (1, 0, half)], figure.skin.lit(0.8)
     )
 
 
@@ -154,10 +153,8 @@ def draw_collar(figure: Figure) -> None:
     top = (collar.x + (chin.x - collar.x) * 0.8, collar.y - 0.026 * unit)
     if outfit.collar in ("high", "stand"):
         band = [(0, 0, half * 1.25), (1, 0, half * 1.05)]
-        canvas.cover(
-            canvas.strip((collar.x, collar.y + 0.012 * unit), top, band, round_end=False),
-            cloth.lit(0.85),
-            rim=0.45,
+        canvas.stroke(
+            (collar.x, collar.y + 0.012 * unit), top, band, cloth.lit(0.85), round_end=False, rim=0.45
         )
     elif outfit.collar == "hood" and np.cos(bones.yaw) <= 0.5:
         back, low = figure.place("collar", 0, 0.008, -0.04), figure.place("collar", 0, -0.05, -0.05)
@@ -167,14 +164,12 @@ def draw_collar(figure: Figure) -> None:
     elif outfit.collar in ("fold", "lapels"):
         band = [(0, 0, half * 1.3), (1, 0, half * 1.1)]
         if np.cos(bones.yaw) < 0.3:
-            canvas.cover(
-                canvas.strip(
-                    (collar.x, collar.y + 0.014 * unit),
-                    (top[0], top[1] + 0.008 * unit),
-                    band,
-                    round_end=False,
-                ),
+            canvas.stroke(
+                (collar.x, collar.y + 0.014 * unit),
+                (top[0], top[1] + 0.008 * unit),
+                band,
                 cloth.lit(0.82),
+                round_end=False,
                 rim=0.4,
             )
         if np.cos(bones.yaw) > -0.1 and outfit.collar == "fold":
