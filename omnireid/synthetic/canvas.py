@@ -61,6 +61,10 @@ class Canvas:
         values = paint.rgb if self.modality == "rgb" else (paint.ir + self.leak * (grey - paint.ir),)
         return np.array(values, np.float32)[:, None, None]
 
+    def mix(self, colors: Float[ndarray, "C h w"], mask: Float[ndarray, "h w"], layer: Paint) -> None:
+        """Recolour pixels in place: 0 in the mask keeps a pixel, 1 gives it the layer's paint."""
+        colors += mask * (self.color(layer) - colors)
+
     def strip(
         self, start: Point, end: Point, profile: Profile, *, round_start: bool = True, round_end: bool = True
     ) -> Surface | None:
@@ -195,6 +199,14 @@ def within(values: Float[ndarray, "*shape"], low: float, high: float) -> Float[n
     """Clip in place; on small arrays much faster than np.clip."""
     np.maximum(values, np.float32(low), out=values)
     return np.minimum(values, np.float32(high), out=values)
+
+
+def soft_step(distance: Float[ndarray, "*shape"], sharpness: float) -> Float[ndarray, "*shape"]:
+    """1 where a distance is positive, 0 where negative, with an edge one pixel wide.
+
+    ``sharpness`` is the number of pixels per unit of the distance.
+    """
+    return np.clip(distance * np.float32(sharpness) + np.float32(0.5), 0, 1)
 
 
 @dataclass(frozen=True, slots=True)

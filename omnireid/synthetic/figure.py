@@ -12,6 +12,8 @@ from omnireid.synthetic.palette import Paint, paint
 from omnireid.synthetic.skeleton import Skeleton
 
 SIDES = ("left", "right")
+# Infrared grey of hair: it keeps its order from black to white, unlike dyed cloth.
+_HAIR_IR = {"black hair": 0.2, "agnostic color hair": 0.36, "yellow hair": 0.58, "white hair": 0.78}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Figure:
     def skin(self) -> Paint:
         """The paint of all bare parts."""
         return paint(self.identity.skin, "skin")
+
+    @property
+    def hair(self) -> Paint:
+        """The paint of hair and beard."""
+        return Paint(self.identity.hair, _HAIR_IR[self.identity.hair_color])
 
     @property
     def cloth(self) -> Fabric:

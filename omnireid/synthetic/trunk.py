@@ -132,9 +132,7 @@ def _cover(figure: Figure, surface: Surface, *, along_to_height: float, offset: 
     fabric = figure.cloth if offset == 0 else pleated(figure.cloth)
     colors, relief = weave(canvas, surface, fabric, figure.unit)
     if isinstance(colors, Paint):
-        colors = np.repeat(
-            np.repeat(canvas.color(colors), surface.across.shape[0], 1), surface.across.shape[1], 2
-        )
+        colors = np.tile(canvas.color(colors), (1, *surface.across.shape))
     angle = np.arcsin(np.clip(surface.across, -1, 1)) - np.float32(figure.bones.yaw)
     angle = (angle + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi)
     worn = Worn(
