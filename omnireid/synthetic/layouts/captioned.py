@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from omnireid.synthetic.captions import witness
+from omnireid.synthetic.captions import annotator_caption
 from omnireid.synthetic.people import Take
 from omnireid.synthetic.world import Draft
 
@@ -63,7 +63,9 @@ def shoot_captioned(
                 pictures = [(None, draft.take(pid, 0, camera)) for camera in cast.itinerary(pid, 0, shots)]
             for original, take in pictures:
                 name, source = path(pid, take, original), draft.world.casts[take.dataset]
-                captions = tuple(witness(source, take, number + 1) for number in range(num_captions))
+                captions = tuple(
+                    annotator_caption(source, take, number + 1) for number in range(num_captions)
+                )
                 copied = None if original is None else f"{folder}/{original}"
                 rows.append(Captioned("train" if copied else split, pid, name, captions, copied))
                 draft.shoot(take, f"imgs/{name}")

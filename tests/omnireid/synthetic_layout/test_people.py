@@ -1,6 +1,6 @@
 """People are a function of seed and data set: the same again, others elsewhere."""
 
-from omnireid.synthetic.captions import describe, telling, tokens, witness
+from omnireid.synthetic.captions import annotator_caption, describe, informative, tokens
 from omnireid.synthetic.people import Cast, Take, num_outfits
 from omnireid.synthetic.sites import SITES
 
@@ -47,8 +47,8 @@ def test_changing_people_have_two_or_three_outfits_by_turns():
 def test_captions_are_the_same_again_and_differ_between_annotators():
     take = Take("cuhk_pedes", 7, 0, 2, 0)
     cast, again = Cast("cuhk_pedes", 0), Cast("cuhk_pedes", 0)
-    first, second = witness(cast, take, 1), witness(cast, take, 2)
-    assert first == witness(again, take, 1)
+    first, second = annotator_caption(cast, take, 1), annotator_caption(cast, take, 2)
+    assert first == annotator_caption(again, take, 1)
     assert first != second
     assert describe(cast, take) == describe(again, take)
 
@@ -57,7 +57,7 @@ def test_a_description_says_nothing_of_what_is_absent():
     cast = Cast("cocas_real1", 0)
     takes = [Take("cocas_real1", person, 0, 0, 0) for person in range(10)]
     for take in takes:
-        words = telling(cast.attributes(take)).to_dict()
+        words = informative(cast.attributes(take)).to_dict()
         assert {"coat_color", "trousers_color"} <= words.keys()
         assert not any(word.startswith("without") or "agnostic" in word for word in words.values())
 
