@@ -15,8 +15,8 @@ from sklearn.metrics import average_precision_score
 from omnireid.datasets import DATASETS, load_split
 from omnireid.extraction import Features
 from omnireid.leakage import People, drop_test_people
-from omnireid.loading.aside import keep_aside
 from omnireid.loading.feed import Source
+from omnireid.loading.held_out import hold_out
 from omnireid.metrics import Given, rank, rank_features
 from omnireid.protocols import PROTOCOLS, suited_protocol
 from omnireid.protocols.draws import everything
@@ -225,11 +225,11 @@ def test_h14_what_chooses_a_model_are_training_people_and_never_the_test(root):
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert not [name for name in names if name.startswith(looks)], path
     split = load_split(root, "market1501", "trad")
-    (still,), (aside,) = keep_aside([Source(TASKS["trad"], "market1501", split.train)], 0.3, seed=0)
-    chosen_by = {*aside.split.query, *aside.split.gallery}
+    (still,), (held_out,) = hold_out([Source(TASKS["trad"], "market1501", split.train)], 0.3, seed=0)
+    chosen_by = {*held_out.split.query, *held_out.split.gallery}
     assert chosen_by and chosen_by | {*still.records} == {*split.train}
     assert not {r.pid for r in chosen_by} & {r.pid for r in still.records}
-    for name in ("cuhk_pedes", "rstpreid"):  # where the owners set people aside, they can be searched
+    for name in ("cuhk_pedes", "rstpreid"):  # where the owners hold people out, they can be searched
         assert DATASETS[name].card.default_variant == "test" and "val" in DATASETS[name].card.variants
 
 
@@ -294,18 +294,18 @@ def test_h10_the_tail_is_ordered_by_distance_and_ties_by_index():
 
 _ORDER = """
 from omnireid.datasets import load_split
-from omnireid.loading.aside import keep_aside
+from omnireid.loading.held_out import hold_out
 from omnireid.loading.feed import Source
 from omnireid.tasks import TASKS
 for name, task in (("ltcc", "cc"), ("vc_clothes", "cc"), ("llcm", "vi"), ("own/shop", "trad")):
     split = load_split({root!r}, name, task, source="raw")
     print([(r.image, r.pid, r.camid, r.clothes_id) for r in (*split.train, *split.query, *split.gallery)])
 people = load_split({root!r}, "market1501", "trad").train
-print(keep_aside([Source(TASKS["trad"], "market1501", people)], 0.3, seed=0))
+print(hold_out([Source(TASKS["trad"], "market1501", people)], 0.3, seed=0))
 """
 
 
-def test_h13_outfits_own_tables_and_people_kept_aside_hang_on_no_hash_seed(root):
+def test_h13_outfits_own_tables_and_held_out_people_hang_on_no_hash_seed(root):
     rows = [f"train,{n}.jpg,person {n},camera {n},outfit {n}\n" for n in range(12)]
     (root / "own").mkdir(exist_ok=True)
     (root / "own/shop.csv").write_text("split,image,pid,camera,clothes_id\n" + "".join(rows))
