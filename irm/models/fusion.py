@@ -144,16 +144,14 @@ class MatchHead(nn.Module):
         self,
         text: InstructionTokens,
         image_tokens: Float[Tensor, "B M D"],
-        image_mask: Bool[Tensor, "B M"] | None = None,
     ) -> Float[Tensor, "B 2"]:
         """Logits of (does not match, matches) for row i of the texts with row i of the images."""
-        return self.head(class_token(self.states(text, image_tokens, image_mask)))
+        return self.head(class_token(self.states(text, image_tokens)))
 
     def states(
         self,
         text: InstructionTokens,
         image_tokens: Float[Tensor, "B M D"],
-        image_mask: Bool[Tensor, "B M"] | None = None,
     ) -> Float[Tensor, "B L E"]:
         """The words after cross-attention to the image."""
-        return self.cross(text.match_states, text.mask, self.project(image_tokens), image_mask)
+        return self.cross(text.match_states, text.mask, self.project(image_tokens))

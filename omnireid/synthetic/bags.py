@@ -46,9 +46,9 @@ def draw_in_hands(figure: Figure, side: str) -> None:
     if figure.action not in ("walk", "stand", "phone"):
         return
     if side == "left" and outfit.bag_style == "hand bag":
-        _draw_hanging(figure, "left", 0.062, 0.062, _bag(figure))
+        _draw_hanging(figure, 0.062, 0.062, _bag(figure))
     elif side == "left" and outfit.bag_style == "agnostic style bag" and figure.action != "phone":
-        _draw_hanging(figure, "left", 0.05, 0.12, _bag(figure).toward(Paint((0.85, 0.8, 0.7), 0.8), 0.35))
+        _draw_hanging(figure, 0.05, 0.12, _bag(figure).toward(Paint((0.85, 0.8, 0.7), 0.8), 0.35))
     elif side == "left" and outfit.bag_style == "trolley" and np.cos(figure.bones.yaw) <= 0:
         _draw_trolley(figure)
     if side == "right" and outfit.umbrella == "with umbrella" and not outfit.umbrella_open:
@@ -185,8 +185,8 @@ def _draw_waist_pack(figure: Figure) -> None:
         )
 
 
-def _draw_hanging(figure: Figure, side: str, half_width: float, height: float, color: Paint) -> None:
-    hand, unit, canvas = figure.bones[f"{side}_hand"], figure.unit, figure.canvas
+def _draw_hanging(figure: Figure, half_width: float, height: float, color: Paint) -> None:
+    hand, unit, canvas = figure.bones["left_hand"], figure.unit, figure.canvas
     half = figure.bones.width(half_width * 0.5, half_width)
     top = hand.y + 0.028 * unit
     for sign in (1, -1):
