@@ -168,14 +168,14 @@ class _How:
 
     def title(self, rules: Protocol) -> str:
         """The protocol's title, with everything that would make two numbers incomparable."""
-        told = {
+        suffix = {
             "features": "",
             "matcher": ", matcher",
             "re-scored": f", top {self.num_re_scored} re-scored",
             "re-ranked": ", re-ranked",
         }
         is_usual = self.metric == "cosine" or self.stage == "matcher"
-        return rules.title + told[self.stage] + ("" if is_usual else f", {self.metric.capitalize()}")
+        return rules.title + suffix[self.stage] + ("" if is_usual else f", {self.metric.capitalize()}")
 
 
 def _evaluation(

@@ -52,7 +52,7 @@ class Settings:
     cache: ImageCache | None = None  # keeps decoded pictures between evaluations
 
     def top(self, task: TaskSpec) -> int:
-        """How many pictures a scorer looks at for each query of a task."""
+        """How many images are scored for each query of a task."""
         if task.query == "text":
             return self.re_score
         return sys.maxsize if self.match is None else self.match

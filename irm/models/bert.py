@@ -87,7 +87,7 @@ class TextLayers(nn.Module):
         return self.embeddings.word_embeddings.weight.device
 
     def forward(self, token_ids: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T E"]:
-        """States of all words; a real word never looks at a padding word."""
+        """States of all words; padding is masked in the attention."""
         states = self.embeddings(token_ids)
         for layer in self.layer:
             states = layer(states, rearrange(mask, "b t -> b 1 1 t"))

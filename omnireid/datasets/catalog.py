@@ -35,8 +35,8 @@ DATASETS: dict[str, Dataset] = {
     "icfg_pedes": ICFG_PEDES,
 }
 
-# Read only when asked for by name: nothing that goes over all data sets meets them, so none is ever in a
-# mixture, a check or a table by default. Paper 2 trains on DukeMTMC-reID.
+# Read only when requested by name: no loop over all data sets includes them, so none is in a mixture, a check
+# or a table by default. Paper 2 trains on DukeMTMC-reID.
 WITHDRAWN: dict[str, Dataset] = {"dukemtmc_reid": DUKEMTMC_REID}
 
 

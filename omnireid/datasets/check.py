@@ -81,7 +81,7 @@ def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | 
         yield from chain([first], ways)
         return
     try:
-        yield from _there_but_strange(entry, root)
+        yield from _unrecognised(entry, root)
     except OSError as error:
         yield unreadable(name, error)
 
@@ -110,7 +110,7 @@ def _list_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading |
                 yield unreadable(entry.card.name, error)
 
 
-def _there_but_strange(entry: Dataset, root: Path) -> Iterator[Finding]:
+def _unrecognised(entry: Dataset, root: Path) -> Iterator[Finding]:
     """A finding if a folder has the data set's name but nothing in it is recognised."""
     for folder in {folder.partition("/")[0]: None for folder in entry.card.folders}:
         held = () if folder == FOLDER else sorted(path.name for path in _inside(root / folder))
@@ -135,8 +135,8 @@ def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
     waiting: Mapping[str, str] = {}
     if entry.card.name.startswith(PREFIX):
         waiting = waiting_for(split)
-        told = (f"not usable for {task} without the column {column}" for task, column in waiting.items())
-        split = replace(split, notes=(*split.notes, *told))
+        unusable = (f"not usable for {task} without the column {column}" for task, column in waiting.items())
+        split = replace(split, notes=(*split.notes, *unusable))
     yield Reading(entry.card, "raw", TASKS[first], variant, split)
     for task in others if variant == entry.card.default_variant else ():
         again = entry.read(root, variant, task) if task in entry.readers_of else split

@@ -55,7 +55,7 @@ CARD = DatasetCard(
 
 # 0000_000_01_0303morning_0008_0.jpg: person, picture, camera, date and daytime, frame, box
 NAME = re.compile(r"\d+_\d+_(\d+)_")
-# The two versions have the same lists; only the folders of the pictures tell them apart.
+# The two versions have the same lists; only the image folders distinguish them.
 IMAGE_FOLDERS = {"version 1": ("train", "test"), "version 2": ("mask_train_v2", "mask_test_v2")}
 V2 = "v2_"
 

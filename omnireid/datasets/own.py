@@ -93,7 +93,7 @@ def waiting_for(split: Split) -> dict[str, str]:
 
 
 def _read(tables: Sequence[str], root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
-    """The table's records as they stand."""
+    """The table's records, unchanged."""
     path = next(root / table for table in tables if (root / table).exists())
     numbers = _Numbers.of(path)
     builders = {part: RecordsBuilder(f"{path.parent}/") for part in PARTS}

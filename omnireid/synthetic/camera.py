@@ -54,7 +54,7 @@ class Camera:
     occluders: tuple[str, ...]
     occlusion: float  # how often something stands in front
     drift: float  # how much light changes from shot to shot
-    jpeg_quality: int  # applied by whoever writes the file
+    jpeg_quality: int  # of the file that is written
     ir_gain: float
     ir_noise: float
     ir_leak: float = 0.0  # how much of the visible grey an infrared picture keeps; 0: nothing but material

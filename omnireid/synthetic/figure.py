@@ -1,4 +1,4 @@
-"""A person about to be painted: canvas, posed body, clothes, and the measures that every part shares."""
+"""A person to be drawn: canvas, pose, clothes, and the measures that all parts share."""
 
 from dataclasses import dataclass
 
@@ -78,7 +78,7 @@ class Figure:
     def dress(
         self, surface: Surface | None, fabric: Fabric, *, roundness: float = 0.85, seam: float = 0.0
     ) -> None:
-        """Paint a surface with a fabric; along the length `seam` it grows out of what lies below."""
+        """Paint a surface with a fabric; over the length `seam` it blends into what is below."""
         if surface is not None:
             if seam:
                 clear = np.clip(0.5 - surface.along / np.float32(seam * self.unit), 0, 1)

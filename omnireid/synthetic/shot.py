@@ -44,7 +44,7 @@ class Shot:
     place: float  # where on the camera's panorama, 0 to 1
     occluder: str  # "none" or what stands in front
     occluder_at: tuple[float, float]  # its middle and its top over the picture's width and height
-    seed: int  # of noise and of whoever walks in front
+    seed: int  # of the noise and of an occluding person
 
     @property
     def pose(self) -> str:
