@@ -76,20 +76,20 @@ def _may_hold_records(folder: Path) -> bool:
     return is_closed(folder) or any((folder / f"records{kind}").exists() for kind in KINDS)
 
 
-def waiting_for(split: Split) -> dict[str, str]:
+def missing_columns(split: Split) -> dict[str, str]:
     """The uses, especially tasks, that a table lacks columns for, and the column that each needs."""
     asked = (split.train, split.query)
-    waiting = {}
+    missing = {}
     modalities = chain.from_iterable(column_of(part, "modality") for part in (*asked, split.gallery))
     if len({*modalities}) < len(get_args(Modality)):
-        waiting["vi"] = "modality with both rgb and ir"
+        missing["vi"] = "modality with both rgb and ir"
     if not any(True for part in asked for _ in clothes_of(part)):
-        waiting["ctcc"] = "clothes_image"
+        missing["ctcc"] = "clothes_image"
     if not any(column_of(part, "num_captions").any() for part in asked):
-        waiting |= {"li": "captions", "t2i": "captions"}
+        missing |= {"li": "captions", "t2i": "captions"}
     if not any((column_of(part, "clothes_id") != UNKNOWN).any() for part in (*asked, split.gallery)):
-        waiting["protocols that consider clothes"] = "clothes_id"
-    return waiting
+        missing["protocols that consider clothes"] = "clothes_id"
+    return missing
 
 
 def _read(tables: Sequence[str], root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
