@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.described import read_described
+from omnireid.datasets.described import VARIANTS, read_described
 from omnireid.records import Split
 
 _TRAIN = Published(34_054, 11_003)
@@ -34,10 +34,7 @@ CARD = DatasetCard(
             "gallery": Published(3_078, 1_000),
         },
     },
-    variants={
-        "test": "query and gallery of the test people",
-        "val": "query and gallery of the validation people, for model selection",
-    },
+    variants=VARIANTS,
     notes=(
         "paper 1, table 9 has 28,566 training images; it says that images of the Market-1501 and CUHK03 "
         "test sets were removed; omnireid.leakage does so here",

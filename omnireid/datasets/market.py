@@ -33,9 +33,8 @@ CARD = DatasetCard(
         "": {
             "train": Published(12_936, 751),
             "query": Published(3_368, 750),
-            "gallery": Published(
-                15_913, 751
-            ),  # 13,115 of 750 people and 2,798 distractors, which share pid 0
+            # 13,115 images of 750 people and 2,798 distractors, which share pid 0
+            "gallery": Published(15_913, 751),
         }
     },
     notes=(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omnireid.datasets.card import DatasetCard, Published
+from omnireid.datasets.card import Counts, DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.described import read_described
+from omnireid.datasets.described import VARIANTS, read_described
 from omnireid.records import Split
 
-_TRAIN = Published(18_505, 3_701)
+_COUNTS: Counts = {
+    "train": Published(18_505, 3_701),
+    "query": Published(1_000, 200, queries=2_000),
+    "gallery": Published(1_000, 200),
+}
 
 CARD = DatasetCard(
     name="rstpreid",
@@ -23,22 +27,8 @@ CARD = DatasetCard(
     "Retrieval, ACM MM 2021",
     folders=("RSTPReid", "rstpreid", "RSTPReid-Dataset", "rstp", "RSTP"),
     num_cameras=None,
-    counts={
-        "test": {
-            "train": _TRAIN,
-            "query": Published(1_000, 200, queries=2_000),
-            "gallery": Published(1_000, 200),
-        },
-        "val": {
-            "train": _TRAIN,
-            "query": Published(1_000, 200, queries=2_000),
-            "gallery": Published(1_000, 200),
-        },
-    },
-    variants={
-        "test": "query and gallery of the test people",
-        "val": "query and gallery of the validation people, for model selection",
-    },
+    counts={"test": _COUNTS, "val": _COUNTS},
+    variants=VARIANTS,
     notes=(
         "its 4,101 people are all those of MSMT17, train and test; do not train on it and test on MSMT17",
         "its annotation file names the image img_path and numbers people from 0",

@@ -119,9 +119,7 @@ def _refuse_bomb(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
-    if image.mode.startswith(
-        "I"
-    ):  # 16 bits, alone or within a wider integer; Pillow itself would clip them to white
+    if image.mode.startswith("I"):  # 16 bits, or within a wider integer; Pillow would clip them to white
         levels = np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8
         return np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
     if image.mode == "F":

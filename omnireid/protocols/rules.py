@@ -14,9 +14,8 @@ from omnireid.metrics.judging import LabelArrays
 from omnireid.records import UNKNOWN
 
 JUNK_PID = -1  # Market-1501's bad detections: no right answer and no wrong one
-PERSON_ALONE = (
-    "use a protocol that ignores clothes (clothes_general, market or instructed)"  # if clothes are unknown
-)
+# Advice where clothes are unknown.
+PERSON_ALONE = "use a protocol that ignores clothes (clothes_general, market or instructed)"
 
 
 class Judgement(NamedTuple):

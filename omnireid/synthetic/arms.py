@@ -20,15 +20,11 @@ def draw_arm(figure: Figure, side: str, *, bare: bool = True, near: bool = True)
     shoulder, elbow, wrist = (bones[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist"))
     heavy = 0.003 * figure.identity.build
     upper, fore = (0.0255 + heavy) * unit, (0.0205 + heavy) * unit
-    for first, second in (
-        ((shoulder, elbow), (elbow, wrist)) if near and figure.fine else ()
-    ):  # a soft shadow on whatever is behind
-        shadow = canvas.strip(
-            (first.x, first.y + 0.006 * unit),
-            (second.x, second.y + 0.006 * unit),
-            [(0.1, 0, upper * 1.45), (1, 0, upper * 1.3)],
-        )
-        canvas.darken(shadow, 0.2, body=True)
+    if near and figure.fine:
+        for first, second in ((shoulder, elbow), (elbow, wrist)):
+            above, below = ((joint.x, joint.y + 0.006 * unit) for joint in (first, second))
+            shadow = canvas.strip(above, below, [(0.1, 0, upper * 1.45), (1, 0, upper * 1.3)])
+            canvas.darken(shadow, 0.2, body=True)
     reach = _SLEEVES[figure.outfit.coat_length]
     if bare:
         _draw_bare(figure, side, upper, fore)
