@@ -25,7 +25,7 @@ def run(*arguments):
 
 
 @pytest.mark.slow
-def test_own_data_protocol_backbone_and_losses_are_trained_and_judged(tiny_root, tmp_path):
+def test_own_data_protocol_backbone_and_losses_are_trained_and_evaluated(tiny_root, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mall").symlink_to(tiny_root / "market" / "Market-1501")
     (tmp_path / "data" / "CUHK-Pedes").symlink_to(tiny_root / "CUHK-Pedes")

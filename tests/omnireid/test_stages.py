@@ -76,7 +76,7 @@ def test_raw_features_are_compared_by_euclidean_distance_and_the_title_says_so(t
     assert cosine.mean_ap != pytest.approx(found.mean_ap)
 
 
-def test_a_second_look_at_texts_says_at_how_many_and_stands_beside_the_cosines_of_one_embedding(tiny_root):
+def test_a_re_scored_row_names_the_number_and_stands_beside_the_cosine_row(tiny_root):
     model = Second()
     result = run_row(model, T2I, tiny_root, settings=Settings(re_score=3))
     split = load_split(tiny_root, "cuhk_pedes", "t2i")
@@ -92,7 +92,7 @@ def test_a_second_look_at_texts_says_at_how_many_and_stands_beside_the_cosines_o
     assert searches == ["text_to_image re-scored", "text_to_image"]
 
 
-def test_a_re_ranked_row_stands_behind_the_headline_and_is_the_published_re_ranking(tiny_root):
+def test_a_re_ranked_row_follows_the_headline_and_is_the_published_re_ranking(tiny_root):
     (query, gallery), masks = features_of(tiny_root)
     units = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (query, gallery)]
     expected = reference.rank(re_rank(*units, 5, 2, 0.1).double().numpy(), *masks)
@@ -127,7 +127,7 @@ def test_the_spread_of_a_bank_is_of_one_order_and_says_which(tiny_root):
     assert (title, num_sentences) == ("Market-1501 rule, Euclidean", "20")
 
 
-def test_the_table_shows_where_the_last_right_answer_stands(tiny_root):
+def test_the_table_shows_minp(tiny_root):
     result = run_row(Stripes(), TRAD, tiny_root)
     cells = dict(zip(HEADLINE_COLUMNS, headline_rows(result.evaluations)[0], strict=True))
     assert cells["mINP"] == f"{100 * result.headline.mean_inp:.1f}"
@@ -144,7 +144,7 @@ def test_the_table_shows_where_the_last_right_answer_stands(tiny_root):
         ),
     ],
 )
-def test_features_that_tell_nobody_apart_are_told(tiny_root, given, said):
+def test_features_that_distinguish_nobody_are_reported(tiny_root, given, said):
     class Broken(Stripes):
         def embed(self, batch, side):
             return given(super().embed(batch, side))

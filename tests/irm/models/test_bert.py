@@ -81,7 +81,7 @@ def attention_by_hand(part, queries, keys, mask):
     return part.output.LayerNorm(part.output.dense(out) + queries)
 
 
-def test_a_cross_layer_attends_to_words_then_to_the_image_then_thinks():
+def test_a_cross_layer_is_self_attention_cross_attention_and_feed_forward():
     layers = CrossLayers(embed_dim=32, depth=2, num_heads=4, hidden_dim=48).eval()
     states, image = torch.randn(3, 9, 32), torch.randn(3, 5, 32)
     _, mask = draw_words()

@@ -21,7 +21,7 @@ def source(pictures_each, camid):
 
 
 @pytest.mark.parametrize("camid", [1, -1])
-def test_under_one_camera_another_picture_is_the_answer(camid):
+def test_with_one_camera_other_images_of_that_camera_are_matches(camid):
     _, (held_out,) = hold_out([source(2, camid)], 0.5, seed=0)
     query, gallery = (
         {record.image for record in side} for side in (held_out.split.query, held_out.split.gallery)
@@ -30,7 +30,7 @@ def test_under_one_camera_another_picture_is_the_answer(camid):
     assert not query & gallery
 
 
-def test_people_with_one_picture_each_cannot_be_looked_for():
+def test_people_with_one_image_each_are_refused():
     with pytest.raises(InputError, match=r"has a second picture to be retrieved; set validation\.share=0"):
         hold_out([source(1, 1)], 0.5, seed=0)
 

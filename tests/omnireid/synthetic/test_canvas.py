@@ -43,7 +43,7 @@ def test_a_polygon_covers_its_area():
     assert surface.coverage.sum() == pytest.approx(area, rel=0.03)
 
 
-def test_what_misses_the_canvas_is_not_drawn():
+def test_shapes_outside_the_canvas_are_not_drawn():
     board = canvas()
     assert board.strip((-50, 10), (-40, 10), even(3.0)) is None
     assert board.polygon([(100, 10), (120, 10), (110, 30)]) is None
