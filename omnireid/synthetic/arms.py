@@ -60,11 +60,7 @@ def _draw_bare(figure: Figure, side: str, upper: float, fore: float) -> None:
         canvas.stroke(elbow.at, wrist.at, lower, figure.skin)
         if figure.identity.wristband is not None and side == "left":
             band = canvas.strip(
-                elbow.at,
-                wrist.at,
-                [(0.86, 0, fore * 0.8), (0.97, 0, fore * 0.78)],
-                round_start=False,
-                round_end=False,
+                elbow.at, wrist.at, [(0.86, 0, fore * 0.8), (0.97, 0, fore * 0.78)], flat="both"
             )
             canvas.cover(band, paint(figure.identity.wristband, "synthetic"))
 
@@ -85,7 +81,7 @@ def _draw_sleeve(figure: Figure, side: str, reach: float, upper: float, fore: fl
         (0.5 * first, 0, upper + ease),
         (first, 0, fore + wide + (upper - fore) * (1 - first)),
     ]
-    surface = canvas.strip(shoulder.at, elbow.at, top, round_end=reach > 1)
+    surface = canvas.strip(shoulder.at, elbow.at, top, flat=None if reach > 1 else "end")
     figure.dress(
         surface,
         fabric,
@@ -95,14 +91,10 @@ def _draw_sleeve(figure: Figure, side: str, reach: float, upper: float, fore: fl
         end = reach - 1
         cuff = fore * 0.78 + ease
         lower = [(0, 0, fore + ease), (0.5 * end, 0, fore + ease), (end, 0, cuff)]
-        figure.dress(canvas.strip(elbow.at, wrist.at, lower, round_end=False), fabric)
+        figure.dress(canvas.strip(elbow.at, wrist.at, lower, flat="end"), fabric)
         if outfit.uniform in ("firefighter uniform", "worker uniform"):
             band = canvas.strip(
-                elbow.at,
-                wrist.at,
-                [(0.55, 0, fore + ease), (0.68, 0, fore + ease)],
-                round_start=False,
-                round_end=False,
+                elbow.at, wrist.at, [(0.55, 0, fore + ease), (0.68, 0, fore + ease)], flat="both"
             )
             canvas.cover(band, Paint((0.88, 0.89, 0.86), 1.0))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from omnireid.synthetic.palette import Paint
 
 Point = tuple[float, float]  # x and y in pixels, y downwards
 Profile = Sequence[tuple[float, float, float]]  # (position along the axis, offset of the middle, half width)
+Ends = Literal["start", "end", "both"]
 _STEPS = 160  # samples of a profile along its axis
 _OVERSAMPLING = 4  # of polygon masks
 
@@ -66,9 +68,10 @@ class Canvas:
         colors += mask * (self.color(layer) - colors)
 
     def strip(
-        self, start: Point, end: Point, profile: Profile, *, round_start: bool = True, round_end: bool = True
+        self, start: Point, end: Point, profile: Profile, *, flat: Ends | None = None
     ) -> Surface | None:
-        """Lay a strip of varying width along an axis; None where it misses the canvas."""
+        """Lay a strip of varying width along an axis, round at ends not ``flat``; None off the canvas."""
+        round_start, round_end = flat not in ("start", "both"), flat not in ("end", "both")
         (x0, y0), (x1, y1) = start, end
         length = max(float(np.hypot(x1 - x0, y1 - y0)), 1e-3)
         dx, dy = (x1 - x0) / length, (y1 - y0) / length
@@ -159,13 +162,11 @@ class Canvas:
         profile: Profile,
         paint: Paint,
         *,
-        round_start: bool = True,
-        round_end: bool = True,
+        flat: Ends | None = None,
         **shading: float,
     ) -> None:
         """Paint a strip: ``strip`` and ``cover`` in one call."""
-        surface = self.strip(start, end, profile, round_start=round_start, round_end=round_end)
-        self.cover(surface, paint, **shading)
+        self.cover(self.strip(start, end, profile, flat=flat), paint, **shading)
 
     def darken(self, surface: Surface | None, strength: float, *, body: bool = False) -> None:
         """Let a shadow of this shape fall on everything, or only on what was covered before."""

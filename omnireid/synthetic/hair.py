@@ -125,7 +125,7 @@ def _draw_fall(figure: Figure, skull: Skull) -> None:
             (1, 0, half * 0.72),
         ]
         tip = (x + back * 0.25 * high, skull.y + length * high)
-        surface = canvas.strip((x, skull.y - 0.1 * high), tip, shape, round_end=cut != "bob")
+        surface = canvas.strip((x, skull.y - 0.1 * high), tip, shape, flat="end" if cut == "bob" else None)
     elif cut == "ponytail":
         x = skull.x + back * skull.half_width * 1.02
         half = high * (0.2 + 0.14 * identity.hair_volume)

@@ -67,9 +67,7 @@ def _pipe(stage: Stage, x: float) -> None:
 
 def _column(stage: Stage, x: float) -> None:
     size = stage.size
-    surface = stage.canvas.strip(
-        (x, -10), (x, stage.floor + 0.03 * size), even(0.055 * size), round_end=False
-    )
+    surface = stage.canvas.strip((x, -10), (x, stage.floor + 0.03 * size), even(0.055 * size), flat="end")
     stage.canvas.cover(surface, Paint((0.74, 0.72, 0.68), 0.6))
 
 

@@ -20,7 +20,7 @@ def draw_occluder(canvas: Canvas, shot: Shot) -> None:
 
 
 def _box(canvas: Canvas, x: float, top: float, half: float, color: Paint, roundness: float = 0.5) -> None:
-    surface = canvas.strip((x, top), (x, canvas.height + 5), even(half), round_start=False, round_end=False)
+    surface = canvas.strip((x, top), (x, canvas.height + 5), even(half), flat="both")
     canvas.cover(surface, color, roundness=roundness, rim=0.3)
 
 
@@ -78,7 +78,7 @@ def _bench(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> No
     left, right = (-5.0, x + 0.12 * high) if x < canvas.width / 2 else (x - 0.12 * high, canvas.width + 5.0)
     for row in range(3):
         y = top + row * 0.035 * high
-        slat = canvas.strip((left, y), (right, y), even(0.011 * high), round_start=False, round_end=False)
+        slat = canvas.strip((left, y), (right, y), even(0.011 * high), flat="both")
         canvas.cover(slat, wood)
     leg = right - 0.03 * high if x < canvas.width / 2 else left + 0.03 * high
     _box(canvas, leg, top, 0.009 * high, Paint((0.2, 0.2, 0.2), 0.3))
@@ -92,7 +92,7 @@ def _counter(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> 
     half = 0.22 * high
     center = x + outward * 0.13 * high
     _box(canvas, center, top, half, color, 0.1)
-    board = canvas.strip((center - half, top), (center + half, top), even(0.014 * high), round_end=False)
+    board = canvas.strip((center - half, top), (center + half, top), even(0.014 * high), flat="end")
     canvas.cover(board, color.lit(1.3), roundness=0.5)
 
 

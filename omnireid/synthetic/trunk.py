@@ -56,7 +56,7 @@ def draw_trunk(figure: Figure) -> tuple[float, float, float, float]:
     short, long = _HEMS[outfit.coat_style]
     hem = short + (long - short) * outfit.hem
     start, end = bones["collar"].at, bones["crotch"].at
-    surface = canvas.strip(start, end, _profile(figure, hem), round_start=False, round_end=False)
+    surface = canvas.strip(start, end, _profile(figure, hem), flat="both")
     if surface is not None:
         _cover(figure, surface, along_to_height=1 / surface.length, offset=0.0)
     if outfit.coat_style == "long coat" and figure.action != "sit":
@@ -120,7 +120,7 @@ def _draw_coat_skirt(figure: Figure) -> None:
     bottom = max(hips * 1.12, abs(knees[0].x - knees[1].x) / 2 + 0.04 * unit)
     end = 0.72 + 0.55 * figure.outfit.hem
     profile = [(-0.15, 0.0, hips * 0.98), (0.1, 0.0, hips), (end, 0.0, hips + (bottom - hips) * end)]
-    surface = figure.canvas.strip(pelvis.at, middle, profile, round_start=False, round_end=False)
+    surface = figure.canvas.strip(pelvis.at, middle, profile, flat="both")
     if surface is not None:
         trunk = float(np.hypot(bones["collar"].x - bones["crotch"].x, bones["collar"].y - bones["crotch"].y))
         _cover(figure, surface, along_to_height=1 / trunk, offset=0.85)
@@ -151,9 +151,7 @@ def draw_collar(figure: Figure) -> None:
     top = (collar.x + (chin.x - collar.x) * 0.8, collar.y - 0.026 * unit)
     if outfit.collar in ("high", "stand"):
         band = [(0, 0, half * 1.25), (1, 0, half * 1.05)]
-        canvas.stroke(
-            (collar.x, collar.y + 0.012 * unit), top, band, cloth.lit(0.85), round_end=False, rim=0.45
-        )
+        canvas.stroke((collar.x, collar.y + 0.012 * unit), top, band, cloth.lit(0.85), flat="end", rim=0.45)
     elif outfit.collar == "hood" and np.cos(bones.yaw) <= 0.5:
         back, low = figure.place("collar", 0, 0.008, -0.04), figure.place("collar", 0, -0.05, -0.05)
         wide = bones.width(0.056, 0.022)
@@ -167,7 +165,7 @@ def draw_collar(figure: Figure) -> None:
                 (top[0], top[1] + 0.008 * unit),
                 band,
                 cloth.lit(0.82),
-                round_end=False,
+                flat="end",
                 rim=0.4,
             )
         if np.cos(bones.yaw) > -0.1 and outfit.collar == "fold":
