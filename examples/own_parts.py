@@ -31,12 +31,12 @@ from omnireid.records import Split
 
 MALL = DatasetCard(
     name="mall",
-    title="A mall that is not there",
+    title="A fictitious mall",
     tasks=("trad",),
     homepage="none: an example",
     access="none: an example",
     licence="none: an example",
-    consent="none: an example; say here what the people in the pictures agreed to",
+    consent="none: an example; state here what the people in the images consented to",
     citation="none",
     folders=("mall",),
     num_cameras=6,
@@ -45,12 +45,12 @@ MALL = DatasetCard(
 
 
 def read_mall(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
-    """Laid out like Market-1501; a reader may also build its records from anything else."""
+    """The Market-1501 layout; a reader may build its records from any other files."""
     return read_market_style(root, MALL.name, [f"read from {root}"])
 
 
 def same_person(query: LabelArrays, gallery: LabelArrays) -> Judgement:
-    """Every image of the person is a true match, and all count."""
+    """Every image of the person is a true match; none is junk."""
     right = query.pids[:, None] == gallery.pids[None, :]
     return Judgement(right, np.ones_like(right))
 
@@ -87,13 +87,13 @@ PICTURE_TERMS["centre"] = CentreTerm
 PAIR_TERMS["sdm"] = SimilarityDistributionMatching
 DATASETS["mall"] = Dataset(MALL, read_mall, markers=("bounding_box_train", "query"), raw_tasks=("trad",))
 PROTOCOLS["any_camera"] = Protocol(
-    "any_camera", "any camera", "Same person is right, nothing is junk.", same_person
+    "any_camera", "any camera", "The same person is a true match; nothing is junk.", same_person
 )
 BACKBONES["slim_vit"] = BackboneSpec("vit_tiny_patch16_224", 48, 3, 3, image_size=(64, 32))
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
-        sys.exit("say which program, e.g. python -m examples.own_parts tools.train --help")
+        sys.exit("usage: python -m examples.own_parts PROGRAM [ARGUMENT ...], e.g. tools.train --help")
     del sys.argv[0]
     try:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -37,7 +37,7 @@ from omnireid.captioning.continuations import FILE_NAME as CONTINUATIONS
 from omnireid.captioning.continuations import ContinuationCache, distinct
 from omnireid.captioning.sources import read_source
 from omnireid.datasets import load_split
-from omnireid.synthetic.captions import witness
+from omnireid.synthetic.captions import annotator_caption
 from omnireid.synthetic.layouts import market1501
 from omnireid.synthetic.presets import Counts, Preset
 from omnireid.synthetic.world import World
@@ -69,7 +69,7 @@ def draw_people(root: Path, seed: int) -> None:
         # Every other training image, because annotators took only some; and, as they did, test people.
         is_trained = folder.endswith("bounding_box_train") and picture.take.number % 2 == 0
         if is_trained or folder.endswith("query"):
-            captions = [witness(cast, picture.take, number + 1) for number in range(NUM_ANNOTATORS)]
+            captions = [annotator_caption(cast, picture.take, number + 1) for number in range(NUM_ANNOTATORS)]
             path = f"Market/{name}"
             entries.append({"id": picture.take.person, "file_path": path, "captions": captions})
     (root / "CUHK-PEDES").mkdir(exist_ok=True)

@@ -11,9 +11,9 @@ from irm.build import asking_of, domain_of
 from irm.schema import EvaluationSheet, IRMRun, RowSheet
 from omnireid.datasets import load_split
 from omnireid.leakage import FINGERPRINTS, People, drop_test_people
-from omnireid.loading.aside import keep_aside
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.feed import Source
+from omnireid.loading.held_out import hold_out
 from omnireid.loading.mixture import Mixture
 from omnireid.loading.transforms import Augmentation, Preprocessing
 from omnireid.protocols import refuse_unfit
@@ -52,7 +52,7 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
         )
         for row, source in zip(run.mixture, kept, strict=True)
     ]
-    training, aside = keep_aside(sources, run.validation.share, run.seed)
+    training, held_out = hold_out(sources, run.validation.share, run.seed)
     mixture = Mixture(
         training,
         preprocessing,
@@ -60,7 +60,7 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
         run.seed,
         sources_per_step=run.sources_per_step,
         cache=ImageCache(run.loader.cache_mib * MIB),
-        aside=aside,
+        held_out=held_out,
     )
     return mixture, tuple(notes)
 

@@ -26,11 +26,8 @@ from omnireid.protocols import PROTOCOLS, shortcoming
 from omnireid.records import Record, Split
 from omnireid.tasks import AS_THE_PAPER, Asking, TaskSpec
 
-QUERY_MODES: tuple[Literal["right", "wrong", "none"], ...] = (
-    "right",
-    "wrong",
-    "none",
-)  # as in omnireid.summary
+# As in omnireid.summary.
+QUERY_MODES: tuple[Literal["right", "wrong", "none"], ...] = ("right", "wrong", "none")
 GALLERY_MODES: tuple[Literal["own", "neutral"], ...] = ("own", "neutral")
 BY_PERSON_AND_OUTFIT = "instructed_outfit"
 
@@ -128,44 +125,48 @@ def run_row(
         InputError: The data is missing or cannot be read, or the protocol does not fit.
     """
     task, split = row.asking.task(row.task), row.split(data)
-    asker = _Asker(embedder, split, task, settings, progress)
-    asker.memory = {} if memory is None else memory
-    if on_features is not None:
-        asker.on_features = partial(on_features, row, split)
+    searches = _Searches(
+        embedder,
+        split,
+        task,
+        settings,
+        progress,
+        on_features=None if on_features is None else partial(on_features, row, split),
+        memory={} if memory is None else memory,
+    )
     if task.instruction in ("caption", "clothes"):
-        evaluations = tuple(asker.steered(row.protocol))
+        evaluations = tuple(searches.instructed(row.protocol))
     else:
-        evaluations = tuple(asker.canonical(row.protocol))
+        evaluations = tuple(searches.canonical(row.protocol))
         if every_sentence and task.bank is not None:
-            evaluations += tuple(asker.each_sentence(row.protocol))
+            evaluations += tuple(searches.each_sentence(row.protocol))
     evaluations = tuple(replace(evaluation, dataset=row.name) for evaluation in evaluations)
-    lists = ranked_lists(split, asker.headline_instructions(), evaluations[0], num_lists)
-    return RowResult(row, evaluations, lists, split.notes, asker.warnings, split.query)
+    lists = ranked_lists(split, query_instructions(split, task, "right"), evaluations[0], num_lists)
+    return RowResult(row, evaluations, lists, split.notes, searches.warnings, split.query)
 
 
-class _Asker:
-    """Embeds each side once per instruction, and evaluates every pair of sides."""
+@dataclass
+class _Searches:
+    """The searches of a row: each side is embedded once per instruction, then every pair is evaluated."""
 
-    def __init__(
-        self, embedder: Embedder, split: Split, task: TaskSpec, settings: Settings, progress: Progress | None
-    ) -> None:
-        self.embedder, self.split, self.task = embedder, split, task
-        self.settings, self.progress = settings, progress
-        self.on_features: Callable[[Features, Features], None] | None = None
-        self.warnings: tuple[str, ...] = ()
-        self.memory: Memory = {}
-
-    def headline_instructions(self) -> Sequence[Instruction] | None:
-        return query_instructions(self.split, self.task, "right")
+    embedder: Embedder
+    split: Split
+    task: TaskSpec
+    settings: Settings
+    progress: Progress | None
+    on_features: Callable[[Features, Features], None] | None
+    memory: Memory
+    warnings: tuple[str, ...] = ()
 
     def canonical(self, protocol: str) -> Iterator[Evaluation]:
         """With a second stage if the model has one, and then, in any case, by features alone."""
         if self.task.instruction == "none":
             query, gallery = NOTHING_ASKED, NOTHING_ASKED
         else:
-            query, gallery = self._alike("right"), self._alike("own")
+            query = self._constant(query_instructions(self.split, self.task, "right"))
+            gallery = self._constant(gallery_instructions(self.split, self.task, "own"))
         sides = self._embed("query", query), self._embed("gallery", gallery)
-        self._look_at(*sides)
+        self._report(*sides)
         scored = self._judge(*sides, protocol)
         yield scored
         if scored.stage != "features":
@@ -180,36 +181,28 @@ class _Asker:
             sides = self._embed("query", query, keep=False), self._embed("gallery", gallery, keep=False)
             yield self._judge(*sides, protocol)
 
-    def steered(self, protocol: str) -> Iterator[Evaluation]:
+    def instructed(self, protocol: str) -> Iterator[Evaluation]:
         own = {"caption": "own caption", "clothes": "own clothes"}[self.task.instruction]
         names = {"own": own, "neutral": "neutral"}
         queries = {
             mode: self._embed("query", Asked(mode, query_instructions(self.split, self.task, mode)))
             for mode in QUERY_MODES
         }
-        rules = [protocol]
-        if (
-            protocol != BY_PERSON_AND_OUTFIT
-            and shortcoming(PROTOCOLS[BY_PERSON_AND_OUTFIT], self.split) is None
-        ):
-            rules.append(BY_PERSON_AND_OUTFIT)  # only if the data set annotates outfits
+        has_outfits = shortcoming(PROTOCOLS[BY_PERSON_AND_OUTFIT], self.split) is None
+        rules = dict.fromkeys([protocol, BY_PERSON_AND_OUTFIT] if has_outfits else [protocol])
         for gallery_mode in GALLERY_MODES:
             asked = Asked(names[gallery_mode], gallery_instructions(self.split, self.task, gallery_mode))
             gallery = self._embed("gallery", asked)
             if gallery_mode == "own":
-                self._look_at(queries["right"], gallery)
+                self._report(queries["right"], gallery)
             for rule in rules:
                 for mode in QUERY_MODES:
                     yield self._judge(queries[mode], gallery, rule)
             if gallery_mode == "own":
                 yield from self._re_ranked(queries["right"], gallery, protocol)
 
-    def _alike(self, mode: Literal["right", "own"]) -> Asked:
+    def _constant(self, instructions: Sequence[Instruction] | None) -> Asked:
         """The same sentence, or the image of the lists, for every image of a side."""
-        if mode == "own":
-            instructions = gallery_instructions(self.split, self.task, "own")
-        else:
-            instructions = query_instructions(self.split, self.task, "right")
         assert instructions  # neither task lacks them
         return Asked(instructions[0].sentence or "the picture of the lists", instructions)
 
@@ -230,7 +223,7 @@ class _Asker:
                 self.memory[side, asked.label] = found
         return found
 
-    def _look_at(self, query: Features, gallery: Features) -> None:
+    def _report(self, query: Features, gallery: Features) -> None:
         """Report the two sides after which the row is named."""
         self.warnings = (*query.flaws("query"), *gallery.flaws("gallery"))
         if self.on_features is not None:

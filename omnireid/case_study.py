@@ -18,7 +18,7 @@ from omnireid.report import percent
 from omnireid.sheet import CELL_WIDTH, GAP, MARGIN, Cell, Section, compose
 
 RULE = "shown: where the two APs differ most, whichever wins; one query per person; ties in query order"
-SAID_WIDTH, TEXT_WIDTH = 118, 200  # pixels for a model's name and AP, and for a text query
+SCORE_WIDTH, TEXT_WIDTH = 118, 200  # pixels for a model's name and AP, and for a text query
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,17 +102,17 @@ def case_study(
         lists = [ranked_list(split, instructions, one.evaluation, row) for one in (first, second)]
         gain = lists[1].average_precision - lists[0].average_precision
         record = split.query[row]
-        says = f"camera {record.camid + 1}; {second.name} {100 * gain:+.1f} AP"
+        remark = f"camera {record.camid + 1}; {second.name} {100 * gain:+.1f} AP"
         if lists[0].sentence is not None and lists[0].image is not None:
-            says += f"; “{lists[0].sentence[:90]}”"
+            remark += f"; “{lists[0].sentence[:90]}”"
         strips = tuple(
             _strip(model.name, shown, top, with_query=model is first)
             for model, shown in zip((first, second), lists, strict=True)
         )
-        sections.append(Section(f"query {row}, person {record.pid}", says, strips))
+        sections.append(Section(f"query {row}, person {record.pid}", remark, strips))
     asked = TEXT_WIDTH if rows and lists[0].image is None else CELL_WIDTH
     clothes = CELL_WIDTH + GAP if rows and lists[0].clothes is not None else 0
-    width = 2 * MARGIN + asked + clothes + SAID_WIDTH + top * (CELL_WIDTH + GAP) + 3 * GAP + 24
+    width = 2 * MARGIN + asked + clothes + SCORE_WIDTH + top * (CELL_WIDTH + GAP) + 3 * GAP + 24
     return compose(sections, max(width, 1000))
 
 
@@ -131,9 +131,9 @@ def _strip(name: str, shown: RankedList, top: int, *, with_query: bool) -> tuple
     else:
         cells.append(Cell(""))
     if shown.clothes is not None:
-        cells.append(Cell("asks for", Path(shown.clothes)) if with_query else Cell(""))
+        cells.append(Cell("instruction", Path(shown.clothes)) if with_query else Cell(""))
     cells.append(
-        Cell("", text=f"{name}\nAP {percent(shown.average_precision)}", width=SAID_WIDTH, gap_before=12)
+        Cell("", text=f"{name}\nAP {percent(shown.average_precision)}", width=SCORE_WIDTH, gap_before=12)
     )
     for rank, (path, right) in enumerate(shown.results[:top], start=1):
         cells.append(Cell(f"{rank} {'right' if right else 'wrong'}", Path(path), verdict=right))

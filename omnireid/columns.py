@@ -30,8 +30,8 @@ class RecordsBuilder:
         self.prefix = prefix
         self._images, self._clothes, self._captions = TextsBuilder(), TextsBuilder(), TextsBuilder()
         self._book = book
-        self._said: list[int] = []  # rows of the book
-        self._said_before: list[Int[np.ndarray, " n"]] = []
+        self._caption_rows: list[int] = []  # rows of the book
+        self._flushed_rows: list[Int[np.ndarray, " n"]] = []
         self._rows: list[tuple[int, int, int, int, int]] = []  # as in _TYPES
         self._columns: list[tuple[Int[np.ndarray, " n"], ...]] = []
 
@@ -49,10 +49,10 @@ class RecordsBuilder:
         self._images.append(self._shortened(image))
         self._clothes.append("" if clothes is None else self._shortened(clothes))
         if isinstance(captions, range):
-            self._said.extend(captions)
+            self._caption_rows.extend(captions)
         elif self._book is not None and captions:  # not in the book: numbered after its last row
             first = len(self._book) + len(self._captions)
-            self._said.extend(range(first, first + len(captions)))
+            self._caption_rows.extend(range(first, first + len(captions)))
             self._captions.extend(captions)
         else:
             self._captions.extend(captions)
@@ -68,9 +68,9 @@ class RecordsBuilder:
     def _flush(self) -> None:
         table = np.array(self._rows, dtype=np.int64).reshape(-1, len(_TYPES))
         self._columns.append(tuple(table[:, place].astype(kind) for place, kind in enumerate(_TYPES)))
-        self._said_before.append(np.array(self._said, dtype=np.int32))
+        self._flushed_rows.append(np.array(self._caption_rows, dtype=np.int32))
         self._rows.clear()
-        self._said.clear()
+        self._caption_rows.clear()
 
     def finish(self) -> Records:
         """All records so far; the builder is empty afterwards."""
@@ -84,8 +84,8 @@ class RecordsBuilder:
             builder.finish() for builder in (self._images, self._captions, self._clothes)
         )
         if self._book is not None:
-            captions = self._book.followed_by(captions).take(np.concatenate(self._said_before))
-            self._said_before = []
+            captions = self._book.followed_by(captions).take(np.concatenate(self._flushed_rows))
+            self._flushed_rows = []
         return Records(
             self.prefix, images, pids, camids, clothes_ids, modalities, captions, bounds,
             clothes if clothes.num_bytes else None,
@@ -167,8 +167,8 @@ class Records(Sequence[Record]):
         for start in range(0, len(self), texts.CHUNK):
             rows = zip(*(column[start : start + texts.CHUNK].tolist() for column in columns), strict=True)
             for pid, camid, clothes_id, modality, count in rows:
-                said = tuple(islice(captions, count)) if count else ()
-                yield Record(next(images), pid, camid, clothes_id, MODALITIES[modality], said, next(clothes))
+                own = tuple(islice(captions, count)) if count else ()
+                yield Record(next(images), pid, camid, clothes_id, MODALITIES[modality], own, next(clothes))
 
     def images(self) -> Iterator[str]:
         """The image paths, without creating records."""
@@ -196,11 +196,11 @@ class Records(Sequence[Record]):
         return self._taken(firsts, order, groups[order])
 
     def _taken(
-        self, rows: Int[np.ndarray, " n"], said: Int[np.ndarray, " m"], groups: Int[np.ndarray, " m"]
+        self, rows: Int[np.ndarray, " n"], sources: Int[np.ndarray, " m"], groups: Int[np.ndarray, " m"]
     ) -> Records:
-        """These rows; the captions of rows ``said`` go to the groups (ascending) that they are in."""
-        counts = self.num_captions[said]
-        begins = np.repeat(self._caption_bounds[:-1][said], counts)
+        """These rows; the captions of rows ``sources`` go to the groups (ascending) that they are in."""
+        counts = self.num_captions[sources]
+        begins = np.repeat(self._caption_bounds[:-1][sources], counts)
         within = np.arange(len(begins)) - np.repeat(np.cumsum(counts) - counts, counts)
         totals = np.zeros(len(rows), dtype=np.int64)
         np.add.at(totals, groups, counts)

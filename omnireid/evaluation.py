@@ -31,7 +31,7 @@ from omnireid.records import Split
 from omnireid.tasks import TaskSpec
 from omnireid.trial import Trial, query_means, run_trial
 
-Stage = Literal["features", "matcher", "scored again", "re-ranked"]
+Stage = Literal["features", "matcher", "re-scored", "re-ranked"]
 
 __all__ = ["Evaluation", "Stage", "evaluate", "judge", "mean_and_std", "pair_scorer"]
 
@@ -119,10 +119,10 @@ def judge(
         query: Features of the queries.
         gallery: Features of the gallery, by the same model.
         protocol: Name in PROTOCOLS.
-        scorer: Scores the nearest images of each query again, if both sides kept their states.
+        scorer: Re-scores the nearest images of each query, if both sides kept their states.
         metric: By default the features' own; the released IRM evaluator used "euclidean", without
             normalising.
-        re_ranking: Re-ranks by k-reciprocal neighbours; then nothing is scored again.
+        re_ranking: Re-ranks by k-reciprocal neighbours; then no pairs are re-scored.
         settings: Only ``re_score``, ``match`` and ``batch_size`` matter here.
 
     Raises:
@@ -154,7 +154,7 @@ def judge(
 
 def _stage(task: TaskSpec, re_scorer: ReScorer | None, re_ranking: ReRanking | None) -> Stage:
     if re_scorer is not None:
-        return "matcher" if task.query == "image" else "scored again"
+        return "matcher" if task.query == "image" else "re-scored"
     return "features" if re_ranking is None else "re-ranked"
 
 
@@ -168,14 +168,14 @@ class _How:
 
     def title(self, rules: Protocol) -> str:
         """The protocol's title, with everything that would make two numbers incomparable."""
-        told = {
+        suffix = {
             "features": "",
             "matcher": ", matcher",
-            "scored again": f", top {self.num_re_scored} scored again",
+            "re-scored": f", top {self.num_re_scored} re-scored",
             "re-ranked": ", re-ranked",
         }
         is_usual = self.metric == "cosine" or self.stage == "matcher"
-        return rules.title + told[self.stage] + ("" if is_usual else f", {self.metric.capitalize()}")
+        return rules.title + suffix[self.stage] + ("" if is_usual else f", {self.metric.capitalize()}")
 
 
 def _evaluation(

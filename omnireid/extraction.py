@@ -46,13 +46,13 @@ class Settings:
 
     batch_size: int = 128  # images, or text-image pairs, at a time
     workers: int = 0  # processes that read pictures
-    re_score: int = 128  # images that a PairScorer scores again for each text; 0 leaves cosine order
+    re_score: int = 128  # images that a PairScorer re-scores for each text; 0 keeps the cosine order
     match: int | None = None  # pictures that a matcher scores for each query picture; None: all, 0: none
     re_rank: ReRanking | None = None  # image queries are judged once more, re-ranked
     cache: ImageCache | None = None  # keeps decoded pictures between evaluations
 
     def top(self, task: TaskSpec) -> int:
-        """How many pictures a scorer looks at for each query of a task."""
+        """How many images are scored for each query of a task."""
         if task.query == "text":
             return self.re_score
         return sys.maxsize if self.match is None else self.match
@@ -70,7 +70,7 @@ class Features:
     asked: str  # label of the pictures' instructions
     vectors: Float[Tensor, "N D"]
     labels: Labels
-    states: PairStates | None  # of all images, where pairs can be scored again
+    states: PairStates | None  # of all images, where pairs can be re-scored
     seconds: float
     metric: Metric = "cosine"  # the model's own
 

@@ -53,7 +53,7 @@ class PairScorer(Protocol):
     """Scores pairs jointly: the second stage of text-to-image search (IRM, D.2), or an image matcher."""
 
     def states(self, batch: Batch, side: Side) -> PairStates:
-        """Features and token states of a batch; called instead of ``embed`` where pairs are scored again."""
+        """Features and token states of a batch; called instead of ``embed`` where pairs are re-scored."""
         ...
 
     def score_pairs(self, text: PairStates, image: PairStates) -> Float[Tensor, " B"]:

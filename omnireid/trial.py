@@ -60,7 +60,7 @@ def run_trial(
     sides = _Side.drawn(query, query_rows), _Side.drawn(gallery, gallery_rows)
     arrange: Arrange | None = None
     if re_scorer is not None:
-        arrange = _scored_again(re_scorer, query_rows, gallery_rows)
+        arrange = _re_scored(re_scorer, query_rows, gallery_rows)
     elif re_ranking is not None:
         arrange = _re_ranked(*sides, metric, re_ranking)
     # Both change the list of each query, for which its distances to the whole gallery are needed.
@@ -101,7 +101,7 @@ class _Side:
         )
 
 
-def _scored_again(
+def _re_scored(
     re_scorer: ReScorer, query_rows: Int[np.ndarray, " q"], gallery_rows: Int[np.ndarray, " g"]
 ) -> Arrange:
     return lambda distances, rows: re_scorer.apply(distances, query_rows[rows], gallery_rows)

@@ -34,7 +34,7 @@ from omnireid.datasets.ledger import NAME as LEDGER
 from omnireid.datasets.ledger import Ledger
 from omnireid.datasets.own import FOLDER, PREFIX, own_names
 from omnireid.datasets.pictures import Opened, copies, open_pictures, pictures_of, unopened
-from omnireid.datasets.scan import refuse_closed, said_in_one_sentence
+from omnireid.datasets.scan import refuse_closed, refusing_os_errors
 from tools._program import program_parser, run, say
 
 _EXAMPLES = """examples:
@@ -90,7 +90,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise InputError(
             f"the data root {asked.root} is not a folder; give the folder that holds the data sets"
         )
-    with said_in_one_sentence():
+    with refusing_os_errors():
         refuse_closed(asked.root.expanduser())
     return asked
 

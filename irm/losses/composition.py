@@ -1,10 +1,10 @@
-"""Contrastive loss of composed search: a person and an outfit asked for find the picture that shows both.
+"""Contrastive loss of composed search: the query image gives the person, the instruction the outfit.
 
 Ours, beyond the paper. Where every gallery picture carries its own caption or crop, eqs. 5-6 can be satisfied
 by comparing instruction with instruction. A real gallery has neither: its pictures share one neutral
 sentence, which says nothing about the outfit. Here the rows whose instruction names an outfit are compared
-with the rows that carry only the neutral sentence ("bare"), so that the outfit can only be read off the
-picture.
+with the rows that carry only the neutral sentence ("bare"), so that the outfit can only be recognised
+in the image.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def composition_loss(
     Args:
         features: what a search compares, any norm.
         labels: identities.
-        asked: which outfit each row's instruction tells of; negative where that is not known.
-        worn: which outfit each row's picture shows; negative where that is not known.
+        asked: the outfit that each row's instruction describes; negative where it is not known.
+        worn: the outfit that each row's image shows; negative where it is not known.
         bare: rows with the neutral instruction; they are the gallery.
         temperature: divides the cosines.
     """

@@ -65,8 +65,8 @@ def contrastive_loss(
             target = truth
             if distillation:
                 with torch.no_grad():
-                    taught = (own_keys[: len(queries)] @ other_keys.T / temperature).softmax(dim=1)
-                target = distillation * taught + (1 - distillation) * truth
+                    predicted = (own_keys[: len(queries)] @ other_keys.T / temperature).softmax(dim=1)
+                target = distillation * predicted + (1 - distillation) * truth
             losses.append(F.cross_entropy(queries @ other_keys.T / temperature, target))
         return torch.stack(losses).mean()
 

@@ -1,4 +1,4 @@
-"""Identification loss L_id: which training person is this (IRM, eq. 7)?"""
+"""Identification loss L_id: cross entropy over the training identities (IRM, eq. 7)."""
 
 from __future__ import annotations
 

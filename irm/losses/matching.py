@@ -1,4 +1,4 @@
-"""Matching loss L_match: does this text belong to this image, hard negatives included (IRM, eq. 8)?"""
+"""Matching loss L_match: whether a text belongs to an image, with hard negatives (IRM, eq. 8)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from irm.losses.precision import full_precision
 
 @dataclass(frozen=True)
 class MatchPairs:
-    """Which text meets which image in one matching batch: true pairs first, then two false ones for each."""
+    """The text-image pairs of one matching batch: true pairs first, then two false ones for each."""
 
     text_rows: Int[Tensor, " M"]
     image_rows: Int[Tensor, " M"]
@@ -45,8 +45,8 @@ def draw_hard_negatives(
         raise ValueError("a batch for matching needs at least two people; this one has only one")
     shares = similarity.detach().float().masked_fill(~stranger, float("-inf")).softmax(dim=1)
     # As torch.multinomial with a single draw, but with random numbers of the CPU and without synchronising.
-    luck = torch.empty(shares.shape).exponential_(generator=generator)
-    return (shares / luck.to(shares.device, non_blocking=True)).argmax(dim=1)
+    noise = torch.empty(shares.shape).exponential_(generator=generator)
+    return (shares / noise.to(shares.device, non_blocking=True)).argmax(dim=1)
 
 
 def match_pairs(

@@ -1,7 +1,7 @@
 """Supervised contrastive loss on clothes pictures: two of one outfit are alike (Khosla et al., 2020, eq. 2).
 
 Ours, for an instruction encoder that starts without pretraining. Eq. 6 compares instructions, so it is of use
-only if the encoder can already tell them apart, as ALBEF can.
+only if the encoder already distinguishes them, as ALBEF does.
 """
 
 from __future__ import annotations

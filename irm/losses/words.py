@@ -54,16 +54,16 @@ def word_prediction_loss(
         # Selecting places by a mask would make the host wait for their number.
         count = hidden.sum().clamp(min=1) if count is None else count
         words = logits.log_softmax(dim=-1)
-        told = (
+        hard = (
             F.nll_loss(words.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum") / count
         )
         if not distillation:
-            return told
+            return hard
         if taught is None:
             raise ValueError("distillation needs the teacher's probabilities; pass taught")
         guess = words if axis == "words" else logits.log_softmax(dim=1)
-        shown = -((guess * taught.detach()).sum(dim=-1) * hidden).sum() / count
-        return (1 - distillation) * told + distillation * shown
+        soft = -((guess * taught.detach()).sum(dim=-1) * hidden).sum() / count
+        return (1 - distillation) * hard + distillation * soft
 
 
 def replaced_words_loss(
@@ -114,7 +114,7 @@ def replace_words(
     guesses: Float[Tensor, "B T V"],
     chance: Float[Tensor, "B T"],
 ) -> HiddenWords:
-    """Sample every word anew from a teacher's predictions; the labels tell which ones changed.
+    """Sample every word anew from a teacher's predictions; the labels mark those that changed.
 
     Args:
         token_ids: the sentences as they were.
@@ -123,8 +123,8 @@ def replace_words(
         chance: uniform in 0..1, one per place: where on the cumulative distribution its word is taken.
     """
     sums = full_precision(guesses.detach()).softmax(dim=-1).cumsum(dim=-1)
-    luck = chance.to(sums.device, sums.dtype, non_blocking=True)
-    aim = luck[..., None] * sums[..., -1:]  # rounding leaves the last sum a little off one
+    position = chance.to(sums.device, sums.dtype, non_blocking=True)
+    aim = position[..., None] * sums[..., -1:]  # rounding leaves the last sum a little off one
     drawn = torch.searchsorted(sums, aim, right=True)[..., 0].clamp(max=guesses.shape[-1] - 1)
     judged = mask.clone()
     judged[:, 0] = False

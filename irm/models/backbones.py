@@ -209,14 +209,14 @@ def build_backbone(
 
 def _create(name: str, spec: BackboneSpec, **arguments: Any) -> VisionTransformer:
     """Create the model by timm and check that its tokens can be edited."""
-    told = (
+    reason = (
         f"{name!r}: timm's {spec.timm_name} is not a plain vision transformer, the only kind whose tokens "
         "can be edited"
     )
     try:
         vit = timm.create_model(spec.timm_name, num_classes=0, **arguments)
     except TypeError as error:  # another architecture has other arguments
-        raise ValueError(f"{told} ({error})") from None
+        raise ValueError(f"{reason} ({error})") from None
     if not isinstance(vit, VisionTransformer):
-        raise ValueError(told)
+        raise ValueError(reason)
     return vit

@@ -87,7 +87,7 @@ class TextLayers(nn.Module):
         return self.embeddings.word_embeddings.weight.device
 
     def forward(self, token_ids: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T E"]:
-        """States of all words; a real word never looks at a padding word."""
+        """States of all words; padding is masked in the attention."""
         states = self.embeddings(token_ids)
         for layer in self.layer:
             states = layer(states, rearrange(mask, "b t -> b 1 1 t"))
@@ -110,14 +110,12 @@ class CrossLayers(nn.Module):
         states: Float[Tensor, "B T E"],
         mask: Bool[Tensor, "B T"],
         image_tokens: Float[Tensor, "B M E"],
-        image_mask: Bool[Tensor, "B M"] | None = None,
     ) -> Float[Tensor, "B T E"]:
         """States of all words after cross-attention to the image tokens."""
         words = rearrange(mask, "b t -> b 1 1 t")
-        patches = None if image_mask is None else rearrange(image_mask, "b m -> b 1 1 m")
         for layer in self.layer:
             # transformers calls this a decoder; given a mask, its self-attention still runs both ways.
-            states = layer(states, words, image_tokens, encoder_attention_mask=patches)
+            states = layer(states, words, image_tokens)
         return states
 
 

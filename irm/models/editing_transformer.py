@@ -85,13 +85,13 @@ class EditingTransformer(nn.Module):
         tokens = vit.norm_pre(vit.patch_drop(tokens))
         for place, block in enumerate(vit.blocks):
             assert isinstance(block, Block)
-            told: InstructionTokens | InstructionKV | None = instruction
+            given: InstructionTokens | InstructionKV | None = instruction
             if isinstance(instruction, SharedInstruction):
-                told = instruction.layers[place] if self.editing else None
+                given = instruction.layers[place] if self.editing else None
             if self.checkpointing and self.training:
-                tokens = checkpoint(self._run, block, tokens, told, use_reentrant=False)
+                tokens = checkpoint(self._run, block, tokens, given, use_reentrant=False)
             else:
-                tokens = self._run(block, tokens, told)
+                tokens = self._run(block, tokens, given)
         return vit.norm(tokens)
 
     def gated_kv(self, instruction: InstructionTokens) -> tuple[InstructionKV, ...]:
@@ -107,7 +107,7 @@ class EditingTransformer(nn.Module):
         tokens: Float[Tensor, "B N D"],
         instruction: InstructionTokens | InstructionKV | None,
     ) -> Float[Tensor, "B N D"]:
-        """Run timm's own block, with the instruction handed to its attention."""
+        """Run timm's own block, with the instruction passed to its attention."""
         if not self.editing:
             return block(tokens)
         tokens = tokens + block.drop_path1(block.ls1(block.attn(block.norm1(tokens), instruction)))

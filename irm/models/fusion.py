@@ -19,7 +19,7 @@ from irm.models.tokens import InstructionTokens, class_token, patch_tokens
 class Fusion(nn.Module):
     """E_f of the five image tasks: plain transformer blocks over image and instruction tokens together.
 
-    The paper writes ``F_out = E_f(F, F_T)``, F being the edited class token, and says no more. One stream
+    The paper writes ``F_out = E_f(F, F_T)``, with the edited class token F, without more detail. One stream
     takes this literally: ``[F; u_0 .. u_{L-1}]``, whose first token is F_out. Two streams are what the
     released code does: the same blocks see ``[F; u_1 ..]`` and ``[u_0; v_1 .. v_P]``, class tokens swapped.
     """
@@ -67,7 +67,7 @@ class Fusion(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "B N D"], instruction: InstructionTokens | None = None
     ) -> Float[Tensor, "B S D"]:
-        """F_out, one per stream; without an instruction an image's own tokens stand alone."""
+        """F_out, one per stream; without an instruction only the image's own tokens are used."""
         first, patches = class_token(tokens)[:, None], patch_tokens(tokens, self.num_prefix_tokens)
         if instruction is None:
             sequences = [first] if self.streams == 1 else [first, torch.cat([first, patches], dim=1)]
@@ -109,7 +109,7 @@ class Fusion(nn.Module):
 
 
 class MatchHead(nn.Module):
-    """E_f of text-to-image search: does this text match this image (eq. 8)? ALBEF's layers 6-11."""
+    """E_f of text-to-image search: whether a text matches an image (eq. 8); ALBEF's layers 6-11."""
 
     def __init__(
         self,
@@ -144,16 +144,14 @@ class MatchHead(nn.Module):
         self,
         text: InstructionTokens,
         image_tokens: Float[Tensor, "B M D"],
-        image_mask: Bool[Tensor, "B M"] | None = None,
     ) -> Float[Tensor, "B 2"]:
         """Logits of (does not match, matches) for row i of the texts with row i of the images."""
-        return self.head(class_token(self.states(text, image_tokens, image_mask)))
+        return self.head(class_token(self.states(text, image_tokens)))
 
     def states(
         self,
         text: InstructionTokens,
         image_tokens: Float[Tensor, "B M D"],
-        image_mask: Bool[Tensor, "B M"] | None = None,
     ) -> Float[Tensor, "B L E"]:
         """The words after cross-attention to the image."""
-        return self.cross(text.match_states, text.mask, self.project(image_tokens), image_mask)
+        return self.cross(text.match_states, text.mask, self.project(image_tokens))

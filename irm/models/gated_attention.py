@@ -42,7 +42,7 @@ class GatedAttention(nn.Module):
                 of with k' and v' of its own (the paper, eq. 3).
 
         Raises:
-            ValueError: when ``share_kv`` meets two widths, or the attention is of a kind we do not know.
+            ValueError: when ``share_kv`` is set but widths differ, or the attention is of another kind.
         """
         super().__init__()
         dim = attention.qkv.in_features

@@ -18,8 +18,8 @@ CARD = """---
 {{ card_data }}
 ---
 
-An instruct-ReID model (IRM): one network for six person re-identification tasks, told by a sentence or a
-clothes picture what to look for. Load it with `from irm import IRM; model = IRM.from_pretrained(...)`.
+An instruct-ReID model (IRM): one network for six person re-identification tasks, instructed by a sentence
+or a clothes image. Load it with `from irm import IRM; model = IRM.from_pretrained(...)`.
 Method: He et al., Instruct-ReID, CVPR 2024. This is an independent implementation.
 """
 
@@ -71,7 +71,7 @@ class HubFolder(PyTorchModelHubMixin):
         return None
 
     def save_description(self, folder: Path) -> None:
-        """Write a new folder with ``config.json`` and the tokenizer: all that weights by name do not tell."""
+        """Write a new folder with ``config.json`` and the tokenizer: everything but the weights."""
         folder.mkdir()
         config = json.dumps(self._hub_mixin_config, sort_keys=True, indent=2)
         (folder / "config.json").write_text(config, encoding="utf-8")
@@ -97,8 +97,8 @@ class HubFolder(PyTorchModelHubMixin):
         except SafetensorError as error:
             raise ValueError(f"model.safetensors of {model_id} is damaged or truncated ({error})") from None
         except RuntimeError as error:
-            told = str(error)  # its first line says what was tried
-            reason = " ".join((told.partition(":\n")[2] or told).split())[:300]
+            text = str(error)  # its first line names the module
+            reason = " ".join((text.partition(":\n")[2] or text).split())[:300]
             raise ValueError(f"{model_id} contains the weights of a different model: {reason}") from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:  # unsuitable arguments
             raise ValueError(

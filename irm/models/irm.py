@@ -139,18 +139,14 @@ class IRM(
         )
         self.attach_tokenizer(found)
 
-    def load_backbone(self, vit: VisionTransformer, *, fusion: bool = True) -> None:
-        """Start from a plain backbone's weights; gates stay shut.
-
-        Args:
-            vit: of the same shape, e.g. from ``irm.models.load_backbone``.
-            fusion: also start the fusion from its last blocks (the released E_f is pretrained blocks).
+    def load_backbone(self, vit: VisionTransformer) -> None:
+        """Start from a plain backbone's weights, the fusion from its last blocks; gates stay closed.
 
         Raises:
             ValueError: when the shapes differ.
         """
         self.editing_transformer.load_backbone(vit)
-        if fusion and len(self.fusion.blocks):
+        if len(self.fusion.blocks):
             self.fusion.copy_blocks(vit.blocks[-len(self.fusion.blocks) :])
 
     def remember(self, sentences: Iterable[str]) -> None:

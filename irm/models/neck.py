@@ -7,24 +7,25 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
+FEATURES = ("edited", "fused")  # F and F_out have a neck each; both streams of F_out share theirs
+
 
 class NeckBank(nn.Module):
     """Batch normalisation before the classifiers, by domain and feature; the shift stays at zero."""
 
-    def __init__(self, names: Sequence[str], dim: int, features: Sequence[str] = ("edited", "fused")) -> None:
+    def __init__(self, names: Sequence[str], dim: int) -> None:
         """Make the necks.
 
         Args:
             names: domains, e.g. ``trad/market1501``.
             dim: width D of the features.
-            features: F and F_out have a neck each; both streams of F_out share theirs.
         """
         super().__init__()
         if len({module_key(name) for name in names}) < len(names):
             raise ValueError(f"the neck names are not unique: {', '.join(names)}")
         self.names = tuple(names)
         self.banks = nn.ModuleDict(
-            {module_key(name): nn.ModuleDict({part: _neck(dim) for part in features}) for name in names}
+            {module_key(name): nn.ModuleDict({part: _neck(dim) for part in FEATURES}) for name in names}
         )
 
     def forward(self, features: Float[Tensor, "B D"], *, name: str, feature: str) -> Float[Tensor, "B D"]:

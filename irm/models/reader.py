@@ -46,8 +46,7 @@ class SentenceReader:
 
         The features of a frozen encoder are cached. In training only those read ahead (``remember``) are
         used: sentences too many for that (a hundred thousand captions) are encoded batch by batch, which
-            takes a
-        GPU no longer than a single sentence.
+        takes a GPU no longer than a single sentence.
 
         Args:
             sentences: may repeat.

@@ -30,7 +30,7 @@ class SentenceTokenizer:
             tokenizer: WordPiece with the usual special tokens.
             max_tokens: special tokens included; longer sentences are cut.
             albef: as ALBEF's weights were trained: captions cleaned and cut to 50 words, no [SEP] at the end.
-            pad_to_max: every batch to ``max_tokens``, as the released code, whose E_f looks at the padding.
+            pad_to_max: pad to ``max_tokens``, as in the released code, whose E_f attends to the padding.
         """
         self.tokenizer, self.max_tokens, self.albef = tokenizer, max_tokens, albef
         self.pad_to_max = pad_to_max
@@ -73,7 +73,7 @@ class SentenceTokenizer:
             self.tokenizer.save_pretrained(folder)
         except OSError:
             raise
-        except Exception as error:  # the library's Rust says a full disk with no kind of its own
+        except Exception as error:  # tokenizers raises a bare Exception on a full disk
             raise OSError(f"the tokenizer cannot be written to {folder}: {error}") from None
 
     @property

@@ -48,7 +48,7 @@ class FeatureQueue(nn.Module):
     place: Int[Tensor, ""]
 
     def __init__(self, length: int, dim: int) -> None:
-        """Fill the queue with noise that belongs to nobody, as ALBEF does.
+        """Fill the queue with noise of no identity, as ALBEF does.
 
         Args:
             length: K.

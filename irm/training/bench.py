@@ -86,7 +86,7 @@ class Bench(ABC):
 
     @abstractmethod
     def validate(self) -> dict[str, float]:
-        """Mean AP of the people kept aside, by domain."""
+        """Mean AP of the held-out people, by domain."""
 
     @abstractmethod
     def result(self) -> Callable[[Path], object]:

@@ -69,7 +69,7 @@ def carry_out(run: R, out: Path, kind: Kind[R], *, resume: bool, console: Consol
     """Train as the sheet says, into a folder of its own.
 
     The folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `checkpoints/` and, at the end, `model/`;
-    with people kept aside to validate on also `validation.jsonl` and `best/`, which `model/` then equals.
+    with people held out to validate on also `validation.jsonl` and `best/`, which `model/` then equals.
 
     Under `torchrun` each process calls this; the first one shows, logs and saves.
 

@@ -8,7 +8,7 @@ from irm.embedder import IRMEmbedder
 from irm.models import IRM
 from omnireid.evaluation import evaluate
 from omnireid.extraction import Asked, Settings
-from omnireid.loading.aside import Aside
+from omnireid.loading.held_out import HeldOut
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.loading.mixture import Mixture
 
@@ -18,14 +18,14 @@ def validate(model: IRM, mixture: Mixture, *, workers: int = 0) -> dict[str, flo
 
     Args:
         model: whose features are compared; texts are not scored again by a match head.
-        mixture: its `aside` holds the people.
+        mixture: its `held_out` holds the people.
         workers: processes that read pictures.
     """
     was_training = model.training
     embedder = IRMEmbedder(model)
     settings = Settings(workers=workers, re_score=0, cache=mixture.cache)
     try:
-        return {aside.domain: _mean_ap(embedder, aside, settings) for aside in mixture.aside}
+        return {held_out.domain: _mean_ap(embedder, held_out, settings) for held_out in mixture.held_out}
     finally:
         model.train(was_training)
 
@@ -35,14 +35,14 @@ def score(mean_aps: dict[str, float]) -> float:
     return mean(mean_aps.values())
 
 
-def _mean_ap(embedder: IRMEmbedder, aside: Aside, settings: Settings) -> float:
+def _mean_ap(embedder: IRMEmbedder, held_out: HeldOut, settings: Settings) -> float:
     evaluation = evaluate(
         embedder,
-        aside.split,
-        aside.task,
-        aside.protocol,
-        query=Asked("right", query_instructions(aside.split, aside.task)),
-        gallery=Asked("own", gallery_instructions(aside.split, aside.task)),
+        held_out.split,
+        held_out.task,
+        held_out.protocol,
+        query=Asked("right", query_instructions(held_out.split, held_out.task)),
+        gallery=Asked("own", gallery_instructions(held_out.split, held_out.task)),
         settings=settings,
     )
     return evaluation.mean_ap

@@ -88,7 +88,7 @@ class Workshop(Bench):
         self.model.remember(ahead)
 
     def validate(self) -> dict[str, float]:
-        """Mean AP of the people kept aside, by domain."""
+        """Mean AP of the held-out people, by domain."""
         return validate(self.chosen, self.mixture, workers=self.workers)
 
     def result(self) -> Callable[[Path], object]:
@@ -132,7 +132,7 @@ def build_workshop(run: IRMRun, device: torch.device, described: Path | None = N
         notes=(*model_notes, *data_notes, _size(model, mixture, device)),
         device=device,
         workers=run.loader.workers,
-        validate_every=run.validation.every if mixture.aside else None,
+        validate_every=run.validation.every if mixture.held_out else None,
     )
 
 

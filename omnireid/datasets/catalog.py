@@ -35,13 +35,13 @@ DATASETS: dict[str, Dataset] = {
     "icfg_pedes": ICFG_PEDES,
 }
 
-# Read only when asked for by name: nothing that goes over all data sets meets them, so none is ever in a
-# mixture, a check or a table by default. Paper 2 trains on DukeMTMC-reID.
+# Read only when requested by name: no loop over all data sets includes them, so none is in a mixture, a check
+# or a table by default. Paper 2 trains on DukeMTMC-reID.
 WITHDRAWN: dict[str, Dataset] = {"dukemtmc_reid": DUKEMTMC_REID}
 
 
 def dataset_named(name: str) -> Dataset:
-    """The data set of this name: a published one, a withdrawn one, or one's own (``own/NAME``).
+    """The data set of this name: a published one, a withdrawn one, or own data (``own/NAME``).
 
     Raises:
         InputError: for an unknown name (with the near miss).
@@ -52,6 +52,6 @@ def dataset_named(name: str) -> Dataset:
     if name not in known:
         raise InputError(
             f"there is no data set {name!r}{near_miss(name, known)}; there are: {', '.join(DATASETS)}, "
-            f"and {PREFIX}NAME for a table of your own (docs/data.md)"
+            f"and {PREFIX}NAME for your own data (docs/data.md)"
         )
     return known[name]

@@ -19,8 +19,8 @@ from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
 from omnireid.datasets.datalists import read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, find_lists
-from omnireid.datasets.own import FOLDER, PREFIX, waiting_for
-from omnireid.datasets.scan import closed_below, culprit, subfolders, way_out
+from omnireid.datasets.own import FOLDER, PREFIX, missing_columns
+from omnireid.datasets.scan import closed_below, remedy_for, subfolders, unreadable_path
 from omnireid.protocols import PROTOCOLS, shortcoming, suited_protocol
 from omnireid.records import Record, Split
 from omnireid.tasks import TASKS, TaskSpec
@@ -81,7 +81,7 @@ def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | 
         yield from chain([first], ways)
         return
     try:
-        yield from _there_but_strange(entry, root)
+        yield from _unrecognised(entry, root)
     except OSError as error:
         yield unreadable(name, error)
 
@@ -110,7 +110,7 @@ def _list_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading |
                 yield unreadable(entry.card.name, error)
 
 
-def _there_but_strange(entry: Dataset, root: Path) -> Iterator[Finding]:
+def _unrecognised(entry: Dataset, root: Path) -> Iterator[Finding]:
     """A finding if a folder has the data set's name but nothing in it is recognised."""
     for folder in {folder.partition("/")[0]: None for folder in entry.card.folders}:
         held = () if folder == FOLDER else sorted(path.name for path in _inside(root / folder))
@@ -132,15 +132,15 @@ def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
     """The raw layout as read for its first task, and for each other task that it has annotations for."""
     first, *others = entry.raw_tasks
     split = entry.read(root, variant, first)
-    waiting: Mapping[str, str] = {}
+    missing: Mapping[str, str] = {}
     if entry.card.name.startswith(PREFIX):
-        waiting = waiting_for(split)
-        told = (f"not usable for {task} without the column {column}" for task, column in waiting.items())
-        split = replace(split, notes=(*split.notes, *told))
+        missing = missing_columns(split)
+        unusable = (f"not usable for {task} without the column {column}" for task, column in missing.items())
+        split = replace(split, notes=(*split.notes, *unusable))
     yield Reading(entry.card, "raw", TASKS[first], variant, split)
     for task in others if variant == entry.card.default_variant else ():
         again = entry.read(root, variant, task) if task in entry.readers_of else split
-        if task not in waiting and len(again.train) + len(again.query):
+        if task not in missing and len(again.train) + len(again.query):
             yield Reading(entry.card, "raw", TASKS[task], variant, again, again=True)
 
 
@@ -149,11 +149,11 @@ def unreadable(name: str, error: InputError | OSError, folder: Path | None = Non
     if isinstance(error, InputError):
         fix = "correct the file or folder named here; docs/data.md describes the formats"
         return Finding("problem", name, str(error), fix)
-    named = culprit(error)
+    named = unreadable_path(error)
     closed = closed_below(named if folder is None else folder) or [named]
     examples = ", ".join(closed[:NUM_EXAMPLES])
     message = f"not read: {len(closed)} files or folders cannot be opened ({error.strerror}): {examples}"
-    return Finding("problem", name, message, way_out(error))
+    return Finding("problem", name, message, remedy_for(error))
 
 
 def sets_of_the_root_itself(root: Path) -> list[str]:

@@ -25,15 +25,15 @@ REAL1_CARD = DatasetCard(
     tasks=("ctcc", "li"),
     homepage="https://github.com/Chenhaobin/COCAS-plus",
     access="by request to the authors; not offered for download",
-    licence="not stated in what we have read; treat as academic research only",
-    consent="no statement of consent in what we have read",
+    licence="not stated in the sources we consulted; assume academic research only",
+    consent="no statement of consent in the sources we consulted",
     citation=_CITATION,
     folders=("real1", "COCAS", "cocas_real1"),
     num_cameras=30,
     counts={"": {"train": Published(34_469, 2_800)}},
     notes=(
-        "62,382 pictures of 5,266 people, of which the training part is used",
-        "its own layout is not published; it is read by the OmniReID lists",
+        "62,382 images of 5,266 people, of which the training part is used",
+        "its own layout is not published, so it is read from the OmniReID lists",
         "instructions and captions come with OmniReID: non-commercial, no redistribution (paper 1, E.1)",
     ),
 )
@@ -44,8 +44,8 @@ REAL2_CARD = DatasetCard(
     tasks=("ctcc", "li"),
     homepage="https://github.com/Chenhaobin/COCAS-plus",
     access="download from the project page",
-    licence="not stated in what we have read; treat as academic research only",
-    consent="no statement of consent in what we have read; a redistribution has the faces blurred",
+    licence="not stated in the sources we consulted; assume academic research only",
+    consent="no statement of consent in the sources we consulted; a redistribution has the faces blurred",
     citation=_CITATION,
     folders=(
         "real2/real_reid_image_face_blur",
@@ -57,9 +57,10 @@ REAL2_CARD = DatasetCard(
     num_cameras=11,
     counts={},
     notes=(
-        "21,319 pictures of 101 people by its README, 14,449 in paper 1; no count for each part is published",
-        "its gallery has no clothes pictures of its own; own crops and captions come with the OmniReID lists",
-        "whether the released lists count a person in other clothes as found is not known; judge both ways",
+        "21,319 images of 101 people in its README, 14,449 in paper 1; no counts per part are published",
+        "its gallery has no clothes images; own crops and captions come with the OmniReID lists",
+        "it is not known whether the released lists count the person in other clothes as a true match; "
+        "evaluate both ways",
     ),
 )
 

@@ -19,8 +19,8 @@ CARD = DatasetCard(
     tasks=("trad",),
     homepage="http://www.ee.cuhk.edu.hk/~xgwang/CUHK_identification.html",
     access="see the project page; new-protocol splits from zhunzhong07/person-re-ranking",
-    licence="not stated in what we have read; treat as academic research only",
-    consent="campus cameras; no statement of consent in what we have read",
+    licence="not stated in the sources we consulted; assume academic research only",
+    consent="campus cameras; no statement of consent in the sources we consulted",
     citation="Li et al., DeepReID, CVPR 2014; new protocol: Zhong et al., Re-ranking Person "
     "Re-identification with k-reciprocal Encoding, CVPR 2017",
     folders=(
@@ -48,14 +48,14 @@ CARD = DatasetCard(
         },
     },
     variants={
-        "detected": "new protocol, boxes of a detector, as in paper 1 and torchreid",
-        "labeled": "new protocol, boxes drawn by hand, the default of fast-reid",
+        "detected": "new protocol, detected boxes, as in paper 1 and torchreid",
+        "labeled": "new protocol, hand-labelled boxes, the default of fast-reid",
         "classic_detected": "1,367 / 100 people, the first of 20 given splits; further: classic_detected/2",
-        "classic_labeled": "the same with boxes drawn by hand; further: classic_labeled/2 to /20",
+        "classic_labeled": "the same with hand-labelled boxes; further: classic_labeled/2 to /20",
     },
     notes=(
-        "state the variant with every number: the pictures differ",
-        "in a classic split the test pictures are both query and gallery",
+        "report the variant with every number, because the images differ",
+        "in a classic split the test images are both query and gallery",
     ),
 )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.described import read_described
+from omnireid.datasets.described import VARIANTS, read_described
 from omnireid.records import Split
 
 _TRAIN = Published(34_054, 11_003)
@@ -18,7 +18,7 @@ CARD = DatasetCard(
     homepage="https://github.com/ShuangLI59/Person-Search-with-Natural-Language-Description",
     access="by request to the authors from a university address",
     licence="academic use only (project page)",
-    consent="pictures of CUHK01, CUHK03, Market-1501, VIPeR and CUHK-SYSU; no statement of consent",
+    consent="images of CUHK01, CUHK03, Market-1501, VIPeR and CUHK-SYSU; no statement of consent",
     citation="Li et al., Person Search with Natural Language Description, CVPR 2017",
     folders=("CUHK-PEDES", "CUHK-Pedes", "cuhk_pedes", "cuhkpedes", "CUHK_PEDES"),
     num_cameras=None,
@@ -34,10 +34,10 @@ CARD = DatasetCard(
             "gallery": Published(3_078, 1_000),
         },
     },
-    variants={"test": "search the test people", "val": "search the validation people, to choose a model"},
+    variants=VARIANTS,
     notes=(
-        "paper 1, table 9 has 28,566 training pictures; it says that pictures of the Market-1501 and CUHK03 "
-        "tests were taken out; omnireid.leakage does so here",
+        "paper 1, table 9 has 28,566 training images; it says that images of the Market-1501 and CUHK03 "
+        "test sets were removed; omnireid.leakage does so here",
         "68,126 training captions; 68,108 is also quoted",
     ),
 )

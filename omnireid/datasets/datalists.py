@@ -17,7 +17,7 @@ from omnireid.datasets.list_table import (
     ListNames,
     expected_lists,
     find_lists,
-    whose_picture,
+    owner_of,
 )
 from omnireid.datasets.scan import is_image_name
 from omnireid.records import MODALITIES, UNKNOWN, Split
@@ -102,7 +102,7 @@ class ListReader:
         return records
 
     def _refuse_another(self, path: Path, image: str) -> None:
-        owner = whose_picture(image, self.dataset, path.name)
+        owner = owner_of(image, self.dataset, path.name)
         if owner is not None:
             raise InputError(
                 f"{path} lists pictures of {owner} ({image}), so {self.dataset} is not read from it; "

@@ -40,7 +40,7 @@ class Dataset:
         """The data set's own folder: one of the known names under ``root``, or ``root`` itself.
 
         Raises:
-            PermissionError: a folder of such a name may not be looked into.
+            PermissionError: a folder of such a name may not be read.
         """
         markers = self._markers(variant)
         return next((path for path in self.candidates(root) if _has_any(path, markers)), None)
@@ -55,7 +55,7 @@ class Dataset:
         yield root
 
     def marks(self, variant: str | None = None) -> str:
-        """For sentences: by what the data set's own folder is known; of an ending the small letters."""
+        """For messages: the markers of the data set's folder, with file suffixes in lower case only."""
         marks = (mark for mark in self._markers(variant) if mark[0] != NOT)
         return " or ".join(mark for mark in marks if not Path(mark).suffix.isupper())
 

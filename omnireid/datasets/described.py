@@ -11,6 +11,10 @@ from omnireid.datasets.captions import captions_of, entry_field, iter_entries, q
 from omnireid.datasets.card import NO_CAMERA
 from omnireid.records import Record, Split
 
+VARIANTS = {
+    "test": "query and gallery of the test people",
+    "val": "query and gallery of the validation people, for model selection",
+}
 IMAGE_FIELDS = ("file_path", "img_path")  # RSTPReid has the second
 
 

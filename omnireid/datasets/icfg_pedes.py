@@ -16,8 +16,8 @@ CARD = DatasetCard(
     tasks=("t2i",),
     homepage="https://github.com/zifyloo/SSAN",
     access="by request to the authors (project page)",
-    licence="not stated in what we have read; treat as academic research only, and as MSMT17 is treated",
-    consent="pictures of MSMT17; no statement of consent in what we have read",
+    licence="not stated in the sources we consulted; assume academic research only and the terms of MSMT17",
+    consent="images of MSMT17; no statement of consent in the sources we consulted",
     citation="Ding et al., Semantically Self-Aligned Network for Text-to-Image Part-aware Person "
     "Re-identification, 2021",
     folders=("ICFG-PEDES", "ICFG_PEDES", "icfg_pedes", "ICFG-PDES", "icfg", "ICFG"),
@@ -30,9 +30,9 @@ CARD = DatasetCard(
         }
     },
     notes=(
-        "the folders train and test below imgs are MSMT17's, not its split: that is in the annotation file",
+        "imgs/train and imgs/test are MSMT17's folders; its own split is in the annotation file",
         "do not train on it and test on MSMT17",
-        "every test caption searches every test picture; 4,855 + 14,993 in a public loader is not evaluated",
+        "each test caption searches all test images; the 4,855 + 14,993 of a public loader is not evaluated",
     ),
 )
 

@@ -116,7 +116,7 @@ PICTURES: dict[str, re.Pattern[str]] = {
 }
 
 
-def whose_picture(image: str, dataset: str, list_name: str) -> str | None:
+def owner_of(image: str, dataset: str, list_name: str) -> str | None:
     """The other data set that has a list of this name and owns the picture, by its path (else None)."""
     if PICTURES[dataset].search(image):
         return None

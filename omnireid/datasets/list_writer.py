@@ -18,10 +18,8 @@ from omnireid.synthetic.lists import GALLERY_KEY, IGNORED, WHITE_SHIRT
 from omnireid.tasks import TASKS, TaskSpec
 
 FLAT = ("llcm", "cuhk_pedes", "synth_pedes")  # their lists are beside the pictures, not in datalist/
-SETTINGS = {
-    "cc": False,
-    "sc": True,
-}  # LTCC's lists hold queries with an answer in other, or in the same clothes
+# Whether the queries of a list of LTCC have a true match in the same clothes, or in other clothes.
+SETTINGS = {"cc": False, "sc": True}
 
 Written = Callable[[Path, int], None]
 

@@ -20,8 +20,8 @@ CARD = DatasetCard(
     tasks=("vi",),
     homepage="https://github.com/ZYK100/LLCM",
     access="signed dataset release agreement to the authors (project page)",
-    licence="the authors' dataset release agreement; not read by us",
-    consent="no statement of consent in what we have read",
+    licence="the authors' dataset release agreement, which we have not read",
+    consent="no statement of consent in the sources we consulted",
     citation="Zhang and Wang, Diverse Embedding Expansion Network and Low-Light Cross-Modality Benchmark for "
     "Visible-Infrared Person Re-identification, CVPR 2023",
     folders=("llcm/LLCM", "LLCM", "llcm"),
@@ -32,9 +32,9 @@ CARD = DatasetCard(
     },
     variants={"vis_to_ir": "visible query, infrared gallery", "ir_to_vis": "infrared query, visible gallery"},
     notes=(
-        "published as 13,909 test pictures, but 8,680 + 7,166 = 15,846 = 46,767 - 30,921; the sum is used",
-        "the official script scores visible-to-infrared the other way round; see the protocol llcm",
-        "the gallery here is every picture; the protocol draws one a person and camera, ten times",
+        "published as 13,909 test images, but 8,680 + 7,166 = 15,846 = 46,767 - 30,921; the sum is used",
+        "the official script evaluates visible-to-infrared in the opposite direction; see the protocol llcm",
+        "the split's gallery has all images; the protocol draws one per person and camera, ten times",
     ),
 )
 

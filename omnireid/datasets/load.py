@@ -10,7 +10,7 @@ from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
 from omnireid.datasets.datalists import read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, expected_lists, find_lists
-from omnireid.datasets.scan import said_in_one_sentence
+from omnireid.datasets.scan import refusing_os_errors
 from omnireid.records import Split
 from omnireid.tasks import TASKS
 
@@ -48,7 +48,7 @@ def load_split(
         raise InputError(
             f"there is no source {source!r}{near_miss(source, get_args(Source))}; use auto, lists or raw"
         )
-    with said_in_one_sentence():
+    with refusing_os_errors():
         split = _read(entry, Path(data_root), task, variant, source, keep_clothes_image)
     if not (split.train or split.query or split.gallery):
         raise InputError(f"no pictures of {dataset} were found; {'; '.join(split.notes)}")

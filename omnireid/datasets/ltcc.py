@@ -23,8 +23,8 @@ CARD = DatasetCard(
     tasks=("cc", "ctcc"),
     homepage="https://naiq.github.io/LTCC_Perosn_ReID.html",
     access="see the project page",
-    licence="not stated in what we have read; treat as academic research only",
-    consent="no statement of consent in what we have read",
+    licence="not stated in the sources we consulted; assume academic research only",
+    consent="no statement of consent in the sources we consulted",
     citation="Qian et al., Long-Term Cloth-Changing Person Re-identification, ACCV 2020",
     folders=("ltcc/LTCC_ReID", "LTCC_ReID", "ltcc", "LTCC"),
     num_cameras=12,
@@ -35,10 +35,10 @@ CARD = DatasetCard(
         "sc": "the lists query_sc.txt and gallery_sc.txt; in the raw layout the protocol decides",
     },
     notes=(
-        "paper 1, table 9 has 9,423 training pictures, the public copy 9,576; the reason is not documented",
-        "ctcc (the paper's LTCC with clothes templates) is training only: template and own crop by turns",
-        "how the released pack names its ctcc list is not known, train_ctcc.txt is ours",
-        "readers that look for one digit after _c assign cameras 10, 11 and 12 to camera 1",
+        "paper 1, table 9 has 9,423 training images, the public copy 9,576; the reason is not documented",
+        "ctcc (the paper's LTCC with clothes templates) is training only; template and own crop alternate",
+        "the name of the ctcc list in the released pack is not known; train_ctcc.txt is ours",
+        "loaders that parse a single digit after _c assign cameras 10, 11 and 12 to camera 1",
     ),
 )
 

@@ -16,8 +16,8 @@ CARD = DatasetCard(
     tasks=("trad",),
     homepage="https://zheng-lab.cecs.anu.edu.au/Project/project_reid.html",
     access="download from the project page",
-    licence="not stated in what we have read; treat as academic research only",
-    consent="filmed in front of a campus supermarket; no statement of consent in what we have read",
+    licence="not stated in the sources we consulted; assume academic research only",
+    consent="filmed in front of a campus supermarket; no statement of consent in the sources we consulted",
     citation="Zheng et al., Scalable Person Re-identification: A Benchmark, ICCV 2015",
     folders=(
         "market/Market-1501",
@@ -33,15 +33,14 @@ CARD = DatasetCard(
         "": {
             "train": Published(12_936, 751),
             "query": Published(3_368, 750),
-            "gallery": Published(
-                15_913, 751
-            ),  # 13,115 of 750 people and 2,798 distractors, which share pid 0
+            # 13,115 images of 750 people and 2,798 distractors, which share pid 0
+            "gallery": Published(15_913, 751),
         }
     },
     notes=(
-        "bounding_box_test holds 19,732 pictures: 3,819 of them are junk (pid -1) and are dropped at reading",
-        "pid 0 marks distractors: they stay in the gallery as wrong answers",
-        "paper 1, table 9 counts the junk (23,100 test pictures = 3,368 + 19,732)",
+        "bounding_box_test holds 19,732 images; 3,819 of them are junk (pid -1) and are dropped on reading",
+        "pid 0 marks distractors, which stay in the gallery as false matches",
+        "paper 1, table 9 counts the junk (23,100 test images = 3,368 + 19,732)",
     ),
 )
 

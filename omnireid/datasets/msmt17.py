@@ -19,8 +19,8 @@ CARD = DatasetCard(
     tasks=("trad",),
     homepage="http://www.pkuvmc.com/publications/msmt17.html (gone; ask the authors)",
     access="ask the authors",
-    licence="not stated in what we have read; treat as academic research only",
-    consent="campus cameras; no statement of consent in what we have read; version 2 masks the faces",
+    licence="not stated in the sources we consulted; assume academic research only",
+    consent="campus cameras; no statement of consent in the sources we consulted; version 2 masks the faces",
     citation="Wei et al., Person Transfer GAN to Bridge Domain Gap for Person Re-Identification, CVPR 2018",
     folders=(
         "msmt/MSMT17_V1",
@@ -47,15 +47,15 @@ CARD = DatasetCard(
         "v2_train_val": "version 2 (faces masked), list_train and list_val",
     },
     notes=(
-        "version 2 (mask_train_v2, mask_test_v2) scores 1.5 to 4 mAP lower than version 1; never mix them",
-        "a copy of version 2 whose folders were renamed to train and test cannot be told from version 1",
-        "test people are numbered from 0 again in the files; here they follow the training people",
+        "version 2 (mask_train_v2, mask_test_v2) scores 1.5 to 4 mAP lower than version 1; do not mix them",
+        "a version 2 copy whose folders are named train and test cannot be distinguished from version 1",
+        "the files number test identities from 0 again; here they follow the training identities",
     ),
 )
 
 # 0000_000_01_0303morning_0008_0.jpg: person, picture, camera, date and daytime, frame, box
 NAME = re.compile(r"\d+_\d+_(\d+)_")
-# The two versions have the same lists; only the folders of the pictures tell them apart.
+# The two versions have the same lists; only the image folders distinguish them.
 IMAGE_FOLDERS = {"version 1": ("train", "test"), "version 2": ("mask_train_v2", "mask_test_v2")}
 V2 = "v2_"
 

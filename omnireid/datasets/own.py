@@ -45,10 +45,10 @@ def own_dataset(name: str) -> Dataset:
         )
     card = DatasetCard(
         name=name,
-        title=f"{stem} (one's own)",
+        title=f"{stem} (own data)",
         tasks=tuple(TASKS),
         homepage="none",
-        access="yours",
+        access="own data",
         licence="your responsibility",
         consent="your responsibility",
         citation="none",
@@ -76,24 +76,24 @@ def _may_hold_records(folder: Path) -> bool:
     return is_closed(folder) or any((folder / f"records{kind}").exists() for kind in KINDS)
 
 
-def waiting_for(split: Split) -> dict[str, str]:
+def missing_columns(split: Split) -> dict[str, str]:
     """The uses, especially tasks, that a table lacks columns for, and the column that each needs."""
     asked = (split.train, split.query)
-    waiting = {}
+    missing = {}
     modalities = chain.from_iterable(column_of(part, "modality") for part in (*asked, split.gallery))
     if len({*modalities}) < len(get_args(Modality)):
-        waiting["vi"] = "modality with both rgb and ir"
+        missing["vi"] = "modality with both rgb and ir"
     if not any(True for part in asked for _ in clothes_of(part)):
-        waiting["ctcc"] = "clothes_image"
+        missing["ctcc"] = "clothes_image"
     if not any(column_of(part, "num_captions").any() for part in asked):
-        waiting |= {"li": "captions", "t2i": "captions"}
+        missing |= {"li": "captions", "t2i": "captions"}
     if not any((column_of(part, "clothes_id") != UNKNOWN).any() for part in (*asked, split.gallery)):
-        waiting["protocols that consider clothes"] = "clothes_id"
-    return waiting
+        missing["protocols that consider clothes"] = "clothes_id"
+    return missing
 
 
 def _read(tables: Sequence[str], root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
-    """The table's records as they stand."""
+    """The table's records, unchanged."""
     path = next(root / table for table in tables if (root / table).exists())
     numbers = _Numbers.of(path)
     builders = {part: RecordsBuilder(f"{path.parent}/") for part in PARTS}

@@ -22,7 +22,7 @@ from omnireid.loading.image import decode_image, read_image
 _CHUNK = 64  # pictures per job of a thread
 _AHEAD = 4  # jobs queued per thread: creating a million futures would take longer than the work
 
-# What is wrong, a phrase of read_image that tells it, and the way out; the last one is for everything else.
+# Kind of failure, phrase of read_image's message that identifies it, and remedy; the last is for all others.
 KINDS: tuple[tuple[str, str, str], ...] = (
     ("missing", "there is no such file", f"{COPY_AGAIN}, or remove their lines and captions"),
     ("empty", "the file is empty", f"the copy was cut off: {COPY_AGAIN}"),
@@ -130,7 +130,7 @@ def _attempt(path: str, ledger: Ledger) -> _Outcome:
 
 
 def unopened(dataset: str, opened: Opened) -> list[Finding]:
-    """A finding for each kind of picture that cannot be read."""
+    """A finding per kind of failure, for the images that cannot be read."""
     of_kind: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for path, reason in opened.failures:
         kind = next(kind for kind in KINDS if kind[1] in reason)

@@ -18,20 +18,20 @@ CARD = DatasetCard(
     tasks=("cc",),
     homepage="https://www.isee-ai.cn/~yangqize/clothing.html",
     access="see the project page",
-    licence="not stated in what we have read; treat as academic research only",
-    consent="no statement of consent in what we have read",
+    licence="not stated in the sources we consulted; assume academic research only",
+    consent="no statement of consent in the sources we consulted",
     citation="Yang et al., Person Re-identification by Contour Sketch under Moderate Clothing Change, 2020",
     folders=("prcc", "PRCC", "PRCC/prcc", "prcc/prcc"),
     num_cameras=3,
     counts={"clothes_change": _KNOWN, "same_clothes": _KNOWN},
     variants={
-        "clothes_change": "query: camera C, in other clothes than the gallery",
+        "clothes_change": "query: camera C, in different clothes from the gallery",
         "same_clothes": "query: camera B, in the same clothes",
     },
     notes=(
-        "3,384 + 3,543 + 3,873 = 10,800 test pictures of 71 people; sources disagree which of the last two "
+        "3,384 + 3,543 + 3,873 = 10,800 test images of 71 people; sources disagree on which of the last two "
         "is B and which is C, so neither is checked",
-        "gallery: all of camera A (multi-shot) or one picture a person (single-shot); the protocol decides",
+        "gallery: all of camera A (multi-shot) or one image per person (single-shot), by the protocol",
         "val has the same people as train and is not read",
     ),
 )

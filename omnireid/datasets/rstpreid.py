@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omnireid.datasets.card import DatasetCard, Published
+from omnireid.datasets.card import Counts, DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.described import read_described
+from omnireid.datasets.described import VARIANTS, read_described
 from omnireid.records import Split
 
-_TRAIN = Published(18_505, 3_701)
+_COUNTS: Counts = {
+    "train": Published(18_505, 3_701),
+    "query": Published(1_000, 200, queries=2_000),
+    "gallery": Published(1_000, 200),
+}
 
 CARD = DatasetCard(
     name="rstpreid",
@@ -17,28 +21,17 @@ CARD = DatasetCard(
     tasks=("t2i",),
     homepage="https://github.com/NjtechCVLab/RSTPReid-Dataset",
     access="see the project page",
-    licence="not stated in what we have read; treat as academic research only, and as MSMT17 is treated",
-    consent="pictures of MSMT17; no statement of consent in what we have read",
+    licence="not stated in the sources we consulted; assume academic research only and the terms of MSMT17",
+    consent="images of MSMT17; no statement of consent in the sources we consulted",
     citation="Zhu et al., DSSL: Deep Surroundings-person Separation Learning for Text-based Person "
     "Retrieval, ACM MM 2021",
     folders=("RSTPReid", "rstpreid", "RSTPReid-Dataset", "rstp", "RSTP"),
     num_cameras=None,
-    counts={
-        "test": {
-            "train": _TRAIN,
-            "query": Published(1_000, 200, queries=2_000),
-            "gallery": Published(1_000, 200),
-        },
-        "val": {
-            "train": _TRAIN,
-            "query": Published(1_000, 200, queries=2_000),
-            "gallery": Published(1_000, 200),
-        },
-    },
-    variants={"test": "search the test people", "val": "search the validation people, to choose a model"},
+    counts={"test": _COUNTS, "val": _COUNTS},
+    variants=VARIANTS,
     notes=(
-        "its 4,101 people are all those of MSMT17, train and test: do not train on it and test on MSMT17",
-        "its file calls the picture img_path and counts people from 0",
+        "its 4,101 people are all those of MSMT17, train and test; do not train on it and test on MSMT17",
+        "its annotation file names the image img_path and numbers people from 0",
     ),
 )
 

@@ -73,29 +73,29 @@ def _may(path: str | Path, what: int) -> bool:
     return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 
-def culprit(error: OSError) -> str:
-    """What could not be opened: the file, or the folder above it that may not be entered."""
+def unreadable_path(error: OSError) -> str:
+    """The path that could not be opened: the file, or the folder above it that may not be entered."""
     if error.filename is None:  # a read that failed half-way
         return "a file"
     above = reversed(Path(error.filename).parents)
     return str(next((folder for folder in above if not _may(folder, os.X_OK)), error.filename))
 
 
-def way_out(error: OSError) -> str:
-    """Advice on what to do about an operating system error."""
+def remedy_for(error: OSError) -> str:
+    """What to do about an operating system error."""
     return OPEN if isinstance(error, PermissionError) else "check the disk, or copy it again"
 
 
 def closed_below(folder: str | Path) -> list[str]:
     """Every unreadable folder at or below this one, or the one above that makes it unreadable; sorted."""
     closed: list[str] = []
-    for _ in os.walk(folder, onerror=lambda error: closed.append(culprit(error))):
+    for _ in os.walk(folder, onerror=lambda error: closed.append(unreadable_path(error))):
         pass
     return sorted({*closed})
 
 
 @contextmanager
-def said_in_one_sentence() -> Iterator[None]:
+def refusing_os_errors() -> Iterator[None]:
     """Turn operating system errors into one-sentence input errors.
 
     Raises:
@@ -104,7 +104,9 @@ def said_in_one_sentence() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{culprit(error)} cannot be read ({error.strerror}); {way_out(error)}") from None
+        raise InputError(
+            f"{unreadable_path(error)} cannot be read ({error.strerror}); {remedy_for(error)}"
+        ) from None
 
 
 def matched(

@@ -19,13 +19,13 @@ CARD = DatasetCard(
     homepage="https://github.com/Zplusdragon/PLIP",
     access="download from the project page",
     licence="research only, commercial use forbidden (project page)",
-    consent="no statement of consent in what we have read",
+    consent="no statement of consent in the sources we consulted",
     citation="Zuo et al., PLIP: Language-Image Pre-training for Person Representation Learning, NeurIPS 2024",
     folders=("PLIP", "SYNTH-PEDES", "synth_pedes", "SYNTH_PEDES"),
     num_cameras=None,
     counts={"": {"train": Published(4_791_711, 312_321)}},
     notes=(
-        "the release has Part1 to Part11, the OmniReID tree Part1 to Part6; absent parts are left out",
+        "the release has Part1 to Part11, the OmniReID tree Part1 to Part6; absent parts are skipped",
         "no test people",
     ),
 )

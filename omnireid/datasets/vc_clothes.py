@@ -16,7 +16,7 @@ CARD = DatasetCard(
     tasks=("cc",),
     homepage="https://wanfb.github.io/dataset.html",
     access="see the project page",
-    licence="not stated in what we have read; treat as academic research only",
+    licence="not stated in the sources we consulted; assume academic research only",
     consent="no real people: rendered with the engine of the game GTA5",
     citation="Wan et al., When Person Re-identification Meets Changing Clothes, CVPR Workshops 2020",
     folders=("vc_clothes", "VC-Clothes", "VC_Clothes", "VCClothes", "vc-clothes"),
@@ -33,9 +33,9 @@ CARD = DatasetCard(
     variants={
         "all": "all four cameras in the test",
         "same_clothes": "test on cameras 2 and 3, which show the same outfit",
-        "clothes_change": "test on cameras 3 and 4, between which people change",
+        "clothes_change": "test on cameras 3 and 4, between which people change clothes",
     },
-    notes=("the two-camera variants are judged by the plain Market rule",),
+    notes=("the two-camera variants are evaluated by the plain Market-1501 rule",),
 )
 
 NAME = re.compile(r"(\d+)-(\d+)-(\d+)-(\d+)")  # person, camera, outfit of that person, picture

@@ -34,7 +34,7 @@ class Fingerprints:
     def __len__(self) -> int:
         return len(self.hashes)
 
-    def telling(self) -> np.ndarray:
+    def informative(self) -> np.ndarray:
         """(N) bool: pictures with enough detail to be recognised."""
         return self.seen & (self.colors.reshape(len(self), -1).std(axis=1) >= MIN_CONTRAST)
 
@@ -75,7 +75,7 @@ def find_copies(
     rows = np.full(len(first), -1, dtype=np.int64)
     bits = np.full(len(first), 65, dtype=np.int64)
     color = np.full(len(first), np.inf)
-    first_rows, second_rows = np.flatnonzero(first.telling()), np.flatnonzero(second.telling())
+    first_rows, second_rows = np.flatnonzero(first.informative()), np.flatnonzero(second.informative())
     for one, other, distances in _near(first.hashes[first_rows], second.hashes[second_rows], max_bits):
         one, other = first_rows[one], second_rows[other]
         differences = _color_difference(first.colors[one], second.colors[other])

@@ -32,11 +32,11 @@ class InstructionBatch:
 
     def part(self, start: int, stop: int) -> InstructionBatch:
         """The instructions of rows start..stop-1, counted from there."""
-        said = [i for i, row in enumerate(self.sentence_rows.tolist()) if start <= row < stop]
+        read = [i for i, row in enumerate(self.sentence_rows.tolist()) if start <= row < stop]
         worn = [i for i, row in enumerate(self.clothes_rows.tolist()) if start <= row < stop]
         return InstructionBatch(
-            sentences=tuple(self.sentences[i] for i in said),
-            sentence_rows=self.sentence_rows[said] - start,
+            sentences=tuple(self.sentences[i] for i in read),
+            sentence_rows=self.sentence_rows[read] - start,
             clothes=None if self.clothes is None or not worn else self.clothes[worn[0] : worn[-1] + 1],
             clothes_rows=self.clothes_rows[worn] - start,
             asked=self.asked[start:stop],

@@ -82,7 +82,7 @@ class ImageCache:
     def fill(
         self, paths: Iterable[str], size: Size, *, threads: int = 1, mode: Resampling = "bilinear"
     ) -> None:
-        """Read images ahead until the cache is full; unreadable files are left to whoever needs them."""
+        """Read images ahead until the cache is full; unreadable files are reported when they are needed."""
         height, width = size
         space = max(0, self.max_bytes - self.num_bytes) // (3 * height * width)
         missing = [path for path in dict.fromkeys(paths) if (path, size, mode) not in self._images][:space]

@@ -81,19 +81,19 @@ class Feed:
         except InputError as error:
             raise InputError(f"{source.domain}: {error}") from None
         self._labels: Int[np.ndarray, " N"] = np.searchsorted(self.sampler.pids, pids)
-        self._refuse_without_words()
+        self._check_instructions()
 
     @property
     def num_classes(self) -> int:
         """Number of identities in the source."""
         return len(self.sampler.pids)
 
-    def _refuse_without_words(self) -> None:
+    def _check_instructions(self) -> None:
         source, task = self.source, self.source.task
         if task.objective == "image_text":
-            silent = np.flatnonzero(column_of(source.records, "num_captions") == 0)
-            if len(silent):
-                image = source.records[int(silent[0])].image
+            lacking = np.flatnonzero(column_of(source.records, "num_captions") == 0)
+            if len(lacking):
+                image = source.records[int(lacking[0])].image
                 raise InputError(f"{image} has no caption, which task {task.name} trains on")
         may_be_bare = task.instruction in ("caption", "clothes") and source.gallery_instruction == "neutral"
         if task.instruction in ("caption", "clothes", "picture") and not may_be_bare:

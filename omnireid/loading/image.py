@@ -19,7 +19,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
 _ORIENTATION = 0x0112  # EXIF tag: orientation of the camera
 
 
-def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
+def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     """Decode an image file.
 
     The EXIF orientation is applied, once. Grey and infrared images become three equal channels, CMYK becomes
@@ -28,7 +28,6 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarr
 
     Args:
         path: JPEG, PNG, BMP, WebP, TIFF, PPM or GIF, detected from the content, not the name.
-        max_pixels: larger pictures are refused before they are decoded.
 
     Raises:
         InputError: the file does not exist, is not an image, is damaged, or is too large.
@@ -41,11 +40,16 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarr
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path}: the file cannot be read ({reason})") from None
-    return decode_image(data, name=str(path), max_pixels=max_pixels)
+    return decode_image(data, name=str(path))
 
 
 def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "H W 3"]:
-    """Decode the bytes of an image, as ``read_image`` does; ``name`` identifies it in errors.
+    """Decode the bytes of an image, as ``read_image`` does.
+
+    Args:
+        data: the content of a file.
+        name: identifies it in errors.
+        max_pixels: larger images are refused before they are decoded.
 
     Raises:
         InputError: it is not an image, is damaged, or is too large.
@@ -115,9 +119,7 @@ def _refuse_bomb(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
-    if image.mode.startswith(
-        "I"
-    ):  # 16 bits, alone or within a wider integer; Pillow itself would clip them to white
+    if image.mode.startswith("I"):  # 16 bits, or within a wider integer; Pillow would clip them to white
         levels = np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8
         return np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
     if image.mode == "F":

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from instructions.errors import InputError
-from omnireid.loading.aside import Aside
 from omnireid.loading.batch import Batch
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.collate import RawBatch
 from omnireid.loading.feed import Faults, Feed, Source
 from omnireid.loading.graph_sampler import GraphSampler
+from omnireid.loading.held_out import HeldOut
 from omnireid.loading.keyed import Purpose, generator
 from omnireid.loading.room import Room
 from omnireid.loading.transforms import AUGMENTATIONS, Augmentation, Preprocessing, TrainTransform
@@ -42,7 +42,7 @@ class Mixture:
         *,
         sources_per_step: int | None = None,
         cache: ImageCache | None = None,
-        aside: Sequence[Aside] = (),
+        held_out: Sequence[HeldOut] = (),
     ) -> None:
         """Index the sources.
 
@@ -53,14 +53,14 @@ class Mixture:
             seed: determines every draw.
             sources_per_step: number of sources per step, drawn by weight; all of them by default.
             cache: keeps decoded images.
-            aside: people held out of the sources; see ``keep_aside``.
+            held_out: people held out of the sources; see ``hold_out``.
 
         Raises:
             InputError: no source, a duplicate, one without what its task needs, or more per step than exist.
         """
         if not sources:
             raise InputError("a mixture needs at least one source")
-        self.sources, self.aside = tuple(sources), tuple(aside)
+        self.sources, self.held_out = tuple(sources), tuple(held_out)
         self.domains = tuple(source.domain for source in sources)
         for domain in self.domains:
             if self.domains.count(domain) > 1:
@@ -88,7 +88,7 @@ class Mixture:
             self.seed,
             sources_per_step=self.sources_per_step,
             cache=self.cache,
-            aside=self.aside,
+            held_out=self.held_out,
         )
 
     def num_classes(self, domain: str) -> int:

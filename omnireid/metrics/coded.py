@@ -79,7 +79,7 @@ class CodedTile:
         self._width = 0
 
     def turn(self, gallery: Float[Tensor, "g D"], addends: Float[Tensor, " g"] | None) -> None:
-        """As ``Tile`` says."""
+        """See ``Tile``."""
         self._width = len(gallery)
         self._coding.codes(gallery, self._gallery[: self._width])
         self._addends[: self._width] = 0 if addends is None else addends.numpy()
@@ -87,7 +87,7 @@ class CodedTile:
     def near(
         self, rows: slice, limits: Float[np.ndarray, " q"], blank: Int[np.ndarray, " n"], first: int
     ) -> UInt64[np.ndarray, " n"]:
-        """As ``Tile`` says."""
+        """See ``Tile``."""
         made, count, dim = library(), rows.stop - rows.start, self._query.shape[1]
         assert made is not None
         sides = address(self._query[rows]), address(self._gallery)

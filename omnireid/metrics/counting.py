@@ -22,7 +22,7 @@ class Tally:
 
     Each row of a tile is compared once with its query's farthest target. Cells below it are collected as
     integers (``keys``). Once enough have accumulated they are sorted, and a target's position among them
-    tells how many strangers are closer. Pairs that the product cannot decide are computed exactly.
+    gives the number of closer strangers. Pairs that the product cannot decide are computed exactly.
     """
 
     def __init__(

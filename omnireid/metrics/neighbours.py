@@ -67,7 +67,7 @@ class Pool:
 
 
 def find_neighbours(pool: Pool, k: int, *, into: Float[Tensor, "Q G"] | None = None) -> Neighbours:
-    """The k nearest of every image: exact unless float32 cannot tell more than 3 k images apart.
+    """The k nearest of every image: exact unless float32 cannot distinguish more than 3 k images.
 
     Args:
         pool: The images.

@@ -46,13 +46,13 @@ class HostTile:
         self._mask = np.empty(STRIPE * WIDTH, dtype=bool)
 
     def turn(self, gallery: Float[Tensor, "g D"], addends: Float[Tensor, " g"] | None) -> None:
-        """As ``Tile`` says."""
+        """See ``Tile``."""
         self._gallery, self._addends = gallery, addends
 
     def near(
         self, rows: slice, limits: Float[np.ndarray, " q"], blank: Int[np.ndarray, " n"], first: int
     ) -> UInt64[np.ndarray, " n"]:
-        """As ``Tile`` says."""
+        """See ``Tile``."""
         query = self._query[rows]
         height, width = len(query), len(self._gallery)
         tile = self._buffer[: height * width].view(height, width)
@@ -79,13 +79,13 @@ class DeviceTile:
         self._query = query
 
     def turn(self, gallery: Float[Tensor, "g D"], addends: Float[Tensor, " g"] | None) -> None:
-        """As ``Tile`` says."""
+        """See ``Tile``."""
         self._gallery, self._addends = gallery, addends
 
     def near(
         self, rows: slice, limits: Float[np.ndarray, " q"], blank: Int[np.ndarray, " n"], first: int
     ) -> UInt64[np.ndarray, " n"]:
-        """As ``Tile`` says."""
+        """See ``Tile``."""
         query, gallery = self._query[rows], self._gallery
         tile = query @ gallery.T if self._addends is None else torch.addmm(self._addends, query, gallery.T)
         flat = tile.view(-1)

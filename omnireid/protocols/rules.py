@@ -14,9 +14,8 @@ from omnireid.metrics.judging import LabelArrays
 from omnireid.records import UNKNOWN
 
 JUNK_PID = -1  # Market-1501's bad detections: no right answer and no wrong one
-PERSON_ALONE = (
-    "use a protocol that ignores clothes (clothes_general, market or instructed)"  # if clothes are unknown
-)
+# Advice where clothes are unknown.
+PERSON_ALONE = "use a protocol that ignores clothes (clothes_general, market or instructed)"
 
 
 class Judgement(NamedTuple):
@@ -32,25 +31,25 @@ Rule = Callable[[LabelArrays, LabelArrays], Judgement]
 def other_camera(query: LabelArrays, gallery: LabelArrays) -> Judgement:
     """Same person; junk are their images by the query's own camera, and bad detections (pid -1)."""
     agree = _Agreement(query, gallery)
-    return Judgement(agree.pid, ~(agree.pid & agree.camid) & agree.somebody)
+    return Judgement(agree.pid, ~(agree.pid & agree.camid) & agree.not_junk)
 
 
 def other_clothes(query: LabelArrays, gallery: LabelArrays) -> Judgement:
     """Same person, other camera, other clothes; all other images of the person are junk."""
     agree = _Agreement(query, gallery)
-    return Judgement(agree.pid, ~(agree.pid & (agree.camid | agree.clothes())) & agree.somebody)
+    return Judgement(agree.pid, ~(agree.pid & (agree.camid | agree.clothes())) & agree.not_junk)
 
 
 def same_clothes(query: LabelArrays, gallery: LabelArrays) -> Judgement:
     """Same person, other camera, same clothes; all other images of the person are junk."""
     agree = _Agreement(query, gallery)
-    return Judgement(agree.pid, ~(agree.pid & (agree.camid | ~agree.clothes())) & agree.somebody)
+    return Judgement(agree.pid, ~(agree.pid & (agree.camid | ~agree.clothes())) & agree.not_junk)
 
 
 def wanted_outfit(query: LabelArrays, gallery: LabelArrays) -> Judgement:
     """Same person in the outfit that the query asks for; in another outfit they are wrong, not junk."""
     agree = _Agreement(query, gallery)
-    return Judgement(agree.pid & agree.clothes(), ~(agree.pid & agree.camid) & agree.somebody)
+    return Judgement(agree.pid & agree.clothes(), ~(agree.pid & agree.camid) & agree.not_junk)
 
 
 def anywhere(query: LabelArrays, gallery: LabelArrays) -> Judgement:
@@ -81,7 +80,7 @@ class _Agreement:
         return _equal(self.query.camids, self.gallery.camids)
 
     @property
-    def somebody(self) -> Bool[np.ndarray, "1 G"]:
+    def not_junk(self) -> Bool[np.ndarray, "1 G"]:
         return (np.asarray(self.gallery.pids) != JUNK_PID)[None, :]
 
     def clothes(self) -> Bool[np.ndarray, "Q G"]:

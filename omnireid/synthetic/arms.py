@@ -20,15 +20,11 @@ def draw_arm(figure: Figure, side: str, *, bare: bool = True, near: bool = True)
     shoulder, elbow, wrist = (bones[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist"))
     heavy = 0.003 * figure.identity.build
     upper, fore = (0.0255 + heavy) * unit, (0.0205 + heavy) * unit
-    for first, second in (
-        ((shoulder, elbow), (elbow, wrist)) if near and figure.fine else ()
-    ):  # a soft shadow on whatever is behind
-        shadow = canvas.strip(
-            (first.x, first.y + 0.006 * unit),
-            (second.x, second.y + 0.006 * unit),
-            [(0.1, 0, upper * 1.45), (1, 0, upper * 1.3)],
-        )
-        canvas.darken(shadow, 0.2, body=True)
+    if near and figure.fine:
+        for first, second in ((shoulder, elbow), (elbow, wrist)):
+            above, below = ((joint.x, joint.y + 0.006 * unit) for joint in (first, second))
+            shadow = canvas.strip(above, below, [(0.1, 0, upper * 1.45), (1, 0, upper * 1.3)])
+            canvas.darken(shadow, 0.2, body=True)
     reach = _SLEEVES[figure.outfit.coat_length]
     if bare:
         _draw_bare(figure, side, upper, fore)
@@ -43,10 +39,7 @@ def _draw_bare(figure: Figure, side: str, upper: float, fore: float) -> None:
     )
     if outfit.coat_length in ("short sleeve coat", "bareback coat"):
         start = 0.0 if outfit.coat_length == "bareback coat" else 0.4
-        canvas.cover(
-            canvas.strip(shoulder.at, elbow.at, [(start, 0, upper), (0.5, 0, upper), (1, 0, fore)]),
-            figure.skin,
-        )
+        canvas.stroke(shoulder.at, elbow.at, [(start, 0, upper), (0.5, 0, upper), (1, 0, fore)], figure.skin)
     if figure.action != "pockets":
         glove = outfit.glove == "with glove"
         palm = paint(outfit.glove_rgb, "leather") if glove else figure.skin
@@ -55,26 +48,19 @@ def _draw_bare(figure: Figure, side: str, upper: float, fore: float) -> None:
         if figure.fine:
             thumb = between(wrist, hand, 0.55)
             inward = half * (0.9 if bones["pelvis"].x > hand.x else -0.9)
-            canvas.cover(
-                canvas.strip(
-                    wrist.at, (thumb[0] + inward, thumb[1]), [(0.2, 0, half * 0.35), (1, 0, half * 0.3)]
-                ),
-                palm,
+            canvas.stroke(
+                wrist.at, (thumb[0] + inward, thumb[1]), [(0.2, 0, half * 0.35), (1, 0, half * 0.3)], palm
             )
-        canvas.cover(canvas.strip(wrist.at, hand.at, shape), palm)
+        canvas.stroke(wrist.at, hand.at, shape, palm)
         if glove:
             cuff = [(0.82, 0, fore * 0.95), (1.0, 0, fore * 1.0)]
-            canvas.cover(canvas.strip(elbow.at, wrist.at, cuff), palm)
+            canvas.stroke(elbow.at, wrist.at, cuff, palm)
     if outfit.coat_length != "long sleeve coat":
         lower = [(0, 0, fore), (0.3, 0, fore * 1.05), (1, 0, fore * 0.68)]
-        canvas.cover(canvas.strip(elbow.at, wrist.at, lower), figure.skin)
+        canvas.stroke(elbow.at, wrist.at, lower, figure.skin)
         if figure.identity.wristband is not None and side == "left":
             band = canvas.strip(
-                elbow.at,
-                wrist.at,
-                [(0.86, 0, fore * 0.8), (0.97, 0, fore * 0.78)],
-                round_start=False,
-                round_end=False,
+                elbow.at, wrist.at, [(0.86, 0, fore * 0.8), (0.97, 0, fore * 0.78)], flat="both"
             )
             canvas.cover(band, paint(figure.identity.wristband, "synthetic"))
 
@@ -95,7 +81,7 @@ def _draw_sleeve(figure: Figure, side: str, reach: float, upper: float, fore: fl
         (0.5 * first, 0, upper + ease),
         (first, 0, fore + wide + (upper - fore) * (1 - first)),
     ]
-    surface = canvas.strip(shoulder.at, elbow.at, top, round_end=reach > 1)
+    surface = canvas.strip(shoulder.at, elbow.at, top, flat=None if reach > 1 else "end")
     figure.dress(
         surface,
         fabric,
@@ -105,14 +91,10 @@ def _draw_sleeve(figure: Figure, side: str, reach: float, upper: float, fore: fl
         end = reach - 1
         cuff = fore * 0.78 + ease
         lower = [(0, 0, fore + ease), (0.5 * end, 0, fore + ease), (end, 0, cuff)]
-        figure.dress(canvas.strip(elbow.at, wrist.at, lower, round_end=False), fabric)
+        figure.dress(canvas.strip(elbow.at, wrist.at, lower, flat="end"), fabric)
         if outfit.uniform in ("firefighter uniform", "worker uniform"):
             band = canvas.strip(
-                elbow.at,
-                wrist.at,
-                [(0.55, 0, fore + ease), (0.68, 0, fore + ease)],
-                round_start=False,
-                round_end=False,
+                elbow.at, wrist.at, [(0.55, 0, fore + ease), (0.68, 0, fore + ease)], flat="both"
             )
             canvas.cover(band, Paint((0.88, 0.89, 0.86), 1.0))
 

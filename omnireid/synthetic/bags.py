@@ -46,9 +46,9 @@ def draw_in_hands(figure: Figure, side: str) -> None:
     if figure.action not in ("walk", "stand", "phone"):
         return
     if side == "left" and outfit.bag_style == "hand bag":
-        _draw_hanging(figure, "left", 0.062, 0.062, _bag(figure))
+        _draw_hanging(figure, 0.062, 0.062, _bag(figure))
     elif side == "left" and outfit.bag_style == "agnostic style bag" and figure.action != "phone":
-        _draw_hanging(figure, "left", 0.05, 0.12, _bag(figure).toward(Paint((0.85, 0.8, 0.7), 0.8), 0.35))
+        _draw_hanging(figure, 0.05, 0.12, _bag(figure).toward(Paint((0.85, 0.8, 0.7), 0.8), 0.35))
     elif side == "left" and outfit.bag_style == "trolley" and np.cos(figure.bones.yaw) <= 0:
         _draw_trolley(figure)
     if side == "right" and outfit.umbrella == "with umbrella" and not outfit.umbrella_open:
@@ -60,7 +60,7 @@ def draw_in_hands(figure: Figure, side: str) -> None:
             (0.9, 0, 0.008 * figure.unit),
             (1.1, 0, 1),
         ]
-        figure.canvas.cover(figure.canvas.strip(hand.at, tip, shape), paint(outfit.umbrella_rgb, "synthetic"))
+        figure.canvas.stroke(hand.at, tip, shape, paint(outfit.umbrella_rgb, "synthetic"))
     elif side == "right" and outfit.smoking == "smoking":
         _draw_cigarette(figure)
 
@@ -88,7 +88,7 @@ def draw_umbrella(figure: Figure, skull: Skull) -> None:
         (0.7, 0, half * 0.92),
         (1, 0, half),
     ]
-    surface = canvas.strip(top, middle, dome, round_start=False, round_end=False)
+    surface = canvas.strip(top, middle, dome, flat="both")
     if surface is None:
         return
     panels = np.abs((surface.across * 2.5 + 0.5) % 1 - 0.5)
@@ -105,7 +105,7 @@ def _bag(figure: Figure) -> Paint:
 
 def _line(figure: Figure, start: Point, end: Point, half: float, color: Paint) -> None:
     half_width = max(half * figure.unit, 0.5)
-    figure.canvas.cover(figure.canvas.strip(start, end, even(half_width)), color, roundness=0.5)
+    figure.canvas.stroke(start, end, even(half_width), color, roundness=0.5)
 
 
 def _draw_backpack(figure: Figure) -> None:
@@ -114,17 +114,11 @@ def _draw_backpack(figure: Figure) -> None:
     half = bones.width(0.082, 0.058)
     top, bottom = figure.place("collar", 0, -0.01, -0.105), figure.place("pelvis", 0, 0.055, -0.115)
     body = [(0, 0, half * 0.72), (0.12, 0, half * 0.95), (0.6, 0, half * 1.06), (1, 0, half * 0.98)]
-    canvas.cover(canvas.strip(top, bottom, body, round_end=False), bag, roundness=0.8, rim=0.5)
+    canvas.stroke(top, bottom, body, bag, flat="end", roundness=0.8, rim=0.5)
     if np.cos(bones.yaw) < -0.3:
         x = (top[0] + bottom[0]) / 2
         low, lower = top[1] + 0.62 * (bottom[1] - top[1]), top[1] + 0.95 * (bottom[1] - top[1])
-        pocket = canvas.strip(
-            (x, low),
-            (x, lower),
-            [(0, 0, half * 0.75), (1, 0, half * 0.78)],
-            round_start=False,
-            round_end=False,
-        )
+        pocket = canvas.strip((x, low), (x, lower), [(0, 0, half * 0.75), (1, 0, half * 0.78)], flat="both")
         canvas.cover(pocket, bag.lit(0.8), roundness=0.6, rim=0.4)
         _line(figure, (x - half * 0.7, low), (x + half * 0.7, low), 0.003, bag.lit(0.45))
         _line(
@@ -152,28 +146,23 @@ def _draw_hip_bag(figure: Figure) -> None:
     x, y = figure.place("pelvis", figure.identity.hips * 0.5 + 0.03, -0.01, -0.01)
     half = figure.bones.width(0.028, 0.068)
     body = [(0, 0, half * 0.94), (1, 0, half)]
-    canvas.cover(
-        canvas.strip((x, y - 0.045 * unit), (x, y + 0.055 * unit), body, round_start=False, round_end=False),
-        bag,
-        roundness=0.6,
-        rim=0.4,
+    canvas.stroke(
+        (x, y - 0.045 * unit), (x, y + 0.055 * unit), body, bag, flat="both", roundness=0.6, rim=0.4
     )
-    canvas.cover(
-        canvas.strip((x, y - 0.045 * unit), (x, y), body, round_start=False), bag.lit(0.82), roundness=0.6
-    )
+    canvas.stroke((x, y - 0.045 * unit), (x, y), body, bag.lit(0.82), flat="start", roundness=0.6)
 
 
 def _draw_waist_pack(figure: Figure) -> None:
     canvas, unit, bag = figure.canvas, figure.unit, _bag(figure)
     x, y = figure.place("pelvis", 0, 0.03, 0)
     half = figure.bones.width(figure.identity.hips * 0.5 + 0.008, 0.068 + 0.01 * figure.identity.build)
-    belt = canvas.strip((x - half, y), (x + half, y), even(0.009 * unit), round_start=False, round_end=False)
+    belt = canvas.strip((x - half, y), (x + half, y), even(0.009 * unit), flat="both")
     canvas.cover(belt, bag.lit(0.7), roundness=0.5)
     if figure.bones.depth(0, 1) > -0.45:
         x, y = figure.place("pelvis", 0, 0.022, 0.08)
         wide = figure.bones.width(0.05, 0.025)
         pouch = [(0, 0, 0.026 * unit), (0.5, 0, 0.03 * unit), (1, 0, 0.026 * unit)]
-        canvas.cover(canvas.strip((x - wide * 0.6, y), (x + wide * 0.6, y), pouch), bag, rim=0.5)
+        canvas.stroke((x - wide * 0.6, y), (x + wide * 0.6, y), pouch, bag, rim=0.5)
         _line(
             figure,
             (x - wide * 0.6, y - 0.008 * unit),
@@ -183,16 +172,16 @@ def _draw_waist_pack(figure: Figure) -> None:
         )
 
 
-def _draw_hanging(figure: Figure, side: str, half_width: float, height: float, color: Paint) -> None:
-    hand, unit, canvas = figure.bones[f"{side}_hand"], figure.unit, figure.canvas
+def _draw_hanging(figure: Figure, half_width: float, height: float, color: Paint) -> None:
+    hand, unit, canvas = figure.bones["left_hand"], figure.unit, figure.canvas
     half = figure.bones.width(half_width * 0.5, half_width)
     top = hand.y + 0.028 * unit
     for sign in (1, -1):
         _line(figure, hand.at, (hand.x + sign * half * 0.7, top + 0.004 * unit), 0.004, color.lit(0.6))
     body = [(0, 0, half * 0.85), (1, 0, half)]
-    bag = canvas.strip((hand.x, top), (hand.x, top + height * unit), body, round_start=False, round_end=False)
+    bag = canvas.strip((hand.x, top), (hand.x, top + height * unit), body, flat="both")
     canvas.cover(bag, color, roundness=0.5, rim=0.4)
-    flap = canvas.strip((hand.x, top), (hand.x, top + 0.018 * unit), body, round_start=False, round_end=False)
+    flap = canvas.strip((hand.x, top), (hand.x, top + 0.018 * unit), body, flat="both")
     canvas.cover(flap, color.lit(0.75), roundness=0.5)
 
 
@@ -204,13 +193,8 @@ def _draw_trolley(figure: Figure) -> None:
     half = bones.width(0.07, 0.045)
     _line(figure, hand.at, (x, bottom - 0.24 * unit), 0.006, _METAL)
     case = [(0, 0, half * 0.9), (0.1, 0, half), (0.9, 0, half), (1, 0, half * 0.9)]
-    canvas.cover(
-        canvas.strip(
-            (x, bottom - 0.25 * unit), (x, bottom - 0.012 * unit), case, round_start=False, round_end=False
-        ),
-        bag,
-        roundness=0.6,
-        rim=0.45,
+    canvas.stroke(
+        (x, bottom - 0.25 * unit), (x, bottom - 0.012 * unit), case, bag, flat="both", roundness=0.6, rim=0.45
     )
     for share in (-0.45, 0.0, 0.45):
         _line(

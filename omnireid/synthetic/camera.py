@@ -54,7 +54,7 @@ class Camera:
     occluders: tuple[str, ...]
     occlusion: float  # how often something stands in front
     drift: float  # how much light changes from shot to shot
-    jpeg_quality: int  # applied by whoever writes the file
+    jpeg_quality: int  # of the file that is written
     ir_gain: float
     ir_noise: float
     ir_leak: float = 0.0  # how much of the visible grey an infrared picture keeps; 0: nothing but material
@@ -100,7 +100,7 @@ def _draw(scene: str, index: int, rng: np.random.Generator) -> Camera:
     side = rng.uniform(-0.9, 0.9)
     up = rng.uniform(0.45, 0.9)
     favourite = int(rng.integers(3))
-    views = np.full(3, 0.2)
+    views = [0.2, 0.2, 0.2]
     views[favourite] += 0.4
     warmth = rng.normal(0.05 if indoor else -0.01, 0.06)
     tint = rng.normal(0.0, 0.025)
@@ -109,25 +109,25 @@ def _draw(scene: str, index: int, rng: np.random.Generator) -> Camera:
         name=f"c{index + 1}_{scene}",
         scene=scene,
         seed=int(rng.integers(2**31)),
-        light=(float(side), float(up), 0.75),
-        ambient=float(rng.uniform(0.5, 0.75) if indoor else rng.uniform(0.38, 0.65)),
-        gains=(float(1 + warmth), float(1 + tint), float(1 - warmth)),
-        gamma=float(rng.uniform(0.85, 1.2)),
-        contrast=float(rng.uniform(0.82, 1.12)),
-        saturation=float(rng.uniform(0.7, 1.1)),
-        views=(float(views[0]), float(views[1]), float(views[2])),
-        pitch=float(rng.uniform(0.03, 0.3)),
-        scale=float(rng.uniform(0.84, 0.93)),
-        scale_jitter=float(rng.uniform(0.02, 0.06)),
-        crop_jitter=float(rng.uniform(0.015, 0.05)),
-        blur=(float(low), float(low + rng.uniform(0.2, 0.9))),
-        noise=float(rng.uniform(0.008, 0.035)),
-        vignette=float(rng.uniform(0.0, 0.25)),
-        shadow=float(rng.uniform(0.15, 0.3) if indoor else rng.uniform(0.2, 0.5)),
+        light=(side, up, 0.75),
+        ambient=rng.uniform(0.5, 0.75) if indoor else rng.uniform(0.38, 0.65),
+        gains=(1 + warmth, 1 + tint, 1 - warmth),
+        gamma=rng.uniform(0.85, 1.2),
+        contrast=rng.uniform(0.82, 1.12),
+        saturation=rng.uniform(0.7, 1.1),
+        views=(views[0], views[1], views[2]),
+        pitch=rng.uniform(0.03, 0.3),
+        scale=rng.uniform(0.84, 0.93),
+        scale_jitter=rng.uniform(0.02, 0.06),
+        crop_jitter=rng.uniform(0.015, 0.05),
+        blur=(low, low + rng.uniform(0.2, 0.9)),
+        noise=rng.uniform(0.008, 0.035),
+        vignette=rng.uniform(0.0, 0.25),
+        shadow=rng.uniform(0.15, 0.3) if indoor else rng.uniform(0.2, 0.5),
         occluders=_OCCLUDERS[scene],
-        occlusion=float(rng.uniform(0.08, 0.3)),
-        drift=float(rng.uniform(0.05, 0.16)),
+        occlusion=rng.uniform(0.08, 0.3),
+        drift=rng.uniform(0.05, 0.16),
         jpeg_quality=int(rng.integers(60, 94)),
-        ir_gain=float(rng.uniform(0.8, 1.1)),
-        ir_noise=float(rng.uniform(0.015, 0.04)),
+        ir_gain=rng.uniform(0.8, 1.1),
+        ir_noise=rng.uniform(0.015, 0.04),
     )

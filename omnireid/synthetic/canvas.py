@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from omnireid.synthetic.palette import Paint
 
 Point = tuple[float, float]  # x and y in pixels, y downwards
 Profile = Sequence[tuple[float, float, float]]  # (position along the axis, offset of the middle, half width)
+Ends = Literal["start", "end", "both"]
 _STEPS = 160  # samples of a profile along its axis
 _OVERSAMPLING = 4  # of polygon masks
 
@@ -61,10 +63,15 @@ class Canvas:
         values = paint.rgb if self.modality == "rgb" else (paint.ir + self.leak * (grey - paint.ir),)
         return np.array(values, np.float32)[:, None, None]
 
+    def mix(self, colors: Float[ndarray, "C h w"], mask: Float[ndarray, "h w"], layer: Paint) -> None:
+        """Recolour pixels in place: 0 in the mask keeps a pixel, 1 gives it the layer's paint."""
+        colors += mask * (self.color(layer) - colors)
+
     def strip(
-        self, start: Point, end: Point, profile: Profile, *, round_start: bool = True, round_end: bool = True
+        self, start: Point, end: Point, profile: Profile, *, flat: Ends | None = None
     ) -> Surface | None:
-        """Lay a strip of varying width along an axis; None where it misses the canvas."""
+        """Lay a strip of varying width along an axis, round at ends not ``flat``; None off the canvas."""
+        round_start, round_end = flat not in ("start", "both"), flat not in ("end", "both")
         (x0, y0), (x1, y1) = start, end
         length = max(float(np.hypot(x1 - x0, y1 - y0)), 1e-3)
         dx, dy = (x1 - x0) / length, (y1 - y0) / length
@@ -148,6 +155,19 @@ class Canvas:
         covered = self.body[surface.rows, surface.columns]
         np.maximum(covered, alpha, out=covered)
 
+    def stroke(
+        self,
+        start: Point,
+        end: Point,
+        profile: Profile,
+        paint: Paint,
+        *,
+        flat: Ends | None = None,
+        **shading: float,
+    ) -> None:
+        """Paint a strip: ``strip`` and ``cover`` in one call."""
+        self.cover(self.strip(start, end, profile, flat=flat), paint, **shading)
+
     def darken(self, surface: Surface | None, strength: float, *, body: bool = False) -> None:
         """Let a shadow of this shape fall on everything, or only on what was covered before."""
         if surface is not None:
@@ -180,6 +200,14 @@ def within(values: Float[ndarray, "*shape"], low: float, high: float) -> Float[n
     """Clip in place; on small arrays much faster than np.clip."""
     np.maximum(values, np.float32(low), out=values)
     return np.minimum(values, np.float32(high), out=values)
+
+
+def soft_step(distance: Float[ndarray, "*shape"], sharpness: float) -> Float[ndarray, "*shape"]:
+    """1 where a distance is positive, 0 where negative, with an edge one pixel wide.
+
+    ``sharpness`` is the number of pixels per unit of the distance.
+    """
+    return np.clip(distance * np.float32(sharpness) + np.float32(0.5), 0, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,33 +7,33 @@ from instructions.sentences import SALIENT, TemplateWriter
 from omnireid.synthetic.people import Cast, Take
 
 _WRITER = TemplateWriter()
-_SAYS_LITTLE = ("agnostic", "without", "common clothing")  # nobody mentions what is not there
+_UNINFORMATIVE = ("agnostic", "without", "common clothing")  # words for what is absent, ordinary or unknown
 _MENTIONED_ALWAYS = ("gender_code", "coat_color", "trousers_color")
-_MENTIONED_OFTEN, _MENTIONED_SELDOM = 0.8, 0.25  # what catches the eye, and the rest
+_MENTIONED_OFTEN, _MENTIONED_SELDOM = 0.8, 0.25  # probability for salient attributes, and for the rest
 _GENDER = {"male": "man", "female": "woman"}
 
 
-def telling(attributes: AttributeSet) -> AttributeSet:
-    """The attributes worth mentioning: all but those that are absent, ordinary or unknown."""
+def informative(attributes: AttributeSet) -> AttributeSet:
+    """The attributes that distinguish: all but those that are absent, ordinary or unknown."""
     words = attributes.to_dict()
-    return AttributeSet({name: word for name, word in words.items() if _says_something(word)})
+    return AttributeSet({name: word for name, word in words.items() if _is_informative(word)})
 
 
-def _says_something(word: str) -> bool:
-    return not any(little in word for little in _SAYS_LITTLE)
+def _is_informative(word: str) -> bool:
+    return not any(little in word for little in _UNINFORMATIVE)
 
 
 def describe(cast: Cast, take: Take) -> str:
-    """A description that names every attribute worth mentioning, as COCAS+ pictures have."""
-    return _WRITER.write(telling(cast.attributes(take)), cast.word_rng(take, 0))
+    """A description with every informative attribute, as COCAS+ images have."""
+    return _WRITER.write(informative(cast.attributes(take)), cast.word_rng(take, 0))
 
 
-def witness(cast: Cast, take: Take, number: int) -> str:
+def annotator_caption(cast: Cast, take: Take, number: int) -> str:
     """The caption of annotator ``number`` (from 1); each omits some attributes."""
     assert number > 0
     rng = cast.word_rng(take, number)
     seen = {}
-    for name, word in telling(cast.attributes(take)).to_dict().items():
+    for name, word in informative(cast.attributes(take)).to_dict().items():
         chance = _MENTIONED_OFTEN if name in SALIENT else _MENTIONED_SELDOM
         if name in _MENTIONED_ALWAYS or rng.random() < chance:
             seen[name] = word
@@ -50,7 +50,7 @@ def phrase_fields(cast: Cast, take: Take) -> str:
     words = cast.attributes(take).to_dict()
 
     def known(name: str) -> str:
-        return words[name] if _says_something(words[name]) else "unknown"
+        return words[name] if _is_informative(words[name]) else "unknown"
 
     who = _GENDER.get(words["gender_code"], "person")
     fields = (who, *map(known, ("hair_color", "coat_color", "trousers_color", "shoes_color", "bag_style")))

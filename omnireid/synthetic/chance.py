@@ -17,4 +17,4 @@ def pick(weights: Mapping[str, float], rng: np.random.Generator) -> str:
 
 def around(mean: float, deviation: float, rng: np.random.Generator) -> float:
     """Draw from a normal distribution truncated at two standard deviations."""
-    return float(mean + deviation * min(max(rng.standard_normal(), -2.0), 2.0))
+    return mean + deviation * min(max(rng.standard_normal(), -2.0), 2.0)

@@ -20,16 +20,14 @@ from omnireid.synthetic.trunk import draw_collar, draw_trunk
 
 def render_template(outfit: Outfit, rng: np.random.Generator, *, size: int = 128) -> UInt8[ndarray, "S S 3"]:
     """Render the upper clothes alone, laid flat on a plain background; `rng` draws the shop's variations."""
-    light = (float(rng.uniform(-0.5, 0.5)), float(rng.uniform(0.3, 0.8)), 1.0)
-    canvas = Canvas(size, size, light=light, ambient=float(rng.uniform(0.6, 0.75)))
-    tone = float(rng.uniform(0.86, 0.99))
-    warmth = float(rng.normal(0, 0.01))
+    light = (rng.uniform(-0.5, 0.5), rng.uniform(0.3, 0.8), 1.0)
+    canvas = Canvas(size, size, light=light, ambient=rng.uniform(0.6, 0.75))
+    tone = rng.uniform(0.86, 0.99)
+    warmth = rng.normal(0, 0.01)
     ground = Paint((tone + warmth, tone, tone - warmth), 0.9)
     canvas.planes[...] = canvas.color(ground)
     mannequin = replace(_MANNEQUIN, skin=ground.lit(0.8).rgb)
-    bones = lay_flat(
-        mannequin, outfit, size=size, turn=float(rng.normal(0, 0.06)), spread=float(rng.uniform(0.25, 0.5))
-    )
+    bones = lay_flat(mannequin, outfit, size=size, turn=rng.normal(0, 0.06), spread=rng.uniform(0.25, 0.5))
     figure = Figure(canvas, bones, mannequin, outfit, "laid", 0.0)
     _draw(figure)
     _drop_shadow(canvas)

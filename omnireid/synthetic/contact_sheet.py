@@ -1,10 +1,10 @@
-"""An overview picture of a tree: people across cameras and clothes, infrared, instructions, captions."""
+"""An overview image of a tree: identities across cameras and clothes, infrared, instructions, captions."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -20,11 +20,13 @@ _ONE_ROW = (
     ("VC-Clothes", "vc_clothes", "datalist/train.txt"),
     ("SYNTH-PEDES", "PLIP", "train_t2i.txt"),
 )
+Row = tuple[Cell, ...]
 
 
 def write_contact_sheet(root: Path) -> Path | None:
     """Draw the sheet from the lists and pictures of a tree; None where there is nothing to show."""
-    sections = [section for draw in _SECTIONS if (section := draw(root)) is not None]
+    sections = [draw(root / folder) for folder, name, draw in _SECTIONS if (root / folder / name).exists()]
+    sections = [section for section in (*sections, _others(root)) if section.rows]
     if not sections:
         return None
     buffer = BytesIO()
@@ -44,73 +46,63 @@ def _by_person(lines: Iterable[ListLine]) -> dict[int, list[ListLine]]:
     return people
 
 
-def _cameras(root: Path) -> Section | None:
-    """Market-1501: three people a row."""
-    folder = root / "market"
-    if not (folder / "datalist" / "train.txt").exists():
-        return None
-    people = list(_by_person(_read(folder / "datalist/train.txt")).items())
-    rows: list[tuple[Cell, ...]] = []
-    for first in range(0, min(len(people), 6), 3):
-        row: list[Cell] = []
-        for pid, lines in people[first : first + 3]:
-            shown = sorted(lines, key=lambda line: lines.index(line) % 2)[:5]  # cameras before second shots
-            _people(row, [(f"{pid:04d} {_camera(line)}", folder / line.image) for line in shown])
-        rows.append(tuple(row))
+def _row(people: Iterable[Sequence[tuple[str, Path]]], *before: Cell) -> Row:
+    """The labelled images of several people, with a gap between people."""
+    cells = list(before)
+    for pictures in people:
+        for number, (label, path) in enumerate(pictures):
+            cells.append(Cell(label, path, gap_before=20 if cells and number == 0 else 0))
+    return tuple(cells)
+
+
+def _cameras(folder: Path) -> Section:
+    """Market-1501: three identities per row."""
+    people = []
+    for pid, lines in list(_by_person(_read(folder / "datalist/train.txt")).items())[:6]:
+        shown = sorted(lines, key=lambda line: lines.index(line) % 2)[:5]  # cameras before second shots
+        people.append([(f"{pid:04d} {_camera(line)}", folder / line.image) for line in shown])
     nobody = [line for line in _read(folder / "datalist/gallery.txt") if line.pid == 0][:8]
     junk = sorted((folder / "Market-1501" / "bounding_box_test").glob("-1_*.jpg"))[:8]
     row = [Cell("distractor", folder / line.image) for line in nobody] + [Cell("junk", path) for path in junk]
-    rows.append(tuple(row))
-    return Section("Market-1501", "people over cameras; distractors and junk boxes below", tuple(rows))
+    rows = [_row(people[first : first + 3]) for first in range(0, len(people), 3)]
+    return Section(
+        "Market-1501",
+        "identities across cameras; distractors and junk boxes in the last row",
+        (*rows, tuple(row)),
+    )
 
 
-def _people(cells: list[Cell], pictures: list[tuple[str, Path]]) -> None:
-    """Add the pictures of one person, a gap before the first."""
-    for number, (label, path) in enumerate(pictures):
-        cells.append(Cell(label, path, gap_before=20 if cells and number == 0 else 0))
-
-
-def _boxes(root: Path) -> Section | None:
-    """CUHK03: hand-drawn and detected box of the same picture beside each other."""
-    folder = root / "cuhk"
-    if not (folder / "datalist" / "train.txt").exists():
-        return None
-    row: list[Cell] = []
+def _boxes(folder: Path) -> Section:
+    """CUHK03: hand-labelled and detected box of the same image side by side."""
+    people = []
     for lines in list(_by_person(_read(folder / "datalist/train.txt")).values())[:6]:
         name = Path(lines[0].image)
         labeled = folder / "cuhk03-np" / "labeled" / name.parent.name / name.name
-        _people(row, [("labeled", labeled), ("detected", folder / name)])
-    return Section("CUHK03", "boxes drawn by hand and boxes of a detector", (tuple(row),))
+        people.append([("labeled", labeled), ("detected", folder / name)])
+    return Section("CUHK03", "hand-labelled and detected boxes of the same images", (_row(people),))
 
 
-def _others(root: Path) -> Section | None:
+def _others(root: Path) -> Section:
     """One row for each data set that has no section of its own."""
     rows = []
     for title, folder, name in _ONE_ROW:
         if not (root / folder / name).exists():
             continue
-        row = [Cell("", text=title, width=100)]
+        people = []
         for lines in list(_by_person(_read(root / folder / name)).values())[:4]:
             once = {line.image: line for line in lines}
             ordered = sorted(once.values(), key=lambda line: line.clothes_id)
-            num_shown = min(len(ordered), 4)
-            shown = [ordered[number * len(ordered) // num_shown] for number in range(num_shown)]
-            _people(
-                row,
-                [
-                    (_camera(line) if line.camid is not None else "", root / folder / line.image)
-                    for line in shown
-                ],
+            count = min(len(ordered), 4)
+            shown = [ordered[number * len(ordered) // count] for number in range(count)]
+            people.append(
+                [("" if line.camid is None else _camera(line), root / folder / line.image) for line in shown]
             )
-        rows.append(tuple(row))
-    return Section("The others", "one data set a row, some of its people", tuple(rows)) if rows else None
+        rows.append(_row(people, Cell("", text=title, width=100)))
+    return Section("Other data sets", "one data set per row, four identities each", tuple(rows))
 
 
-def _clothes(root: Path) -> Section | None:
-    """LTCC: one person a row, outfit by outfit, its template in front."""
-    folder = root / "ltcc"
-    if not (folder / "datalist" / "train.txt").exists():
-        return None
+def _clothes(folder: Path) -> Section:
+    """LTCC: one identity per row, grouped by outfit, each group after its clothes template."""
     people = _by_person(
         line for side in ("query", "gallery") for line in _read(folder / f"datalist/{side}_general.txt")
     )
@@ -125,15 +117,15 @@ def _clothes(root: Path) -> Section | None:
             once = {line.camid or 0: line for line in reversed(worn)}
             row += [Cell(f"cam {camid + 1}", folder / once[camid].image) for camid in sorted(once)[:4]]
         rows.append(tuple(row))
-    return Section("LTCC", "one person a row, outfit by outfit", tuple(rows))
+    return Section(
+        "LTCC",
+        "one identity per row, grouped by outfit; each group begins with its clothes template",
+        tuple(rows),
+    )
 
 
-def _infrared(root: Path) -> Section | None:
-    """LLCM: visible and infrared pictures of one person and camera beside each other."""
-    folder = root / "llcm"
-    if not (folder / "train.txt").exists():
-        return None
-    rows: list[tuple[Cell, ...]] = []
+def _infrared(folder: Path) -> Section:
+    """LLCM: visible and infrared images of one identity and camera side by side."""
     row: list[Cell] = []
     for pid, lines in list(_by_person(_read(folder / "train.txt")).items())[:6]:
         for camid in sorted({line.camid or 0 for line in lines})[:3]:
@@ -144,51 +136,45 @@ def _infrared(root: Path) -> Section | None:
                     gap = 18 if kind == "vis" and len(row) % 14 else 0
                     label = f"{pid:04d} {kind} cam {camid + 1}"
                     row.append(Cell(label, folder / kinds[kind].image, gap_before=gap))
-    while row:
-        rows.append(tuple(row[:14]))
-        row = row[14:]
-    return Section("LLCM", "visible and infrared pairs", tuple(rows[:2])) if rows else None
+    rows = (tuple(row[first : first + 14]) for first in (0, 14))
+    return Section("LLCM", "pairs of visible and infrared images", tuple(filter(None, rows)))
 
 
-def _template_search(root: Path) -> Section | None:
-    """COCAS+ Real2, `ctcc`: query, template, and pictures with their own crops; the right ones are framed."""
-    folder = root / "real2"
-    if not (folder / "datalist" / "query.txt").exists():
-        return None
-    gallery = _by_person(_read(folder / "datalist/gallery.txt"))
+def _template_search(folder: Path) -> Section:
+    """COCAS+ Real2, `ctcc`: query, template, gallery images with their own crops; true matches framed."""
     rows = []
-    for query in _first_of_each(_read(folder / "datalist/query.txt"))[:3]:
-        row = [Cell(f"query {query.pid}", folder / query.image), Cell("wears", folder / query.instruction)]
-        for line, right in _answers_first(query, gallery[query.pid])[:6]:
+    for query, found in _searches(folder, "query.txt", "gallery.txt")[:3]:
+        row = [Cell(f"query {query.pid}", folder / query.image), Cell("template", folder / query.instruction)]
+        for line, right in found[:6]:
             gap = 14 if len(row) > 2 else 36
             row.append(Cell(_camera(line), folder / line.image, framed=right, gap_before=gap))
             row.append(Cell("own crop", folder / line.instruction, width=70))
         rows.append(tuple(row))
-    return Section("COCAS+ Real2, ctcc", "find the person in these clothes (framed)", tuple(rows))
+    return Section(
+        "COCAS+ Real2, ctcc",
+        "query, clothes template, and gallery images with their own crops; true matches are framed",
+        tuple(rows),
+    )
 
 
-def _caption_search(root: Path) -> Section | None:
-    """COCAS+ Real2, `li`: query, the wanted description, and the same person's pictures."""
-    folder = root / "real2"
-    if not (folder / "datalist" / "query_attr.txt").exists():
-        return None
+def _caption_search(folder: Path) -> Section:
+    """COCAS+ Real2, `li`: query, caption of the target, gallery images of the person; true matches framed."""
     captions = json.loads((folder / "datalist/runner_real2_v1_gpt.json").read_text(encoding="ascii"))
-    gallery = _by_person(_read(folder / "datalist/gallery_attr.txt"))
     rows = []
-    for query in _first_of_each(_read(folder / "datalist/query_attr.txt"))[1:4]:
+    for query, found in _searches(folder, "query_attr.txt", "gallery_attr.txt")[1:4]:
         description = Cell("", text=captions[query.instruction], width=400)
         row = [Cell(f"query {query.pid}", folder / query.image), description]
-        for line, right in _answers_first(query, gallery[query.pid])[:8]:
-            row.append(Cell(_camera(line), folder / line.image, framed=right))
+        row += [Cell(_camera(line), folder / line.image, framed=right) for line, right in found[:8]]
         rows.append(tuple(row))
-    return Section("COCAS+ Real2, li", "find the person as described (framed)", tuple(rows))
+    return Section(
+        "COCAS+ Real2, li",
+        "query, caption of the target, and gallery images; true matches are framed",
+        tuple(rows),
+    )
 
 
-def _captions(root: Path) -> Section | None:
-    """CUHK-PEDES: pictures with both captions."""
-    folder = root / "CUHK-Pedes"
-    if not (folder / "query_t2i_v2.txt").exists():
-        return None
+def _captions(folder: Path) -> Section:
+    """CUHK-PEDES: images with both captions."""
     captions = json.loads((folder / "caption_t2i_v2.json").read_text(encoding="ascii"))
     lines = _read(folder / "query_t2i_v2.txt")
     pairs = [pair for pair in zip(lines[::2], lines[1::2], strict=False) if pair[0].image == pair[1].image]
@@ -198,24 +184,30 @@ def _captions(root: Path) -> Section | None:
         both = f"{captions[first.instruction]}\n\n{captions[second.instruction]}"
         cells.append(Cell("", text=both, width=370))
     rows = tuple(tuple(cells[start : start + 6]) for start in range(0, len(cells), 6))
-    return Section("CUHK-PEDES", "two captions for each picture", rows)
+    return Section("CUHK-PEDES", "two captions per image", rows)
 
 
 def _camera(line: ListLine) -> str:
     return f"cam {(line.camid or 0) + 1}"
 
 
-def _answers_first(query: ListLine, own: list[ListLine]) -> list[tuple[ListLine, bool]]:
-    """The person's gallery pictures, those in the wanted clothes first and marked."""
-    marked = [(line, line.clothes_id == query.clothes_id) for line in own]
-    return sorted(marked, key=lambda pair: not pair[1])
+def _searches(folder: Path, queries: str, gallery: str) -> list[tuple[ListLine, list[tuple[ListLine, bool]]]]:
+    """The first query of each person with their gallery images; true matches come first and are marked."""
+    found = _by_person(_read(folder / "datalist" / gallery))
+    searches = []
+    for pid, (query, *_) in _by_person(_read(folder / "datalist" / queries)).items():
+        marked = [(line, line.clothes_id == query.clothes_id) for line in found[pid]]
+        searches.append((query, sorted(marked, key=lambda pair: not pair[1])))
+    return searches
 
 
-def _first_of_each(lines: Iterable[ListLine]) -> list[ListLine]:
-    """The first query of each person."""
-    return [lines[0] for lines in _by_person(lines).values()]
-
-
-_SECTIONS: tuple[Callable[[Path], Section | None], ...] = (
-    _cameras, _boxes, _clothes, _infrared, _template_search, _caption_search, _captions, _others,
-)  # fmt: skip
+# Folder, list that must exist, and the function that draws the section.
+_SECTIONS: tuple[tuple[str, str, Callable[[Path], Section]], ...] = (
+    ("market", "datalist/train.txt", _cameras),
+    ("cuhk", "datalist/train.txt", _boxes),
+    ("ltcc", "datalist/train.txt", _clothes),
+    ("llcm", "train.txt", _infrared),
+    ("real2", "datalist/query.txt", _template_search),
+    ("real2", "datalist/query_attr.txt", _caption_search),
+    ("CUHK-Pedes", "query_t2i_v2.txt", _captions),
+)

@@ -1,4 +1,4 @@
-"""A person about to be painted: canvas, posed body, clothes, and the measures that every part shares."""
+"""A person to be drawn: canvas, pose, clothes, and the measures that all parts share."""
 
 from dataclasses import dataclass
 
@@ -12,6 +12,8 @@ from omnireid.synthetic.palette import Paint, paint
 from omnireid.synthetic.skeleton import Skeleton
 
 SIDES = ("left", "right")
+# Infrared grey of hair: it keeps its order from black to white, unlike dyed cloth.
+_HAIR_IR = {"black hair": 0.2, "agnostic color hair": 0.36, "yellow hair": 0.58, "white hair": 0.78}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class Figure:
         return paint(self.identity.skin, "skin")
 
     @property
+    def hair(self) -> Paint:
+        """The paint of hair and beard."""
+        return Paint(self.identity.hair, _HAIR_IR[self.identity.hair_color])
+
+    @property
     def cloth(self) -> Fabric:
         """The upper garment's fabric."""
         outfit = self.outfit
@@ -71,7 +78,7 @@ class Figure:
     def dress(
         self, surface: Surface | None, fabric: Fabric, *, roundness: float = 0.85, seam: float = 0.0
     ) -> None:
-        """Paint a surface with a fabric; along the length `seam` it grows out of what lies below."""
+        """Paint a surface with a fabric; over the length `seam` it blends into what is below."""
         if surface is not None:
             if seam:
                 clear = np.clip(0.5 - surface.along / np.float32(seam * self.unit), 0, 1)

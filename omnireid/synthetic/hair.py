@@ -6,8 +6,7 @@ from numpy import ndarray
 
 from omnireid.synthetic.fabric import look_up, noise_tile
 from omnireid.synthetic.figure import Figure
-from omnireid.synthetic.head import Globe, Mask, Skull, globe_of, hair_reflectance, over, paint_globe
-from omnireid.synthetic.palette import Paint
+from omnireid.synthetic.head import Globe, Mask, Skull, globe_of, over, paint_globe
 
 # Cut → (swell, rise) of the hair over the skull: the minimum, and what full volume adds.
 _MASS: dict[str, tuple[float, float, float]] = {
@@ -41,7 +40,7 @@ def draw_hair_over(figure: Figure, skull: Skull) -> None:
         _draw_bun(figure, skull)
     mass = skull_cap(figure, skull)
     if mass is not None and cut != "bald":
-        paint_globe(figure, mass, _mask(figure, mass), _hair(figure), _strands(figure, mass))
+        paint_globe(figure, mass, _mask(figure, mass), figure.hair, _strands(figure, mass))
     if cut == "bald" and figure.identity.hair_length > 0.45:
         _draw_wreath(figure, skull)
     if skull.facing <= -0.15:
@@ -57,10 +56,6 @@ def skull_cap(figure: Figure, skull: Skull) -> Globe | None:
     if figure.outfit.cap != "none":  # pressed flat
         swell, volume, rise = min(swell, 1.05), 0.0, 0.0
     return globe_of(figure, skull, swell=swell + volume * full, rise=rise * (0.4 + 0.6 * full), chin=False)
-
-
-def _hair(figure: Figure) -> Paint:
-    return Paint(figure.identity.hair, hair_reflectance(figure.identity.hair_color))
 
 
 def _mask(figure: Figure, globe: Globe) -> Mask:
@@ -130,7 +125,7 @@ def _draw_fall(figure: Figure, skull: Skull) -> None:
             (1, 0, half * 0.72),
         ]
         tip = (x + back * 0.25 * high, skull.y + length * high)
-        surface = canvas.strip((x, skull.y - 0.1 * high), tip, shape, round_end=cut != "bob")
+        surface = canvas.strip((x, skull.y - 0.1 * high), tip, shape, flat="end" if cut == "bob" else None)
     elif cut == "ponytail":
         x = skull.x + back * skull.half_width * 1.02
         half = high * (0.2 + 0.14 * identity.hair_volume)
@@ -144,7 +139,7 @@ def _draw_fall(figure: Figure, skull: Skull) -> None:
     if surface is None:
         return
     streaks = look_up(noise_tile(5.0), surface.along * (14 / high) + 40, surface.across * 75 + 128)
-    canvas.cover(surface, _hair(figure), relief=(1 + 0.15 * streaks) * 0.92, rim=0.4)
+    canvas.cover(surface, figure.hair, relief=(1 + 0.15 * streaks) * 0.92, rim=0.4)
 
 
 def _draw_bun(figure: Figure, skull: Skull) -> None:
@@ -152,10 +147,8 @@ def _draw_bun(figure: Figure, skull: Skull) -> None:
     size = high * (0.34 + 0.14 * figure.identity.hair_volume)
     up = 1.1 if figure.identity.hair_length > 0.4 and figure.outfit.cap == "none" else 0.3
     x, y = skull.x - skull.forward * skull.half_width * (0.55 if up > 1 else 1.1), skull.y - up * high
-    canvas.cover(
-        canvas.strip((x - size * 0.2, y), (x + size * 0.2, y), [(0, 0, size), (1, 0, size)]),
-        _hair(figure),
-        rim=0.45,
+    canvas.stroke(
+        (x - size * 0.2, y), (x + size * 0.2, y), [(0, 0, size), (1, 0, size)], figure.hair, rim=0.45
     )
 
 
@@ -166,9 +159,7 @@ def _draw_pigtails(figure: Figure, skull: Skull) -> None:
         out = float(np.sin(sign * 1.75 + skull.yaw))
         half = high * (0.2 + 0.1 * figure.identity.hair_volume)
         tip = (x + out * 0.45 * high, y + (0.9 + 0.8 * figure.identity.hair_length) * high)
-        canvas.cover(
-            canvas.strip((x, y), tip, [(0, 0, half * 0.5), (0.4, 0, half), (1, 0, half * 0.3)]), _hair(figure)
-        )
+        canvas.stroke((x, y), tip, [(0, 0, half * 0.5), (0.4, 0, half), (1, 0, half * 0.3)], figure.hair)
 
 
 def _draw_wreath(figure: Figure, skull: Skull) -> None:
@@ -179,4 +170,4 @@ def _draw_wreath(figure: Figure, skull: Skull) -> None:
     away = np.degrees(np.abs(globe.longitude))
     low = np.interp(away, (0, 60, 80, 100, 180), (-2, -2, -0.05, 0.25, 0.5))
     mask = over(low - globe.height, globe) * over(globe.height + 0.12, globe) * (away > 66)
-    paint_globe(figure, globe, 0.9 * mask, _hair(figure), _strands(figure, globe))
+    paint_globe(figure, globe, 0.9 * mask, figure.hair, _strands(figure, globe))

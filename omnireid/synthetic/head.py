@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from omnireid.synthetic.canvas import even
+from omnireid.synthetic.canvas import even, soft_step
 from omnireid.synthetic.figure import Figure
 from omnireid.synthetic.palette import Paint, paint
 
@@ -119,13 +119,13 @@ def spot(globe: Globe, longitude: float, height: float, wide: float, high: float
 
 def over(distance: Mask, globe: Globe) -> Mask:
     """1 where a distance in head heights is positive, soft over a pixel."""
-    return np.clip(distance * np.float32(globe.grain) + 0.5, 0, 1)
+    return soft_step(distance, globe.grain)
 
 
 def paint_globe(
     figure: Figure,
     globe: Globe,
-    mask: Mask,
+    mask: Mask | float,
     color: Paint | Float[ndarray, "C h w"],
     relief: Mask | float = 1.0,
 ) -> None:
@@ -137,35 +137,31 @@ def paint_globe(
 
 def draw_face(figure: Figure, skull: Skull) -> None:
     """Skin, ears, features, beard and glasses."""
-    canvas, identity, skin = figure.canvas, figure.identity, figure.skin
+    canvas = figure.canvas
     for ear in (1.6, -1.6):
         if np.cos(ear + skull.yaw) > -0.45:
             _draw_ear(figure, skull, ear)
     globe = globe_of(figure, skull)
     if globe is None:
         return
-    colors = np.repeat(np.repeat(canvas.color(skin), globe.coverage.shape[0], 1), globe.coverage.shape[1], 2)
+    colors = np.tile(canvas.color(figure.skin), (1, *globe.coverage.shape))
     if skull.facing > -0.55:
         _features(figure, globe, colors)
         _beard(figure, globe, colors)
-    region = canvas.planes[:, globe.rows, globe.columns]
     rim = 1 - 0.22 * np.clip(1 - (1 - np.abs(np.sin(globe.longitude + skull.yaw))) * 6, 0, 1)
-    region += globe.coverage * (colors * (globe.shade * rim) - region)
+    paint_globe(figure, globe, 1.0, colors, rim)
     if abs(skull.forward) > 0.45 and skull.facing > -0.5:
         _draw_nose(figure, skull)
     for ear in (1.6, -1.6):
         if np.cos(ear + skull.yaw) > 0.2:
             _draw_ear(figure, skull, ear)
-    if identity.glasses != "without glasses" and skull.facing > -0.6:
+    if figure.identity.glasses != "without glasses" and skull.facing > -0.6:
         _draw_glasses(figure, globe)
 
 
-def _mix(figure: Figure, colors: Float[ndarray, "C h w"], mask: Mask, layer: Paint) -> None:
-    colors += mask * (figure.canvas.color(layer) - colors)
-
-
 def _features(figure: Figure, globe: Globe, colors: Float[ndarray, "C h w"]) -> None:
-    identity, skin, size = figure.identity, figure.skin, figure.identity.eye_size
+    canvas, identity, skin = figure.canvas, figure.identity, figure.skin
+    size = identity.eye_size
     brow = Paint(
         (0.42, 0.42, 0.42) if identity.hair_color == "white hair" else Paint(identity.hair, 0).lit(0.7).rgb,
         0.35,
@@ -174,41 +170,39 @@ def _features(figure: Figure, globe: Globe, colors: Float[ndarray, "C h w"]) -> 
         place = sign * 0.43 * identity.eye_spacing
         if figure.fine:
             blush = skin.toward(Paint((0.85, 0.35, 0.30), skin.ir), 0.35)
-            _mix(figure, colors, 0.5 * spot(globe, sign * 0.6, 0.34, 0.3, 0.17), blush)
-            _mix(
-                figure,
+            canvas.mix(colors, 0.5 * spot(globe, sign * 0.6, 0.34, 0.3, 0.17), blush)
+            canvas.mix(
                 colors,
                 0.55 * spot(globe, sign * 0.13 * identity.nose, 0.36, 0.09, 0.05),
                 skin.lit(0.5),
             )
-        _mix(figure, colors, 0.35 * spot(globe, place, 0.02, 0.30, 0.15), skin.lit(0.55))
-        _mix(figure, colors, spot(globe, place, 0.04, 0.21 * size, 0.085 * size), _WHITE)
-        _mix(figure, colors, spot(globe, place, 0.03, 0.105 * size, 0.085 * size), _DARK)
+        canvas.mix(colors, 0.35 * spot(globe, place, 0.02, 0.30, 0.15), skin.lit(0.55))
+        canvas.mix(colors, spot(globe, place, 0.04, 0.21 * size, 0.085 * size), _WHITE)
+        canvas.mix(colors, spot(globe, place, 0.03, 0.105 * size, 0.085 * size), _DARK)
         if figure.fine:
-            _mix(figure, colors, 0.8 * spot(globe, place, -0.055 * size, 0.23 * size, 0.03), _DARK)
-        _mix(figure, colors, spot(globe, place * 1.05, -0.2, 0.27, 0.035 + 0.045 * identity.brow), brow)
-    _mix(figure, colors, 0.5 * spot(globe, 0.0, 0.2, 0.07, 0.2), skin.lit(1.25))
+            canvas.mix(colors, 0.8 * spot(globe, place, -0.055 * size, 0.23 * size, 0.03), _DARK)
+        canvas.mix(colors, spot(globe, place * 1.05, -0.2, 0.27, 0.035 + 0.045 * identity.brow), brow)
+    canvas.mix(colors, 0.5 * spot(globe, 0.0, 0.2, 0.07, 0.2), skin.lit(1.25))
     lip = skin.toward(Paint((0.72, 0.16, 0.20), skin.ir * 0.8), 0.35 + 0.6 * identity.lips)
-    _mix(figure, colors, spot(globe, 0.0, 0.60, 0.30 * identity.mouth, 0.065 + 0.03 * identity.lips), lip)
+    canvas.mix(colors, spot(globe, 0.0, 0.60, 0.30 * identity.mouth, 0.065 + 0.03 * identity.lips), lip)
     if figure.fine:
-        _mix(figure, colors, 0.7 * spot(globe, 0.0, 0.59, 0.30 * identity.mouth, 0.022), _DARK)
+        canvas.mix(colors, 0.7 * spot(globe, 0.0, 0.59, 0.30 * identity.mouth, 0.022), _DARK)
     if identity.age == "old":
         _wrinkle(figure, globe, colors)
 
 
 def _wrinkle(figure: Figure, globe: Globe, colors: Float[ndarray, "C h w"]) -> None:
-    shade = figure.skin.lit(0.5)
+    canvas, shade = figure.canvas, figure.skin.lit(0.5)
     for sign in (1, -1):
-        _mix(figure, colors, 0.45 * spot(globe, sign * 0.42, 0.47, 0.05, 0.17), shade)
-        _mix(figure, colors, 0.35 * spot(globe, sign * 0.45, 0.17, 0.22, 0.03), shade)
-    _mix(figure, colors, 0.3 * spot(globe, 0.0, -0.42, 0.45, 0.025), shade)
+        canvas.mix(colors, 0.45 * spot(globe, sign * 0.42, 0.47, 0.05, 0.17), shade)
+        canvas.mix(colors, 0.35 * spot(globe, sign * 0.45, 0.17, 0.22, 0.03), shade)
+    canvas.mix(colors, 0.3 * spot(globe, 0.0, -0.42, 0.45, 0.025), shade)
 
 
 def _beard(figure: Figure, globe: Globe, colors: Float[ndarray, "C h w"]) -> None:
     identity = figure.identity
     if identity.beard == "none":
         return
-    hair = Paint(identity.hair, hair_reflectance(identity.hair_color))
     away = np.abs(globe.longitude)
     mouth = spot(globe, 0.0, 0.60, 0.26 * identity.mouth, 0.07)
     lip = spot(globe, 0.0, 0.47, 0.36, 0.075)
@@ -220,12 +214,7 @@ def _beard(figure: Figure, globe: Globe, colors: Float[ndarray, "C h w"]) -> Non
         mask = np.maximum(ring * (globe.height > 0.45), lip) * (1 - mouth) * 0.9
     else:
         mask = lip * 0.95
-    _mix(figure, colors, mask, hair)
-
-
-def hair_reflectance(word: str) -> float:
-    """Infrared grey of hair: it keeps its order from black to white, unlike dyed cloth."""
-    return {"black hair": 0.2, "agnostic color hair": 0.36, "yellow hair": 0.58, "white hair": 0.78}[word]
+    figure.canvas.mix(colors, mask, figure.hair)
 
 
 def _draw_ear(figure: Figure, skull: Skull, longitude: float) -> None:
@@ -234,7 +223,7 @@ def _draw_ear(figure: Figure, skull: Skull, longitude: float) -> None:
     wide = size * (0.55 + 0.35 * abs(float(np.cos(longitude + skull.yaw))))
     canvas = figure.canvas
     ear = [(-0.8, 0, wide * 0.8), (0, 0, wide), (1, 0, wide * 0.6)]
-    canvas.cover(canvas.strip((x, y - size * 0.4), (x, y + size * 0.9), ear), figure.skin.lit(0.9), rim=0.5)
+    canvas.stroke((x, y - size * 0.4), (x, y + size * 0.9), ear, figure.skin.lit(0.9), rim=0.5)
     if figure.identity.earrings:
         dot = canvas.strip((x, y + size * 1.7), (x, y + size * 2.0), even(0.1 * skull.half_height))
         canvas.cover(dot, Paint((0.95, 0.85, 0.45), 0.9), roundness=0.5)

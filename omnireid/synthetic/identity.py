@@ -122,7 +122,7 @@ def _draw_body(rng: np.random.Generator, gender: str, age: str) -> dict[str, Any
         rng.uniform(0.64, 0.82) if child else around(0.95 + 0.085 * male - 0.02 * (age == "old"), 0.045, rng)
     )
     return {
-        "stature": float(stature),
+        "stature": stature,
         "build": build,
         "head": around(0.180 if child else 0.150, 0.005, rng),
         "shoulders": around(0.225 + (0.0 if child else 0.034 * male), 0.013, rng) + 0.006 * build,
@@ -149,10 +149,10 @@ def _draw_hair(rng: np.random.Generator, gender: str, age: str) -> dict[str, Any
         "hair_color": word,
         "hair": jitter(hair, 0.03, rng),
         "haircut": pick(_HAIRCUT_WEIGHTS[gender], rng),
-        "hair_volume": float(rng.uniform()),
-        "hair_length": float(rng.uniform()),
-        "hairline": float(rng.uniform(0.5, 1.0) if age == "old" else rng.uniform(0.0, 0.75)),
-        "parting": float(rng.uniform(-1, 1)),
+        "hair_volume": rng.uniform(),
+        "hair_length": rng.uniform(),
+        "hairline": rng.uniform(0.5, 1.0) if age == "old" else rng.uniform(0.0, 0.75),
+        "parting": rng.uniform(-1, 1),
         "fringe": float(np.clip(rng.uniform(-0.8, 1.0), 0, 1)),
     }
 
@@ -174,10 +174,10 @@ def _draw_face(rng: np.random.Generator, gender: str, age: str) -> dict[str, Any
         "jaw": float(np.clip(around(0.65 if gender == "male" else 0.3, 0.25, rng), 0, 1)),
         "eye_size": around(1.15 if age == "child" else 1.0, 0.12, rng),
         "eye_spacing": around(1.0, 0.09, rng),
-        "brow": float(rng.uniform(0.3, 1.0) if gender == "male" else rng.uniform(0.1, 0.7)),
+        "brow": rng.uniform(0.3, 1.0) if gender == "male" else rng.uniform(0.1, 0.7),
         "nose": around(1.0, 0.2, rng),
         "mouth": around(1.0, 0.15, rng),
-        "lips": float(rng.uniform(0.35, 1.0) if gender == "female" else rng.uniform(0.0, 0.4)),
+        "lips": rng.uniform(0.35, 1.0) if gender == "female" else rng.uniform(0.0, 0.4),
         "ears": around(1.0, 0.15, rng),
         "beard": pick(beards, rng) if bearded else "none",
         "glasses": pick(glasses, rng),

@@ -40,12 +40,11 @@ def _draw_leg(figure: Figure, side: str) -> None:
     thigh, calf = (0.047 + heavy) * unit, (0.031 + 0.5 * heavy) * unit
     if outfit.trousers_length != "trousers":
         canvas = figure.canvas
-        canvas.cover(
-            canvas.strip(hip.at, knee.at, [(0, 0, thigh), (0.7, 0, calf * 1.05), (1, 0, calf * 0.95)]),
-            figure.skin,
+        canvas.stroke(
+            hip.at, knee.at, [(0, 0, thigh), (0.7, 0, calf * 1.05), (1, 0, calf * 0.95)], figure.skin
         )
         shin = [(0, 0, calf * 0.92), (0.3, 0, calf * 1.08), (0.75, 0, calf * 0.66), (1, 0, calf * 0.6)]
-        canvas.cover(canvas.strip(knee.at, ankle.at, shin), figure.skin)
+        canvas.stroke(knee.at, ankle.at, shin, figure.skin)
     _draw_shoe(figure, side)
     if outfit.trousers_length == "trousers":
         _draw_trouser_leg(figure, (hip, knee, ankle), thigh, calf)
@@ -53,7 +52,7 @@ def _draw_leg(figure: Figure, side: str) -> None:
         wide = (0.006 + 0.016 * outfit.trousers_cut) * unit
         end = 0.72 + 0.22 * outfit.hem
         short = [(0, 0, thigh + wide * 0.5), (end, 0, calf * 1.1 + wide)]
-        surface = figure.canvas.strip(hip.at, knee.at, short, round_end=False)
+        surface = figure.canvas.strip(hip.at, knee.at, short, flat="end")
         figure.dress(surface, figure.trouser_cloth, seam=0.06)
 
 
@@ -70,7 +69,7 @@ def _draw_trouser_leg(figure: Figure, joints: tuple[Joint, Joint, Joint], thigh:
     end = 0.86 if outfit.shoes_style == "boots" and outfit.trousers_cut < 0.5 else 1.04
     shape = [(0, 0, knee_half), (0.3, 0, knee_half * 1.03), (1.0, 0, hem), (1.05, 0, hem)]
     lower = figure.canvas.strip(
-        knee.at, ankle.at, [knot for knot in shape if knot[0] < end] + [(end, 0, hem)], round_end=False
+        knee.at, ankle.at, [knot for knot in shape if knot[0] < end] + [(end, 0, hem)], flat="end"
     )
     figure.dress(lower, fabric)
     if outfit.trousers_stripe:
@@ -103,7 +102,7 @@ def _draw_seat(figure: Figure) -> None:
         (0.2, back, hips),
         (end, back * 0.6, hips * 0.93),
     ]
-    figure.dress(figure.canvas.strip(pelvis.at, crotch.at, profile, round_start=False), figure.trouser_cloth)
+    figure.dress(figure.canvas.strip(pelvis.at, crotch.at, profile, flat="start"), figure.trouser_cloth)
 
 
 def _draw_stool(figure: Figure) -> None:
@@ -113,9 +112,7 @@ def _draw_stool(figure: Figure) -> None:
     x, y = figure.place("pelvis", 0, -0.062, 0.03)
     floor = max(bones[f"{side}_ankle"].y for side in SIDES) + (0.01 - 0.1 * max(bones.depth(0, 1), 0)) * unit
     half = bones.width(0.12, 0.13)
-    legs = canvas.strip(
-        (x, y), (x, floor), [(0, 0, half * 0.9), (1, 0, half)], round_start=False, round_end=False
-    )
+    legs = canvas.strip((x, y), (x, floor), [(0, 0, half * 0.9), (1, 0, half)], flat="both")
     canvas.cover(legs, wood.lit(0.6), roundness=0.2)
     board = canvas.strip((x - half, y), (x + half, y), even(0.016 * unit))
     canvas.cover(board, wood, roundness=0.5)
@@ -139,7 +136,7 @@ def draw_skirt(figure: Figure) -> None:
     ]
     if outfit.coat_style == "dress":
         profile[0] = (-0.22, 0, hips * 0.9)
-    surface = figure.canvas.strip(pelvis.at, middle, profile, round_start=False, round_end=False)
+    surface = figure.canvas.strip(pelvis.at, middle, profile, flat="both")
     figure.dress(
         surface,
         pleated(figure.trouser_cloth),
@@ -168,23 +165,20 @@ def _draw_shoe(figure: Figure, side: str) -> None:
     if figure.fine:
         thin = [(place, offset, 0.88 * width) for place, offset, width in profile]
         below = [(end.x, end.y + 0.009 * unit) for end in (heel, toe)]
-        canvas.cover(canvas.strip(below[0], below[1], thin), sole, roundness=0.4)
+        canvas.stroke(below[0], below[1], thin, sole, roundness=0.4)
     if outfit.shoes_style == "boots":
         shaft = [(-0.1, 0, 0.027 * unit), (1.25, 0, 0.021 * unit)]
         knee = bones[f"{side}_knee"]
-        canvas.cover(canvas.strip(between(knee, ankle, 0.52), ankle.at, shaft, round_start=False), leather)
+        canvas.stroke(between(knee, ankle, 0.52), ankle.at, shaft, leather, flat="start")
     if outfit.shoes_style == "sandal":
-        canvas.cover(canvas.strip(heel.at, toe.at, profile), figure.skin)
+        canvas.stroke(heel.at, toe.at, profile, figure.skin)
         for place in (0.25, 0.7):
             x, y = between(heel, toe, place)
-            canvas.cover(
-                canvas.strip((x - half, y - 0.004 * unit), (x + half, y - 0.004 * unit), even(half * 0.38)),
-                leather,
+            canvas.stroke(
+                (x - half, y - 0.004 * unit), (x + half, y - 0.004 * unit), even(half * 0.38), leather
             )
         return
-    canvas.cover(canvas.strip(heel.at, toe.at, profile), leather, roundness=0.95)
+    canvas.stroke(heel.at, toe.at, profile, leather, roundness=0.95)
     if figure.fine and outfit.shoes_style == "walking shoes" and np.cos(bones.yaw) > 0.2:
         x, y = between(heel, toe, 0.62)
-        canvas.cover(
-            canvas.strip((x, y - half * 0.5), (x, y + half * 0.1), even(half * 0.3)), sole, opacity=0.8
-        )
+        canvas.stroke((x, y - half * 0.5), (x, y + half * 0.1), even(half * 0.3), sole, opacity=0.8)

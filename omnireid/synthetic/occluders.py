@@ -20,7 +20,7 @@ def draw_occluder(canvas: Canvas, shot: Shot) -> None:
 
 
 def _box(canvas: Canvas, x: float, top: float, half: float, color: Paint, roundness: float = 0.5) -> None:
-    surface = canvas.strip((x, top), (x, canvas.height + 5), even(half), round_start=False, round_end=False)
+    surface = canvas.strip((x, top), (x, canvas.height + 5), even(half), flat="both")
     canvas.cover(surface, color, roundness=roundness, rim=0.3)
 
 
@@ -78,7 +78,7 @@ def _bench(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> No
     left, right = (-5.0, x + 0.12 * high) if x < canvas.width / 2 else (x - 0.12 * high, canvas.width + 5.0)
     for row in range(3):
         y = top + row * 0.035 * high
-        slat = canvas.strip((left, y), (right, y), even(0.011 * high), round_start=False, round_end=False)
+        slat = canvas.strip((left, y), (right, y), even(0.011 * high), flat="both")
         canvas.cover(slat, wood)
     leg = right - 0.03 * high if x < canvas.width / 2 else left + 0.03 * high
     _box(canvas, leg, top, 0.009 * high, Paint((0.2, 0.2, 0.2), 0.3))
@@ -92,14 +92,14 @@ def _counter(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> 
     half = 0.22 * high
     center = x + outward * 0.13 * high
     _box(canvas, center, top, half, color, 0.1)
-    board = canvas.strip((center - half, top), (center + half, top), even(0.014 * high), round_end=False)
+    board = canvas.strip((center - half, top), (center + half, top), even(0.014 * high), flat="end")
     canvas.cover(board, color.lit(1.3), roundness=0.5)
 
 
 def _rack(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> None:
     high = canvas.height
     for column in range(-3, 4):
-        color = Paint(any_color(rng, 0.2, 0.9), float(rng.uniform(0.4, 0.8)))
+        color = Paint(any_color(rng, 0.2, 0.9), rng.uniform(0.4, 0.8))
         _box(
             canvas,
             x + column * 0.028 * high,
@@ -116,12 +116,14 @@ def _trolley(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> 
     steel = Paint((0.62, 0.64, 0.66), 0.55)
     for row in range(6):
         y = top + row * 0.03 * high
-        canvas.cover(canvas.strip((x - 0.1 * high, y), (x + 0.1 * high, y), even(0.004 * high)), steel)
+        canvas.stroke((x - 0.1 * high, y), (x + 0.1 * high, y), even(0.004 * high), steel)
     for column in range(-4, 5):
         at = x + column * 0.025 * high
-        canvas.cover(canvas.strip((at, top), (at, top + 0.15 * high), even(0.003 * high)), steel)
-    canvas.cover(
-        canvas.strip((x - 0.1 * high, top), (x + 0.1 * high, top), even(0.009 * high)),
+        canvas.stroke((at, top), (at, top + 0.15 * high), even(0.003 * high), steel)
+    canvas.stroke(
+        (x - 0.1 * high, top),
+        (x + 0.1 * high, top),
+        even(0.009 * high),
         Paint((0.7, 0.15, 0.12), 0.5).lit(rng.uniform(0.7, 1.3)),
     )
 
@@ -129,7 +131,7 @@ def _trolley(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> 
 def _railing(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> None:
     high, steel = canvas.height, Paint((0.30, 0.31, 0.33), 0.35).lit(rng.uniform(0.7, 1.5))
     top = max(top, 0.6 * high)
-    canvas.cover(canvas.strip((-5, top), (canvas.width + 5, top - 0.03 * high), even(0.011 * high)), steel)
+    canvas.stroke((-5, top), (canvas.width + 5, top - 0.03 * high), even(0.011 * high), steel)
     for at in np.arange(x % (0.09 * high), canvas.width, 0.09 * high):
         _box(canvas, float(at), top, 0.005 * high, steel)
 
@@ -137,22 +139,16 @@ def _railing(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> 
 def _car(canvas: Canvas, rng: np.random.Generator, x: float, top: float) -> None:
     high = canvas.height
     top = max(top, 0.66 * high)
-    body = Paint(any_color(rng, 0.1, 0.85), float(rng.uniform(0.3, 0.6)))
+    body = Paint(any_color(rng, 0.1, 0.85), rng.uniform(0.3, 0.6))
     left = x < canvas.width / 2
     start, end = (-0.3 * high, x + 0.14 * high) if left else (x - 0.14 * high, canvas.width + 0.3 * high)
     middle = top + 0.09 * high
-    canvas.cover(
-        canvas.strip((start, middle), (end, middle), [(0, 0, 0.08 * high), (1, 0, 0.08 * high)]), body
-    )
+    canvas.stroke((start, middle), (end, middle), [(0, 0, 0.08 * high), (1, 0, 0.08 * high)], body)
     _box(canvas, (start + end) / 2, middle, (end - start) / 2 + 0.06 * high, body.lit(0.8), 0.1)
     wheel = (end - 0.06 * high if left else start + 0.06 * high, top + 0.22 * high)
-    canvas.cover(
-        canvas.strip(wheel, (wheel[0] + 1, wheel[1]), even(0.06 * high)), Paint((0.08, 0.08, 0.09), 0.12)
-    )
+    canvas.stroke(wheel, (wheel[0] + 1, wheel[1]), even(0.06 * high), Paint((0.08, 0.08, 0.09), 0.12))
     lamp = (end - 0.01 * high if left else start + 0.01 * high, middle - 0.01 * high)
-    canvas.cover(
-        canvas.strip(lamp, (lamp[0] + 1, lamp[1]), even(0.018 * high)), Paint((0.95, 0.93, 0.8), 0.9)
-    )
+    canvas.stroke(lamp, (lamp[0] + 1, lamp[1]), even(0.018 * high), Paint((0.95, 0.93, 0.8), 0.9))
 
 
 def _bicycle(canvas: Canvas, rng: np.random.Generator, x: float, _top: float) -> None:
@@ -167,7 +163,7 @@ def _bicycle(canvas: Canvas, rng: np.random.Generator, x: float, _top: float) ->
             for t in np.linspace(0, 2 * np.pi, 15)
         ]
         for first, second in pairwise(rim):
-            canvas.cover(canvas.strip(first, second, even(0.006 * high)), black, roundness=0)
+            canvas.stroke(first, second, even(0.006 * high), black, roundness=0)
     seat, bars = (x - 0.05 * high, base - 0.21 * high), (x + 0.1 * high, base - 0.23 * high)
     crank = (x, base - 0.08 * high)
     for first, second in (
@@ -178,10 +174,9 @@ def _bicycle(canvas: Canvas, rng: np.random.Generator, x: float, _top: float) ->
         (bars, hubs[1]),
         (hubs[0], crank),
     ):
-        canvas.cover(canvas.strip(first, second, even(0.006 * high)), color)
-    canvas.cover(
-        canvas.strip((seat[0] - 0.02 * high, seat[1]), (seat[0] + 0.02 * high, seat[1]), even(0.01 * high)),
-        black,
+        canvas.stroke(first, second, even(0.006 * high), color)
+    canvas.stroke(
+        (seat[0] - 0.02 * high, seat[1]), (seat[0] + 0.02 * high, seat[1]), even(0.01 * high), black
     )
 
 

@@ -153,13 +153,13 @@ def _draw_upper(rng: np.random.Generator, feminine: float, child: bool) -> dict[
         "coat_length": pick(cut.sleeves, rng),
         "coat_material": _one(rng, cut.materials),
         "pattern": pattern,
-        "pattern_scale": float(rng.uniform(0.7, 1.6)),
+        "pattern_scale": rng.uniform(0.7, 1.6),
         "closure": _one(rng, cut.closures),
         "collar": _one(rng, cut.collars),
         "inner": shade_of(_color(rng, _INNER_COLORS), rng),
         "tie": shade_of(_color(rng, _ANY_COLOR), rng) if rng.uniform() < 0.7 - 0.56 * feminine else None,
-        "fit": float(rng.uniform(0.92, 1.22)),
-        "hem": float(rng.uniform()),
+        "fit": rng.uniform(0.92, 1.22),
+        "hem": rng.uniform(),
     }
 
 
@@ -183,8 +183,8 @@ def _draw_lower(rng: np.random.Generator, feminine: float, upper: dict[str, Any]
         "trousers": rgb,
         "trousers_length": length,
         "trousers_material": _one(rng, ("denim", "cotton", "synthetic")),
-        "trousers_cut": float(rng.uniform()),
-        "trousers_stripe": bool(rng.uniform() < 0.12),
+        "trousers_cut": rng.uniform(),
+        "trousers_stripe": rng.uniform() < 0.12,
         "shoes_color": shoes_word,
         "shoes": shade_of(shoes_word, rng),
         "shoes_style": pick(shoes, rng),
@@ -208,7 +208,7 @@ def _draw_carried(rng: np.random.Generator, feminine: float, child: bool) -> dic
         "glove_rgb": shade_of(_color(rng, (0.4, 0.1, 0.1, 0.1, 0.05, 0.15, 0.05, 0.05)), rng),
         "umbrella": "with umbrella" if umbrella else "without umbrella",
         "umbrella_rgb": shade_of(_color(rng, _ANY_COLOR), rng),
-        "umbrella_open": bool(rng.uniform() < 0.65),
+        "umbrella_open": rng.uniform() < 0.65,
         "smoking": "smoking" if not child and rng.uniform() < 0.06 else "without smoking",
         "uniform": "common clothing",
     }

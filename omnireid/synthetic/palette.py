@@ -69,7 +69,7 @@ def shade_of(word: str, rng: np.random.Generator) -> RGB:
 
 def any_color(rng: np.random.Generator, low: float, high: float) -> RGB:
     """Draw each channel between two limits."""
-    return float(rng.uniform(low, high)), float(rng.uniform(low, high)), float(rng.uniform(low, high))
+    return rng.uniform(low, high), rng.uniform(low, high), rng.uniform(low, high)
 
 
 def jitter(rgb: RGB, amount: float, rng: np.random.Generator) -> RGB:

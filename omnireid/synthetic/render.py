@@ -100,12 +100,12 @@ def _draw_passer(canvas: Canvas, camera: Camera, shot: Shot) -> None:
     identity = Identity.draw(rng)
     outfit = replace(Outfit.draw(rng, identity), umbrella="without umbrella")
     passing = replace(
-        Shot.draw(rng, camera, identity), action="walk", size=shot.size * float(rng.uniform(1.02, 1.2))
+        Shot.draw(rng, camera, identity), action="walk", size=shot.size * rng.uniform(1.02, 1.2)
     )
     bones = pose(identity, outfit, camera, passing, height=canvas.height, width=canvas.width)
     side = -1 if shot.occluder_at[0] < 0.5 else 1
-    aside = side * float(rng.uniform(0.18, 0.27)) * canvas.height
-    bones = bones.moved(aside, float(rng.uniform(0.03, 0.1)) * canvas.height)
+    aside = side * rng.uniform(0.18, 0.27) * canvas.height
+    bones = bones.moved(aside, rng.uniform(0.03, 0.1) * canvas.height)
     draw_person(Figure(canvas, bones, identity, outfit, passing.action, passing.head_turn))
 
 

@@ -156,7 +156,7 @@ def _paint_openings(stage: Stage, kind: str, y: Float[ndarray, "h w"], x: Float[
             + 0.035 * look_up(noise_tile(5.0), 0 * x, x * 120)
             + 0.01 * look_up(noise_tile(1.2), 0 * x + 9, x * 300)
         )
-        band += (y < crown) * (sky - band) * float(rng.uniform(0.8, 1.0))
+        band += (y < crown) * (sky - band) * rng.uniform(0.8, 1.0)
 
 
 def _paint_ground(stage: Stage, kind: str) -> None:

@@ -44,7 +44,7 @@ class Shot:
     place: float  # where on the camera's panorama, 0 to 1
     occluder: str  # "none" or what stands in front
     occluder_at: tuple[float, float]  # its middle and its top over the picture's width and height
-    seed: int  # of noise and of whoever walks in front
+    seed: int  # of the noise and of an occluding person
 
     @property
     def pose(self) -> str:
@@ -76,26 +76,26 @@ class Shot:
             weights["run"] = 0
         hidden = rng.uniform() < camera.occlusion
         occluder = camera.occluders[int(rng.integers(len(camera.occluders)))] if hidden else "none"
-        aside = float(rng.uniform(-0.05, 0.3) if rng.uniform() < 0.5 else rng.uniform(0.7, 1.05))
+        aside = rng.uniform(-0.05, 0.3) if rng.uniform() < 0.5 else rng.uniform(0.7, 1.05)
         return cls(
             viewpoint=view,
             yaw=side * (middle + around(0.0, 0.27, rng)),
             head_turn=around(0.0, 0.16, rng),
             action=pick(weights, rng),
-            phase=float(rng.uniform(0, 2 * np.pi)),
+            phase=rng.uniform(0, 2 * np.pi),
             size=around(camera.scale, camera.scale_jitter, rng),
-            shift=(float(rng.normal(0, camera.crop_jitter)), float(rng.normal(0, camera.crop_jitter))),
-            roll=float(rng.normal(0, 0.02)),
+            shift=(rng.normal(0, camera.crop_jitter), rng.normal(0, camera.crop_jitter)),
+            roll=rng.normal(0, 0.02),
             gain=around(1.0, camera.drift, rng),
             cast=_cast(rng, camera.drift),
-            blur=float(rng.uniform(*camera.blur)),
-            place=float(rng.uniform()),
+            blur=rng.uniform(*camera.blur),
+            place=rng.uniform(),
             occluder=occluder,
-            occluder_at=(aside, float(rng.uniform(0.45, 0.8))),
+            occluder_at=(aside, rng.uniform(0.45, 0.8)),
             seed=int(rng.integers(2**31)),
         )
 
 
 def _cast(rng: np.random.Generator, drift: float) -> RGB:
-    warmth = float(rng.normal(0, drift * 0.25))
+    warmth = rng.normal(0, drift * 0.25)
     return 1 + warmth, 1.0, 1 - warmth

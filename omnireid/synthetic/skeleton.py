@@ -85,7 +85,7 @@ def pose(
             float(ground - unit * up),
             float(near * cos_pitch),
         )
-    return Skeleton(flat, float(unit), float(shot.yaw), float(camera.pitch))
+    return Skeleton(flat, unit, shot.yaw, camera.pitch)
 
 
 def lay_flat(identity: Identity, outfit: Outfit, *, size: int, turn: float, spread: float) -> Skeleton:
@@ -106,7 +106,7 @@ def lay_flat(identity: Identity, outfit: Outfit, *, size: int, turn: float, spre
         flat[name] = Joint(
             float(size / 2 + right + (down - size / 2) * turn), float(down - right * turn), float(z)
         )
-    return Skeleton(flat, float(unit), 0.0, 0.0)
+    return Skeleton(flat, unit, 0.0, 0.0)
 
 
 def _joints(identity: Identity, outfit: Outfit, shot: Shot) -> dict[str, np.ndarray]:

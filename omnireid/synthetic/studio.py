@@ -20,7 +20,7 @@ _LOOSE = 0.09  # largest error of a detector's box at each edge, as a share of t
 _CUT = (0.45, 0.75)  # share of each side that a badly cropped box keeps
 
 
-def develop(world: World, picture: Picture) -> list[tuple[str, bytes]]:
+def render_files(world: World, picture: Picture) -> list[tuple[str, bytes]]:
     """Path and content of every file of an image; views of the same kind are encoded once."""
     take = picture.take
     cast = world.casts[take.dataset]

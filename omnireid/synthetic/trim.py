@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from omnireid.synthetic.canvas import Surface
+from omnireid.synthetic.canvas import Surface, soft_step
 from omnireid.synthetic.figure import Figure
 from omnireid.synthetic.palette import Paint, paint
 
@@ -28,7 +28,8 @@ class Worn:
 
 def trim(figure: Figure, worn: Worn, colors: Colors, relief: Mask) -> Mask:
     """Recolour the garment in place; returns the light and shade of its folds and seams."""
-    outfit = figure.outfit
+    canvas, outfit = figure.canvas, figure.outfit
+    across, down = worn.sharpness, 2 * worn.sharpness
     _print(figure, worn, colors)
     front = np.abs(worn.angle)
     if float(front.min()) < 1.2:
@@ -36,102 +37,73 @@ def trim(figure: Figure, worn: Worn, colors: Colors, relief: Mask) -> Mask:
         _open_neck(figure, worn, front, colors)
     if outfit.uniform in ("firefighter uniform", "worker uniform"):
         for height in (0.34, 0.72):
-            _lay(figure, colors, _below(0.028 - np.abs(worn.height - height), worn.sharpness * 2), _REFLECTOR)
-        _lay(
-            figure,
-            colors,
-            _below(0.07 - np.abs(front - 0.62), worn.sharpness) * (worn.height < 0.34),
-            _REFLECTOR,
-        )
+            canvas.mix(colors, soft_step(0.028 - np.abs(worn.height - height), down), _REFLECTOR)
+        braces = soft_step(0.07 - np.abs(front - 0.62), across) * (worn.height < 0.34)
+        canvas.mix(colors, braces, _REFLECTOR)
     if outfit.coat_style == "sweater":
-        ribs = 1 - 0.16 * _below(worn.height - (0.82 + 0.14 * outfit.hem), worn.sharpness * 2)
-        relief = relief * ribs
+        relief = relief * (1 - 0.16 * soft_step(worn.height - (0.82 + 0.14 * outfit.hem), down))
     if outfit.coat_style == "long coat" and outfit.seed % 2:
-        _lay(
-            figure,
-            colors,
-            _below(0.022 - np.abs(worn.height - 0.66), worn.sharpness * 2),
-            figure.cloth.paint.lit(0.6),
-        )
+        belt = soft_step(0.022 - np.abs(worn.height - 0.66), down)
+        canvas.mix(colors, belt, figure.cloth.paint.lit(0.6))
     if outfit.coat_style in ("jacket", "long coat"):
-        pocket = _below(0.12 - np.abs(front - 0.62), worn.sharpness) * _below(
-            0.008 - np.abs(worn.height - 0.76), worn.sharpness * 2
-        )
+        pocket = soft_step(0.12 - np.abs(front - 0.62), across)
+        pocket = pocket * soft_step(0.008 - np.abs(worn.height - 0.76), down)
         relief = relief * (1 - 0.4 * pocket)
     return relief
 
 
-def _below(distance: Mask, sharpness: float) -> Mask:
-    """1 where the distance is positive, 0 where negative, with a soft edge of one pixel."""
-    return np.clip(distance * np.float32(sharpness) + np.float32(0.5), 0, 1)
-
-
-def _lay(figure: Figure, colors: Colors, mask: Mask, layer: Paint) -> None:
-    colors += mask * (figure.canvas.color(layer) - colors)
-
-
 def _print(figure: Figure, worn: Worn, colors: Colors) -> None:
-    outfit, accent = figure.outfit, figure.cloth.accent
-    sharp = worn.sharpness * 2
+    """A band, a second tone or a logo."""
+    canvas, outfit, accent = figure.canvas, figure.outfit, figure.cloth.accent
+    down = 2 * worn.sharpness
     if outfit.pattern == "band":
-        _lay(figure, colors, _below(0.07 * outfit.pattern_scale - np.abs(worn.height - 0.33), sharp), accent)
+        band = soft_step(0.07 * outfit.pattern_scale - np.abs(worn.height - 0.33), down)
+        canvas.mix(colors, band, accent)
     elif outfit.pattern == "two_tone" and outfit.seed % 3 == 0:
-        _lay(figure, colors, _below(worn.height - 0.62, sharp), accent)
+        canvas.mix(colors, soft_step(worn.height - 0.62, down), accent)
     elif outfit.pattern == "logo":
-        shape = outfit.seed % 4
         size = 0.2 + 0.14 * outfit.pattern_scale
         center = 0.0 if outfit.seed % 5 else 0.42
-        place = (
-            np.where(np.abs(worn.angle) > np.pi / 2, np.abs(worn.angle) - np.pi, worn.angle)
-            if outfit.seed % 7 > 3
-            else worn.angle
-        )
+        place = worn.angle
+        if outfit.seed % 7 > 3:  # on the back too
+            place = np.where(np.abs(place) > np.pi / 2, np.abs(place) - np.pi, place)
         wide, high = np.abs(place - center) / size, np.abs(worn.height - 0.33) / (size * 0.42)
         distance = (
             wide * wide + high * high,
             np.maximum(wide, high),
             wide + high,
             np.maximum(wide, high * 2.6),
-        )[shape]
-        _lay(figure, colors, _below((1 - distance) * size * 0.6, worn.sharpness), accent)
+        )[outfit.seed % 4]
+        canvas.mix(colors, soft_step((1 - distance) * size * 0.6, worn.sharpness), accent)
 
 
 def _close(figure: Figure, worn: Worn, front: Mask, colors: Colors) -> None:
     """Buttons, zippers, open fronts, lapels with shirt and tie."""
-    outfit, sharp = figure.outfit, worn.sharpness
+    canvas, outfit, cloth, sharp = figure.canvas, figure.outfit, figure.cloth, worn.sharpness
     inner = paint(outfit.inner, "cotton")
     if outfit.closure == "open":
-        _lay(figure, colors, _below(0.24 + 0.1 * worn.height - front, sharp), inner)
+        canvas.mix(colors, soft_step(0.24 + 0.1 * worn.height - front, sharp), inner)
     elif outfit.closure == "zipper":
-        _lay(figure, colors, _below(0.025 - front, sharp), figure.cloth.accent.toward(_DARK, 0.5))
+        canvas.mix(colors, soft_step(0.025 - front, sharp), cloth.accent.toward(_DARK, 0.5))
     elif outfit.closure == "buttons":
-        _lay(figure, colors, 0.5 * _below(0.014 - front, sharp), _DARK)
+        canvas.mix(colors, 0.5 * soft_step(0.014 - front, sharp), _DARK)
         beat = np.abs((worn.height / np.float32(0.11)) % 1 - 0.5) * np.float32(0.11)
-        rows = (0.24,) if outfit.uniform == "chef uniform" else (0.05,)
-        light = figure.cloth.paint.lit(0.45) if min(outfit.coat) > 0.3 else Paint((0.75, 0.73, 0.68), 0.5)
-        for row in rows:
-            dots = np.hypot((np.abs(worn.angle) if row > 0.1 else worn.angle) - row, beat * 2.2)
-            _lay(figure, colors, _below(0.045 - dots, sharp), light)
+        light = cloth.paint.lit(0.45) if min(outfit.coat) > 0.3 else Paint((0.75, 0.73, 0.68), 0.5)
+        # a chef has two rows, others one beside the middle
+        aside = front - 0.24 if outfit.uniform == "chef uniform" else worn.angle - 0.05
+        canvas.mix(colors, soft_step(0.045 - np.hypot(aside, beat * 2.2), sharp), light)
     if outfit.collar == "lapels":
         opening = np.float32(0.5) * (1 - worn.height / np.float32(0.46))
-        _lay(
-            figure,
-            colors,
-            _below(opening + 0.17 * (worn.height < 0.46) - front, sharp),
-            figure.cloth.paint.lit(0.78),
-        )
-        _lay(figure, colors, _below(opening - front, sharp), inner)
+        lapels = soft_step(opening + 0.17 * (worn.height < 0.46) - front, sharp)
+        canvas.mix(colors, lapels, cloth.paint.lit(0.78))
+        canvas.mix(colors, soft_step(opening - front, sharp), inner)
         if outfit.tie is not None:
-            _lay(
-                figure,
-                colors,
-                _below(np.minimum(opening, 0.09) - front, sharp),
-                paint(outfit.tie, "synthetic"),
-            )
+            tie = soft_step(np.minimum(opening, 0.09) - front, sharp)
+            canvas.mix(colors, tie, paint(outfit.tie, "synthetic"))
 
 
 def _open_neck(figure: Figure, worn: Worn, front: Mask, colors: Colors) -> None:
-    collar, sharp = figure.outfit.collar, worn.sharpness * 2
+    canvas, collar, down = figure.canvas, figure.outfit.collar, 2 * worn.sharpness
     if collar == "round":
         depth = 0.075 * (1 - (front / 0.85) ** 2)
     elif collar == "vee":
@@ -142,7 +114,6 @@ def _open_neck(figure: Figure, worn: Worn, front: Mask, colors: Colors) -> None:
         depth = 0.1 * (1 - front / 0.4)
     else:
         return
-    _lay(figure, colors, _below(depth - worn.height, sharp), figure.skin.lit(0.95))
-    _lay(
-        figure, colors, 0.5 * _below(0.012 - np.abs(depth - worn.height), sharp), figure.cloth.paint.lit(0.55)
-    )
+    canvas.mix(colors, soft_step(depth - worn.height, down), figure.skin.lit(0.95))
+    edge = soft_step(0.012 - np.abs(depth - worn.height), down)
+    canvas.mix(colors, 0.5 * edge, figure.cloth.paint.lit(0.55))

@@ -45,9 +45,8 @@ def draw_neck(figure: Figure) -> None:
         figure.canvas.cover(rim, figure.cloth.paint.lit(0.72))
     below = (collar.x, collar.y + 0.02 * unit)
     above = (chin.x + (chin.x - collar.x) * 0.3, chin.y - 0.02 * unit)
-    figure.canvas.cover(
-        figure.canvas.strip(below, above, [(0, 0, half * 1.15), (0.5, 0, half), (1, 0, half)]),
-        figure.skin.lit(0.8),
+    figure.canvas.stroke(
+        below, above, [(0, 0, half * 1.15), (0.5, 0, half), (1, 0, half)], figure.skin.lit(0.8)
     )
 
 
@@ -57,7 +56,7 @@ def draw_trunk(figure: Figure) -> tuple[float, float, float, float]:
     short, long = _HEMS[outfit.coat_style]
     hem = short + (long - short) * outfit.hem
     start, end = bones["collar"].at, bones["crotch"].at
-    surface = canvas.strip(start, end, _profile(figure, hem), round_start=False, round_end=False)
+    surface = canvas.strip(start, end, _profile(figure, hem), flat="both")
     if surface is not None:
         _cover(figure, surface, along_to_height=1 / surface.length, offset=0.0)
     if outfit.coat_style == "long coat" and figure.action != "sit":
@@ -121,7 +120,7 @@ def _draw_coat_skirt(figure: Figure) -> None:
     bottom = max(hips * 1.12, abs(knees[0].x - knees[1].x) / 2 + 0.04 * unit)
     end = 0.72 + 0.55 * figure.outfit.hem
     profile = [(-0.15, 0.0, hips * 0.98), (0.1, 0.0, hips), (end, 0.0, hips + (bottom - hips) * end)]
-    surface = figure.canvas.strip(pelvis.at, middle, profile, round_start=False, round_end=False)
+    surface = figure.canvas.strip(pelvis.at, middle, profile, flat="both")
     if surface is not None:
         trunk = float(np.hypot(bones["collar"].x - bones["crotch"].x, bones["collar"].y - bones["crotch"].y))
         _cover(figure, surface, along_to_height=1 / trunk, offset=0.85)
@@ -133,9 +132,7 @@ def _cover(figure: Figure, surface: Surface, *, along_to_height: float, offset: 
     fabric = figure.cloth if offset == 0 else pleated(figure.cloth)
     colors, relief = weave(canvas, surface, fabric, figure.unit)
     if isinstance(colors, Paint):
-        colors = np.repeat(
-            np.repeat(canvas.color(colors), surface.across.shape[0], 1), surface.across.shape[1], 2
-        )
+        colors = np.tile(canvas.color(colors), (1, *surface.across.shape))
     angle = np.arcsin(np.clip(surface.across, -1, 1)) - np.float32(figure.bones.yaw)
     angle = (angle + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi)
     worn = Worn(
@@ -154,11 +151,7 @@ def draw_collar(figure: Figure) -> None:
     top = (collar.x + (chin.x - collar.x) * 0.8, collar.y - 0.026 * unit)
     if outfit.collar in ("high", "stand"):
         band = [(0, 0, half * 1.25), (1, 0, half * 1.05)]
-        canvas.cover(
-            canvas.strip((collar.x, collar.y + 0.012 * unit), top, band, round_end=False),
-            cloth.lit(0.85),
-            rim=0.45,
-        )
+        canvas.stroke((collar.x, collar.y + 0.012 * unit), top, band, cloth.lit(0.85), flat="end", rim=0.45)
     elif outfit.collar == "hood" and np.cos(bones.yaw) <= 0.5:
         back, low = figure.place("collar", 0, 0.008, -0.04), figure.place("collar", 0, -0.05, -0.05)
         wide = bones.width(0.056, 0.022)
@@ -167,14 +160,12 @@ def draw_collar(figure: Figure) -> None:
     elif outfit.collar in ("fold", "lapels"):
         band = [(0, 0, half * 1.3), (1, 0, half * 1.1)]
         if np.cos(bones.yaw) < 0.3:
-            canvas.cover(
-                canvas.strip(
-                    (collar.x, collar.y + 0.014 * unit),
-                    (top[0], top[1] + 0.008 * unit),
-                    band,
-                    round_end=False,
-                ),
+            canvas.stroke(
+                (collar.x, collar.y + 0.014 * unit),
+                (top[0], top[1] + 0.008 * unit),
+                band,
                 cloth.lit(0.82),
+                flat="end",
                 rim=0.4,
             )
         if np.cos(bones.yaw) > -0.1 and outfit.collar == "fold":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from omnireid.synthetic.lists import ListLine
 from omnireid.synthetic.people import Cast, Take
 from omnireid.synthetic.presets import Counts, Preset
 from omnireid.synthetic.sites import SITES
@@ -101,10 +102,22 @@ class Draft:
         self.taken[person] = number + 1
         return Take(self.dataset, person, outfit, camera, number, "ir" if infrared else "rgb")
 
+    def tour(self, person: int, outfit: int, shots: Mapping[str, int]) -> Iterator[tuple[str, Take]]:
+        """The pictures of a person in an outfit: under each camera so many for every part of the data set."""
+        for camera in self.cast.itinerary(person, outfit, self.counts.cameras):
+            for part, count in shots.items():
+                for _ in range(count):
+                    yield part, self.take(person, outfit, camera)
+
     def shoot(self, take: Take, *files: str | File) -> None:
         """Plan the files of a take; a bare path, from the data set's folder, shows the whole picture."""
         placed = tuple(File(file) if isinstance(file, str) else file for file in files)
         self.pictures.append(Picture(take, tuple(File(f"{self.folder}/{f.path}", f.view) for f in placed)))
+
+    def line(self, path: str, instruction: str, take: Take, *, pid: int | None = None) -> str:
+        """A take's line in an official list; ``pid`` where it differs from the person's number."""
+        clothes_id = self.cast.clothes_id(take.person, take.outfit)
+        return str(ListLine(path, instruction, take.person if pid is None else pid, clothes_id, take.camera))
 
     def write(self, path: str, lines: Iterable[str]) -> None:
         """Plan a text file, a line each, from the data set's folder."""

@@ -19,7 +19,7 @@ from omnireid.files import sole_writer, write_whole
 from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.manifest import claim, finished
 from omnireid.synthetic.presets import Preset
-from omnireid.synthetic.studio import develop
+from omnireid.synthetic.studio import render_files
 from omnireid.synthetic.world import Picture, Plan, World
 
 _CHUNK = 16  # pictures that a worker takes at a time: small enough to stop soon, of one person mostly
@@ -188,7 +188,7 @@ def _draw_all(
 def _draw(out: Path, world: World, pictures: Sequence[Picture]) -> float:
     start = time.perf_counter()
     for picture in pictures:
-        for path, content in develop(world, picture):
+        for path, content in render_files(world, picture):
             write_whole(out / path, content)
     return time.perf_counter() - start
 

@@ -222,8 +222,8 @@ def test_nobody_of_a_test_is_kept_aside_to_choose_a_model_by(tiny_root, seed):
     sheet = (f"data={tiny_root}", rows, market, f"seed={seed}")
     whole, _ = mixture_of(*sheet)
     parted, _ = mixture_of(*sheet, "validation.share=0.5")
-    (aside,) = parted.aside
-    chosen = {record.image for record in (*aside.split.query, *aside.split.gallery)}
+    (held_out,) = parted.held_out
+    chosen = {record.image for record in (*held_out.split.query, *held_out.split.gallery)}
     assert chosen <= {record.image for record in whole.sources[0].records}
 
 

@@ -52,7 +52,7 @@ def steered(tiny_root):
     return run_row(Pixels(obedience=10.0), LI, tiny_root)
 
 
-def test_a_row_with_captions_is_asked_three_ways_of_two_galleries_by_two_rules(steered):
+def test_a_row_with_captions_has_three_instructions_two_galleries_and_two_rules(steered):
     asked = {(e.query_asked, e.gallery_asked, e.protocol) for e in steered.evaluations}
     assert asked == {
         (query, gallery, rule)
@@ -80,7 +80,7 @@ def test_rows_that_differ_in_their_protocol_alone_are_embedded_once(tiny_root, m
     np.testing.assert_array_equal(again.headline.average_precision, alone.headline.average_precision)
 
 
-def test_where_nobody_wrote_down_who_wears_what_outfits_are_not_judged(tiny_root, monkeypatch):
+def test_without_outfit_annotations_outfits_are_not_evaluated(tiny_root, monkeypatch):
     def bare(*arguments, **options):
         split = load_split(*arguments, **options)
         sides = ([replace(one, clothes_id=UNKNOWN) for one in side] for side in (split.query, split.gallery))
@@ -91,7 +91,7 @@ def test_where_nobody_wrote_down_who_wears_what_outfits_are_not_judged(tiny_root
     assert {evaluation.protocol for evaluation in result.evaluations} == {"instructed"}
 
 
-def test_a_model_that_reads_the_sentence_is_seen_to_obey_and_one_that_does_not_is_not(steered, tiny_root):
+def test_only_a_model_that_reads_the_sentence_is_shown_to_follow_it(steered, tiny_root):
     by_outfit = next(row for row in steering_rows(steered.evaluations) if "outfit" in row[2])
     assert float(by_outfit[STEERING_COLUMNS.index("right − wrong")]) > 10
     deaf = run_row(Pixels(obedience=0.0), LI, tiny_root)
@@ -107,7 +107,7 @@ def test_two_data_sets_of_a_task_do_not_share_a_line(steered):
     assert {row[0] for row in both} == {"li cocas_real2", "li another"}
 
 
-def test_every_sentence_of_a_bank_can_be_asked(tiny_root):
+def test_every_sentence_of_a_bank_can_be_evaluated(tiny_root):
     result = run_row(Pixels(), TRAD, tiny_root, every_sentence=True)
     assert len(result.evaluations) == 1 + 20
     asked = [(evaluation.query_asked, evaluation.gallery_asked) for evaluation in result.evaluations[1:]]
@@ -125,7 +125,7 @@ def test_every_sentence_of_a_bank_can_be_asked(tiny_root):
         (Row("cc", "prcc", "prcc_multi_shot", asking=Asking(cc_instruction="image")), None),
     ],
 )
-def test_both_sides_of_a_test_are_asked_as_the_sheet_says(tiny_root, row, said):
+def test_both_sides_of_a_test_are_instructed_as_in_the_sheet(tiny_root, row, said):
     """What the model really gets: one sentence for all, or the one picture that the lists name."""
     heard = {"query": [], "gallery": []}
 
@@ -190,7 +190,7 @@ def test_the_untrained_model_stands_in_the_same_line(steered):
     assert dict(zip(HEADLINE_COLUMNS, row, strict=True))["mAP untrained"] == "–"
 
 
-def test_the_page_is_one_file_with_everything_inside(steered):
+def test_the_page_is_one_self_contained_file(steered):
     page = html_page(
         "a <title>",
         [steered],
@@ -208,7 +208,7 @@ def test_the_page_is_one_file_with_everything_inside(steered):
     assert "abc" in page
 
 
-def test_a_data_set_that_is_not_there_is_one_sentence(tmp_path):
+def test_a_missing_data_set_is_one_sentence(tmp_path):
     with pytest.raises(InputError):
         run_row(Pixels(), TRAD, tmp_path)
 
@@ -216,7 +216,7 @@ def test_a_data_set_that_is_not_there_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("dataset", "variant"), [("msmt17", "train_val"), ("msmt17", "v2_train"), ("cuhk03", "labeled")]
 )
-def test_a_row_names_the_variant_it_was_judged_on(dataset, variant, tiny_root, monkeypatch):
+def test_a_row_names_the_variant_it_was_evaluated_on(dataset, variant, tiny_root, monkeypatch):
     people = load_split(tiny_root, "market1501", "trad")
     monkeypatch.setattr("omnireid.benchmark.load_split", lambda *_, **__: people)
     result = run_row(Pixels(), Row("trad", dataset, "market", variant), tiny_root)

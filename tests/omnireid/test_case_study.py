@@ -45,7 +45,7 @@ def test_queries_are_those_that_differ_most_one_a_person_whoever_wins(split, cou
     assert most_different(evaluation(AFTER), evaluation(BEFORE), split, count) == expected
 
 
-def test_what_is_said_counts_all_queries():
+def test_the_summary_counts_all_queries():
     said = summary(Model("baseline", evaluation(BEFORE)), Model("ours", evaluation(AFTER)))
     assert said == (
         "baseline mAP 42.5 R1 25.0, ours mAP 60.0 R1 25.0; "

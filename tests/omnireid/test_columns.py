@@ -61,7 +61,7 @@ def test_some_records_in_any_order_are_those_records(records, chunk, data):
 
 @pytest.mark.parametrize("prefix", ["", "/data/"])
 @pytest.mark.parametrize("path", ["\0", "\0a", "/data/\0a", "/data/", "/data/a"])
-def test_odd_paths_come_back(prefix, path):
+def test_unusual_paths_are_read_back(prefix, path):
     record = Record(path, 0, 0, clothes=path)
     assert list(Records.of([record], prefix)) == [record]
 

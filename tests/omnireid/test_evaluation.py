@@ -107,7 +107,7 @@ def sides(split, task, mode="right", gallery_mode="own"):
     }
 
 
-def test_the_fakes_are_what_the_benchmark_asks_for():
+def test_the_fakes_implement_the_interfaces():
     assert isinstance(Fake(), Embedder)
     assert pair_scorer(Fake(), TASKS["t2i"]) is None
     assert isinstance(FakePairs(), Embedder)
@@ -143,7 +143,7 @@ def test_the_batch_size_changes_nothing(split):
     np.testing.assert_array_equal(one.average_precision, other.average_precision)
 
 
-def test_batches_tell_the_model_the_task_the_domain_and_the_instruction(split):
+def test_batches_carry_the_task_the_domain_and_the_instruction(split):
     fake, task = Fake(), TASKS["li"]
     evaluate(fake, split, task, "instructed", **sides(split, task), settings=SMALL)
     assert {batch.domain for batch in fake.batches} == {"li/tiny_set"}
@@ -170,7 +170,7 @@ def features(split, fake, task, mode="right", gallery_mode="own"):
     )
 
 
-def test_one_extraction_serves_several_protocols_and_an_obedient_model_is_seen_to_obey(split):
+def test_one_extraction_serves_several_protocols_and_shows_that_a_model_follows_instructions(split):
     task, fake = TASKS["li"], Fake(noise=0.2, obedience=1.0)
     query, gallery = features(split, fake, task)
     wrong, _ = features(split, fake, task, mode="wrong")
@@ -234,7 +234,7 @@ def test_a_short_list_is_padded(split):
     assert np.isnan(result.average_precision).sum() == 10
 
 
-def test_draws_are_averaged_and_their_deviation_told(split):
+def test_draws_are_averaged_with_their_deviation(split):
     task = TASKS["vi"]
     query, gallery = features(split, Fake(noise=1.5), task)
     result = judge(query, gallery, "llcm")
@@ -262,7 +262,7 @@ def test_draws_are_averaged_and_their_deviation_told(split):
     ) | {-1}
 
 
-def test_texts_search_pictures_and_the_nearest_are_scored_again(split):
+def test_texts_search_pictures_and_the_nearest_are_re_scored(split):
     task = TASKS["t2i"]
     fake = FakePairs(noise=2.0)
     first = evaluate(Fake(noise=2.0), split, task, "text_to_image", settings=SMALL)
@@ -312,14 +312,14 @@ def test_re_scoring_can_be_turned_off(split):
     np.testing.assert_array_equal(result.average_precision, plain.average_precision)
 
 
-def test_a_score_that_is_no_number_is_refused(split):
+def test_a_nan_score_is_refused(split):
     fake = FakePairs()
     fake.score_pairs = lambda text, image: torch.full((min(len(text), len(image)),), float("nan"))
     with pytest.raises(InputError, match="matching scores"):
         evaluate(fake, split, TASKS["t2i"], "text_to_image", settings=SMALL)
 
 
-def test_progress_is_told(split):
+def test_progress_is_reported(split):
     told = []
     task = TASKS["trad"]
     evaluate(
@@ -335,7 +335,7 @@ def test_progress_is_told(split):
     assert told[-1] == ("trad/tiny_set gallery", 48, 48)
 
 
-def test_what_cannot_be_evaluated_is_refused_in_a_sentence(split):
+def test_what_cannot_be_evaluated_is_refused_in_one_sentence(split):
     task = TASKS["trad"]
     asked = sides(split, task)
     with pytest.raises(InputError, match="did you mean 'market'"):
@@ -361,7 +361,7 @@ def report_of(split):
     return Report((drawn, cut), {"seed": 0, "commit": "abc", "note": "Größe", **machine()})
 
 
-def test_a_report_survives_its_file(split, tmp_path):
+def test_a_report_is_read_back_unchanged(split, tmp_path):
     report = report_of(split)
     path = tmp_path / "report.json"
     report.write(path)
@@ -396,7 +396,7 @@ def test_a_file_that_is_no_report_is_refused(split, tmp_path):
         Report.read(path)
 
 
-def test_no_number_stands_without_its_protocol(split):
+def test_every_number_has_its_protocol(split):
     report = report_of(split)
     assert all(len(row) == len(COLUMNS) for row in report.rows())
     assert all(

@@ -69,7 +69,7 @@ def test_safetensors_carry_their_names_as_metadata_and_may_be_bfloat16(tmp_path)
     np.testing.assert_array_equal(gallery, GALLERY)
 
 
-def test_a_file_may_say_by_what_its_features_are_compared(tmp_path):
+def test_a_file_may_name_the_metric_of_its_features(tmp_path):
     assert read_features(saved(tmp_path / "f.npz")).metric == "cosine"
     file = read_features(saved(tmp_path / "f.npz", metric=np.array("euclidean")))
     assert file.side(SPLIT, "query", TRAD).metric == "euclidean"
@@ -80,7 +80,7 @@ def test_a_file_may_say_by_what_its_features_are_compared(tmp_path):
         read_features(saved(tmp_path / "f.npz", metric="hamming"))
 
 
-def test_what_was_kept_is_read_again_as_it_was(tmp_path):
+def test_saved_features_are_read_back_unchanged(tmp_path):
     """Also where a picture has several rows and file names repeat."""
     twice = Split("tiny_set", query=(*SPLIT.query, *SPLIT.query), gallery=SPLIT.gallery)
     given = [
@@ -157,7 +157,7 @@ def test_files_that_are_no_feature_files_are_refused(tmp_path):
         read_features(tmp_path / "f.npz")
 
 
-def test_numbers_of_another_machine_are_read_and_words_refused(tmp_path):
+def test_another_byte_order_is_read_and_strings_are_refused(tmp_path):
     path = tmp_path / "f.npz"
     np.savez(path, query=QUERY.astype(">f4"), gallery=GALLERY.astype("<f8"))
     np.testing.assert_array_equal(read_features(path).rows["query"].vectors.numpy(), QUERY.astype("f4"))
@@ -166,7 +166,7 @@ def test_numbers_of_another_machine_are_read_and_words_refused(tmp_path):
         read_features(path)
 
 
-def test_the_order_is_told_a_line_a_picture():
+def test_the_order_table_has_a_line_per_image():
     lines = order_table(SPLIT).splitlines()
     assert lines[0].split("\t")[:3] == ["side", "row", "image"]
     assert lines[1].split("\t")[:4] == ["query", "0", "/data/q/a.jpg", "0"]

@@ -15,8 +15,8 @@ from sklearn.metrics import average_precision_score
 from omnireid.datasets import DATASETS, load_split
 from omnireid.extraction import Features
 from omnireid.leakage import People, drop_test_people
-from omnireid.loading.aside import keep_aside
 from omnireid.loading.feed import Source
+from omnireid.loading.held_out import hold_out
 from omnireid.metrics import Given, rank, rank_features
 from omnireid.protocols import PROTOCOLS, suited_protocol
 from omnireid.protocols.draws import everything
@@ -71,7 +71,7 @@ def test_h1_average_precision_is_not_cut_at_rank_500():
     assert "AP@500" in PROTOCOLS["irm_released"].title
 
 
-def test_h2_visible_to_infrared_asks_every_visible_picture_and_draws_the_infrared_gallery(root):
+def test_h2_visible_to_infrared_queries_every_visible_image_and_draws_the_infrared_gallery(root):
     split = load_split(root, "llcm", "vi", "vis_to_ir")
     assert {r.modality for r in split.query} == {"rgb"} and {r.modality for r in split.gallery} == {"ir"}
     query, gallery = labels_of(split.query), labels_of(split.gallery)
@@ -100,7 +100,7 @@ def test_h4_msmt17_trains_on_list_train_alone_unless_asked_and_says_which(root):
     assert alone.notes[0].endswith("version 1, train") and both.notes[0].endswith("version 1, train_val")
 
 
-def test_h5_masked_and_unmasked_msmt17_are_never_taken_for_each_other(root, tmp_path):
+def test_h5_masked_and_unmasked_msmt17_are_never_confused(root, tmp_path):
     own = tmp_path / "MSMT17_V2"
     for part in ("train", "query", "gallery"):
         text = (root / f"msmt/MSMT17_V1/list_{part}.txt").read_text()
@@ -113,7 +113,7 @@ def test_h5_masked_and_unmasked_msmt17_are_never_taken_for_each_other(root, tmp_
     assert "version 2" in split.notes[0] and "/mask_train_v2/" in split.train[0].image
 
 
-def test_h6_average_precision_is_the_sum_of_precisions_and_no_trapezoid():
+def test_h6_average_precision_is_riemann_and_not_trapezoidal():
     right = [2, 3, 7, 40]
     scores = -np.arange(700.0)
     truth = np.isin(np.arange(1, 701), right)
@@ -129,7 +129,7 @@ def test_h7_the_cmc_counts_the_first_right_answer_not_every_one():
     assert ranked([1, 300, 600]).cmc[0] == 1.0
 
 
-def test_h8_cuhk03_means_detected_boxes_unless_labeled_is_said(root):
+def test_h8_cuhk03_means_detected_boxes_unless_labeled_is_requested(root):
     entry = DATASETS["cuhk03"]
     assert entry.card.default_variant == "detected"
     default, labeled = entry.read(root), entry.read(root, "labeled")
@@ -146,7 +146,7 @@ def test_h9_ltcc_has_twelve_cameras_not_nine(root):
     assert max(record.camid for record in records.train) > 8
 
 
-def test_h10_images_that_are_not_scored_again_keep_their_own_order():
+def test_h10_images_that_are_not_re_scored_keep_their_order():
     distances = Given(-np.linspace(0.9, 0.1, 50)[None])  # minus cosines, the nearest first
 
     class LastFirst:
@@ -213,11 +213,11 @@ print([(record.image, record.pid, record.clothes_id) for record in split.train])
 
 
 @pytest.mark.parametrize("source", ["raw", "lists"])
-def test_h13_labels_and_order_hang_on_no_hash_seed(root, source):
+def test_h13_labels_and_order_do_not_depend_on_hash_seeds(root, source):
     assert len(printed(_LABELS.format(root=str(root), source=source))) == 1
 
 
-def test_h14_what_chooses_a_model_are_training_people_and_never_the_test(root):
+def test_h14_models_are_selected_on_training_people_and_never_on_the_test(root):
     looks = ("omnireid.datasets", "omnireid.benchmark")  # by which training could come to a test
     for path in [*(ROOT / "irm/training").rglob("*.py"), ROOT / "tools/train.py"]:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -225,16 +225,16 @@ def test_h14_what_chooses_a_model_are_training_people_and_never_the_test(root):
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert not [name for name in names if name.startswith(looks)], path
     split = load_split(root, "market1501", "trad")
-    (still,), (aside,) = keep_aside([Source(TASKS["trad"], "market1501", split.train)], 0.3, seed=0)
-    chosen_by = {*aside.split.query, *aside.split.gallery}
+    (still,), (held_out,) = hold_out([Source(TASKS["trad"], "market1501", split.train)], 0.3, seed=0)
+    chosen_by = {*held_out.split.query, *held_out.split.gallery}
     assert chosen_by and chosen_by | {*still.records} == {*split.train}
     assert not {r.pid for r in chosen_by} & {r.pid for r in still.records}
-    for name in ("cuhk_pedes", "rstpreid"):  # where the owners set people aside, they can be searched
+    for name in ("cuhk_pedes", "rstpreid"):  # where the owners hold people out, they can be searched
         assert DATASETS[name].card.default_variant == "test" and "val" in DATASETS[name].card.variants
 
 
 @pytest.mark.parametrize("name", ["market", "prcc_multi_shot", "llcm", "text_to_image", "irm_released"])
-def test_h1_no_way_of_ranking_cuts_what_its_protocol_does_not(name):
+def test_h1_no_ranking_function_truncates_ap_unless_its_protocol_does(name):
     """Right answers stand first and 600th of 700, far enough apart to see a cut at 500."""
     pids = np.where(np.isin(np.arange(1, 701), [1, 600]), 1, 2)
     angles = torch.linspace(0, 1.5, 700)
@@ -251,7 +251,7 @@ def test_h1_no_way_of_ranking_cuts_what_its_protocol_does_not(name):
     assert rank_features(*vectors, *labels, whole).mean_ap == pytest.approx(expected)
 
 
-def test_h2_the_default_of_llcm_asks_every_picture_both_ways(root):
+def test_h2_the_default_of_llcm_queries_every_image_in_both_directions(root):
     for variant in (None, *DATASETS["llcm"].card.variants):
         name = suited_protocol("vi", "llcm", variant)
         assert name == "llcm"  # and never what the official script computes
@@ -261,7 +261,7 @@ def test_h2_the_default_of_llcm_asks_every_picture_both_ways(root):
         assert len(asked) == len(query) and len(searched) < len(gallery)
 
 
-def test_h8_the_note_says_which_boxes(root):
+def test_h8_the_note_names_the_boxes(root):
     for boxes in ("detected", "labeled"):
         note = DATASETS["cuhk03"].read(root, boxes).notes[0]
         assert note.endswith((f": {boxes}", f"taken as {boxes}"))
@@ -294,18 +294,18 @@ def test_h10_the_tail_is_ordered_by_distance_and_ties_by_index():
 
 _ORDER = """
 from omnireid.datasets import load_split
-from omnireid.loading.aside import keep_aside
+from omnireid.loading.held_out import hold_out
 from omnireid.loading.feed import Source
 from omnireid.tasks import TASKS
 for name, task in (("ltcc", "cc"), ("vc_clothes", "cc"), ("llcm", "vi"), ("own/shop", "trad")):
     split = load_split({root!r}, name, task, source="raw")
     print([(r.image, r.pid, r.camid, r.clothes_id) for r in (*split.train, *split.query, *split.gallery)])
 people = load_split({root!r}, "market1501", "trad").train
-print(keep_aside([Source(TASKS["trad"], "market1501", people)], 0.3, seed=0))
+print(hold_out([Source(TASKS["trad"], "market1501", people)], 0.3, seed=0))
 """
 
 
-def test_h13_outfits_own_tables_and_people_kept_aside_hang_on_no_hash_seed(root):
+def test_h13_outfits_own_tables_and_held_out_people_do_not_depend_on_hash_seeds(root):
     rows = [f"train,{n}.jpg,person {n},camera {n},outfit {n}\n" for n in range(12)]
     (root / "own").mkdir(exist_ok=True)
     (root / "own/shop.csv").write_text("split,image,pid,camera,clothes_id\n" + "".join(rows))
@@ -325,7 +325,7 @@ class _Backwards:
         return None
 
 
-def test_h13_readers_ask_no_order_of_the_file_system(root, monkeypatch):
+def test_h13_readers_do_not_depend_on_the_order_of_the_file_system(root, monkeypatch):
     names = ("market1501", "cuhk03", "prcc", "ltcc", "vc_clothes", "llcm")
     expected = [DATASETS[name].read(root) for name in names]
     plain = os.scandir

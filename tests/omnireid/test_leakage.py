@@ -41,20 +41,20 @@ def pedes(*images):
     )
 
 
-def test_nothing_is_dropped_where_nobody_is_tested():
+def test_nothing_is_dropped_without_a_test():
     train = pedes(("Market/0004_c2s1_022375_01.jpg", 7))
     pids, report = kept_pids(train)
     assert pids == [7] and report.num_dropped == 0
     assert report.sentences() == ("none of 1 training pictures shows a test person",)
 
 
-def test_a_number_of_the_same_data_set_leaks_and_of_another_does_not():
+def test_a_pid_leaks_within_its_own_data_set_only():
     records = (Record("x.jpg", 4, 0), Record("y.jpg", 5, 0))
     assert kept_pids(People("market1501", records), MARKET_TEST)[0] == [5]
     assert kept_pids(People("msmt17", records), MARKET_TEST)[0] == [4, 5]
 
 
-def test_a_test_picture_under_another_number_takes_its_whole_person_along():
+def test_a_copy_of_a_test_image_drops_its_whole_person():
     train = pedes(("CUHK01/0363004.png", 1), ("Market/0004_c2s1_022375_01.jpg", 7), ("CUHK01/0001001.png", 7))
     pids, report = kept_pids(train, MARKET_TEST)
     assert pids == [1]
@@ -63,7 +63,7 @@ def test_a_test_picture_under_another_number_takes_its_whole_person_along():
     assert report.leaks[0].pid == 7
 
 
-def test_another_picture_of_a_test_person_is_known_by_the_person_in_its_name():
+def test_a_test_person_is_recognised_by_the_file_name():
     train = pedes(("Market/0004_c6s3_099999_05.jpg", 7), ("Market/0005_c6s3_099999_05.jpg", 8))
     pids, report = kept_pids(train, MARKET_TEST)
     assert pids == [8]
@@ -100,7 +100,7 @@ def test_the_same_file_is_found_through_links(tmp_path, link):
     assert report.people == {("synth_pedes", "same file"): 1}
 
 
-def test_sources_keep_their_order_and_are_judged_apart():
+def test_sources_keep_their_order_and_are_checked_separately():
     sources = [pedes(("Market/0004_c2s1_022375_01.jpg", 7)), People("prcc", (Record("p.jpg", 7, 0),))]
     kept, report = drop_test_people(sources, [MARKET_TEST])
     assert [(people.dataset, len(people.records)) for people in kept] == [("cuhk_pedes", 0), ("prcc", 1)]
@@ -113,7 +113,7 @@ def test_the_result_does_not_depend_on_the_order_of_the_tests():
     assert drop_test_people([train], [MARKET_TEST, other]) == drop_test_people([train], [other, MARKET_TEST])
 
 
-def test_the_data_sets_that_were_borrowed_from_are_spelt_as_in_the_catalog():
+def test_borrowed_data_sets_are_in_the_catalog():
     from omnireid.datasets import DATASETS
 
     assert {row.dataset for rows in BORROWED.values() for row in rows} <= set(DATASETS)
@@ -185,7 +185,7 @@ def test_empty_and_unreadable_pictures_have_no_copies(tmp_path):
     assert find_copies(found, found).rows.tolist() == [-1, -1]
 
 
-def test_searching_in_blocks_equals_looking_at_every_pair():
+def test_searching_in_blocks_equals_the_loop_over_pairs():
     rng = np.random.default_rng(0)
     centres = rng.integers(0, 2**63, 40, dtype=np.uint64)
 
@@ -205,7 +205,7 @@ def test_searching_in_blocks_equals_looking_at_every_pair():
     assert 10 < (found.rows >= 0).sum() < 75
 
 
-def test_a_copy_under_a_new_name_is_found_by_look_and_takes_its_person_along(tmp_path):
+def test_a_renamed_copy_is_found_by_appearance_and_drops_its_person(tmp_path):
     test = save(tmp_path / "msmt/test/0000/0000_000_01_0303morning_0015_0.jpg", drawn(1))
     copy = save(tmp_path / "rstp/imgs/0007_c1_0001.jpg", recoded(drawn(1), 60), quality=80)
     other = save(tmp_path / "rstp/imgs/0007_c2_0002.jpg", drawn(2))
@@ -246,7 +246,7 @@ def test_fingerprints_are_kept_until_the_picture_changes(tmp_path):
     assert not fingerprints_of(images, cache=cache, name="x").seen[0]
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
+def test_a_cache_that_cannot_be_written_is_not_needed(tmp_path):
     (tmp_path / "file").touch()
     image = save(tmp_path / "a.png", drawn(0))
     assert fingerprints_of([image], cache=tmp_path / "file" / "cache").seen.all()
@@ -263,7 +263,7 @@ def test_the_report_has_a_table_and_every_dropped_person_in_json():
     assert [leak["pid"] for leak in json.loads(report.to_json())["leaks"]] == [7, 9]
 
 
-def test_every_pair_of_data_sets_known_to_share_pictures_is_looked_at():
+def test_every_pair_of_data_sets_known_to_share_images_is_compared():
     text, owners = ("cuhk_pedes", "icfg_pedes", "rstpreid"), {"cuhk_pedes": ("market1501", "cuhk03")}
     pairs = {frozenset((one, other)) for one in text for other in owners.get(one, ("msmt17",))}
     assert pairs | {frozenset(("rstpreid", "icfg_pedes"))} == SHARED

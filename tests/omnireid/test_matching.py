@@ -102,7 +102,7 @@ def test_a_matchers_ranking_is_that_of_all_scores_in_blocks_of_any_size(split, b
     assert max(map(max, model.matcher.blocks)) <= batch_size
 
 
-def test_only_the_nearest_are_scored_where_that_is_asked_for(split):
+def test_only_the_nearest_are_scored_on_request(split):
     settings = Settings(match=3)
     found = evaluate(Model(), split, TRAD, "market", **asked(split), settings=settings)
     assert (found.num_re_scored, found.is_matched) == (3, True)
@@ -118,7 +118,7 @@ def test_only_the_nearest_are_scored_where_that_is_asked_for(split):
         assert found.shown[query, :10].tolist() == [*head, *nearest[query, 3:10]]
 
 
-def test_without_a_look_by_the_matcher_it_is_cosine(split):
+def test_without_the_matcher_the_ranking_is_by_cosine(split):
     sides = {side: embed_side(Model(), split, side, TRAD, asked=one) for side, one in asked(split).items()}
     cosine = judge(sides["query"], sides["gallery"], "market")
     none = evaluate(Model(), split, TRAD, "market", **asked(split), settings=Settings(match=0))
@@ -126,7 +126,7 @@ def test_without_a_look_by_the_matcher_it_is_cosine(split):
     assert cosine.mean_ap == none.mean_ap
 
 
-def test_a_row_is_told_by_the_matcher_and_by_cosine(split, monkeypatch):
+def test_a_row_is_reported_by_the_matcher_and_by_cosine(split, monkeypatch):
     monkeypatch.setattr("omnireid.benchmark.load_split", lambda *_, **__: split)
     result = run_row(Model(), Row("trad", "market1501", "market"), data=None)
     assert [one.is_matched for one in result.evaluations] == [True, False]
@@ -137,14 +137,14 @@ def test_a_row_is_told_by_the_matcher_and_by_cosine(split, monkeypatch):
     assert {search.protocol for search in searches} == {"market matcher", "market"}
 
 
-def test_text_tasks_do_not_ask_the_matcher_of_pictures():
+def test_text_tasks_do_not_use_the_image_matcher():
     assert isinstance(Model(), PictureMatching)
     assert isinstance(Matcher(), GridScorer)
     assert pair_scorer(Model(), TASKS["t2i"]) is None
     assert pair_scorer(Model(), TRAD) is not None
 
 
-def test_scores_that_are_no_numbers_are_refused(split):
+def test_nan_scores_are_refused(split):
     model = Model()
     model.matcher.score_grid = lambda query, gallery: torch.full((len(query), len(gallery)), float("nan"))
     with pytest.raises(InputError, match="matching scores hold NaN"):

@@ -37,7 +37,7 @@ def test_a_library_is_built_once_and_again_when_its_source_changes(source, tmp_p
 @pytest.mark.parametrize(
     "cause", ["the wish of the user", "no compiler", "no place", "a source that does not compile"]
 )
-def test_where_a_library_cannot_be_had_there_is_none(cause, source, tmp_path, monkeypatch):
+def test_without_a_compiler_there_is_no_library(cause, source, tmp_path, monkeypatch):
     if cause == "the wish of the user":
         monkeypatch.setenv("INSTRUCT_REID_NATIVE", "0")
     elif cause == "no compiler":
@@ -66,7 +66,7 @@ def test_a_half_built_library_is_never_loaded(source, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (5, 7), (64,)])
-def test_aligned_memory_begins_with_a_line_of_the_cache(shape):
+def test_aligned_memory_starts_at_a_cache_line(shape):
     for _ in range(4):
         array = aligned(shape, np.int16)
         assert array.shape == shape

@@ -39,7 +39,7 @@ def test_all_sign_changes_of_few_people_are_counted_exactly():
     assert found.p_value == pytest.approx(2 / 2**4)
 
 
-def test_the_order_of_models_turns_the_sign_only():
+def test_swapping_the_models_changes_the_sign_only():
     first, second, pids = scores(20, 3, 0.02)
     one, other = compare(first, second, pids, num_draws=499), compare(second, first, pids, num_draws=499)
     assert one.difference == pytest.approx(-other.difference)
@@ -61,7 +61,7 @@ def lines(precision, search=SEARCH):
     ]
 
 
-def test_a_table_survives_its_file_to_the_last_digit(tmp_path):
+def test_a_table_is_read_back_to_the_last_digit(tmp_path):
     table = lines([1 / 3, 0.1 + 0.2, 1.0])
     table.append(table[0]._replace(query=3, average_precision=math.nan, hit=math.nan))
     path = tmp_path / "q.csv"
@@ -109,7 +109,7 @@ def test_a_search_that_cannot_be_tested_is_named():
         compare_tables([], unanswered)
 
 
-def test_a_model_that_was_told_nothing_is_compared_with_the_search_that_a_row_is_named_after():
+def test_a_search_without_labels_is_compared_with_the_headline_of_the_row():
     told, wrong, silent = (
         SEARCH._replace(query_asked=asked, gallery_asked=asked) for asked in ("a", "b", "")
     )

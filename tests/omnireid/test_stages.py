@@ -76,23 +76,23 @@ def test_raw_features_are_compared_by_euclidean_distance_and_the_title_says_so(t
     assert cosine.mean_ap != pytest.approx(found.mean_ap)
 
 
-def test_a_second_look_at_texts_says_at_how_many_and_stands_beside_the_cosines_of_one_embedding(tiny_root):
+def test_a_re_scored_row_names_the_number_and_stands_beside_the_cosine_row(tiny_root):
     model = Second()
     result = run_row(model, T2I, tiny_root, settings=Settings(re_score=3))
     split = load_split(tiny_root, "cuhk_pedes", "t2i")
     assert model.num_seen == result.headline.num_query + len(split.gallery)
     again, cosine = result.evaluations
-    assert (again.stage, again.title) == ("scored again", "text to image, top 3 scored again")
+    assert (again.stage, again.title) == ("re-scored", "text to image, top 3 re-scored")
     (plain,) = run_row(Stripes(), T2I, tiny_root).evaluations
     assert (cosine.stage, cosine.title, cosine.num_re_scored) == ("features", "text to image", 0)
     np.testing.assert_array_equal(cosine.average_precision, plain.average_precision)
     assert again.mean_ap > cosine.mean_ap
     assert [row[2] for row in headline_rows(result.evaluations)] == [again.title, cosine.title]
     searches = [per_query(one, split.query)[0].search.protocol for one in result.evaluations]
-    assert searches == ["text_to_image scored again", "text_to_image"]
+    assert searches == ["text_to_image re-scored", "text_to_image"]
 
 
-def test_a_re_ranked_row_stands_behind_the_headline_and_is_the_published_re_ranking(tiny_root):
+def test_a_re_ranked_row_follows_the_headline_and_is_the_published_re_ranking(tiny_root):
     (query, gallery), masks = features_of(tiny_root)
     units = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (query, gallery)]
     expected = reference.rank(re_rank(*units, 5, 2, 0.1).double().numpy(), *masks)
@@ -117,7 +117,7 @@ def test_draws_and_steered_rows_are_re_ranked_once_and_texts_never(tiny_root):
         assert ranked.num_trials == result.headline.num_trials
         assert len(steering_rows(result.evaluations)) == (4 if row.task == "li" else 0)
     texts = run_row(Second(), T2I, tiny_root, settings=how).evaluations
-    assert [one.stage for one in texts] == ["scored again", "features"]
+    assert [one.stage for one in texts] == ["re-scored", "features"]
 
 
 def test_the_spread_of_a_bank_is_of_one_order_and_says_which(tiny_root):
@@ -127,7 +127,7 @@ def test_the_spread_of_a_bank_is_of_one_order_and_says_which(tiny_root):
     assert (title, num_sentences) == ("Market-1501 rule, Euclidean", "20")
 
 
-def test_the_table_shows_where_the_last_right_answer_stands(tiny_root):
+def test_the_table_shows_minp(tiny_root):
     result = run_row(Stripes(), TRAD, tiny_root)
     cells = dict(zip(HEADLINE_COLUMNS, headline_rows(result.evaluations)[0], strict=True))
     assert cells["mINP"] == f"{100 * result.headline.mean_inp:.1f}"
@@ -144,7 +144,7 @@ def test_the_table_shows_where_the_last_right_answer_stands(tiny_root):
         ),
     ],
 )
-def test_features_that_tell_nobody_apart_are_told(tiny_root, given, said):
+def test_features_that_distinguish_nobody_are_reported(tiny_root, given, said):
     class Broken(Stripes):
         def embed(self, batch, side):
             return given(super().embed(batch, side))

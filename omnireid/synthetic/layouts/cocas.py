@@ -23,8 +23,7 @@ def plan_real1(world: World) -> Plan:
     train: list[Take] = []
     for pid in train_pids:
         for outfit in range(num_outfits(pid, counts.outfits)):
-            for camera in cast.itinerary(pid, outfit, counts.cameras):
-                train += [draft.take(pid, outfit, camera) for _ in range(counts.shots)]
+            train += [take for _, take in draft.tour(pid, outfit, {"train": counts.shots})]
     query, gallery = _shoot_test(draft, test_pids)
     _shoot_all(draft, (*train, *query, *gallery))
     raw = (f"{image(t)} {template(t)} {t.person} {cast.clothes_id(t.person, t.outfit)}" for t in train)

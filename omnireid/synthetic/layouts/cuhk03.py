@@ -5,8 +5,7 @@ from io import BytesIO
 import numpy as np
 import scipy.io
 
-from omnireid.synthetic.lists import IGNORED, ListLine
-from omnireid.synthetic.people import Take
+from omnireid.synthetic.lists import IGNORED
 from omnireid.synthetic.world import Draft, File, Plan, View, World
 
 NAME = "cuhk03"
@@ -37,7 +36,8 @@ def plan(world: World) -> Plan:
                 raw = f"{extracted}_{view}_{image:02d}.png"
                 take = draft.take(label, 0, view - 1)
                 draft.shoot(take, *_files(_FOLDERS[part], name, raw))
-                lists[part].append(_line(draft, f"{OFFICIAL}/{_FOLDERS[part]}/{name}", label, take))
+                path = f"{OFFICIAL}/{_FOLDERS[part]}/{name}"
+                lists[part].append(draft.line(path, IGNORED["trad"], take))
                 names.append(raw)
                 labels.append(label)
                 parts.append(part)
@@ -62,10 +62,6 @@ def _files(folder: str, name: str, raw: str) -> list[File]:
         files.append(File(f"cuhk03-np/{boxes}/{folder}/{name}", view))
         files.append(File(f"cuhk03/images_{boxes}/{raw}", view))
     return files
-
-
-def _line(draft: Draft, path: str, label: int, take: Take) -> str:
-    return str(ListLine(path, IGNORED["trad"], label, draft.cast.clothes_id(label, 0), take.camera))
 
 
 def protocol_file(names: list[str], labels: list[int], parts: list[str]) -> bytes:

@@ -1,10 +1,14 @@
 """CUHK-PEDES on disk: images of several sources, two captions each, annotation file, `t2i` lists."""
 
-import json
-from dataclasses import dataclass
-
-from omnireid.synthetic.captions import tokens, witness
+from omnireid.synthetic.captions import tokens
 from omnireid.synthetic.layouts import market1501
+from omnireid.synthetic.layouts.captioned import (
+    Captioned,
+    overlaps_of,
+    shoot_captioned,
+    sizes_of,
+    write_annotations,
+)
 from omnireid.synthetic.lists import GALLERY_KEY, ListLine, caption_file
 from omnireid.synthetic.people import Take
 from omnireid.synthetic.world import Draft, Plan, World
@@ -12,74 +16,21 @@ from omnireid.synthetic.world import Draft, Plan, World
 NAME = "cuhk_pedes"
 NUM_CAPTIONS = 2
 _SOURCES = ("CUHK01", "CUHK03", "cam", "test_query", "train_query")  # in turn; "cam" is cam_a and cam_b
-_VAL_SHARE = 3  # one validation person per this many test people
 _ANGLES = (0, 45, 90, 135, 180)
-
-
-@dataclass(frozen=True)
-class _Described:
-    """One row of ``reid_raw.json``."""
-
-    split: str
-    path: str
-    pid: int
-    captions: tuple[str, ...]
-    clothes_id: int
-    market: str | None = None  # the Market-1501 test image of which this is a copy
 
 
 def plan(world: World) -> Plan:
     """Train, val and test, with ids from 1; the last training people are Market-1501 test people."""
     draft = Draft(world, NAME)
-    counts = draft.counts
-    num_val = -(-counts.test_ids // _VAL_SHARE)
-    rows: list[_Described] = []
-    pid = 0
-    for split, num_ids, shots in (
-        ("train", counts.train_ids - counts.overlap_ids, counts.shots),
-        ("market", counts.overlap_ids, counts.shots),
-        ("val", num_val, counts.gallery_shots),
-        ("test", counts.test_ids, counts.gallery_shots),
-    ):
-        pids = range(pid + 1, pid + num_ids + 1)
-        pid += num_ids
-        rows += _from_market(draft, pids, shots) if split == "market" else _fresh(draft, split, pids, shots)
+
+    def path(_: int, take: Take, original: str | None) -> str:
+        return _file_path(draft, take) if original is None else f"Market/{original}"
+
+    folder = f"market/{market1501.ROOT}/bounding_box_test"
+    borrowed = market1501.gallery_takes(world)
+    rows = shoot_captioned(draft, path, borrowed, folder, first_pid=1, num_captions=NUM_CAPTIONS)
     _write(draft, rows)
-    num = {split: sum(row.split == split for row in rows) for split in ("train", "val", "test")}
-    sizes = {
-        "train": num["train"],
-        "val": num["val"],
-        "query": NUM_CAPTIONS * num["test"],
-        "gallery": num["test"],
-    }
-    return draft.finish(sizes, {f"{draft.folder}/imgs/{row.path}": row.market for row in rows if row.market})
-
-
-def _fresh(draft: Draft, split: str, pids: range, shots: int) -> list[_Described]:
-    rows = []
-    for pid in pids:
-        for camera in draft.cast.itinerary(pid, 0, shots):
-            take = draft.take(pid, 0, camera)
-            path = _file_path(draft, take)
-            draft.shoot(take, f"imgs/{path}")
-            captions = tuple(witness(draft.cast, take, number) for number in range(1, NUM_CAPTIONS + 1))
-            rows.append(_Described(split, path, pid, captions, draft.cast.clothes_id(pid, 0)))
-    return rows
-
-
-def _from_market(draft: Draft, pids: range, shots: int) -> list[_Described]:
-    rows = []
-    cast = draft.world.casts[market1501.NAME]
-    people = sorted(market1501.gallery_takes(draft.world).items())
-    assert len(people) >= len(pids), "the preset's market1501 row has fewer test people than overlap_ids"
-    for pid, (_, pictures) in zip(pids, people, strict=False):
-        for name, take in pictures[:shots]:
-            path = f"Market/{name}"
-            draft.shoot(take, f"imgs/{path}")
-            captions = tuple(witness(cast, take, number) for number in range(1, NUM_CAPTIONS + 1))
-            market = f"market/{market1501.ROOT}/bounding_box_test/{name}"
-            rows.append(_Described("train", path, pid, captions, draft.cast.clothes_id(pid, 0), market))
-    return rows
+    return draft.finish(sizes_of(rows, "train", "val", "query", "gallery"), overlaps_of(draft, rows))
 
 
 def _file_path(draft: Draft, take: Take) -> str:
@@ -97,32 +48,33 @@ def _file_path(draft: Draft, take: Take) -> str:
             return f"{source}/p{person}_s{scene}.jpg"
 
 
-def _write(draft: Draft, rows: list[_Described]) -> None:
+def _write(draft: Draft, rows: list[Captioned]) -> None:
     """The raw annotation contains everybody; the official training list omits people of other test sets."""
-    items = [
+    entries = [
         {
             "split": row.split,
-            "captions": list(row.captions),
+            "captions": row.captions,
             "file_path": row.path,
             "processed_tokens": [tokens(caption) for caption in row.captions],
             "id": row.pid,
         }
         for row in rows
     ]
-    draft.texts[f"{draft.folder}/reid_raw.json"] = (json.dumps(items) + "\n").encode("ascii")
+    write_annotations(draft, "reid_raw.json", entries)
     captions = {GALLERY_KEY: "an image"}
     lists: dict[str, list[str]] = {"train": [], "query": [], "gallery": []}
     for row in rows:
-        if row.market or row.split == "val":
+        if row.original or row.split == "val":
             continue
+        clothes_id = draft.cast.clothes_id(row.pid, 0)
         stem, suffix = row.path.replace("/", "_").rsplit(".", 1)
         for number, caption in enumerate(row.captions):
             key = f"{stem}_{number}.{suffix}"
             captions[key] = caption
             part = "train" if row.split == "train" else "query"
-            lists[part].append(str(ListLine(f"imgs/{row.path}", key, row.pid, row.clothes_id)))
+            lists[part].append(str(ListLine(f"imgs/{row.path}", key, row.pid, clothes_id)))
         if row.split == "test":
-            lists["gallery"].append(str(ListLine(f"imgs/{row.path}", GALLERY_KEY, row.pid, row.clothes_id)))
+            lists["gallery"].append(str(ListLine(f"imgs/{row.path}", GALLERY_KEY, row.pid, clothes_id)))
     draft.texts[f"{draft.folder}/caption_t2i_v2.json"] = caption_file(captions)
     for part, lines in lists.items():
         draft.write(f"{part}_t2i_v2.txt", lines)

@@ -15,8 +15,8 @@ def _file_name(draft: Draft, take: Take) -> str:
 def plan(world: World) -> Plan:
     """Like Market-1501, but distractors in the gallery have pids of their own and there is no junk."""
     draft = Draft(world, NAME)
-    counts, cast = draft.counts, draft.cast
-    train_pids, test_pids = cast.deal(1, counts.train_ids, counts.test_ids)
+    counts = draft.counts
+    train_pids, test_pids = draft.cast.deal(1, counts.train_ids, counts.test_ids)
     first_stranger = 1 + counts.train_ids + counts.test_ids
     strangers = range(first_stranger, first_stranger + counts.distractors)
     sides = (
@@ -27,11 +27,8 @@ def plan(world: World) -> Plan:
     sizes = {"bounding_box_train": 0, "query": 0, "bounding_box_test": 0}
     for pids, shots in sides:
         for pid in pids:
-            for camera in cast.itinerary(pid, 0, counts.cameras):
-                for folder, count in shots.items():
-                    for _ in range(count):
-                        take = draft.take(pid, 0, camera)
-                        draft.shoot(take, f"{folder}/{_file_name(draft, take)}")
-                        sizes[folder] += 1
+            for folder, take in draft.tour(pid, 0, shots):
+                draft.shoot(take, f"{folder}/{_file_name(draft, take)}")
+                sizes[folder] += 1
     train, query, gallery = sizes.values()
     return draft.finish({"train": train, "query": query, "gallery": gallery})

@@ -1,6 +1,6 @@
 """LLCM on disk: visible and infrared images by camera and person, index files; camera 3 has no infrared."""
 
-from omnireid.synthetic.lists import IGNORED, ListLine
+from omnireid.synthetic.lists import IGNORED
 from omnireid.synthetic.people import Take
 from omnireid.synthetic.world import Draft, Plan, World
 
@@ -60,8 +60,5 @@ def _write_lists(draft: Draft, found: dict[str, list[tuple[str, Take]]]) -> None
     """Visible to infrared; stored beside the images, since this data set has no ``datalist`` folder."""
     parts = {"train": found["vis"] + found["nir"], "query": found["test_vis"], "gallery": found["test_nir"]}
     for part, pictures in parts.items():
-        lines = []
-        for path, take in pictures:
-            clothes_id = draft.cast.clothes_id(take.person, 0)
-            lines.append(ListLine(f"{ROOT}/{path}", IGNORED["vi"], take.person, clothes_id, take.camera))
-        draft.write(f"{part}.txt", map(str, lines))
+        lines = (draft.line(f"{ROOT}/{path}", IGNORED["vi"], take) for path, take in pictures)
+        draft.write(f"{part}.txt", lines)

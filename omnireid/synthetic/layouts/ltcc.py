@@ -1,6 +1,6 @@
 """LTCC on disk: ``094_1_c9_015923.png``, twelve cameras, up to three outfits, lists of changing people."""
 
-from omnireid.synthetic.lists import WHITE_SHIRT, ListLine
+from omnireid.synthetic.lists import WHITE_SHIRT
 from omnireid.synthetic.people import Take, num_outfits
 from omnireid.synthetic.world import Draft, File, Plan, World
 
@@ -24,8 +24,8 @@ def _file_name(draft: Draft, take: Take) -> str:
 def plan(world: World) -> Plan:
     """One query per test person, outfit and camera; lists for all three settings."""
     draft = Draft(world, NAME)
-    counts, cast = draft.counts, draft.cast
-    train_pids, test_pids = cast.deal(0, counts.train_ids, counts.test_ids)
+    counts = draft.counts
+    train_pids, test_pids = draft.cast.deal(0, counts.train_ids, counts.test_ids)
     takes: dict[str, list[Take]] = {"train": [], "query": [], "test": []}
     sides = (
         (train_pids, {"train": counts.shots}, True),
@@ -34,9 +34,8 @@ def plan(world: World) -> Plan:
     for pids, shots, is_train in sides:
         for pid in pids:
             for outfit in range(_outfits(draft, pid, train=is_train)):
-                for camera in cast.itinerary(pid, outfit, counts.cameras):
-                    for part, count in shots.items():
-                        takes[part] += [draft.take(pid, outfit, camera) for _ in range(count)]
+                for part, take in draft.tour(pid, outfit, shots):
+                    takes[part].append(take)
                 template = File(f"templates/{pid:03d}_{outfit + 1}.jpg", "template")
                 draft.shoot(Take(NAME, pid, outfit, 0, 0), template)
         _write_ids(draft, "train" if is_train else "test", pids, train=is_train)
@@ -60,9 +59,7 @@ def _write_lists(draft: Draft, takes: dict[str, list[Take]]) -> None:
     """``cc`` lists name the white shirt; ``train_ctcc`` (our name) alternates template and crop."""
 
     def line(part: str, take: Take, instruction: str = WHITE_SHIRT) -> str:
-        path = f"{ROOT}/{part}/{_file_name(draft, take)}"
-        clothes_id = draft.cast.clothes_id(take.person, take.outfit)
-        return str(ListLine(path, instruction, take.person, clothes_id, take.camera))
+        return draft.line(f"{ROOT}/{part}/{_file_name(draft, take)}", instruction, take)
 
     draft.write("datalist/train.txt", (line("train", take) for take in takes["train"]))
     for setting in ("general", "sc", "cc"):

@@ -1,6 +1,6 @@
 """Market-1501 on disk: ``0002_c1s1_000451_03.jpg``, three folders, distractors (0000) and junk (-1)."""
 
-from omnireid.synthetic.lists import IGNORED, ListLine
+from omnireid.synthetic.lists import IGNORED
 from omnireid.synthetic.people import Take
 from omnireid.synthetic.world import Draft, File, Plan, World
 
@@ -27,8 +27,7 @@ def _record(draft: Draft, folder: str, take: Take, *, pid: int, box: int, serial
     name = _file_name(draft, pid, take, box, serial)
     cut = pid == -1 or (serial is not None and serial % 2 == 1)
     draft.shoot(take, File(f"{ROOT}/{folder}/{name}", "cut" if cut else "whole"))
-    clothes_id = draft.cast.clothes_id(take.person, take.outfit)
-    return str(ListLine(f"{ROOT}/{folder}/{name}", IGNORED["trad"], pid, clothes_id, take.camera))
+    return draft.line(f"{ROOT}/{folder}/{name}", IGNORED["trad"], take, pid=pid)
 
 
 def plan(world: World) -> Plan:

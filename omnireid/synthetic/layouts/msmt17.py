@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from omnireid.synthetic.lists import IGNORED, ListLine
+from omnireid.synthetic.lists import IGNORED
 from omnireid.synthetic.people import Take
 from omnireid.synthetic.world import Draft, Plan, World
 
@@ -22,7 +22,7 @@ def file_name(draft: Draft, pid: int, take: Take) -> str:
 def plan(world: World) -> Plan:
     """One validation image (of training people) per person and camera; likewise one query in test."""
     draft = Draft(world, NAME)
-    counts, cast = draft.counts, draft.cast
+    counts = draft.counts
     takes: dict[str, list[tuple[int, Take]]] = {"train": [], "val": [], "query": [], "gallery": []}
     sides = (
         ("train", counts.train_ids, 0, {"train": counts.shots, "val": 1}),
@@ -30,9 +30,8 @@ def plan(world: World) -> Plan:
     )
     for _, num_ids, first, shots in sides:
         for pid in range(num_ids):
-            for camera in cast.itinerary(first + pid, 0, counts.cameras):
-                for part, count in shots.items():
-                    takes[part] += [(pid, draft.take(first + pid, 0, camera)) for _ in range(count)]
+            for part, take in draft.tour(first + pid, 0, shots):
+                takes[part].append((pid, take))
     for folder, *_, shots in sides:
         for part in shots:
             _write_part(draft, folder, part, takes[part])
@@ -45,11 +44,10 @@ def _write_part(draft: Draft, folder: str, part: str, takes: Iterable[tuple[int,
         name = file_name(draft, pid, take)
         draft.shoot(take, f"{ROOT}/{folder}/{name}")
         raw.append(f"{name} {pid}")
-        clothes_id = draft.cast.clothes_id(take.person, take.outfit)
-        official.append(ListLine(f"{ROOT}/{folder}/{name}", IGNORED["trad"], pid, clothes_id, take.camera))
+        official.append(draft.line(f"{ROOT}/{folder}/{name}", IGNORED["trad"], take, pid=pid))
     draft.write(f"{ROOT}/list_{part}.txt", raw)
     if part != "val":
-        draft.write(f"datalist/{part}.txt", map(str, official))
+        draft.write(f"datalist/{part}.txt", official)
 
 
 def test_takes(world: World) -> dict[int, list[tuple[str, Take]]]:

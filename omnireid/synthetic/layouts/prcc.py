@@ -1,6 +1,6 @@
 """PRCC on disk: cameras A and B see one outfit, camera C another; train by person, test by camera."""
 
-from omnireid.synthetic.lists import WHITE_SHIRT, ListLine
+from omnireid.synthetic.lists import WHITE_SHIRT
 from omnireid.synthetic.people import Take
 from omnireid.synthetic.world import Draft, File, Plan, World
 
@@ -24,7 +24,7 @@ def plan(world: World) -> Plan:
             for shot in range(counts.shots + 1):
                 part = "train" if shot else "val"
                 take = draft.take(pid, _OUTFITS[camera], camera)
-                line = _record(draft, f"{part}/{pid:03d}/{letter}_{_frame(take)}.jpg", pid, take)
+                line = _record(draft, f"{part}/{pid:03d}/{letter}_{_frame(take)}.jpg", take)
                 lists["train"] += [line] if shot else []
                 num_val += shot == 0
         draft.shoot(Take(NAME, pid, 0, 0, 0), File(f"prcc_A_templates/{pid:03d}.jpg", "template"))
@@ -33,7 +33,7 @@ def plan(world: World) -> Plan:
             name = next(name for name, of in _TEST_LISTS.items() if of == letter)
             for _ in range(counts.gallery_shots):
                 take = draft.take(pid, _OUTFITS[camera], camera)
-                lists[name].append(_record(draft, f"test/{letter}/{pid:03d}/{_frame(take)}.jpg", pid, take))
+                lists[name].append(_record(draft, f"test/{letter}/{pid:03d}/{_frame(take)}.jpg", take))
         draft.shoot(Take(NAME, pid, 0, 0, 0), File(f"prcc_A_templates/{pid:03d}.jpg", "template"))
     draft.shoot(Take(NAME, 0, 0, 0, 0), File(WHITE_SHIRT, "white_shirt"))
     for name, lines in lists.items():
@@ -47,8 +47,6 @@ def _frame(take: Take) -> str:
     return f"cropped_rgb{_FIRST_FRAME + _FRAMES_APART * take.number:03d}"
 
 
-def _record(draft: Draft, path: str, pid: int, take: Take) -> str:
+def _record(draft: Draft, path: str, take: Take) -> str:
     draft.shoot(take, f"rgb/{path}", File(f"croped_clothes/{path}", "clothes"))
-    return str(
-        ListLine(f"rgb/{path}", WHITE_SHIRT, pid, draft.cast.clothes_id(pid, take.outfit), take.camera)
-    )
+    return draft.line(f"rgb/{path}", WHITE_SHIRT, take)

@@ -2,7 +2,7 @@
 
 import json
 
-from omnireid.synthetic.captions import phrase_fields, witness
+from omnireid.synthetic.captions import annotator_caption, phrase_fields
 from omnireid.synthetic.lists import ListLine, caption_file
 from omnireid.synthetic.world import Draft, Plan, World
 
@@ -22,7 +22,7 @@ def plan(world: World) -> Plan:
             take = draft.take(pid, 0, camera)
             path = f"Part{part}/{pid}/{take.number}.jpg"
             draft.shoot(take, path)
-            written = [witness(draft.cast, take, number) for number in range(1, NUM_CAPTIONS + 1)]
+            written = [annotator_caption(draft.cast, take, number) for number in range(1, NUM_CAPTIONS + 1)]
             fields = phrase_fields(draft.cast, take)
             known = [phrase for phrase in fields.split(",") if phrase != "unknown"]
             prompt = (

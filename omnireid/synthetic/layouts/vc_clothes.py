@@ -1,6 +1,6 @@
 """VC-Clothes on disk: ``0001-02-01-03.jpg``; cameras 2 and 3 see the same clothes, 3 and 4 different ones."""
 
-from omnireid.synthetic.lists import WHITE_SHIRT, ListLine
+from omnireid.synthetic.lists import WHITE_SHIRT
 from omnireid.synthetic.people import Take
 from omnireid.synthetic.world import Draft, File, Plan, World
 
@@ -33,5 +33,4 @@ def plan(world: World) -> Plan:
 def _record(draft: Draft, part: str, take: Take) -> str:
     name = f"{take.person:04d}-{take.camera + 1:02d}-{take.outfit + 1:02d}-{take.number + 1:02d}.jpg"
     draft.shoot(take, f"{part}/{name}", File(f"croped_image/{part}/{name}", "clothes"))
-    clothes_id = draft.cast.clothes_id(take.person, take.outfit)
-    return str(ListLine(f"{part}/{name}", WHITE_SHIRT, take.person, clothes_id, take.camera))
+    return draft.line(f"{part}/{name}", WHITE_SHIRT, take)

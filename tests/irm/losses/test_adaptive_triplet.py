@@ -72,14 +72,14 @@ def test_relatedness_takes_no_part_in_the_gradient():
 
 @pytest.mark.parametrize("squared", [False, True])
 @pytest.mark.parametrize("margin", [0.3, 2.0])
-def test_all_triplets_are_equation_5_read_aloud(margin, squared):
+def test_all_triplets_equal_equation_5_as_a_loop(margin, squared):
     features, instructions = draw()
     expected = eq_5_by_hand(features, LABELS, beta_by_hand(LABELS, instructions), margin, squared)
     actual = adaptive_triplet_loss(features, LABELS, instructions, margin, "all", squared=squared)
     torch.testing.assert_close(actual, expected)
 
 
-def test_the_gradient_of_all_triplets_is_that_of_equation_5_read_aloud():
+def test_the_gradient_of_all_triplets_equals_that_of_the_loop():
     features, instructions = draw(seed=3)
     ours, theirs = features.clone().requires_grad_(), features.clone().requires_grad_()
     adaptive_triplet_loss(ours, LABELS, instructions).backward()
@@ -132,7 +132,7 @@ def test_rounding_never_separates_equal_instructions():
 
 
 @pytest.mark.parametrize("mining", ["all", "released"])
-def test_two_references_as_related_to_the_anchor_as_each_other_have_no_order(mining):
+def test_equally_related_references_form_no_triplet(mining):
     """The anchor's instruction differs from theirs, which are equal but for noise far below the tie."""
     features, _ = draw(rows=3)
     labels, noise = torch.zeros(3, dtype=torch.int64), 1e-9 * torch.randn(3, 5, dtype=torch.float64)
@@ -194,7 +194,7 @@ def test_an_unknown_mining_is_refused():
         adaptive_triplet_loss(features, LABELS, instructions, mining="hard")
 
 
-def test_a_hundred_and_twenty_eight_images_never_cost_their_cube():
+def test_no_saved_tensor_of_128_images_is_cubic():
     """Of two million triplets of 32 x 4 images 48 000 have two relatednesses."""
     labels = torch.arange(32).repeat_interleave(4)
     features = torch.randn(128, 768, requires_grad=True)

@@ -58,7 +58,7 @@ def test_the_same_person_in_other_clothes_is_wrong():
     ],
     ids=["no bare row", "nothing asked", "all bare"],
 )
-def test_a_batch_that_asks_nothing_teaches_nothing(asked, bare):
+def test_a_batch_without_instructions_has_no_loss_and_no_gradient(asked, bare):
     features = torch.randn(8, 5, requires_grad=True)
     loss = composition_loss(features, LABELS, asked, WORN, bare)
     loss.backward()

@@ -87,7 +87,7 @@ def test_distillation_needs_momentum_features():
 
 
 @pytest.mark.parametrize("within", [False, True])
-def test_distillation_goes_straight_from_the_truth_to_what_is_taught(within):
+def test_distillation_interpolates_between_labels_and_teacher(within):
     generator = torch.Generator().manual_seed(0)
     image, text, *stored = (torch.randn(5, 4, dtype=torch.float64, generator=generator) for _ in range(4))
     labels = torch.tensor([2, 2, 0, 1, 2])

@@ -29,7 +29,7 @@ def test_it_takes_the_worst_positive_and_the_best_negative(labels, margin):
     )
 
 
-def test_nobody_is_his_own_positive():
+def test_no_image_is_its_own_positive():
     given = torch.zeros(4, 4).fill_diagonal_(-1000.0)
     assert score_triplet_loss(given, torch.tensor([0, 0, 1, 1]), 16.0) == 16.0
 

@@ -86,7 +86,7 @@ def test_words_are_hidden_as_bert_hides_them():
     assert kept.float().mean() == pytest.approx(0.1, abs=0.03)
 
 
-def test_replaced_words_are_judged_by_whether_they_came_out_another():
+def test_replaced_words_are_labelled_by_whether_they_changed():
     token_ids, mask = torch.tensor([[2, 7, 8, 9, 0]]), torch.tensor([[True, True, True, True, False]])
     sure = F.one_hot(torch.tensor([[5, 7, 3, 9, 6]]), 10).float() * 1000  # the teacher is sure of each word
     written = replace_words(
@@ -100,7 +100,7 @@ def test_replaced_words_are_judged_by_whether_they_came_out_another():
     torch.testing.assert_close(replaced_words_loss(logits, written.labels), expected)
 
 
-def test_a_word_is_drawn_as_often_as_the_teacher_thinks_it():
+def test_words_are_drawn_from_the_distribution_of_the_teacher():
     chances = torch.tensor([0.0, 0.5, 0.0, 0.2, 0.3])
     chance = (torch.arange(1000) + 0.5)[:, None].expand(-1, 2) / 1000  # every thousandth once
     token_ids, guesses = torch.zeros(1000, 2, dtype=torch.long), chances.log().expand(1000, 2, 5)

@@ -27,7 +27,7 @@ def test_overrides_change_the_entry_and_timm_s_own_arguments():
     assert len(vit.blocks) == 3 and not isinstance(vit.blocks[0].attn.q_norm, torch.nn.Identity)
 
 
-def test_an_image_never_sees_its_batch_not_even_through_a_convolutional_stem():
+def test_features_of_an_image_do_not_depend_on_its_batch():
     vit = build_backbone("tiny", stem="convolution").train()
     images = torch.randn(3, 3, 64, 32)
     torch.testing.assert_close(vit.patch_embed(images)[:1], vit.patch_embed(images[:1]))

@@ -29,7 +29,7 @@ def open_gates(model, opening=0.5):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_shut_gates_leave_every_kind_of_backbone_unchanged_bit_for_bit(kind):
+def test_closed_gates_leave_every_backbone_unchanged_bit_for_bit(kind):
     vit = build_backbone("tiny", **KINDS[kind]).eval()
     images = torch.randn(2, 3, 64, 32)
     plain = vit.forward_features(images)
@@ -45,7 +45,7 @@ def test_open_gates_let_the_instruction_edit_every_token():
     assert ((first - second).abs().amax(dim=-1) > 1e-6).all()
 
 
-def test_shut_gates_are_exact_in_training_too_drop_path_included():
+def test_closed_gates_are_exact_in_training_too_drop_path_included():
     vit = build_backbone("tiny", drop_path=0.5).train()
     images, instruction = torch.randn(8, 3, 64, 32), draw_instruction(rows=8)
     torch.manual_seed(3)
@@ -76,7 +76,7 @@ def test_checkpointing_changes_no_gradient():
         assert torch.equal(expected.grad, actual.grad)
 
 
-def test_a_plain_backbone_s_weights_fit_and_gates_stay_shut():
+def test_a_plain_backbone_s_weights_load_and_gates_stay_closed():
     vit = build_backbone("tiny").eval()
     model = EditingTransformer(build_backbone("tiny"), instruction_dim=24).eval()
     model.load_backbone(vit)

@@ -40,7 +40,7 @@ def by_hand(attention, tokens, instruction, gates):
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("tanh", [False, True])
 @pytest.mark.parametrize("share_kv", [False, True])
-def test_a_shut_gate_is_plain_attention_bit_for_bit(gate, tanh, share_kv):
+def test_a_closed_gate_is_plain_attention_bit_for_bit(gate, tanh, share_kv):
     plain = draw_attention()
     tokens = torch.randn(3, 7, 16)
     expected = plain(tokens)
@@ -71,7 +71,7 @@ def test_padding_words_change_nothing():
     torch.testing.assert_close(gated(tokens, padded), gated(tokens, instruction))
 
 
-def test_a_shut_gate_learns_and_its_instruction_does_not_yet():
+def test_a_closed_gate_has_a_gradient_and_its_instruction_has_none():
     gated = GatedAttention(draw_attention(), instruction_dim=24)
     instruction = draw_instruction()
     instruction.tokens.requires_grad_()

@@ -33,7 +33,7 @@ def test_the_instruction_changes_both_features(tiny_irm):
     assert (same.fused - other.fused).abs().max() > 1e-5
 
 
-def test_with_shut_gates_the_edited_feature_is_the_plain_backbone_s(tiny_irm):
+def test_with_closed_gates_the_edited_feature_is_the_plain_backbone_s(tiny_irm):
     model, (images, _) = tiny_irm(opening=0.0), draw_images()
     instructed = model(images, model.encode(SENTENCES, torch.arange(3)))
     assert torch.equal(instructed.edited, model(images).edited)
@@ -50,7 +50,7 @@ def test_sentences_and_clothes_pictures_share_a_batch(tiny_irm):
 
 
 @pytest.mark.parametrize(("feature", "width"), [("edited", 32), ("fused", 64), ("both", 96)])
-def test_the_searched_feature_is_chosen_when_the_model_is_built(tiny_irm, feature, width):
+def test_the_retrieval_feature_is_chosen_when_the_model_is_built(tiny_irm, feature, width):
     model = tiny_irm(fusion={"streams": 2}, retrieval={"feature": feature})
     features = model.embed(draw_images()[0], SENTENCES, view="b")
     assert features.shape == (3, width)
@@ -150,7 +150,7 @@ def test_the_sentence_cache_changes_nothing_but_the_time(tiny_irm):
     assert torch.equal(kept.tokens[0], kept.tokens[3])
 
 
-def test_a_sentence_s_features_never_depend_on_its_company(tiny_irm):
+def test_features_of_a_sentence_do_not_depend_on_its_batch(tiny_irm):
     """A resumed run asks for sentences in another order than the run that never stopped."""
     first, second = tiny_irm(), tiny_irm()
     first.encode_sentences(SENTENCES)
@@ -158,7 +158,7 @@ def test_a_sentence_s_features_never_depend_on_its_company(tiny_irm):
     assert torch.equal(first.encode_sentences(SENTENCES).tokens[0, : short.tokens.shape[1]], short.tokens[0])
 
 
-def test_new_weights_make_the_cache_forget(tiny_irm):
+def test_new_weights_empty_the_cache(tiny_irm):
     model, other = tiny_irm(), tiny_irm(seed=5)
     before = model.encode_sentences(SENTENCES).pooled
     model.load_state_dict(other.state_dict())

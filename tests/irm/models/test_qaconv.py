@@ -59,7 +59,7 @@ def test_a_place_is_a_unit_vector_of_its_neighbourhood(matcher):
     assert changed.tolist() == [False, False, True, True, True, True]
 
 
-def test_a_score_does_not_depend_on_who_asks(matcher):
+def test_a_score_is_symmetric(matcher):
     one, other = matcher.places(tokens(3)), matcher.places(tokens(3, seed=2))
     torch.testing.assert_close(matcher(one, other), matcher(other, one).T)
 

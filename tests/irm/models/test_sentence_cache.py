@@ -28,7 +28,7 @@ def test_a_sentence_is_encoded_once_and_alone():
     assert (found.tokens[0, 2] == 0).all()
 
 
-def test_the_sentence_unused_for_longest_is_forgotten_first():
+def test_the_least_recently_used_sentence_is_dropped_first():
     encode, calls = counting_encoder()
     cache = SentenceCache(2)
     for sentence in ("a", "bb", "a", "ccc", "a", "bb"):
@@ -42,7 +42,7 @@ def test_a_batch_larger_than_the_cache_is_still_whole():
     assert found.pooled[:, 0].tolist() == [1, 2, 3]
 
 
-def test_other_weights_forget_everything():
+def test_other_weights_empty_the_cache():
     encode, calls = counting_encoder()
     cache = SentenceCache(10)
     cache.look_up(["a"], encode, weights=1)

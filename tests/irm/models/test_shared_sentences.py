@@ -17,7 +17,7 @@ def open_model(tiny_irm):
     return model
 
 
-def test_a_shared_sentence_says_what_one_each_says(open_model):
+def test_a_shared_sentence_equals_one_sentence_per_image(open_model):
     images = torch.randn(3, 3, 64, 32)
     apart = open_model.encode([SENTENCE] * 3, torch.arange(3))
     with torch.no_grad():
@@ -38,14 +38,14 @@ def test_its_keys_are_projected_once_for_many_batches(open_model):
     assert len(calls) == len(open_model.editing_transformer.vit.blocks)
 
 
-def test_a_changed_weight_is_noticed(open_model):
+def test_a_changed_weight_empties_the_cache(open_model):
     before = open_model.shared.beside(1, SENTENCE).layers[0].values
     with torch.no_grad():
         open_model.editing_transformer.vit.blocks[0].attn.gate *= 2
     torch.testing.assert_close(open_model.shared.beside(1, SENTENCE).layers[0].values, 2 * before)
 
 
-def test_a_fused_step_whose_weights_do_not_tell_is_noticed(open_model):
+def test_a_fused_optimizer_step_empties_the_cache(open_model):
     gate = open_model.editing_transformer.vit.blocks[0].attn.gate
     before = open_model.shared.beside(1, SENTENCE).layers[0].values
     open_model.train()

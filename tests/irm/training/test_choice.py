@@ -1,4 +1,4 @@
-"""Which weights a run leaves behind: the best by people kept aside, or an average; never by the test."""
+"""Which weights a run leaves behind: the best by held-out people, or an average; never by the test."""
 
 import io
 import json
@@ -65,7 +65,7 @@ def test_the_weights_left_behind_are_those_of_the_best_validation(tiny_root, tmp
     assert any(not torch.equal(ours[name], last) for name, last in weights_after(tmp_path, STEPS).items())
 
 
-def test_validation_looks_for_people_kept_aside_and_never_opens_the_test(without_test, tmp_path):
+def test_validation_looks_for_held_out_people_and_never_opens_the_test(without_test, tmp_path):
     go(without_test, tmp_path, "validation={share: 0.3, every: 1}", "optimizer.lr=0.03")
     rows = [json.loads(line) for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
     scores = [row["mean_ap"]["trad/market1501"] for row in rows]
@@ -75,11 +75,11 @@ def test_validation_looks_for_people_kept_aside_and_never_opens_the_test(without
     assert all(torch.equal(ours[name], chosen[name]) for name in chosen)
 
 
-def test_people_kept_aside_are_never_trained_on(tiny_root):
+def test_held_out_people_are_never_trained_on(tiny_root):
     run = read_run(TINY, [f"data={tiny_root}", *MARKET, "validation.share=0.3"])
     shop = build_workshop(run, torch.device("cpu"))
-    (aside,) = shop.mixture.aside
-    hidden = {record.pid for record in (*aside.split.query, *aside.split.gallery)}
+    (held_out,) = shop.mixture.held_out
+    hidden = {record.pid for record in (*held_out.split.query, *held_out.split.gallery)}
     everybody = build_workshop(run.model_copy(update={"validation": type(run.validation)()}), shop.device)
     all_people = {record.pid for record in everybody.records("trad/market1501")}
     trained = {record.pid for record in shop.records("trad/market1501")}

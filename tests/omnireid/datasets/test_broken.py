@@ -77,7 +77,7 @@ def spoil(path, how):
 
 
 @pytest.mark.parametrize("how", ["missing", "empty", "not pictures", "too large"])
-def test_training_takes_another_picture_evaluation_refuses_and_the_doctor_names_it(pedes, doctor, how):
+def test_an_unreadable_image_is_replaced_in_training_and_refused_in_evaluation(pedes, doctor, how):
     for pid in (2, 7):
         spoil(pedes / f"imgs/CUHK01/{pid:04d}001.png", how)
     split = load_split(pedes.parent, "cuhk_pedes", "t2i")
@@ -93,7 +93,7 @@ def test_training_takes_another_picture_evaluation_refuses_and_the_doctor_names_
     )
 
 
-def test_training_stops_when_it_is_more_than_a_slip(pedes):
+def test_training_stops_when_too_many_images_are_unreadable(pedes):
     for pid in TRAIN:
         spoil(pedes / f"imgs/CUHK01/{pid:04d}001.png", "missing")
     with pytest.raises(InputError, match="more than 1 % of its 10 training pictures cannot be read"):
@@ -184,7 +184,7 @@ def test_a_line_that_is_not_understood_stops_everything_and_is_named(listed, doc
     assert code == 1 and "gallery.txt:7" in said
 
 
-def test_the_doctor_goes_on_where_it_was_stopped_and_sees_what_changed(listed, doctor):
+def test_check_data_resumes_and_detects_changes(listed, doctor):
     assert "earlier check" not in doctor(listed)[1]
     assert "22 pictures were opened by an earlier check" in doctor(listed)[1]
     spoil(listed / "market/Märkte/行人_train_1_0.png", "not pictures")
@@ -193,14 +193,14 @@ def test_the_doctor_goes_on_where_it_was_stopped_and_sees_what_changed(listed, d
     assert "earlier check" not in doctor(listed, "--afresh")[1]
 
 
-def test_a_folder_with_nearly_the_right_name_is_pointed_at(listed, doctor):
+def test_a_misspelt_folder_is_reported(listed, doctor):
     (listed / "msmt17_v1").mkdir()
     assert "the folder msmt17_v1 is ignored: did you mean 'MSMT17_V1'?" in doctor(listed)[1]
     code, said = doctor(listed / "market")
     assert code == 2 and "no data set was found" in said
 
 
-def test_a_table_of_ones_own_is_checked_trained_on_and_searched(tmp_path, doctor):
+def test_an_own_table_is_checked_trained_on_and_searched(tmp_path, doctor):
     rows = ["split,image,pid"]
     for part, pids in (("train", TRAIN), ("query", TEST), ("gallery", TEST)):
         for pid in pids:

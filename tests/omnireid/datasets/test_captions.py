@@ -67,7 +67,7 @@ def test_a_caption_book_read_in_pieces_is_the_book(tmp_path, monkeypatch, conten
     assert {key: list(book.captions(key)) for key in book.places} == content
 
 
-def test_of_a_key_that_is_there_twice_the_last_counts(tmp_path):
+def test_the_last_of_two_equal_keys_counts(tmp_path):
     path = tmp_path / "book.json"
     path.write_text('{"a": "One.", "b": "Two.", "a": "Three."}')
     assert read_caption_book(path).captions("a") == ("Three.",)

@@ -109,7 +109,7 @@ def test_a_missing_data_set_is_refused_with_what_was_tried(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_variant_that_there_is_not_is_refused(name, make):
+def test_a_variant_that_does_not_exist_is_refused(name, make):
     with pytest.raises(InputError, match="has no variant 'no such'"):
         DATASETS[name].read(make(name), "no such")
 

@@ -68,7 +68,7 @@ def test_a_query_without_instruction_is_a_problem_and_a_gallery_without_one_is_n
     assert ["clothes picture" in message for _, message in messages] == [True, True]
 
 
-def test_text_queries_repeat_their_picture_and_find_it_and_their_gallery_is_silent():
+def test_repeated_images_of_text_queries_are_no_finding():
     query = (replace(B, captions=("one",)), replace(B, captions=("two",)))
     split = Split("cuhk_pedes", query=query, gallery=(replace(B, camid=-2),))
     assert found(split, "cuhk_pedes", "t2i") == []
@@ -85,7 +85,7 @@ def test_every_test_tree_is_read_in_every_way_without_a_problem(name, make):
     assert [finding for finding in findings if finding.severity == "problem"] == []
 
 
-def test_a_root_that_is_the_data_set_counts_only_when_it_is_named(make):
+def test_a_root_that_is_the_data_set_is_read_only_if_named(make):
     own = make("market1501") / "market/Market-1501"
     assert list(read_every_way("market1501", own, named=False)) == []
     assert len(list(read_every_way("market1501", own, named=True))) == 1
@@ -127,7 +127,7 @@ def test_a_folder_of_a_known_name_that_holds_nothing_known_is_a_problem(make):
     assert "holds test, train" in finding.message and "put list_train.txt or list_query.txt" in finding.fix
 
 
-def test_an_empty_folder_of_a_known_name_is_nothing(tmp_path):
+def test_an_empty_folder_of_a_known_name_is_no_finding(tmp_path):
     (tmp_path / "MSMT17_V1").mkdir()
     (tmp_path / "MSMT17_V1/Thumbs.db").touch()
     assert list(read_every_way("msmt17", tmp_path, named=False)) == []
@@ -139,7 +139,7 @@ def own_table(tmp_path, text):
     return list(read_every_way("own/shop", tmp_path, named=False))
 
 
-def test_a_table_of_one_s_own_is_shown_for_every_task_that_its_columns_allow(tmp_path):
+def test_an_own_table_is_read_for_every_task_that_its_columns_allow(tmp_path):
     readings = own_table(
         tmp_path,
         "split,image,pid,clothes_id,modality,captions,clothes_image\n"
@@ -149,7 +149,7 @@ def test_a_table_of_one_s_own_is_shown_for_every_task_that_its_columns_allow(tmp
     assert readings[0].split.notes[1:] == ()
 
 
-def test_what_a_table_of_one_s_own_waits_for_is_said(tmp_path):
+def test_missing_columns_of_an_own_table_are_reported(tmp_path):
     readings = own_table(tmp_path, "split,image,pid\ntrain,a.jpg,1\nquery,b.jpg,2\ngallery,c.jpg,2\n")
     assert [reading.task.name for reading in readings] == ["trad", "cc"]
     notes = "\n".join(readings[0].split.notes)

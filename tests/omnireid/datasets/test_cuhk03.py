@@ -46,7 +46,7 @@ def write_json(folder):
     (folder / "splits_new_detected.json").write_text(json.dumps([rows]))
 
 
-def test_the_two_kinds_of_boxes_lie_in_folders_of_their_own(make):
+def test_detected_and_labeled_boxes_are_in_separate_folders(make):
     for boxes in ("detected", "labeled"):
         split = CUHK03.read(make("cuhk03"), boxes)
         assert all(f"/{boxes}/" in r.image for r in (*split.train, *split.query, *split.gallery))
@@ -88,9 +88,7 @@ def test_a_mat_file_of_something_else_is_refused(extracted):
         CUHK03.read(extracted)
 
 
-def test_pictures_without_a_split_file_and_the_raw_mat_alone_are_refused_with_the_way_out(
-    extracted, tmp_path
-):
+def test_images_without_a_split_file_and_the_raw_mat_alone_are_refused_with_the_remedy(extracted, tmp_path):
     with pytest.raises(InputError, match="needs a split file"):
         CUHK03.read(extracted)
     (tmp_path / "raw/cuhk03_release").mkdir(parents=True)
@@ -107,7 +105,7 @@ def test_a_name_that_is_not_of_the_set_is_named(extracted):
 
 
 @pytest.mark.parametrize("write", [write_mat, write_json])
-def test_extracted_boxes_are_split_by_the_file_of_their_own_kind_and_said(extracted, write):
+def test_extracted_boxes_are_split_by_the_file_of_their_own_kind(extracted, write):
     write(extracted)
     assert CUHK03.read(extracted).notes[0].endswith(": detected")
     (extracted / "images_labeled").mkdir()

@@ -96,7 +96,7 @@ def test_extracting_again_writes_only_what_is_missing(release):
 
 
 @pytest.mark.parametrize("number", ["0", "21", "x"])
-def test_a_split_that_there_is_not_is_refused(release, number):
+def test_a_split_that_does_not_exist_is_refused(release, number):
     with pytest.raises(InputError, match="has the splits classic_detected/1 to classic_detected/20"):
         CUHK03.read(release, f"classic_detected/{number}")
 
@@ -115,7 +115,7 @@ def test_what_is_not_the_release_is_refused(tmp_path):
         extract(tmp_path)
 
 
-def test_without_the_split_file_its_name_is_told(release):
+def test_a_missing_split_file_is_named(release):
     extract(release)
     (release / "splits_classic_detected.json").unlink()
     with pytest.raises(InputError, match=r"expected one that contains splits_classic_detected\.json"):

@@ -14,7 +14,7 @@ def annotations(root, name="reid_raw.json"):
     return root / PEDES.card.folders[0] / name
 
 
-def test_training_keeps_all_captions_and_each_caption_asks_alone(make):
+def test_training_keeps_all_captions_and_each_caption_is_a_query(make):
     split = PEDES.read(make("cuhk_pedes"))
     assert [r.captions for r in split.train] == [
         ("A tall man.", "He wears a red coat."),
@@ -50,7 +50,7 @@ def test_without_a_split_column_the_person_number_tells(make):
     assert (split.train, split.query, split.gallery) == (expected.train, expected.query, expected.gallery)
 
 
-def test_a_picture_without_caption_asks_nothing_and_is_said(make):
+def test_an_image_without_caption_is_no_query_and_is_noted(make):
     root = make("cuhk_pedes")
     entries = json.loads(annotations(root).read_text())
     entries[-1]["captions"] = ["  "]

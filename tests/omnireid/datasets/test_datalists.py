@@ -83,7 +83,7 @@ def test_an_empty_list_is_refused(write_lists, text):
         read_datalists(write_lists(MARKET, query=QUERY, gallery=text), "market1501", "trad")
 
 
-def test_a_missing_list_is_refused_with_the_folder_and_the_names_that_would_do(write_lists):
+def test_a_missing_list_is_refused_with_the_folder_and_the_accepted_names(write_lists):
     root = write_lists(MARKET)
     with pytest.raises(InputError) as error:
         read_datalists(root, "market1501", "trad")
@@ -95,7 +95,7 @@ def test_a_query_list_alone_is_refused(write_lists):
         read_datalists(write_lists(MARKET, query=QUERY), "market1501", "trad")
 
 
-def test_a_training_list_alone_is_enough_and_said(write_lists):
+def test_a_training_list_alone_is_read_with_a_note(write_lists):
     split = read_datalists(write_lists(MARKET, train="a.jpg x p 1\n"), "market1501", "trad")
     assert len(split.train) == 1 and not split.query
     assert any(note.startswith("no query list") for note in split.notes)
@@ -190,7 +190,7 @@ def test_a_missing_caption_names_the_key_and_the_line(write_lists, key):
         read_datalists(root, "cocas_real1", "li")
 
 
-def test_without_any_caption_file_the_names_that_would_do_are_told(write_lists):
+def test_without_a_caption_file_the_accepted_names_are_listed(write_lists):
     root = write_lists("real1/datalist", train_attr="a.jpg a.jpg 1 1\n")
     with pytest.raises(InputError, match=r"any caption file \(runner_real1_v1_gpt\.json"):
         read_datalists(root, "cocas_real1", "li")
@@ -210,13 +210,13 @@ def pedes(write_lists):
     return root
 
 
-def test_t2i_trains_a_picture_with_all_captions_and_asks_each_caption(pedes):
+def test_t2i_trains_an_image_with_all_captions_and_queries_each_caption(pedes):
     split = read_datalists(pedes, "cuhk_pedes", "t2i")
     assert [r.captions for r in split.train] == [("A.", "AA."), ("B.", "BB.")]
     assert [r.captions for r in split.query] == [("Q.",), ("QQ.",), ("QQQ.",)]
 
 
-def test_a_t2i_gallery_picture_is_there_once_and_silent_whatever_its_key(pedes):
+def test_a_t2i_gallery_image_is_read_once_and_without_caption(pedes):
     split = read_datalists(pedes, "cuhk_pedes", "t2i")
     assert [(r.pid, r.captions, r.camid) for r in split.gallery] == [(7, (), -2), (8, (), -2)]
 
@@ -233,7 +233,7 @@ NIR = "LLCM/test_nir/cam1/0003/0003_c01_s1_f1_nir.jpg"
 
 @pytest.mark.parametrize("folder", ["llcm", "llcm/datalist"])
 @pytest.mark.parametrize("suffix", ["", "_v2"])
-def test_llcm_knows_infrared_by_the_path_and_turns_lists_round(write_lists, folder, suffix):
+def test_llcm_recognises_infrared_by_the_path_and_swaps_lists(write_lists, folder, suffix):
     root = write_lists(folder, **{f"query{suffix}": f"{VIS} x 3 1\n", f"gallery{suffix}": f"{NIR} x 3 1\n"})
     forth = read_datalists(root, "llcm", "vi")
     back = read_datalists(root, "llcm", "vi", "ir_to_vis")
@@ -278,7 +278,7 @@ def test_every_known_spelling_is_found(write_lists, dataset, task, folder, name)
     assert len(read_datalists(root, dataset, task).train) == 1
 
 
-def test_a_list_whose_ending_is_in_capitals_is_read_and_guarded_as_any_other(write_lists):
+def test_a_list_with_an_upper_case_suffix_is_read_and_checked(write_lists):
     foreign = "train/0000/0000_000_01_0303morning_0008_0.jpg x 1 1\n"
     root = write_lists("market/datalist", train="a.jpg x 1 1\n", query=QUERY, gallery=GALLERY)
     for path in (root / "market/datalist").iterdir():
@@ -332,12 +332,12 @@ def test_a_list_of_another_set_s_pictures_is_refused(write_lists, dataset, task,
             read_datalists(root, dataset, task)
 
 
-def test_names_that_no_data_set_has_are_anybody_s(write_lists):
+def test_image_names_of_no_known_data_set_are_accepted(write_lists):
     root = write_lists("market/datalist", train="images/anything.jpg x 1 1\n")
     assert len(read_datalists(root, "market1501", "trad").train) == 1
 
 
-def test_a_picture_is_its_own_set_s_by_either_its_folder_or_its_name(write_lists):
+def test_an_image_belongs_to_a_set_by_its_folder_or_its_name(write_lists):
     write_lists("CUHK-Pedes", train_t2i="imgs/Market/0001_c1s1_001051_00.jpg k 1 1\n")
     (write_lists("CUHK-Pedes") / "CUHK-Pedes/caption_t2i.json").write_text('{"k": "A man."}')
     root = write_lists("market/datalist", train="/elsewhere/0002_c1s1_000451_03.jpg x 2 -1\n")
@@ -345,5 +345,5 @@ def test_a_picture_is_its_own_set_s_by_either_its_folder_or_its_name(write_lists
     assert len(read_datalists(root, "market1501", "trad").train) == 1
 
 
-def test_every_set_with_lists_says_how_its_pictures_look():
+def test_every_set_with_lists_has_a_pattern_of_image_paths():
     assert {dataset for dataset, _ in LISTS} == set(PICTURES)

@@ -80,7 +80,7 @@ def test_lists_that_are_there_stay_unless_they_may_be_replaced(root):
         write_lists(root, root, "market1501")
 
 
-def test_what_no_raw_layout_has_is_said(make, tmp_path):
+def test_lists_that_no_raw_layout_can_give_are_reported(make, tmp_path):
     sentences = write_lists(make("cocas_real2"), tmp_path / "out", "cocas_real2")
     assert sentences == ["cocas_real2 li: its raw layout has no instructions"]
     split = load_split(tmp_path / "out", "cocas_real2", "ctcc", source="lists")

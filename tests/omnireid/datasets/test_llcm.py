@@ -63,7 +63,7 @@ def test_an_index_line_without_camera_and_a_bad_test_id_are_named(make):
         LLCM.read(root)
 
 
-def test_a_folder_that_is_no_camera_is_left_out_and_said(make):
+def test_a_folder_that_is_no_camera_is_skipped_with_a_note(make):
     root = make("llcm")
     (root / "llcm/LLCM/test_vis/cam1 - Copy/0003").mkdir(parents=True)
     (root / "llcm/LLCM/test_vis/cam1 - Copy/0003/a.jpg").touch()

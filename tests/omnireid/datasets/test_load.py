@@ -11,7 +11,7 @@ RAW = [(name, task) for name, entry in DATASETS.items() for task in entry.raw_ta
 
 
 @pytest.mark.parametrize(("name", "task"), RAW)
-def test_the_raw_layout_is_read_through_the_door(name, task, make):
+def test_load_split_reads_the_raw_layout(name, task, make):
     root = make(name)
     assert load_split(root, name, task) == DATASETS[name].read(root, task=task)
     assert load_split(str(root), name, task, source="raw") == DATASETS[name].read(root, task=task)
@@ -66,7 +66,7 @@ def test_a_task_that_the_data_set_does_not_offer_is_refused_with_those_it_does(m
         (("dukemtmc_reid", "trad"), "withdrawn"),
     ],
 )
-def test_a_wrong_name_is_refused_with_the_way_out(make, arguments, message):
+def test_a_wrong_name_is_refused_with_the_remedy(make, arguments, message):
     with pytest.raises(InputError, match=message):
         load_split(make("market1501"), *arguments)
 

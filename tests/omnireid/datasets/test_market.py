@@ -14,7 +14,7 @@ def test_person_and_camera_come_from_the_name(make):
     assert [(r.pid, r.camid) for r in split.query] == [(1, 0)]
 
 
-def test_junk_is_dropped_and_said_and_distractors_stay(make):
+def test_junk_is_dropped_with_a_note_and_distractors_stay(make):
     split = MARKET.read(make("market1501"))
     assert [r.pid for r in split.gallery] == [0, 1, 1501]
     assert any("1 junk pictures" in note for note in split.notes)
@@ -26,7 +26,7 @@ def test_distractors_never_train(make):
     assert 0 not in {r.pid for r in MARKET.read(root).train}
 
 
-def test_half_a_copy_is_read_and_says_what_is_missing(tmp_path):
+def test_a_partial_copy_is_read_with_a_note_of_what_is_missing(tmp_path):
     (tmp_path / "bounding_box_train").mkdir()
     (tmp_path / "bounding_box_train/0002_c1s1_000451_03.jpg").touch()
     split = MARKET.read(tmp_path)
@@ -41,7 +41,7 @@ def test_a_folder_of_other_names_is_refused(tmp_path):
         MARKET.read(tmp_path)
 
 
-def test_a_stray_name_among_good_ones_is_left_out_and_said(make):
+def test_an_unrecognised_name_is_skipped_with_a_note(make):
     root = make("market1501")
     (root / MARKET.card.folders[0] / "query/holiday.jpg").touch()
     split = MARKET.read(root)

@@ -44,7 +44,7 @@ def version_2(make):
 
 
 @pytest.mark.parametrize("variant", ["v2_train", "v2_train_val"])
-def test_version_2_lies_in_other_folders_and_is_said(version_2, variant):
+def test_version_2_is_in_other_folders_and_is_noted(version_2, variant):
     split = MSMT.read(version_2, variant)
     assert "/mask_train_v2/" in split.train[0].image and "/mask_test_v2/" in split.gallery[0].image
     assert "version 2" in split.notes[0]

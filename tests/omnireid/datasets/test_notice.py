@@ -9,7 +9,7 @@ NOTICE = Path(__file__).parents[3] / "NOTICE.md"
 
 def test_the_table_of_the_notice_is_the_one_of_the_cards():
     text = NOTICE.read_text(encoding="utf-8")
-    assert text == with_table(text), "docs/data.md says how to write the table anew"
+    assert text == with_table(text), "docs/data.md says how to regenerate the table"
 
 
 def test_withdrawn_data_sets_are_marked():

@@ -47,7 +47,7 @@ def test_every_column_becomes_a_field(table):
 
 
 @pytest.mark.parametrize("name", ["shop.CSV", "shop/records.CSV"])
-def test_a_table_whose_ending_is_in_capitals_is_read(table, name):
+def test_a_table_with_an_upper_case_suffix_is_read(table, name):
     root = table(HEADER + ROWS, name)
     assert own_names(root) == ["own/shop"]
     split = load_split(root, "own/shop", "trad")
@@ -55,7 +55,7 @@ def test_a_table_whose_ending_is_in_capitals_is_read(table, name):
     assert split.name == "own/shop"
 
 
-def test_json_lines_say_the_same(table):
+def test_json_lines_read_the_same(table):
     expected = load_split(table(HEADER + ROWS), "own/shop", "trad")
     names = HEADER.strip().split(",")
     cells = [row.split(",", 6) for row in ROWS.replace('"A boy, in blue.",', "A boy; in blue.,").splitlines()]
@@ -87,7 +87,7 @@ def test_people_and_cameras_may_be_words_and_are_the_same_in_every_part(table):
     ]
 
 
-def test_for_text_to_image_each_caption_asks_and_the_gallery_is_silent(table):
+def test_for_text_to_image_each_caption_is_a_query_and_the_gallery_has_none(table):
     text = "split,image,pid,captions\nquery,a.jpg,1,One. | Two.\ngallery,a.jpg,1,One.\n"
     split = load_split(table(text), "own/shop", "t2i")
     assert [(r.captions, r.camid) for r in split.query] == [(("One.",), -1), (("Two.",), -1)]
@@ -149,7 +149,7 @@ def test_a_name_that_is_no_plain_name_is_refused(tmp_path, name):
         load_split(tmp_path, name, "trad")
 
 
-def test_a_table_that_is_not_there_is_refused_with_what_would_do(tmp_path):
+def test_a_missing_table_is_refused_with_the_accepted_names(tmp_path):
     with pytest.raises(
         InputError, match=r"expected one that contains shop\.csv or shop\.jsonl or shop/records\.csv"
     ):

@@ -64,31 +64,31 @@ def spoil(path, how, monkeypatch=None):
 
 
 @pytest.mark.parametrize("how", [kind[0] for kind in pictures.KINDS])
-def test_each_kind_of_unreadable_picture_is_named_with_a_way_out(paths, how, monkeypatch):
+def test_each_kind_of_unreadable_image_is_named_with_a_remedy(paths, how, monkeypatch):
     spoil(paths[1], how, monkeypatch)
     (finding,) = unopened("market1501", opened(paths))
     assert finding.message.startswith(f"1 of 3 pictures cannot be read ({how}): {paths[1]}")
     assert finding.severity == "problem" and finding.fix
 
 
-def test_a_missing_picture_whose_neighbour_has_another_ending_is_guessed(paths, tmp_path):
+def test_a_missing_image_with_another_suffix_is_suggested(paths, tmp_path):
     Path(paths[0]).rename(tmp_path / "a.PNG")
     (finding,) = unopened("market1501", opened(paths))
     assert "did you mean 'a.PNG'?" in finding.message
 
 
-def test_a_link_that_leads_nowhere_is_told_from_a_file_that_is_not_there(paths, tmp_path):
+def test_a_dangling_link_is_distinguished_from_a_missing_file(paths, tmp_path):
     (tmp_path / "d.png").symlink_to("/nowhere/d.png")
     (finding,) = unopened("market1501", opened([*paths, str(tmp_path / "d.png")]))
     assert "(a link to /nowhere/d.png, which does not exist)" in finding.message
 
 
-def test_a_path_written_as_windows_has_it_is_told(paths, tmp_path):
+def test_a_path_with_backslashes_is_reported(paths, tmp_path):
     (finding,) = unopened("own/shop", opened([*paths, f"{tmp_path}/imgs\\a.png"]))
     assert "(use / instead of \\ between folders)" in finding.message
 
 
-def test_what_was_opened_before_is_not_opened_again_until_it_changes(paths, tmp_path, monkeypatch):
+def test_an_image_is_opened_again_only_if_it_changed(paths, tmp_path, monkeypatch):
     with Ledger(tmp_path / "ledger") as ledger:
         first = opened(paths, ledger)
     Image.new("RGB", (9, 9)).save(paths[2])
@@ -106,7 +106,7 @@ def test_what_was_opened_before_is_not_opened_again_until_it_changes(paths, tmp_
         assert opened(paths, ledger).num_known == 0
 
 
-def test_a_picture_that_was_closed_since_it_was_opened_is_not_believed(paths, tmp_path, shut):
+def test_an_image_that_lost_its_permissions_is_reported(paths, tmp_path, shut):
     with Ledger(tmp_path / "ledger") as ledger:
         opened(paths, ledger)
     shut(Path(paths[1]))
@@ -114,14 +114,14 @@ def test_a_picture_that_was_closed_since_it_was_opened_is_not_believed(paths, tm
         assert opened(paths, ledger).num_known == 2
 
 
-def test_a_damaged_picture_is_never_remembered(paths, tmp_path):
+def test_a_damaged_image_is_never_kept_in_the_ledger(paths, tmp_path):
     spoil(paths[0], "damaged")
     for _ in range(2):
         with Ledger(tmp_path / "ledger") as ledger:
             assert len(opened(paths, ledger).failures) == 1
 
 
-def test_an_interrupted_check_remembers_what_it_did(paths, tmp_path, monkeypatch):
+def test_an_interrupted_check_keeps_what_is_done(paths, tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "_CHUNK", 1)
 
     def interrupt(_):
@@ -134,7 +134,7 @@ def test_an_interrupted_check_remembers_what_it_did(paths, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("cut", [1, 15, 16, 17])
-def test_a_ledger_that_was_cut_off_loses_its_last_rows_and_no_more(paths, tmp_path, cut):
+def test_a_truncated_ledger_loses_only_its_last_rows(paths, tmp_path, cut):
     path = tmp_path / "ledger"
     with Ledger(path) as ledger:
         opened(paths, ledger)
@@ -145,7 +145,7 @@ def test_a_ledger_that_was_cut_off_loses_its_last_rows_and_no_more(paths, tmp_pa
         assert opened(paths, ledger).num_known == 3
 
 
-def test_another_file_in_the_place_of_the_ledger_is_not_believed(paths, tmp_path):
+def test_a_file_that_is_no_ledger_is_ignored(paths, tmp_path):
     (tmp_path / "ledger").write_bytes(np.arange(8, dtype=np.uint64).tobytes())
     with Ledger(tmp_path / "ledger") as ledger:
         assert ledger.content(2) is None

@@ -34,7 +34,7 @@ def test_the_rgb_folder_itself_is_accepted(make):
     assert len(PRCC.read(make("prcc") / "prcc" / "rgb").train) == 3
 
 
-def test_a_folder_that_is_no_person_is_left_out_and_said(make):
+def test_a_folder_that_is_no_person_is_skipped_with_a_note(make):
     root = make("prcc")
     (root / "prcc/rgb/test/A/005 (copy)").mkdir()
     (root / "prcc/rgb/test/A/__MACOSX").mkdir()

@@ -8,7 +8,7 @@ from omnireid.datasets.scan import (
     image_names,
     is_image_name,
     number_outfits,
-    said_in_one_sentence,
+    refusing_os_errors,
     subfolders,
 )
 
@@ -38,7 +38,7 @@ def test_outfits_are_numbered_by_name_over_all_parts():
 def test_an_error_without_a_file_name_is_one_sentence_too():
     with (
         pytest.raises(InputError, match=r"^a file cannot be read \(Input/output error\); check the disk"),
-        said_in_one_sentence(),
+        refusing_os_errors(),
     ):
         raise OSError(5, "Input/output error")
 
@@ -49,6 +49,6 @@ def test_the_folder_that_is_closed_is_named_and_not_what_is_below_it(tmp_path, s
         pytest.raises(
             InputError, match=rf"^{tmp_path}/a cannot be read \(Permission denied\); grant read permission"
         ),
-        said_in_one_sentence(),
+        refusing_os_errors(),
     ):
         raise PermissionError(13, "Permission denied", str(tmp_path / "a/b/c.txt"))

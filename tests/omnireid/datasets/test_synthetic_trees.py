@@ -48,7 +48,7 @@ def test_every_way_of_reading_is_there_and_finds_the_counts_of_the_plan(root, pl
 @pytest.mark.parametrize(
     ("name", "task"), [(n, t) for n, t in LISTS if t in ("trad", "cc", "vi") and (n, t) != ("msmt17", "trad")]
 )
-def test_lists_and_raw_layout_say_the_same_of_the_test(root, name, task):
+def test_lists_and_raw_layout_agree_on_the_test(root, name, task):
     def said(source, part):
         split = load_split(root, name, task, source=source)
         return Counter((r.image, r.pid, r.camid, r.modality) for r in getattr(split, part))

@@ -51,7 +51,7 @@ def test_kept_pictures_cannot_be_changed(crowd):
         ImageCache(BYTES).read(crowd[0].image, SIZE)[0] = 0
 
 
-def test_filling_passes_over_bad_files_and_reading_names_them(tmp_path):
+def test_filling_skips_bad_files_and_reading_names_them(tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"")
     cache = ImageCache(BYTES)

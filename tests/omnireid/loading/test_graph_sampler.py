@@ -17,12 +17,12 @@ def sampler(seed=0, people=3, images=2, number=0):
     return made
 
 
-def test_neighbours_are_oneself_and_the_nearest_in_order():
+def test_neighbours_are_the_person_and_the_nearest_in_order():
     distances = np.array([[0, 3, 1, 2], [3, 0, 5, 4], [1, 5, 0, 1], [2, 4, 1, 0]], dtype=float)
     assert class_graph(0, distances, 3).neighbours.tolist() == [[0, 2, 3], [1, 0, 3], [2, 0, 3], [3, 2, 0]]
 
 
-def test_the_diagonal_is_not_looked_at_and_ties_go_to_the_lower_number():
+def test_the_diagonal_is_ignored_and_ties_go_to_the_lower_number():
     distances = np.ones((4, 4)) + 9 * np.eye(
         4
     )  # minus scores: a picture may resemble another more than itself
@@ -41,7 +41,7 @@ def test_each_person_is_the_anchor_of_one_batch_a_pass():
         assert [abs(int(np.flatnonzero(pids == pid)[0]) - anchor) for pid in batch[:, 0]] == apart
 
 
-def test_any_step_of_the_pass_can_be_asked_for_by_anybody():
+def test_any_process_can_request_any_step_of_the_pass():
     forwards = [sampler(seed=4).batch(step).tolist() for step in range(5)]
     one = sampler(seed=4)
     assert [one.batch(step).tolist() for step in (4, 3, 2, 1, 0)] == forwards[::-1]

@@ -106,7 +106,7 @@ def test_one_bit_is_black_and_white():
     assert pixels[0, :, 1].tolist() == [255, 0]
 
 
-def test_of_an_animation_the_first_frame_counts():
+def test_the_first_frame_of_an_animation_is_read():
     frames = [Image.new("RGB", (6, 4), colour) for colour in ("red", "blue")]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert decode_image(data, name="x")[0, 0].tolist() == [255, 0, 0]
@@ -168,7 +168,7 @@ def test_a_missing_file_a_folder_and_an_impossible_name_are_refused(tmp_path):
             read_image(path)
 
 
-def test_a_jpeg_that_pillow_forgives_is_read():
+def test_a_jpeg_that_pillow_tolerates_is_read():
     data = encoded(smooth(16, 8), "JPEG")
     start_of_scan = data.index(b"\xff\xda")
     # Bytes between two markers: libjpeg warns of them and goes on.

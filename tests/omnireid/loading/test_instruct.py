@@ -50,14 +50,14 @@ def train(records, task, seed=0, **options):
 
 
 @pytest.mark.parametrize("task", TASKS_WITH_BANK, ids=lambda task: task.name)
-def test_a_bank_gives_one_sentence_to_a_batch_and_all_of_them_in_time(task):
+def test_a_bank_gives_one_sentence_per_batch_and_all_of_them_over_time(task):
     records = crowd_split().query
     batches = [train(records, task.name, seed) for seed in range(400)]
     assert all(len(batch) == len(records) and len(set(batch)) == 1 for batch in batches)
     assert {batch[0].sentence for batch in batches} == set(BANKS[task.bank])
 
 
-def test_captions_and_clothes_are_a_rows_own():
+def test_captions_and_clothes_belong_to_their_row():
     records = crowd_split().query
     for seed in range(5):
         for record, given in zip(records, train(records, "li", seed), strict=True):
@@ -82,13 +82,13 @@ def test_mixed_gallery_instructions_are_neutral_half_of_the_time():
     assert set(train(records, "li", gallery_instruction="neutral")) == {NEUTRAL}
 
 
-def test_a_row_may_carry_what_another_picture_of_the_same_person_says():
+def test_a_row_may_get_the_instruction_of_another_image_of_the_person():
     records = crowd_split((1, 1, 2, 2, 3)).query
     given = [one.clothes for one in train(records, "ctcc", target_share=1.0)]
     assert given == ["1.png", "0.png", "3.png", "2.png", "4.png"]
 
 
-def test_a_row_that_asks_for_another_picture_asks_for_one_that_stands_bare():
+def test_a_target_instruction_is_that_of_an_uninstructed_row():
     records = crowd_split([person for person in range(100) for _ in range(4)]).query
     given = train(records, "ctcc", gallery_instruction="mixed", target_share=1.0)
     assert [one.outfit for one in given if one != NEUTRAL] == [
@@ -102,7 +102,7 @@ def test_a_row_that_asks_for_another_picture_asks_for_one_that_stands_bare():
 
 @pytest.mark.parametrize("task", TASKS_OF_OTHERS, ids=lambda task: task.name)
 @pytest.mark.parametrize("seed", range(10))
-def test_a_wrong_instruction_is_never_ones_own_nor_of_ones_person_nor_of_ones_clothes(task, seed):
+def test_a_wrong_instruction_is_of_another_person_in_other_clothes(task, seed):
     split = crowd_split(clothes_ids=(0, 1, 2, 2, 3, 4, 5, 6))
     right, wrong = (query_instructions(split, task, mode, seed=seed) for mode in ("right", "wrong"))
     owner = {instruction: record for instruction, record in zip(right, split.query, strict=True)}
@@ -120,7 +120,7 @@ def test_wrong_instructions_are_the_same_for_the_same_seed_and_each_is_used_once
     assert set(Counter(wrong[0]).values()) == {1}
 
 
-def test_a_stranger_with_the_same_words_is_no_stranger():
+def test_another_person_with_the_same_sentence_gives_no_wrong_instruction():
     records = [
         Record(f"{i}.jpg", i, 0, captions=(words,)) for i, words in enumerate(("red", "red", "red", "blue"))
     ]
@@ -131,7 +131,7 @@ def test_a_stranger_with_the_same_words_is_no_stranger():
 
 
 @pytest.mark.parametrize("task", TASKS_OF_OTHERS, ids=lambda task: task.name)
-def test_right_is_ones_own_and_none_is_neutral(task):
+def test_right_is_the_own_instruction_and_none_is_neutral(task):
     split = crowd_split()
     own = gallery_instructions(split, task)
     assert [one.clothes or one.sentence for one in own] == [
@@ -146,7 +146,7 @@ def test_right_is_ones_own_and_none_is_neutral(task):
 
 
 @pytest.mark.parametrize("task", TASKS_WITH_BANK, ids=lambda task: task.name)
-def test_a_bank_is_asked_by_its_first_sentence_or_by_number(task):
+def test_a_bank_is_queried_by_its_canonical_sentence_or_by_number(task):
     split = crowd_split()
     sentences = {
         mode: {one.sentence for one in query_instructions(split, task, mode)}

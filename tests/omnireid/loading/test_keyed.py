@@ -8,12 +8,12 @@ import pytest
 from omnireid.loading.keyed import Purpose, generator, uniforms
 
 
-def test_an_address_always_gives_the_same_numbers():
+def test_a_key_always_gives_the_same_numbers():
     one, two = (generator(2**63, Purpose.AUGMENTATION, stream=1, step=2, row=3).random(5) for _ in range(2))
     np.testing.assert_array_equal(one, two)
 
 
-def test_neighbouring_addresses_share_no_numbers():
+def test_neighbouring_keys_share_no_numbers():
     grid = itertools.product((0, 1), (Purpose.INSTANCES, Purpose.INSTRUCTION), (0, 1), (0, 1, 2), (0, 1, 2))
     streams = [
         generator(seed, purpose, stream=stream, step=step, row=row).integers(2**63, size=50)

@@ -77,7 +77,7 @@ def test_instructions_belong_to_their_rows(crowd):
     assert len({tuple(clothes.flatten().tolist()) for clothes in same.values()}) == len(same) > 1
 
 
-def test_a_step_can_be_made_again_at_any_time(crowd):
+def test_a_step_can_be_repeated_at_any_time(crowd):
     forwards = [flat(six_tasks(crowd).step(step)) for step in range(4)]
     mixture = six_tasks(crowd)
     assert [flat(mixture.step(step)) for step in (3, 2, 1, 0)] == forwards[::-1]
@@ -93,7 +93,7 @@ def test_workers_and_cache_change_nothing(crowd):
     assert len(cached.cache) == 30 + 6
 
 
-def test_seen_by_another_model_it_is_the_mixture_that_was_made_for_that_model(crowd):
+def test_seen_by_equals_a_mixture_made_for_the_other_model(crowd):
     larger = Preprocessing(image_size=(48, 24), clothes_size=(8, 8), mean=(0.5, 0.5, 0.5))
     sources = [source(crowd), source(crowd, "ctcc", weight=2.0), source(crowd, "t2i")]
     given = {"augmentation": AUGMENTATIONS["released"], "seed": 5, "sources_per_step": 2}
@@ -113,7 +113,7 @@ def test_a_resumed_run_goes_on_where_it_stopped(crowd):
     assert [flat(step) for step in mixture_loader(six_tasks(crowd), 3, 5)] == whole[3:]
 
 
-def test_loading_leaves_the_global_generator_alone(crowd):
+def test_loading_does_not_use_the_global_generator(crowd):
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
@@ -168,9 +168,7 @@ def copied(crowd, folder: Path) -> list:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_unreadable_picture_gives_its_place_to_the_next_of_the_same_person(
-    crowd, tmp_path, caplog, workers
-):
+def test_an_unreadable_image_is_replaced_by_the_next_of_the_same_person(crowd, tmp_path, caplog, workers):
     records = copied(crowd, tmp_path)
     whole = [step[0] for step in mixture_loader(Mixture([source(records)], SMALL), 0, 20)]
     Path(records[7].image).write_bytes(b"")
@@ -209,7 +207,7 @@ def test_more_than_one_percent_unreadable_stops_the_training(crowd, tmp_path, wo
     assert "Traceback" not in str(caught.value)
 
 
-def test_a_person_without_a_readable_picture_gives_place_to_the_next_person(crowd, tmp_path):
+def test_a_person_without_a_readable_image_is_replaced_by_the_next_person(crowd, tmp_path):
     records = copied(crowd, tmp_path)[4:]
     Path(records[0].image).write_text("not a picture")
     mixture = Mixture([source(records)], SMALL)

@@ -37,7 +37,7 @@ def test_resizing_equals_pillow_within_one_level(size, mode):
 @example((1, 1), (3, 5), "bicubic", False)
 @example((400, 390), (7, 131), "bicubic", True)  # columns close enough for C, rows of many taps
 @settings(max_examples=300, deadline=None)
-def test_the_bits_do_not_depend_on_who_resizes(shape, size, mode, extreme):
+def test_c_and_torch_resize_to_the_same_bits(shape, size, mode, extreme):
     image = noise(*shape)
     if extreme:  # where kernels overshoot, and levels are cut off
         image = np.where(image > 127, 255, 0).astype(np.uint8)
@@ -51,7 +51,7 @@ def test_a_picture_may_be_read_only_and_lie_anyhow():
     np.testing.assert_array_equal(resize(turned, (32, 16)), resize(turned.copy(), (32, 16)))
 
 
-def test_nothing_is_read_or_written_outside_a_picture():
+def test_nothing_is_read_or_written_outside_an_image():
     memory = np.full(3 * 20 * 10 + 200, 77, dtype=np.uint8)
     image = memory[100:-100].reshape(20, 10, 3)
     image[:] = noise(20, 10)
@@ -63,7 +63,7 @@ def test_nothing_is_read_or_written_outside_a_picture():
 
 
 @pytest.mark.parametrize("shape", [(128, 64), (300, 125), (400, 200), (256, 128)])
-def test_pictures_of_people_are_resized_in_c_where_it_can_be_had(shape, monkeypatch):
+def test_images_of_people_are_resized_in_c_where_it_is_available(shape, monkeypatch):
     if resizing.library() is None:
         pytest.skip("no C compiler here, or another kind of processor")
     monkeypatch.setattr(resizing, "_by_torch", None)

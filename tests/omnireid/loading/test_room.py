@@ -7,7 +7,7 @@ import torch
 from omnireid.loading.room import Room
 
 
-def test_memory_comes_back_when_the_last_tensor_on_it_is_gone():
+def test_memory_is_recycled_when_its_last_tensor_is_freed():
     room = Room()
     first = room.take((2, 3))
     address = first.data_ptr()
@@ -18,7 +18,7 @@ def test_memory_comes_back_when_the_last_tensor_on_it_is_gone():
     assert address in {room.take((2, 3)).data_ptr() for _ in range(2)}
 
 
-def test_what_is_held_is_never_written_again():
+def test_memory_in_use_is_never_overwritten():
     room = Room()
     held = [room.take((5,)).fill_(number) for number in range(4)]
     array = room.take((5,)).fill_(9).numpy()  # numpy keeps the memory too
@@ -28,7 +28,7 @@ def test_what_is_held_is_never_written_again():
     assert (array == 9).all()
 
 
-def test_no_more_is_kept_than_was_in_use_at_once():
+def test_no_more_memory_is_kept_than_was_in_use_at_once():
     room = Room()
     for size in (1, 10, 100, 50, 2, 100):
         assert room.take((size, 4)).shape == (size, 4)

@@ -31,7 +31,7 @@ def test_images_are_distinct_where_there_are_enough_and_evenly_repeated_elsewher
         assert by_pid == {7: [1, 1, 1, 1], 9: [4], 4: [2, 2]}
 
 
-def test_a_pass_visits_nobody_twice_and_passes_differ():
+def test_a_pass_draws_no_identity_twice_and_passes_differ():
     sampler = PKSampler(PIDS, num_identities=2, num_instances=1)
     passes = [
         [pid for step in range(3 * n, 3 * n + 3) for pid in people(sampler.batch(step))] for n in range(8)
@@ -41,7 +41,7 @@ def test_a_pass_visits_nobody_twice_and_passes_differ():
     assert set().union(*passes) == set(PIDS.tolist())
 
 
-def test_any_step_can_be_asked_for_at_any_time():
+def test_any_step_can_be_requested_at_any_time():
     one, two = PKSampler(PIDS, 2, 3, seed=1), PKSampler(PIDS, 2, 3, seed=1)
     forwards = [one.batch(step).tolist() for step in range(12)]
     backwards = [two.batch(step).tolist() for step in reversed(range(12))]
@@ -64,7 +64,7 @@ def test_ranks_together_draw_what_one_process_draws(world):
         np.testing.assert_array_equal(np.concatenate(shares), sampler.batch(step))
 
 
-def test_too_few_identities_all_take_part_and_it_is_said_once(caplog):
+def test_too_few_identities_are_all_used_with_one_warning(caplog):
     with caplog.at_level(logging.WARNING):
         sampler = PKSampler(PIDS, num_identities=32, num_instances=4)
         batches = [sampler.batch(step) for step in range(5)]

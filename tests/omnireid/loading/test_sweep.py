@@ -59,7 +59,7 @@ def test_text_queries_read_no_picture(crowd):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_in_a_test_nothing_takes_the_place_of_an_unreadable_picture(crowd, tmp_path, workers):
+def test_an_unreadable_test_image_is_refused_and_never_replaced(crowd, tmp_path, workers):
     empty = tmp_path / "0002_c1.jpg"
     empty.touch()
     records = (*crowd[:4], dataclasses.replace(crowd[4], image=str(empty)))

@@ -28,7 +28,7 @@ def test_results_come_in_order_and_errors_as_they_were_raised(workers):
     assert str(caught.value) == "nine is one too many"
 
 
-def test_without_shared_memory_for_workers_the_program_works_itself(monkeypatch, caplog):
+def test_without_shared_memory_the_main_process_does_the_work(monkeypatch, caplog):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=64 * 2**20))
     with caplog.at_level(logging.WARNING):
         assert list(in_order(slow_when_even, range(2), workers=2, piece_bytes=2**26)) == [0, 1]

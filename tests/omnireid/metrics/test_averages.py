@@ -59,6 +59,6 @@ def test_a_query_without_an_answer_has_no_average():
     assert mean(np.array([0.5, np.nan, 0.25])) == 0.375
 
 
-def test_an_evaluator_nobody_imitated_is_refused():
+def test_an_unknown_evaluator_is_refused():
     with pytest.raises(InputError, match="torchreid, torchreid_cython"):
         rank(*drawn(0), compat="fastreid")

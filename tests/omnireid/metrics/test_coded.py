@@ -82,7 +82,7 @@ def test_cells_are_those_of_a_loop():
     assert len(everything) == 130 * 50
 
 
-def test_a_tile_of_fewer_images_forgets_the_one_before():
+def test_a_smaller_tile_keeps_nothing_of_the_previous_one():
     query, gallery = unit(9, 12), unit(40, 12, 1)
     coding = Coding(lambda: iter([query, gallery]), 12)
     tile = CodedTile(query, coding, block=9, width=40)

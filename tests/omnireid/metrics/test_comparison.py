@@ -18,7 +18,7 @@ def drawn(dtype, *, width=37):
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("cells", [1, 100, 1 << 17])
-def test_a_pair_has_one_exact_distance_whoever_asks(metric, dtype, cells, monkeypatch):
+def test_the_exact_distance_of_a_pair_does_not_depend_on_the_method(metric, dtype, cells, monkeypatch):
     monkeypatch.setattr(comparison, "CELLS", cells)
     compared = Comparison(*drawn(dtype), metric=metric)
     whole = compared.exact(slice(None), slice(None))

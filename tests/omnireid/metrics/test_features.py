@@ -179,7 +179,7 @@ def test_the_order_of_the_images_changes_no_bit():
     assert_identical(plain, moved)
 
 
-def test_a_zero_feature_is_like_nothing_and_breaks_nothing():
+def test_a_zero_feature_has_similarity_zero_to_everything():
     query_features, gallery_features, query, gallery = world(8)
     gallery_features[3] = 0
     query_features[0] = 0
@@ -283,7 +283,7 @@ def test_a_query_without_an_answer_has_a_ranked_list_too(name):
     assert (lists.head >= 0).all()
 
 
-def test_features_that_are_all_one_are_ranked_by_the_gallery_index(monkeypatch):
+def test_identical_features_are_ranked_by_the_gallery_index(monkeypatch):
     query, gallery = (reference.labels(num, np.random.default_rng(0)) for num in (5, 300))
     sides = torch.ones(5, 4), torch.ones(300, 4), query, gallery
     small_tiles(monkeypatch)
@@ -308,7 +308,7 @@ def test_a_device_ranks_in_the_bits_of_main_memory(metric, monkeypatch):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_however_a_device_rounds_within_the_bound_no_bit_changes(metric, monkeypatch):
+def test_rounding_of_a_device_within_the_bound_changes_no_bit(metric, monkeypatch):
     """Processors add in orders of their own; here every product is off by up to all that is allowed."""
 
     class Rounded(tiles.DeviceTile):
@@ -346,7 +346,7 @@ def test_one_pass_serves_all_protocols(monkeypatch):
         assert_identical(ranking, rank_features(*sides, protocol))
 
 
-def test_features_of_no_length_and_of_any_scale_are_ranked_alike():
+def test_zero_features_and_features_of_any_scale_are_ranked_alike():
     sides = world(14)
     expected = rank_features(*sides, MARKET)
     for scale in (2.0**-80, 2.0**-10, 2.0**70):
@@ -394,7 +394,7 @@ def test_without_a_compiler_the_bits_are_the_same(metric, width, monkeypatch):
         np.testing.assert_array_equal(lists.head, expected.head)
 
 
-def test_a_device_tile_answers_as_one_in_main_memory_does():
+def test_a_device_tile_equals_a_host_tile():
     rng = np.random.default_rng(0)
     query, gallery = (torch.from_numpy(rng.standard_normal((num, 9))).float() for num in (64, 101))
     limits = rng.standard_normal(40).astype(np.float32)

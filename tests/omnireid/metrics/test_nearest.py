@@ -16,7 +16,7 @@ def test_the_head_is_that_of_a_stable_sort(k):
         np.testing.assert_array_equal(nearest_exactly(Given(distances), row, k), expected[row])
 
 
-def test_junk_is_passed_over():
+def test_junk_is_skipped():
     distances = Given(np.array([[0.1, 0.2, 0.3, 0.4]]))
     keep = np.array([False, True, False, True])
     assert nearest_exactly(distances, 0, 3, keep).tolist() == [1, 3]

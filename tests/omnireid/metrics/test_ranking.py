@@ -180,7 +180,7 @@ def test_the_released_ap_is_cut_before_junk_is_removed():
     assert rank(distmat, relevant, keep).mean_ap == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
-def test_cutting_the_ap_raises_it_where_answers_lie_far_down():
+def test_truncating_the_ap_raises_it_where_matches_rank_low():
     rng = np.random.default_rng(0)
     relevant = rng.random((50, 3000)) < 0.03
     distmat = rng.standard_normal(relevant.shape) - 1.5 * relevant
@@ -199,7 +199,7 @@ def test_an_identity_counts_once_in_the_identity_cmc():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_distance_that_is_no_number_is_refused_with_its_query(bad):
+def test_a_nan_distance_is_refused_with_its_query(bad):
     distmat = np.ones((3, 4))
     distmat[2, 1] = bad
     with pytest.raises(InputError, match="query 2"):

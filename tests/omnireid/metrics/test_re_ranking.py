@@ -36,7 +36,7 @@ def test_re_ranking_equals_the_dense_oracle(seed, k1, k2, weight, monkeypatch):
     np.testing.assert_allclose(final.numpy(), expected, rtol=0, atol=1e-6)
 
 
-def test_neighbours_who_choose_each_other_come_nearer():
+def test_reciprocal_neighbours_come_nearer():
     rng = np.random.default_rng(3)
     pids = np.arange(120) % 12
     centres = rng.standard_normal((12, 16))
@@ -81,6 +81,6 @@ def test_neighbours_are_those_of_a_stable_sort_of_exact_distances(tile, monkeypa
     np.testing.assert_array_equal(neighbours.find_neighbours(pool, 9).images, expected)
 
 
-def test_features_that_are_all_one_are_re_ranked():
+def test_identical_features_are_re_ranked():
     final = re_rank(torch.ones(30, 4), torch.ones(300, 4), k1=5, k2=2)
     assert torch.isfinite(final).all()

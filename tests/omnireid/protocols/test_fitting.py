@@ -33,12 +33,12 @@ def bare(records):
     "name", ["market", "clothes_change", "clothes_same", "instructed_outfit", "irm_released"]
 )
 @pytest.mark.parametrize("kind", [tuple, Records.of])
-def test_what_can_judge_is_let_pass(name, kind):
+def test_a_suitable_protocol_passes(name, kind):
     refuse_unfit(name, replace(SPLIT, query=kind(QUERY), gallery=kind(GALLERY)))
 
 
 @pytest.mark.parametrize("name", ["clothes_change", "clothes_same", "instructed_outfit"])
-def test_clothes_that_nobody_wrote_down_are_counted_over_all_pictures(name):
+def test_missing_clothes_ids_are_counted_over_all_images(name):
     assert "2 of 2 query pictures have no clothes id" in refused(name, query=bare(QUERY))
     assert "1 of 2 query pictures" in refused(name, query=(QUERY[0], *bare(QUERY[1:])))
     asked = "of 2 gallery pictures of people who are queried have no clothes id"
@@ -84,7 +84,7 @@ def test_one_answer_among_very_many_labels_is_found():
     assert shortcoming(PROTOCOLS["market"], replace(SPLIT, query=query, gallery=gallery[1:])) is not None
 
 
-def test_a_protocol_that_there_is_not_is_refused_with_the_near_miss():
+def test_an_unknown_protocol_is_refused_with_the_near_miss():
     with pytest.raises(InputError, match="did you mean 'market'"):
         refuse_unfit("markt", SPLIT)
 

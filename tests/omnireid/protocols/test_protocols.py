@@ -84,12 +84,14 @@ MET = {
         ("irm_released", "jjrrwww"),
     ],
 )
-def test_who_is_right_wrong_and_junk(name, letters):
+def test_true_matches_false_matches_and_junk(name, letters):
     assert judged(name, QUERY, list(MET.values())) == letters
 
 
 def test_the_table_above_names_every_protocol():
-    mark = next(mark for mark in test_who_is_right_wrong_and_junk.pytestmark if mark.name == "parametrize")
+    mark = next(
+        mark for mark in test_true_matches_false_matches_and_junk.pytestmark if mark.name == "parametrize"
+    )
     assert {name for name, _ in mark.args[1]} == set(PROTOCOLS)
 
 
@@ -101,7 +103,7 @@ def test_without_cameras_nothing_is_junk():
     assert judged("market", (1, -1, 0), [(1, -2, 0), (2, -2, 0)]) == "rw"
 
 
-def test_clothes_ids_that_count_within_a_person_only_are_no_danger():
+def test_clothes_ids_that_are_unique_within_a_person_suffice():
     assert judged("clothes_change", (1, 0, 1), [(1, 1, 2), (2, 1, 1), (2, 1, 2)]) == "rww"
 
 
@@ -118,7 +120,7 @@ def test_clothes_protocols_refuse_people_without_clothes_ids(name):
 
 
 @pytest.mark.parametrize("name", CLOTHES)
-def test_strangers_need_no_clothes_id(name):
+def test_other_people_need_no_clothes_id(name):
     assert judged(name, (1, 0, 10), [(0, 1, -1), (1, 0, 10)]) == "wj"
 
 

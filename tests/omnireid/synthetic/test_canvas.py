@@ -13,7 +13,7 @@ def canvas() -> Canvas:
 
 @pytest.mark.parametrize("end", [(30.0, 50.0), (45.0, 40.0), (12.5, 33.3)])
 def test_a_flat_strip_covers_length_times_width(end):
-    surface = canvas().strip((30, 20), end, even(6.0), round_start=False, round_end=False)
+    surface = canvas().strip((30, 20), end, even(6.0), flat="both")
     length = np.hypot(end[0] - 30, end[1] - 20)
     assert surface.coverage.sum() == pytest.approx(12 * length, rel=0.02)
 
@@ -25,13 +25,13 @@ def test_round_ends_add_a_disc():
 
 def test_a_tapered_strip_covers_a_trapezoid():
     profile = [(0, 0, 4.0), (1, 0, 12.0)]
-    surface = canvas().strip((30, 20), (30, 60), profile, round_start=False, round_end=False)
+    surface = canvas().strip((30, 20), (30, 60), profile, flat="both")
     assert surface.coverage.sum() == pytest.approx((8 + 24) / 2 * 40, rel=0.02)
 
 
 def test_a_crooked_profile_moves_the_middle_to_the_right():
     profile = [(0, 0, 4.0), (0.5, 8, 4.0), (1, 8, 4.0)]
-    surface = canvas().strip((30, 10), (30, 70), profile, round_start=False, round_end=False)
+    surface = canvas().strip((30, 10), (30, 70), profile, flat="both")
     columns = np.arange(surface.columns.start, surface.columns.stop) + 0.5
     last_rows = surface.coverage[-20:-5].sum(axis=0)
     assert (columns * last_rows).sum() / last_rows.sum() == pytest.approx(38, abs=0.3)
@@ -43,7 +43,7 @@ def test_a_polygon_covers_its_area():
     assert surface.coverage.sum() == pytest.approx(area, rel=0.03)
 
 
-def test_what_misses_the_canvas_is_not_drawn():
+def test_shapes_outside_the_canvas_are_not_drawn():
     board = canvas()
     assert board.strip((-50, 10), (-40, 10), even(3.0)) is None
     assert board.polygon([(100, 10), (120, 10), (110, 30)]) is None

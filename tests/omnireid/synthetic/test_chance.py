@@ -6,7 +6,7 @@ import pytest
 from omnireid.synthetic.chance import around, pick
 
 
-def test_words_are_picked_as_often_as_they_weigh():
+def test_words_are_drawn_in_proportion_to_their_weights():
     rng = np.random.default_rng(0)
     counts = Counter(pick({"a": 6, "b": 3, "never": 0, "c": 1}, rng) for _ in range(4000))
     assert counts["never"] == 0

@@ -39,7 +39,7 @@ def test_a_template_lies_on_a_plain_bright_ground():
         assert border.std(axis=0).max() < 6
 
 
-def test_the_photographer_changes_the_photo_and_not_the_clothes():
+def test_the_generator_changes_the_template_photo_and_not_the_clothes():
     outfit = plain("green", 1)
     first, second, again = (render_template(outfit, np.random.default_rng(seed)) for seed in (1, 2, 1))
     assert np.array_equal(first, again)

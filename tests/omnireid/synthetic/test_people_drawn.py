@@ -35,7 +35,7 @@ def test_no_two_of_five_hundred_people_are_alike():
     assert len(looks) > 250
 
 
-def test_everybody_can_be_named_in_all_twenty_words_and_every_word_but_lie_occurs():
+def test_everybody_has_all_twenty_attributes_and_every_word_but_lie_occurs():
     seen = defaultdict(set)
     for identity, outfit, _, shot in world(1, 2000):
         attributes = attributes_of(identity, outfit, shot)
@@ -48,7 +48,7 @@ def test_everybody_can_be_named_in_all_twenty_words_and_every_word_but_lie_occur
     assert missing == {("pose", "lie")}
 
 
-def test_words_follow_the_fields_they_name():
+def test_attribute_words_follow_the_drawn_fields():
     for identity, outfit, _, shot in world(2, 200):
         words = attributes_of(identity, outfit, shot).to_dict()
         assert words["coat_color"] == f"{outfit.coat_color} coat"
@@ -80,7 +80,7 @@ def test_numbers_of_an_identity_stay_in_the_range_of_bodies():
                 assert all(0 <= channel <= 1 for channel in value), field.name
 
 
-def test_twelve_cameras_look_at_twelve_places():
+def test_twelve_cameras_have_twelve_scenes():
     cameras = make_cameras(12, np.random.default_rng(0))
     assert {camera.scene for camera in cameras} == set(SCENES)
     assert len(set(make_cameras(15, np.random.default_rng(0)))) == 15
@@ -97,14 +97,14 @@ def test_a_viewpoint_is_where_the_body_turns(viewpoint):
         assert abs(np.cos(shot.yaw) - facing) < 0.6
 
 
-def test_left_is_right_of_the_picture_when_someone_faces_us(calm):
+def test_the_left_hand_is_on_the_right_of_a_frontal_image(calm):
     for yaw, sign in ((0.0, 1), (np.pi, -1)):
         identity, outfit, camera, shot = calm(yaw=yaw)
         bones = pose(identity, outfit, camera, shot, height=256, width=128)
         assert np.sign(bones["left_shoulder"].x - bones["right_shoulder"].x) == sign
 
 
-def test_whoever_stands_has_the_head_up_and_the_feet_on_the_ground(calm):
+def test_standing_people_have_the_head_up_and_the_feet_on_the_ground(calm):
     identity, outfit, camera, shot = calm()
     bones = pose(identity, outfit, camera, shot, height=256, width=128)
     assert (

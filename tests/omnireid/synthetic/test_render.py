@@ -43,7 +43,7 @@ def test_another_seed_gives_other_pixels():
     assert distance(first, second) > 8
 
 
-def test_drawing_leaves_no_trace_in_the_next_picture():
+def test_rendering_keeps_no_state_between_images():
     scene_of = draw_all(5)
     alone = render_person(*scene_of, height=128, width=64).image
     render_person(*draw_all(6), height=128, width=64)
@@ -102,7 +102,7 @@ def test_another_person_in_the_same_clothes_has_another_head(calm):
     ("field", "value", "least"),
     [("build", 2.2, 3.0), ("shoulders", 0.30, 2.0), ("legs", 0.44, 2.0), ("stature", 0.82, 5.0)],
 )
-def test_the_build_of_a_person_shows(calm, field, value, least):
+def test_the_build_of_a_person_is_visible(calm, field, value, least):
     identity, outfit, camera, shot = calm()
     identity = replace(identity, build=-1.0, shoulders=0.23, legs=0.50, stature=1.02)
     thin = render_person(identity, outfit, camera, shot).image
@@ -119,7 +119,7 @@ def test_a_face_is_seen_from_the_front_and_not_from_the_back(calm):
         assert (distance(first, second) > 0) == seen, f"yaw {yaw}"
 
 
-def test_infrared_has_no_hue_and_cannot_tell_dyes_apart(calm):
+def test_infrared_has_no_hue_and_does_not_distinguish_dyes(calm):
     identity, outfit, camera, shot = calm()
     blue = replace(outfit, coat_color="blue", coat=(0.15, 0.25, 0.7))
     images = {
@@ -134,7 +134,7 @@ def test_infrared_has_no_hue_and_cannot_tell_dyes_apart(calm):
     assert distance(infrared, images["blue", "ir"]) < 0.1 * seen
 
 
-def test_infrared_tells_materials_apart(calm):
+def test_infrared_distinguishes_materials(calm):
     identity, outfit, camera, shot = calm()
     leather = replace(outfit, coat_material="leather")
     first, second = (
@@ -169,7 +169,7 @@ CARRIED = {
 
 
 @pytest.mark.parametrize(("field", "word"), [(field, word) for field in CARRIED for word in CARRIED[field]])
-def test_every_word_of_an_outfit_shows(calm, field, word):
+def test_every_attribute_of_an_outfit_is_visible(calm, field, word):
     identity, outfit, camera, shot = calm(yaw=0.3)
     outfit = replace(
         outfit, trousers_length="trousers", shoes_style="walking shoes", glove="without glove", seed=1

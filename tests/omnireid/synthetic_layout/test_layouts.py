@@ -164,14 +164,14 @@ def test_every_query_has_an_answer(plans, dataset, query, gallery, clothes, pars
         assert right, line
 
 
-def test_ltcc_asks_everybody_in_every_setting(plans, lists):
+def test_ltcc_queries_everybody_in_every_setting(plans, lists):
     sizes = {
         len(lists(plans["ltcc"])[f"datalist/query_{setting}.txt"]) for setting in ("general", "cc", "sc")
     }
     assert sizes == {plans["ltcc"].summary["query"]}
 
 
-def test_ltcc_files_tell_who_changes(plans, files):
+def test_ltcc_files_list_who_changes_clothes(plans, files):
     texts = plans["ltcc"].texts
     for part in ("train", "test"):
         changing = texts[f"ltcc/LTCC_ReID/info/cloth-change_id_{part}.txt"].decode().split()
@@ -258,7 +258,7 @@ def test_vc_clothes_change_between_cameras_3_and_4_and_not_between_2_and_3(plans
         assert clothes[pid, "02"] == clothes[pid, "03"] != clothes[pid, "04"]
 
 
-def test_llcm_camera_3_is_blind_in_the_dark(plans, files):
+def test_llcm_camera_3_has_no_infrared(plans, files):
     paths = files(plans["llcm"])
     assert any("/vis/cam3/" in path or "/test_vis/cam3/" in path for path in paths)
     assert not any("nir/cam3/" in path for path in paths)

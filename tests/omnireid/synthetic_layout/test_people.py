@@ -1,11 +1,11 @@
 """People are a function of seed and data set: the same again, others elsewhere."""
 
-from omnireid.synthetic.captions import describe, telling, tokens, witness
+from omnireid.synthetic.captions import annotator_caption, describe, informative, tokens
 from omnireid.synthetic.people import Cast, Take, num_outfits
 from omnireid.synthetic.sites import SITES
 
 
-def test_a_cast_is_the_same_again_in_any_order():
+def test_a_cast_is_reproducible_in_any_order():
     first, second = Cast("ltcc", 3), Cast("ltcc", 3)
     forwards = [first.outfit(person, 1) for person in range(4)]
     backwards = [second.outfit(person, 1) for person in reversed(range(4))]
@@ -24,7 +24,7 @@ def test_two_outfits_of_a_person_have_coats_of_different_colours():
         assert len({cast.outfit(person, outfit).coat_color for outfit in range(3)}) == 3
 
 
-def test_people_are_dealt_once_and_mixed():
+def test_people_are_assigned_once_and_shuffled():
     groups = Cast("market1501", 0).deal(1, 20, 10)
     assert sorted(groups[0] + groups[1]) == list(range(1, 31))
     assert groups[0] != list(range(1, 21))
@@ -39,25 +39,25 @@ def test_an_itinerary_has_different_cameras_of_those_allowed():
         assert set(cameras) <= {4, 5, 6, 7}
 
 
-def test_changing_people_have_two_or_three_outfits_by_turns():
+def test_changing_people_have_two_and_three_outfits_alternately():
     assert [num_outfits(person, 3) for person in range(4)] == [2, 3, 2, 3]
     assert {num_outfits(person, 1) for person in range(4)} == {1}
 
 
-def test_captions_are_the_same_again_and_differ_between_annotators():
+def test_captions_are_reproducible_and_differ_between_annotators():
     take = Take("cuhk_pedes", 7, 0, 2, 0)
     cast, again = Cast("cuhk_pedes", 0), Cast("cuhk_pedes", 0)
-    first, second = witness(cast, take, 1), witness(cast, take, 2)
-    assert first == witness(again, take, 1)
+    first, second = annotator_caption(cast, take, 1), annotator_caption(cast, take, 2)
+    assert first == annotator_caption(again, take, 1)
     assert first != second
     assert describe(cast, take) == describe(again, take)
 
 
-def test_a_description_says_nothing_of_what_is_absent():
+def test_a_description_omits_absent_attributes():
     cast = Cast("cocas_real1", 0)
     takes = [Take("cocas_real1", person, 0, 0, 0) for person in range(10)]
     for take in takes:
-        words = telling(cast.attributes(take)).to_dict()
+        words = informative(cast.attributes(take)).to_dict()
         assert {"coat_color", "trousers_color"} <= words.keys()
         assert not any(word.startswith("without") or "agnostic" in word for word in words.values())
 

@@ -75,7 +75,7 @@ class StoppedError(Exception):
     pass
 
 
-def test_an_interrupted_run_goes_on_and_ends_in_the_same_tree(whole, crumb, tmp_path):
+def test_an_interrupted_run_resumes_to_the_same_tree(whole, crumb, tmp_path):
     def stop_soon(progress):
         if progress.done > 15:
             raise StoppedError

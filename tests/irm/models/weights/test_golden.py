@@ -125,8 +125,6 @@ def test_albefs_sentence_encoder_match_head_and_word_head(golden, figures, albef
     token_ids = torch.tensor(file["inputs"]["input_ids"])
     mask = torch.arange(70)[None] < torch.tensor(file["inputs"]["attention_mask_lengths"])[:, None]
     image = checkpoints.draw("albef_fusion_image_tokens", (4, 129, 768))
-    seen = torch.ones(4, 129, dtype=torch.bool)
-    seen[1, 100:], seen[2, 1:] = False, False
     with torch.no_grad():
         text = encoder.eval().encode_text(token_ids, mask)
         fused = head.states(text, image)
@@ -139,7 +137,6 @@ def test_albefs_sentence_encoder_match_head_and_word_head(golden, figures, albef
         close(((text.tokens * real).sum(1) / real.sum(1))[:, :64], file["text_mean"])
         close(fused[:, 0, :64], file["fusion_cls"])
         close(head(text, image), file["itm_logits"])
-        close(head(text, image, seen), file["masked_itm_logits"])
     close(torch.nn.functional.normalize(projected, dim=-1)[:, :16], figures["albef_text"]["proj_first16"])
     close(logits[..., figures["albef_text"]["mlm_ids"]], figures["albef_text"]["mlm_logits"])
 

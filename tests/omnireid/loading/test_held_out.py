@@ -1,12 +1,12 @@
-"""People kept aside to choose weights by: found by other pictures than the ones that ask."""
+"""People held out for model selection: each is found by other images than those that query."""
 
 import dataclasses
 
 import pytest
 
 from instructions.errors import InputError
-from omnireid.loading.aside import keep_aside
 from omnireid.loading.feed import Source
+from omnireid.loading.held_out import hold_out
 from omnireid.records import Record
 from omnireid.tasks import TASKS
 
@@ -21,20 +21,22 @@ def source(pictures_each, camid):
 
 
 @pytest.mark.parametrize("camid", [1, -1])
-def test_under_one_camera_another_picture_is_the_answer(camid):
-    _, (aside,) = keep_aside([source(2, camid)], 0.5, seed=0)
-    query, gallery = ({record.image for record in side} for side in (aside.split.query, aside.split.gallery))
+def test_with_one_camera_other_images_of_that_camera_are_matches(camid):
+    _, (held_out,) = hold_out([source(2, camid)], 0.5, seed=0)
+    query, gallery = (
+        {record.image for record in side} for side in (held_out.split.query, held_out.split.gallery)
+    )
     assert len(query) == len(gallery) == 4
     assert not query & gallery
 
 
-def test_people_with_one_picture_each_cannot_be_looked_for():
+def test_people_with_one_image_each_are_refused():
     with pytest.raises(InputError, match=r"has a second picture to be retrieved; set validation\.share=0"):
-        keep_aside([source(1, 1)], 0.5, seed=0)
+        hold_out([source(1, 1)], 0.5, seed=0)
 
 
 def test_two_cameras_are_enough_for_one_picture_each():
     one, other = source(1, 1), source(1, 2)
     both = dataclasses.replace(one, records=(*one.records, *other.records))
-    _, (aside,) = keep_aside([both], 0.5, seed=0)
-    assert len(aside.split.query) == len(aside.split.gallery) == 8
+    _, (held_out,) = hold_out([both], 0.5, seed=0)
+    assert len(held_out.split.query) == len(held_out.split.gallery) == 8

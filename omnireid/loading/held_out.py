@@ -15,7 +15,7 @@ from omnireid.tasks import TaskSpec
 
 
 @dataclass(frozen=True)
-class Aside:
+class HeldOut:
     """The held-out people of one source, as a small validation split of their own."""
 
     task: TaskSpec
@@ -24,9 +24,9 @@ class Aside:
     protocol: str
 
 
-def keep_aside(
+def hold_out(
     sources: Sequence[Source], share: float, seed: int
-) -> tuple[tuple[Source, ...], tuple[Aside, ...]]:
+) -> tuple[tuple[Source, ...], tuple[HeldOut, ...]]:
     """Hold out a share of each source's people, at least two; the same ones for all tasks on a data set.
 
     Args:
@@ -39,7 +39,7 @@ def keep_aside(
     """
     if not share:
         return tuple(sources), ()
-    kept, asides = [], []
+    kept, held_out = [], []
     for source in sources:
         pids = sorted({record.pid for record in source.records}, key=lambda pid: _lot(seed, source, pid))
         count = max(2, round(share * len(pids)))
@@ -49,18 +49,18 @@ def keep_aside(
                 f"validation; set validation.share=0"
             )
         chosen = frozenset(pids[:count])
-        asides.append(_test_of(source, [record for record in source.records if record.pid in chosen]))
+        held_out.append(_test_of(source, [record for record in source.records if record.pid in chosen]))
         kept.append(
             replace(source, records=tuple(record for record in source.records if record.pid not in chosen))
         )
-    return tuple(kept), tuple(asides)
+    return tuple(kept), tuple(held_out)
 
 
 def _lot(seed: int, source: Source, pid: int) -> str:
     return hashlib.sha256(f"{seed}/{source.dataset}/{pid}".encode()).hexdigest()
 
 
-def _test_of(source: Source, records: Sequence[Record]) -> Aside:
+def _test_of(source: Source, records: Sequence[Record]) -> HeldOut:
     """Every other image of a person and camera is a query; the rest form the gallery."""
     groups: dict[tuple[int, int], list[Record]] = defaultdict(list)
     for record in records:
@@ -77,4 +77,4 @@ def _test_of(source: Source, records: Sequence[Record]) -> Aside:
             )
         query = [replace(record, camid=-1) for record in query]
         gallery = [replace(record, camid=-2) for record in gallery]
-    return Aside(source.task, source.domain, Split(source.dataset, (), query, gallery), protocol)
+    return HeldOut(source.task, source.domain, Split(source.dataset, (), query, gallery), protocol)
