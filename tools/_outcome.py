@@ -141,14 +141,18 @@ def _curves(folder: Path) -> "dict[str, list[Curve]]":
 
 
 def _lines(path: Path, part: str) -> "list[Curve]":
+    from instructions.errors import InputError
     from omnireid.html_report import Curve
 
     if not path.is_file():
         return []
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        steps = [(row["step"], row[part]) for row in rows]
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); move it away to write the page without it") from None
     curves = []
-    for domain in dict.fromkeys(domain for row in rows for domain in row[part]):
-        points = [(row["step"], row[part][domain]) for row in rows if domain in row[part]]
-        steps, values = zip(*points, strict=True)
-        curves.append(Curve(domain, steps, values))
+    for domain in dict.fromkeys(domain for _, values in steps for domain in values):
+        points = [(step, values[domain]) for step, values in steps if domain in values]
+        curves.append(Curve(domain, *zip(*points, strict=True)))
     return curves

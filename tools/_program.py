@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -61,6 +62,26 @@ def run(main: Callable[[], None]) -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def need_libraries(purpose: str, names: Sequence[str], *, extra: str) -> None:
+    """Check before the long work that optional libraries are installed.
+
+    Args:
+        purpose: what needs them, in the sentence that says one is missing.
+        names: of the modules.
+        extra: of pyproject.toml, which installs all of them.
+
+    Raises:
+        InputError: one is missing.
+    """
+    for name in names:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise InputError(
+                f"{purpose} needs {error.name}, which is not installed; run pip install -e '.[{extra}]'"
+            ) from None
 
 
 def say(console: Console, sentence: str, **style: Any) -> None:
