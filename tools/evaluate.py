@@ -12,7 +12,7 @@ from tools import _asked as wanted
 from tools import _features as foreign
 from tools import _outcome as outcome
 from tools._compare import compare
-from tools._program import need_libraries, program_parser, progress_bar, run, say
+from tools._program import need_libraries, program_parser, progress_bar, refuse_unwritable, run, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -103,10 +103,10 @@ def main() -> None:
     rows, data = wanted.rows_and_data(asked, candidate)
     path = wanted.report_path(asked, candidate, is_partial=False)
     if asked.reuse and (kept := _kept(asked, path, candidate)) is not None:
-        outcome.print_tables(console, *kept)
+        outcome.print_report(console, *kept)
         say(console, f"reused the report {path}: same model, same options")
         return
-    outcome.refuse_unwritable(path, asked.html, asked.per_query, folder=asked.save_features)
+    refuse_unwritable(path, asked.html, asked.per_query, folder=asked.save_features)
     if asked.html is not None:
         need_libraries("--html", ("matplotlib",), extra="report")
     results, untrained, left_out = _evaluate(asked, candidate, rows, data, console)
@@ -142,7 +142,7 @@ def _conclude(
     report, before = (
         report_of(candidate, part, data, asked=wanted.told(asked), left_out=left_out) for part in results
     )
-    outcome.print_tables(console, report, before)
+    outcome.print_report(console, report, before)
     beside: dict[str, Fact] = {}
     try:
         if asked.per_query is not None:
