@@ -32,19 +32,29 @@ STYLE = """
 :root{color-scheme:light dark;--ink:#1a1a1a;--soft:#666;--line:#ddd;--paper:#fff;
 --good:#1a8f3c;--bad:#c62828}
 @media(prefers-color-scheme:dark){:root{--ink:#eee;--soft:#aaa;--line:#444;--paper:#161616}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:70rem;
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:74rem;
 margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.5rem}p,figcaption,.soft{color:var(--soft)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
-th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;white-space:nowrap}
-td.fact{white-space:normal;overflow-wrap:anywhere}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.best{font-weight:600}
+th,td{padding:.3rem .45rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
+th{vertical-align:bottom}th.n{width:1%}
+td.fact{overflow-wrap:anywhere}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.n{white-space:nowrap}
 .list{display:flex;gap:4px;overflow-x:auto;align-items:flex-start;margin:.3rem 0 1.2rem}
 .list figure{margin:0;flex:none;text-align:center;font-size:11px}.list .gap{width:14px;flex:none}
 .list img{display:block;border:3px solid var(--line);width:64px;height:128px;object-fit:cover}
 .list img.right{border-color:var(--good)}.list img.wrong{border-color:var(--bad)}
 .list img.clothes{height:64px}
 .says{max-width:60rem;margin:0}svg{max-width:100%;height:auto;background:#fff}
+@media(max-width:60rem){
+.scores tr{display:grid;grid-template-columns:repeat(5,1fr);gap:.3rem .6rem;padding:.6rem 0;
+border-bottom:1px solid var(--line)}
+.scores tr:first-child,.scores td:first-child::before{display:none}
+.scores td{border:0;padding:0;text-align:left}.scores td.n{text-align:left}
+.scores td::before{content:attr(data-head);display:block;font-size:.75rem;line-height:1.2;
+white-space:normal;color:var(--soft)}
+.scores td:first-child{grid-column:1/-1;font-weight:600}
+.scores td:nth-child(2){grid-column:span 2}.scores td:nth-child(3){grid-column:span 3}}
 """
 
 
@@ -112,14 +122,22 @@ def _count(results: Sequence[RowResult]) -> str:
 
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    def cells(tag: str, row: Sequence[str]) -> str:
-        return "".join(
-            f"<{tag}{' class=n' if place >= NUM_TEXT_COLUMNS else ''}>{html.escape(cell)}</{tag}>"
-            for place, cell in enumerate(row)
+    """A table whose cells name their columns, which a narrow screen shows row by row, as blocks."""
+    kinds = ["" if place < NUM_TEXT_COLUMNS else " class=n" for place in range(len(head))]
+    names = [html.escape(name) for name in head]
+    heads = "".join(
+        f"<th{kind}>{name.replace('− ', '−&nbsp;')}</th>" for kind, name in zip(kinds, names, strict=True)
+    )
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f"<td{kind} data-head='{name}'>{html.escape(cell)}</td>"
+            for kind, name, cell in zip(kinds, names, row, strict=True)
         )
-
-    rows = "".join(f"<tr>{cells('td', row)}</tr>" for row in body)
-    return f"<div class=wide><table><tr>{cells('th', head)}</tr>{rows}</table></div>"
+        + "</tr>"
+        for row in body
+    )
+    return f"<div class=wide><table class=scores><tr>{heads}</tr>{rows}</table></div>"
 
 
 def _rules(results: Sequence[RowResult]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import say, table
+from tools._program import print_tables, say, table
 
 if TYPE_CHECKING:
     from omnireid.per_query import Search
@@ -28,8 +28,7 @@ def compare(paths: Sequence[Path], console: Console) -> None:
     ]
     first, second = (path.name if len({path.name for path in paths}) > 1 else str(path) for path in paths)
     columns = (*COLUMNS, first, second, "difference", "95 %", "p", "queries", "people")
-    wide = console if console.is_terminal else Console(width=150, markup=False)
-    wide.print(table(f"{second} minus {first}, by person", columns, rows))
+    print_tables(console, table(f"{second} minus {first}, by person", columns, rows))
     for path, alone in zip(paths, unpaired(*tables), strict=True):
         if alone:
             say(console, f"{len(alone)} searches are only in {path} and were not compared")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, get_args
 from rich.console import Console
 
 from tools._asked import HOW, protocols_of, re_ranking_of
-from tools._outcome import refuse_unwritable, warn, write_per_query
-from tools._program import say, table, write_text
+from tools._outcome import warn, write_per_query
+from tools._program import print_tables, refuse_unwritable, say, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.benchmark import RowResult
@@ -99,7 +99,7 @@ def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
     from omnireid.files import sha256_of
     from omnireid.report import COLUMNS, INSTRUCTION_COLUMNS, Report, machine
 
-    refuse_unwritable(asked.json, asked.html, asked.per_query, folder=None)
+    refuse_unwritable(asked.json, asked.html, asked.per_query)
     result = _result(asked, split)
     provenance = {
         "features": str(asked.features),
@@ -116,10 +116,10 @@ def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
     }
     report = Report(result.evaluations, provenance)
-    wide = console if console.is_terminal else Console(width=150, markup=False)
     shown = [place for place, name in enumerate(COLUMNS) if name not in INSTRUCTION_COLUMNS]
     rows = [[row[place] for place in shown] for row in report.rows()]
-    wide.print(table(f"{asked.features.name}, scores in percent", [COLUMNS[place] for place in shown], rows))
+    heads = [COLUMNS[place] for place in shown]
+    print_tables(console, table(f"{asked.features.name}, scores in percent", heads, rows))
     if asked.json is not None:
         write_text(asked.json, report.to_json())
         say(console, f"wrote the report to {asked.json}")

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 
 from instructions.errors import InputError
-from tools._program import progress_bar, say
+from tools._program import print_tables, progress_bar, say, table
 
 if TYPE_CHECKING:
     from irm.retrieval.keeping import Keeping
@@ -48,15 +47,20 @@ def print_info(console: Console, gallery: "Keeping") -> None:
     from omnireid.tasks import TASKS
 
     info = gallery.info()
-    table = Table(title=f"{info.folder}: {info.images} images, {info.people} people with a person id")
-    for heading in ("view", "for", "vectors", "width", "space"):
-        table.add_column(heading, justify="right" if heading in ("vectors", "width") else "left")
-    for view in info.views:
-        mark = "" if view.complete else " (not all)"
-        table.add_row(view.name, view.title, f"{view.num_vectors}{mark}", str(view.dim), view.space)
-    console.print(table)
+    rows = [
+        (
+            view.name,
+            view.title,
+            view.space,
+            f"{view.num_vectors}{'' if view.complete else ' (not all)'}",
+            str(view.dim),
+        )
+        for view in info.views
+    ]
+    title = f"{info.folder}: {info.images} images, {info.people} people with a person id"
+    print_tables(console, table(title, ("view", "for", "space", "vectors", "width"), rows))
     asked = ", ".join(f"{task} ({TASKS[task].title})" for task in info.tasks)
-    console.print(f"supported tasks: {asked}", highlight=False)
+    say(console, f"supported tasks: {asked}")
     say(console, f"{info.size_bytes / 1e6:.1f} MB on disk; model {info.model} of {info.run}")
 
 
@@ -105,16 +109,16 @@ def _list(asked: argparse.Namespace) -> None:
     from irm.retrieval.facts import listed
 
     names = ("image", "key", "pid", "camid", "taken", "dataset")
-    table = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
+    lines = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
     with _open(asked) as gallery:
         if not asked.json:
-            table.writerow(names)
+            lines.writerow(names)
         for image in listed(gallery.ledger, time.time(), pids=asked.pid, beginning=asked.key):
             told = {"image": image.id, **{name: getattr(image, name) for name in names[1:]}}
             if asked.json:
                 print(json.dumps(told))
             else:
-                table.writerow(told.values())
+                lines.writerow(told.values())
 
 
 def _copy(asked: argparse.Namespace) -> None:

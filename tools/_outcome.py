@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import table, write_text
+from tools._program import print_tables, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.benchmark import OnFeatures, Row, RowResult
@@ -27,35 +26,13 @@ def file_name(words: Iterable[str]) -> str:
     return "-".join(words).replace(",", "+").replace("/", "_")
 
 
-def refuse_unwritable(*files: Path | None, folder: Path | None) -> None:
-    """Check before the long work that its results can be written to their paths.
-
-    Raises:
-        InputError: a file is a folder, its folder is a file, or there is no permission to write there.
-    """
-    from instructions.errors import InputError
-
-    for path in (*files, folder):
-        if path is None:
-            continue
-        whole = path.absolute()
-        nearest = next(above for above in (whole, *whole.parents) if above.exists())
-        if nearest.is_dir() != (path is folder or nearest != whole):
-            kind = "folder" if nearest.is_dir() else "file"
-            raise InputError(f"{path} cannot be written: {nearest} is a {kind}; choose another path")
-        if not os.access(nearest if nearest.is_dir() else nearest.parent, os.W_OK):
-            raise InputError(
-                f"{path} cannot be written: no permission to write to {nearest}; choose another path"
-            )
-
-
 def warn(sentences: Sequence[str]) -> None:
     """Print sentences to stderr, apart from the tables."""
     for sentence in dict.fromkeys(sentences):
         print(f"warning: {' '.join(sentence.split())}", file=sys.stderr)
 
 
-def print_tables(console: Console, report: "Report", untrained: "Report") -> None:
+def print_report(console: Console, report: "Report", untrained: "Report") -> None:
     """Print the tables: all tasks, the effect of instructions, the different wordings."""
     from omnireid.summary import (
         HEADLINE_COLUMNS,
@@ -66,14 +43,15 @@ def print_tables(console: Console, report: "Report", untrained: "Report") -> Non
         steering_rows,
     )
 
-    wide = console if console.is_terminal else Console(width=170, markup=False)
     rows = headline_rows(report.evaluations, untrained.evaluations)
-    wide.print(table("scores in percent", HEADLINE_COLUMNS, rows))
+    tables = [table("scores in percent", HEADLINE_COLUMNS, rows)]
     if steered := steering_rows(report.evaluations):
         title = "mAP of queries with the right, another person's (wrong) or a neutral (none) instruction"
-        wide.print(table(title, STEERING_COLUMNS, steered))
+        tables.append(table(title, STEERING_COLUMNS, steered))
     if worded := sentence_rows(report.evaluations):
-        wide.print(table("over all sentences of a bank: mean ± standard deviation", SENTENCE_COLUMNS, worded))
+        title = "over all sentences of a bank: mean ± standard deviation"
+        tables.append(table(title, SENTENCE_COLUMNS, worded))
+    print_tables(console, *tables)
 
 
 def write_per_query(path: Path, results: "Sequence[RowResult]") -> None:
@@ -141,14 +119,18 @@ def _curves(folder: Path) -> "dict[str, list[Curve]]":
 
 
 def _lines(path: Path, part: str) -> "list[Curve]":
+    from instructions.errors import InputError
     from omnireid.html_report import Curve
 
     if not path.is_file():
         return []
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        steps = [(row["step"], row[part]) for row in rows]
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); move it away to write the page without it") from None
     curves = []
-    for domain in dict.fromkeys(domain for row in rows for domain in row[part]):
-        points = [(row["step"], row[part][domain]) for row in rows if domain in row[part]]
-        steps, values = zip(*points, strict=True)
-        curves.append(Curve(domain, steps, values))
+    for domain in dict.fromkeys(domain for _, values in steps for domain in values):
+        points = [(step, values[domain]) for step, values in steps if domain in values]
+        curves.append(Curve(domain, *zip(*points, strict=True)))
     return curves

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +14,8 @@ from rich.table import Table
 
 from instructions import numbers
 from instructions.errors import InputError
+
+WIDE = 1000  # letters in a line of a table that nobody sees on a terminal
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,6 +66,46 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
+def need_libraries(purpose: str, names: Sequence[str], *, extra: str) -> None:
+    """Check before the long work that optional libraries are installed.
+
+    Args:
+        purpose: what needs them, in the sentence that says one is missing.
+        names: of the modules.
+        extra: of pyproject.toml, which installs all of them.
+
+    Raises:
+        InputError: one is missing.
+    """
+    for name in names:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise InputError(
+                f"{purpose} needs {error.name}, which is not installed; run pip install -e '.[{extra}]'"
+            ) from None
+
+
+def refuse_unwritable(*files: Path | None, folder: Path | None = None) -> None:
+    """Check before the long work that its results can be written to their paths.
+
+    Raises:
+        InputError: a file is a folder, its folder is a file, or there is no permission to write there.
+    """
+    for path in (*files, folder):
+        if path is None:
+            continue
+        whole = path.absolute()
+        nearest = next(above for above in (whole, *whole.parents) if above.exists())
+        if nearest.is_dir() != (path is folder or nearest != whole):
+            kind = "folder" if nearest.is_dir() else "file"
+            raise InputError(f"{path} cannot be written: {nearest} is a {kind}; choose another path")
+        if not os.access(nearest if nearest.is_dir() else nearest.parent, os.W_OK):
+            raise InputError(
+                f"{path} cannot be written: no permission to write to {nearest}; choose another path"
+            )
+
+
 def say(console: Console, sentence: str, **style: Any) -> None:
     """Print a sentence on one line, however narrow the terminal; numbers and paths are not coloured."""
     console.print(sentence, highlight=False, soft_wrap=True, **style)
@@ -89,6 +132,13 @@ def table(
     for row in rows:
         made.add_row(*row)
     return made
+
+
+def print_tables(console: Console, *tables: Table) -> None:
+    """Print tables; where no terminal limits the width, as in a file or a pipe, no cell is broken."""
+    wide = console if console.is_terminal else Console(width=WIDE, markup=False)
+    for one in tables:
+        wide.print(one)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import program_parser, progress_bar, run, say, table, write_text
+from tools._program import print_tables, program_parser, progress_bar, run, say, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.leakage import LeakageReport, People
@@ -61,8 +61,9 @@ def main() -> None:
             train, tests, by_look=by_look, cache=asked.data / FINGERPRINTS, progress=show
         )
     if report.people:
-        wide = console if console.is_terminal else Console(width=200, markup=False)
-        wide.print(table("test people in training sets", COLUMNS, report.rows(), num_text_columns=2))
+        print_tables(
+            console, table("test people in training sets", COLUMNS, report.rows(), num_text_columns=2)
+        )
     for sentence in report.sentences():
         say(console, sentence)
     _write(asked, report, console)

@@ -18,12 +18,6 @@ model.instruction.image: weights/albef. A released IRM loads with IRM.from_pretr
 Sources and licences of the files: docs/weights.md. A checkpoint is read without executing anything in it;
 every tensor is used, dropped for a printed reason, or refused by name."""
 
-ARCHITECTURE = {  # an option's name in the library's messages -> its name here
-    "give the image size that they are for": "pass --image-size HEIGHT WIDTH",
-    "name the backbone it corresponds to": "name it with --backbone, e.g. vit_base",
-    "give a folder with BERT's": "pass --tokenizer FOLDER with BERT's",
-}
-
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -68,6 +62,7 @@ def main() -> None:
     arguments = parser().parse_args()
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.models.weights.convert import KINDS, Options, convert_weights
+    from irm.models.weights.ledger import UnrecordedError
 
     if arguments.kind not in KINDS:
         known = ", ".join(KINDS)
@@ -85,11 +80,10 @@ def main() -> None:
         made = convert_weights(
             arguments.kind, arguments.source, arguments.out, options=options, sha256=arguments.sha256
         )
+    except UnrecordedError as error:
+        raise InputError(f"{error} (--{error.option.replace('_', '-')})") from error
     except ValueError as error:
-        sentence = str(error)
-        for ours, option in ARCHITECTURE.items():
-            sentence = sentence.replace(ours, option)
-        raise InputError(sentence) from error
+        raise InputError(str(error)) from error
     print(f"{made.source} (sha256 {made.sha256}) is now {made.folder}")
     print(f"  {len(made.account.used)} tensors used")
     for reason, keys in made.account.dropped.items():

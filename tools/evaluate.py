@@ -2,25 +2,23 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tools import _asked as wanted
 from tools import _features as foreign
 from tools import _outcome as outcome
 from tools._compare import compare
-from tools._program import Parser, run, say
+from tools._program import need_libraries, program_parser, progress_bar, refuse_unwritable, run, say
 
 if TYPE_CHECKING:
-    from irm.embedder import IRMEmbedder
-    from irm.evaluation import Candidate
+    from rich.progress import Progress
+
+    from irm.evaluation import Candidate, Listener
     from omnireid.benchmark import Row, RowResult
-    from omnireid.extraction import Settings
     from omnireid.report import Fact, Report
 
 EXAMPLE = """examples:
@@ -51,11 +49,10 @@ docs/protocols.md describes each protocol."""
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser(
-        prog="python -m tools.evaluate",
-        description="Evaluate a model, or features of another model, on each task under its protocol.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = program_parser(
+        "evaluate",
+        "Evaluate a model, or features of another model, on each task under its protocol.",
+        EXAMPLE,
     )
     add = made.add_argument
     add(
@@ -106,27 +103,14 @@ def main() -> None:
     rows, data = wanted.rows_and_data(asked, candidate)
     path = wanted.report_path(asked, candidate, is_partial=False)
     if asked.reuse and (kept := _kept(asked, path, candidate)) is not None:
-        outcome.print_tables(console, *kept)
+        outcome.print_report(console, *kept)
         say(console, f"reused the report {path}: same model, same options")
         return
-    outcome.refuse_unwritable(path, asked.html, asked.per_query, folder=asked.save_features)
-    results, untrained, left_out = _evaluate(asked, candidate, rows, data, console)
-    report, before = _reports(asked, candidate, (results, untrained), data, left_out)
-    path = wanted.report_path(asked, candidate, is_partial=bool(left_out))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, report, before, {})
-    outcome.print_tables(console, report, before)
-    if asked.per_query is not None:
-        outcome.write_per_query(asked.per_query, results)
-        say(console, f"wrote per-query scores to {asked.per_query}")
+    refuse_unwritable(path, asked.html, asked.per_query, folder=asked.save_features)
     if asked.html is not None:
-        outcome.write_page(asked.html, results, before, candidate.folder, report)
-        say(console, f"wrote the HTML page to {asked.html}")
-    if asked.save_features is not None:
-        say(console, f"saved each row's features in {asked.save_features}")
-    if beside := outcome.digests(_beside(asked)):  # the numbers were written before what may fail
-        _write(path, report, before, beside)
-    say(console, f"wrote the report to {path}")
+        need_libraries("--html", ("matplotlib",), extra="report")
+    results, untrained, left_out = _evaluate(asked, candidate, rows, data, console)
+    _conclude(asked, candidate, (results, untrained), data, left_out, console)
     outcome.warn([warning for result in results for warning in result.warnings] + sentences_of(left_out))
     if left_out:
         sys.exit(outcome.LEFT_OUT)
@@ -144,19 +128,39 @@ def _refuse_beside_tables(asked: argparse.Namespace) -> None:
             )
 
 
-def _reports(
+def _conclude(
     asked: argparse.Namespace,
     candidate: "Candidate",
     results: "tuple[list[RowResult], list[RowResult]]",
     data: Path,
     left_out: dict[str, str],
-) -> "tuple[Report, Report]":
+    console: Console,
+) -> None:
+    """Print the tables and write the files; the reports come last, to record the digests of the others."""
     from irm.evaluation import report_of
 
-    trained, untrained = (
+    report, before = (
         report_of(candidate, part, data, asked=wanted.told(asked), left_out=left_out) for part in results
     )
-    return trained, untrained
+    outcome.print_report(console, report, before)
+    beside: dict[str, Fact] = {}
+    try:
+        if asked.per_query is not None:
+            outcome.write_per_query(asked.per_query, results[0])
+            say(console, f"wrote per-query scores to {asked.per_query}")
+        if asked.html is not None:
+            outcome.write_page(asked.html, results[0], before, candidate.folder, report)
+            say(console, f"wrote the HTML page to {asked.html}")
+        if asked.save_features is not None:
+            say(console, f"saved each row's features in {asked.save_features}")
+        beside = outcome.digests(_beside(asked))
+    finally:  # a page that cannot be made does not cost the numbers; without its digest it is not reused
+        path = wanted.report_path(asked, candidate, is_partial=bool(left_out))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for file, one in ((_untrained_path(path), before), (path, report)):
+            if one.evaluations:
+                replace(one, provenance={**one.provenance, **beside}).write(file)
+        say(console, f"wrote the report to {path}")
 
 
 def _untrained_path(path: Path) -> Path:
@@ -167,13 +171,6 @@ def _beside(asked: argparse.Namespace) -> dict[str, Path]:
     """What is to be written beside the report, by option."""
     files = {name: getattr(asked, name) for name in ("html", "per_query", "save_features")}
     return {name: file for name, file in files.items() if file is not None}
-
-
-def _write(path: Path, report: "Report", before: "Report", beside: "Mapping[str, Fact]") -> None:
-    """Both reports, where there are two, with the digests of the files that were made with them."""
-    for file, one in ((_untrained_path(path), before), (path, report)):
-        if one.evaluations:
-            replace(one, provenance={**one.provenance, **beside}).write(file)
 
 
 def _kept(asked: argparse.Namespace, path: Path, candidate: "Candidate") -> "tuple[Report, Report] | None":
@@ -205,7 +202,7 @@ def _evaluate(
 ) -> "tuple[list[RowResult], list[RowResult], dict[str, str]]":
     """Results of the model and of the one before training, and why other rows have none, by their labels."""
     from instructions.errors import InputError
-    from irm.evaluation import readable_rows, trained_embedder, untrained_embedder
+    from irm.evaluation import evaluate_rows, readable_rows, trained_embedder, untrained_embedder
 
     settings = wanted.settings_of(asked)
     before = untrained_embedder(candidate, precision=asked.precision) if asked.untrained else None
@@ -216,65 +213,43 @@ def _evaluate(
         if left_out:
             say(console, f"left out (reasons at the end): {', '.join(left_out)}")
         embedder = trained_embedder(candidate, precision=asked.precision)
-        judge = _Judge(asked, settings, data, console, left_out)
-        results = judge.judge(embedder, present)
-        if before is not None:
-            untrained = judge.judge(before, [result.row for result in results], " (untrained)")
+        with progress_bar(console, 28) as bar:
+            listener = _listener(asked, bar, left_out)
+            results = evaluate_rows(
+                embedder,
+                present,
+                data,
+                settings=settings,
+                every_sentence=asked.every_sentence,
+                listener=listener,
+            )
+            if before is not None:
+                told = replace(
+                    listener, say=lambda text: say(console, f"{text} (untrained)"), on_features=None
+                )
+                again = [result.row for result in results]
+                untrained = evaluate_rows(before, again, data, settings=settings, listener=told)
     if not results:
         raise InputError("; ".join(dict.fromkeys(left_out.values())))
     return results, untrained, left_out
 
 
-class _Judge:
-    """Judges rows before the eyes of whoever waits, and notes those that fail."""
+def _listener(asked: argparse.Namespace, bar: "Progress", left_out: dict[str, str]) -> "Listener":
+    """Shows on a bar how rows go on, and notes in ``left_out`` why one failed."""
+    from irm.evaluation import Listener
 
-    def __init__(
-        self,
-        asked: argparse.Namespace,
-        settings: "Settings",
-        data: Path,
-        console: Console,
-        left_out: dict[str, str],
-    ) -> None:
-        self.asked, self.settings, self.data = asked, settings, data
-        self.console, self.left_out = console, left_out
+    line = bar.add_task("", total=None)
 
-    def judge(self, embedder: "IRMEmbedder", rows: "Sequence[Row]", which: str = "") -> "list[RowResult]":
-        """Every row in turn; ``which`` stands behind the time that it took."""
-        from irm.evaluation import Listener, evaluate_rows
+    def failed(row: "Row", error: ValueError) -> None:
+        left_out[row.label] = str(error)
+        say(bar.console, f"{row.label} is left out: {error}")
 
-        folder = None if which else self.asked.save_features
-        columns = (
-            TextColumn("{task.description:<28}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        is_seen = self.console.is_terminal
-        with Progress(*columns, console=self.console, transient=True, disable=not is_seen) as bar:
-            line = bar.add_task("", total=None)
-
-            def show(what: str, done: int, total: int) -> None:
-                bar.update(line, description=what, completed=done, total=total)
-
-            def failed(row: "Row", error: ValueError) -> None:
-                self.left_out[row.label] = str(error)
-                say(self.console, f"{row.label} is left out: {error}")
-
-            listener = Listener(
-                progress=show,
-                say=lambda text: say(self.console, text + which),
-                on_features=None if folder is None else outcome.keep_features(folder),
-                on_failure=failed,
-            )
-            return evaluate_rows(
-                embedder,
-                rows,
-                self.data,
-                settings=self.settings,
-                every_sentence=self.asked.every_sentence and not which,
-                listener=listener,
-            )
+    return Listener(
+        progress=lambda what, done, total: bar.update(line, description=what, completed=done, total=total),
+        say=lambda text: say(bar.console, text),
+        on_features=None if asked.save_features is None else outcome.keep_features(asked.save_features),
+        on_failure=failed,
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from instructions.errors import InputError
-from tools._program import program_parser, run
+from tools._program import need_libraries, program_parser, run
 
 EXAMPLE = """examples:
   python -m tools.look runs/demo/run --image someone.jpg --out look.png
@@ -73,6 +73,7 @@ def _draw(asked: argparse.Namespace) -> None:
         raise InputError("--out is missing; name the picture to write, e.g. --out look.png")
     if asked.out.suffix.lower() != ".png":
         raise InputError(f"--out is {asked.out}; the picture is a PNG, so the name must end in .png")
+    need_libraries("drawing", ("matplotlib",), extra="report")
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.inside.drawing import draw
     from irm.inside.looking import look_inside

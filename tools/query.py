@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from instructions import numbers
 from instructions.errors import InputError
-from tools._program import program_parser, run, whole_number
+from tools._program import print_tables, program_parser, refuse_unwritable, run, say, whole_number
 from tools._queries import answer_many, questions_of
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def main() -> None:
     if asked.each or asked.queries is not None:
         _ask_many(asked)
         return
+    refuse_unwritable(asked.csv, asked.picture)
     question = _question(asked)
     from irm.retrieval import Gallery
     from irm.retrieval.contact_sheet import contact_sheet, kind_of
@@ -157,29 +159,49 @@ def _question(asked: argparse.Namespace) -> "Question":
 
 
 def _print(console: Console, answer: "Answer") -> None:
-    table = Table(title=f"task {answer.task}, gallery view {answer.view}, {answer.total} images searched")
-    for heading, justify in (
-        ("", "right"), ("image", "right"), ("score", "right"), ("stage", "left"),
-        ("same person, false-match rate", "left"), ("person", "right"), ("camera", "right"),
-        ("taken", "left"), ("key", "left"),
-    ):  # fmt: skip
-        table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
-    for hit in answer.hits:
-        taken = "" if hit.taken is None else datetime.fromtimestamp(hit.taken, UTC).strftime("%Y-%m-%d %H:%M")
-        known = (hit.pid, hit.camid, taken, hit.key)
-        row = (hit.rank, hit.image, f"{hit.score:.3f}", hit.stage, hit.says(), *known)
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    console.print(table)
+    """The ranked list without columns that say nothing, and what its figures mean."""
+    all_cosines = all(hit.stage == "cosine" for hit in answer.hits)
+    columns: dict[str, list[str]] = {
+        "rank": [str(hit.rank) for hit in answer.hits],
+        "image": [str(hit.image) for hit in answer.hits],
+        "score": [f"{hit.score:.3f}" for hit in answer.hits],
+        "stage": ["" if all_cosines else hit.stage for hit in answer.hits],
+        "same\nperson": ["" if hit.percent is None else f"{hit.percent} %" for hit in answer.hits],
+        "by\naccident": [hit.rarity() for hit in answer.hits],
+        "person": ["" if hit.pid is None else str(hit.pid) for hit in answer.hits],
+        "camera": ["" if hit.camid is None else str(hit.camid) for hit in answer.hits],
+        "taken": ["" if hit.taken is None else _time(hit.taken) for hit in answer.hits],
+        "key": [hit.key for hit in answer.hits],
+    }
+    title = f"task {answer.task}, gallery view {answer.view}, {answer.total} images searched"
+    shown = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False)
+    filled = {heading: cells for heading, cells in columns.items() if any(cells)}
+    for heading in filled:
+        is_text = heading in ("stage", "taken", "key")
+        # On a narrow terminal the key alone is folded.
+        shown.add_column(
+            heading, justify="left" if is_text else "right", overflow="fold", no_wrap=heading != "key"
+        )
+    for row in zip(*filled.values(), strict=True):
+        shown.add_row(*row)
+    print_tables(console, shown)
+    if answer.hits:
+        say(console, answer.legend())
     if answer.route is not None:
-        console.print(f"the text was {answer.route.reason}; --task or --view overrides it", highlight=False)
+        say(console, f"the text was {answer.route.reason}; --task or --view overrides it")
     if answer.warning is not None:
-        console.print(f"note: {answer.warning}", style="yellow", highlight=False)
+        say(console, f"note: {answer.warning}", style="yellow")
     searched = answer.seconds - answer.load_seconds - answer.embed_seconds
     told = (answer.load_seconds, answer.embed_seconds, searched)
-    console.print(
+    say(
+        console,
         "{:.0f} ms reading the index, {:.0f} ms the encoder, {:.0f} ms the search; similarity is not "
-        "identification".format(*(1000 * seconds for seconds in told)), highlight=False,
-    )  # fmt: skip
+        "identification".format(*(1000 * seconds for seconds in told)),
+    )
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tools._gallery import Bar
-from tools._program import program_parser, run
+from tools._program import need_libraries, program_parser, run
 
 if TYPE_CHECKING:
     import uvicorn
@@ -30,6 +30,7 @@ EXAMPLE = """examples:
 The page is at /, the API description at /openapi.json. Put TLS in front before serving other machines.
 The token may also be given in INSTRUCT_REID_TOKEN, where other users of this machine cannot read it."""
 TOKEN = "INSTRUCT_REID_TOKEN"
+LIBRARIES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -75,7 +76,7 @@ def main() -> None:
     token = asked.token if asked.token is not None else os.environ.get(TOKEN) or None
     limits = Limits(queue=asked.queue, requests=asked.queue + 64)
     settings = settings_for(asked.host, token, limits)
-    _need_libraries()
+    need_libraries("serving", LIBRARIES, extra="serve")
     from irm.retrieval import Gallery
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
@@ -99,20 +100,6 @@ def _check_proxy(address: str) -> None:
     except ValueError:
         raise InputError(
             f"--proxy is {address!r}; give the proxy's own address, e.g. 127.0.0.1, or its network"
-        ) from None
-
-
-def _need_libraries() -> None:
-    from instructions.errors import InputError
-
-    try:
-        import fastapi  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"serving needs {error.name}; run pip install fastapi uvicorn python-multipart prometheus-client"
         ) from None
 
 

@@ -24,6 +24,13 @@ COLUMNS = (
     "taken",
     "dataset",
 )  # of a CSV
+MEANINGS = {  # of a hit's figures, in the words of docs/search.md; the docs say how they are computed
+    "cosine": "Score: cosine similarity.",
+    "re-scored": "Score: match logit of text and picture, not comparable with cosines.",
+    "percent": "P %: of this gallery's pairs of pictures with such a cosine, P % show the same person.",
+    "chance": "1 in N: about one in N pictures of this gallery would have as high a cosine by accident; an N "
+    "below the number of pictures searched says little.",
+}
 
 
 @dataclass(frozen=True)
@@ -45,10 +52,16 @@ class Hit:
     width: int
     height: int
 
+    def rarity(self) -> str:
+        """The chance for people.
+
+        It names at most a billion; a normal curve says nothing of what is rarer still.
+        """
+        return f"1 in {round_for_people(1 / max(self.chance, 1e-9))}"
+
     def says(self) -> str:
         """The score for people: how often such a score means one person, and how rare it is."""
-        rarity = f"1 in {round_for_people(1 / max(self.chance, 1e-9))}"
-        return rarity if self.percent is None else f"{self.percent} %, {rarity}"
+        return self.rarity() if self.percent is None else f"{self.percent} %, {self.rarity()}"
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,17 @@ class Answer:
     seconds: float
     load_seconds: float  # of these, reading the view into memory, the first time that a process asks it
     embed_seconds: float  # of these, the encoder
+
+    def legend(self) -> str:
+        """What the figures of its hits mean."""
+        stages = {hit.stage for hit in self.hits}
+        said = {
+            "cosine": bool(stages - {"re-scored"}),
+            "re-scored": "re-scored" in stages,
+            "percent": any(hit.percent is not None for hit in self.hits),
+            "chance": bool(self.hits),
+        }
+        return " ".join(MEANINGS[name] for name, is_shown in said.items() if is_shown)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

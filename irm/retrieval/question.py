@@ -106,10 +106,12 @@ class Question:
             raise InputError(
                 f"there is no task {self.task!r}{near_miss(self.task, TASKS)}; known: {', '.join(TASKS)}"
             )
-        if self.top < 1 or self.first < 0 or self.first + self.top > MAX_TOP:
+        if self.top < 1:
+            raise InputError(f"top is {self.top}; it must be at least 1")
+        if self.first < 0 or self.depth > MAX_TOP:
             raise InputError(
-                f"hits {self.first} to {self.first + self.top} were requested; a page must lie within 0 to "
-                f"{MAX_TOP}"
+                f"first is {self.first} and top {self.top}; first must not be negative, and together they "
+                f"may not exceed {MAX_TOP}"
             )
         if not 0 <= self.re_score <= MAX_TOP:
             raise InputError(f"re_score is {self.re_score}; it must lie within 0 to {MAX_TOP}")

@@ -208,6 +208,15 @@ def test_the_page_is_one_self_contained_file(steered):
     assert "abc" in page
 
 
+def test_each_cell_of_a_table_names_its_column_for_narrow_screens(steered):
+    for table in re.findall(r"<table class=scores>(.*?)</table>", html_page("t", [steered])):
+        heads, *rows = re.findall(r"<tr>(.*?)</tr>", table)
+        names = [html.unescape(name).replace("\xa0", " ") for name in re.findall(r">([^<]+)</th>", heads)]
+        assert rows
+        for row in rows:
+            assert [html.unescape(name) for name in re.findall("data-head='([^']*)'", row)] == names
+
+
 def test_a_missing_data_set_is_one_sentence(tmp_path):
     with pytest.raises(InputError):
         run_row(Pixels(), TRAD, tmp_path)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from irm import load_backbone
+from irm.models import SentenceTokenizer
 from irm.models.weights.convert import KINDS
 from tests import checkpoints
 from tools import convert_weights
@@ -43,8 +44,8 @@ def test_it_writes_a_backbone_and_says_what_became_of_every_tensor(monkeypatch, 
         (("--kind", "happ"), "--kind 'happ' is unknown (did you mean 'hap'?)"),
         (("--kind", "albef"), "has no"),
         (("--kind", "pass"), "has no 'part_token1'"),
-        (("--kind", "timm"), "with --backbone"),
-        (("--kind", "timm", "--backbone", "vit_base"), "pass --image-size HEIGHT WIDTH"),
+        (("--kind", "timm"), "name the backbone it corresponds to, e.g. vit_base (--backbone)"),
+        (("--kind", "timm", "--backbone", "vit_base"), "(height and width) that they are for (--image-size)"),
         (("--kind", "hap", "--sha256", "00"), "not the expected file"),
     ],
 )
@@ -55,6 +56,18 @@ def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(
     assert code == 2
     assert sentence in err and len(err.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["hap.pth"]
+
+
+def test_a_text_encoder_of_another_vocabulary_asks_for_its_tokenizer(monkeypatch, capsys, tmp_path):
+    sizes = {"dim": 64, "depth": 2, "joint": 16, "queue": 8, "positions": 5, "vocab": 40}
+    small = checkpoints.filled(checkpoints.albef(**sizes, crossing=range(1, 2)))
+    torch.save({"model": small}, tmp_path / "ALBEF.pth")
+    arguments = ("--kind", "albef", tmp_path / "ALBEF.pth", "--out", tmp_path / "out")
+    code, _, err = call(monkeypatch, capsys, *arguments)
+    assert code == 2 and err.endswith("(--tokenizer)\n"), err
+    SentenceTokenizer.characters().save(tmp_path / "letters")
+    code, _, err = call(monkeypatch, capsys, *arguments, "--tokenizer", tmp_path / "letters")
+    assert code == 2 and err.endswith("give the tokenizer that it was trained with (--tokenizer)\n")
 
 
 def test_a_folder_is_never_overwritten_and_a_hub_name_needs_its_commit(monkeypatch, capsys, tmp_path, hap):

@@ -70,6 +70,26 @@ def test_a_file_of_another_question_is_not_reused(ask, own, tmp_path, option):
     assert "reused" in ask(own, option, file, "--reuse")[1]
 
 
+def test_a_page_that_cannot_be_made_costs_no_numbers_and_is_not_taken_for_made(ask, own, tmp_path):
+    page, logged = tmp_path / "page.html", (own / "metrics.jsonl").read_text()
+    (own / "metrics.jsonl").write_text(logged + '{"step": 2, "los')
+    code, said = ask(own, "--html", page)
+    assert code == 2 and "metrics.jsonl is damaged" in said and not page.exists()
+    assert "reused" in ask(own, "--reuse")[1]
+    (own / "metrics.jsonl").write_text(logged)
+    page.write_text("of somebody else")
+    assert "reused" not in ask(own, "--html", page, "--reuse")[1]
+
+
+def test_a_page_without_the_library_that_draws_it_is_refused_before_the_long_work(
+    ask, own, monkeypatch, tmp_path
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    code, said = ask(own, "--html", tmp_path / "page.html")
+    assert code == 2 and "--html needs matplotlib, which is not installed" in said
+    assert not (own / "evaluation.json").exists()
+
+
 def test_a_page_without_the_untrained_is_not_reused_where_they_are_asked_for(ask, own, tmp_path):
     assert ask(own, "--untrained")[0] == 0
     assert ask(own, "--html", tmp_path / "page.html")[0] == 0

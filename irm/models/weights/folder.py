@@ -14,6 +14,7 @@ from irm.models.manifest import write_manifest
 from irm.models.match_weights import MATCH_WEIGHTS, WORD_WEIGHTS
 from irm.models.staging import staged_folder
 from irm.models.tokenizer import SentenceTokenizer
+from irm.models.weights.ledger import UnrecordedError
 from irm.models.weights.vision_language import VisionLanguage
 
 SPARE = 8  # embeddings of tokens that a tokenizer does not write (BLIP's [DEC] and [ENC])
@@ -45,9 +46,10 @@ def save_vision_language(
         raise ValueError(f"{folder} already exists; choose another folder for the weights")
     known = model.text_shape["vocab_size"]
     if not 0 <= known - tokenizer.vocab_size <= SPARE:
-        raise ValueError(
+        raise UnrecordedError(
             f"the tokenizer has {tokenizer.vocab_size} token ids, but the text encoder {known}; give the "
-            "tokenizer that it was trained with"
+            "tokenizer that it was trained with",
+            option="tokenizer",
         )
     with staged_folder(folder) as stage:
         tower = model.tower

@@ -10,6 +10,20 @@ from typing import Any
 from torch import Tensor
 
 
+class UnrecordedError(ValueError):
+    """A checkpoint does not record what is needed; ``option`` names what the caller can say instead."""
+
+    def __init__(self, sentence: str, *, option: str) -> None:
+        """Say what is missing, and that it can be given.
+
+        Args:
+            sentence: for whoever calls the library; a program adds how its own option is spelt.
+            option: a field of ``convert.Options``.
+        """
+        super().__init__(sentence)
+        self.option = option
+
+
 @dataclass(frozen=True)
 class Account:
     """What became of a checkpoint's tensors."""

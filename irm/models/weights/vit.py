@@ -14,7 +14,7 @@ from torch import Tensor
 
 from irm.models.backbones import BackboneSpec, backbone_spec, build_backbone
 from irm.models.weights.formats import VIT_FORMATS, VitFormat
-from irm.models.weights.ledger import Account, Ledger
+from irm.models.weights.ledger import Account, Ledger, UnrecordedError
 
 HEAD_WIDTH = 64  # width of a head in every published plain ViT; files do not store the number of heads
 
@@ -74,9 +74,10 @@ def take_vit(
     width = reader.width()
     entry = backbone or layout.larger.get(width, layout.backbone)
     if entry is None:
-        raise ValueError(
+        raise UnrecordedError(
             f"{ledger.name} does not record which pretraining it comes from; name the backbone it "
-            "corresponds to"
+            "corresponds to, e.g. vit_base",
+            option="backbone",
         )
     spec = backbone_spec(entry)
     arguments = reader.arguments(width, spec)
@@ -137,9 +138,10 @@ class _Reader:
         num_patches = num_positions - (0 if self.parts else 1 + arguments["reg_tokens"])
         columns = math.isqrt(max(num_patches // self.layout.ratio, 0))
         if not columns or columns * columns * self.layout.ratio != num_patches:
-            raise ValueError(
+            raise UnrecordedError(
                 f"{self.root + self.layout.source('pos_embed')!r} of {self.ledger.name} has {num_positions} "
-                "positions; give the image size that they are for"
+                "positions; give the image size (height and width) that they are for",
+                option="image_size",
             )
         return columns * self.layout.ratio * arguments["patch_size"], columns * arguments["patch_size"]
 

@@ -58,6 +58,7 @@ class AnswerBody(BaseModel):
     instruction: str
     route: RouteBody | None
     warning: str | None
+    legend: str  # what the figures of the hits mean
     space: str
     engine: str
     seconds: float
@@ -128,7 +129,9 @@ class HealthBody(BaseModel):
 def answer_body(answer: Answer, first: int) -> AnswerBody:
     """A page of hits, beginning after the first ``first``."""
     hits = [{**_facts(hit, HitBody), "says": hit.says()} for hit in answer.hits]
-    return AnswerBody.model_validate({**_facts(answer, AnswerBody), "hits": hits, "first": first})
+    return AnswerBody.model_validate(
+        {**_facts(answer, AnswerBody), "hits": hits, "first": first, "legend": answer.legend()}
+    )
 
 
 def _facts(thing: object, body: type[BaseModel]) -> dict[str, Any]:

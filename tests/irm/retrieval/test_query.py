@@ -4,11 +4,14 @@ import csv
 import json
 import shutil
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from irm.retrieval import Gallery, items_of_folder
+from irm.retrieval import Gallery, Picture, Question, items_of_folder
+from irm.retrieval.answer import MEANINGS
 from tools._program import run
 from tools.query import main
 
@@ -63,7 +66,51 @@ def test_the_table_and_the_csv_say_which_scores_are_cosines(monkeypatch, capsys,
     rows = list(csv.DictReader((tmp_path / "list.csv").read_text().splitlines()))
     assert [row["stage"] for row in rows] == ["re-scored"] * 2 + ["cosine"] * 2
     told = capsys.readouterr().out
-    assert (told.count("re-scored"), told.count("cosine")) == (2, 2)
+    table = told.split("Score:")[0]
+    assert (table.count("re-scored"), table.count("cosine")) == (2, 2)
+    assert MEANINGS["cosine"] in told and MEANINGS["re-scored"] in told
+
+
+def test_a_list_in_a_file_has_a_line_per_hit_with_its_whole_key_and_no_empty_column(
+    monkeypatch, capsys, tmp_path, search_model, tiny_run, tiny_items
+):
+    monkeypatch.setenv("COLUMNS", "40")
+    pictures = tmp_path / "pictures"
+    keys = [f"{'far/' * 30}{number}.jpg" for number in range(3)]
+    for key in keys:
+        (pictures / key).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tiny_items[0].path, pictures / key)
+    with Gallery.create(tmp_path / "store", search_model) as gallery:
+        gallery.add(items_of_folder(pictures))
+    words = ["--store", tmp_path / "store", "--run", tiny_run, "--like", 1, "--task", "trad"]
+    assert program(monkeypatch, *words) == 0
+    told = capsys.readouterr().out
+    lines = [line.split() for line in told.splitlines()]
+    assert [[line[0], line[-1]] for line in lines if line and line[-1] in keys] == [
+        [str(rank), key] for rank, key in enumerate(keys, start=1)
+    ]
+    assert "accident" in told and not {"person", "camera", "taken", "stage"} & {
+        *told.split("Score")[0].split()
+    }
+
+
+def test_every_figure_is_explained_in_the_words_of_the_documentation(gallery, tiny_items):
+    docs = " ".join((Path(__file__).parents[3] / "docs" / "search.md").read_text().split())
+    answer = gallery.search(Question(images=(Picture.read(tiny_items[0].path),), task="trad"))
+    for percent, shown in ((None, ("cosine", "chance")), (50, ("cosine", "percent", "chance"))):
+        hits = tuple(replace(hit, percent=percent) for hit in answer.hits)
+        assert replace(answer, hits=hits).legend() == " ".join(MEANINGS[name] for name in shown)
+    assert replace(answer, hits=()).legend() == ""
+    assert all(MEANINGS[name] in docs for name in ("percent", "chance"))
+
+
+def test_files_that_cannot_be_written_are_refused_before_the_search(
+    monkeypatch, capsys, tmp_path, tiny_store
+):
+    for option, file in (("--csv", tmp_path), ("--picture", tmp_path / "a.csv" / "b.jpg")):
+        (tmp_path / "a.csv").touch()
+        assert program(monkeypatch, "--store", tiny_store, "--like", 1, option, file) == 2
+        assert f"error: {file} cannot be written" in capsys.readouterr().err
 
 
 def test_re_ranking_a_text_alone_is_told_to_be_left_out(monkeypatch, capsys, tiny_store):
@@ -191,7 +238,7 @@ def test_a_line_that_is_no_query_is_one_sentence(monkeypatch, capsys, tmp_path, 
         (["--image", "A", "--view", "cloths"], "did you mean 'clothes'?"),
         (["--image", "A", "--camera", "one"], "--camera is 'one'"),
         (["--image", "A", "--since", "yesterday"], "'yesterday' is not a time"),
-        (["--image", "A", "--top", "0"], "a page must lie within"),
+        (["--image", "A", "--top", "0"], "top is 0; it must be at least 1"),
         (["--like", "9" * 20], f"--like: the number is '{'9' * 20}', which is out of range"),
         (["--image", "A", "--camera", "9" * 20], f"--camera is '{'9' * 20}'"),
         (["--image", "A", "--since", "1767225600000"], "perhaps it is in milliseconds"),

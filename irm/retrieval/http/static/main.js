@@ -158,7 +158,8 @@ async function open() {
     return;
   }
   const people = index.people ? `, ${number(index.people)} people` : "";
-  $("index-line").textContent = `${number(index.images)} pictures${people} · model ${index.model} · ${index.engine}`;
+  const engine = index.engine === "local" ? "" : ` · searched by ${index.engine}`;
+  $("index-line").textContent = `${number(index.images)} pictures${people} · model ${index.model}${engine}`;
   setUpQuery(index, (told) => told && say(told, true));
   setUpSession(index);
   $("query").addEventListener("submit", (event) => {

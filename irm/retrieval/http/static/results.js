@@ -10,6 +10,7 @@ export function draw(columns, index, actions) {
   $("columns").replaceChildren(
     ...columns.map((column, place) => {
       const other = columns.length > 1 ? columns[1 - place].answer : null;
+      column.legend = `legend-${place}`; // the id of what explains the figures below its pictures
       return drawColumn(column, other, index, actions);
     }),
   );
@@ -28,6 +29,7 @@ function drawColumn(column, other, index, actions) {
     { className: "column" },
     el("header", {}, el("h2", {}, heading), drawRoute(column, index, actions)),
     answer.warning && el("p", { className: "warning" }, answer.warning),
+    answer.legend && el("p", { className: "quiet small", id: column.legend }, answer.legend),
     answer.hits.length ? grid : el("p", {}, "Nothing is left to search: the filter excludes every picture."),
   );
 }
@@ -63,7 +65,7 @@ function drawHit(hit, column, other, index, actions) {
   const name = `Result ${hit.rank}, ${hit.says || hit.score.toFixed(3)}, ${place}`;
   const picture = el(
     "button",
-    { type: "button", className: "picture", "aria-label": `${name}. Search from this picture`, title: "Search from this picture", onclick: () => actions.searchFrom(hit) },
+    { type: "button", className: "picture", "aria-label": `${name}. Search from this picture`, "aria-describedby": column.legend, title: "Search from this picture", onclick: () => actions.searchFrom(hit) },
     image,
     el("span", { className: "rank", "aria-hidden": "true" }, hit.rank),
     drawMove(hit, other),
@@ -75,11 +77,11 @@ function drawHit(hit, column, other, index, actions) {
     el(
       "div",
       { className: "facts" },
-      el("b", { title: `score ${hit.score}` }, hit.percent === null ? hit.score.toFixed(3) : `${hit.percent} %`),
-      ` ${hit.says.replace(/^\d+ %,? ?/, "")}`,
+      drawFigures(hit, column),
       bar(partOf(hit, column.answer.hits)),
       place,
       hit.pid > 0 && el("div", { className: "quiet" }, `person ${hit.pid}`),
+      el("div", { className: "quiet key", title: hit.key }, hit.key.split("/").pop()),
     ),
   );
   card.dataset.image = hit.image;
@@ -88,6 +90,18 @@ function drawHit(hit, column, other, index, actions) {
   card.hit = hit;
   card.column = column;
   return el("li", {}, card);
+}
+
+/** The score in bold and how rare it is; hovering tells what they mean. */
+function drawFigures(hit, column) {
+  const score = hit.score.toFixed(3);
+  return el(
+    "div",
+    { className: "figures", title: `${score} · ${column.answer.legend}` },
+    el("b", {}, hit.percent === null ? score : `${hit.percent} %`),
+    " ",
+    el("span", {}, hit.says.replace(/^\d+ %,? ?/, "")),
+  );
 }
 
 /** The length of a score's bar: its percent where there is one, a cosine as it is, else its place in the list. */

@@ -34,7 +34,7 @@ export function forget({ image = null, pid = null }) {
   showCount();
 }
 
-const COLUMNS = ["list", "time", "task", "view", "asked", "instruction", "rank", "image", "score", "stage", "percent",
+const COLUMNS = ["list", "time", "task", "view", "asked", "instruction", "rank", "image", "key", "score", "stage", "percent",
   "chance", "camid", "taken", "dataset", "modality", "pid", "mark"];
 
 function csv() {

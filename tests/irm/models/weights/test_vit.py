@@ -9,6 +9,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from irm.models import load_backbone, read_backbone_spec
 from irm.models.weights.convert import Options, convert_weights
 from irm.models.weights.formats import VIT_FORMATS
+from irm.models.weights.ledger import UnrecordedError
 from irm.models.weights.vit import convert_vit
 from tests import checkpoints
 
@@ -202,14 +203,20 @@ def test_a_file_of_another_kind_is_refused():
             checkpoints.filled(checkpoints.vit(**SMALL, positions=65) | {"mask_token": (1,)}),
             name="it",
         )
-    with pytest.raises(ValueError, match="name the backbone"):
+
+
+def test_a_file_that_does_not_name_its_backbone_asks_for_that_option():
+    with pytest.raises(UnrecordedError, match="name the backbone") as asked:
         convert_vit("timm", small_of("timm"), name="it")
+    assert asked.value.option == "backbone"
+    convert_vit("timm", small_of("timm"), name="it", backbone="vit_base")
 
 
 def test_positions_of_an_unknown_grid_need_the_image_size(tmp_path):
     tensors = checkpoints.filled(checkpoints.vit(**SMALL, positions=1 + 8 * 6))
-    with pytest.raises(ValueError, match="49 positions; give the image size"):
+    with pytest.raises(UnrecordedError, match="49 positions; give the image size") as asked:
         convert_vit("timm", tensors, name="it", backbone="vit_base")
+    assert asked.value.option == "image_size"
     torch.save(tensors, tmp_path / "vit.pth")
     options = Options(backbone="vit_base", image_size=(128, 96))
     convert_weights("timm", tmp_path / "vit.pth", tmp_path / "vit", options=options)

@@ -1,11 +1,13 @@
 """What the page does when something goes wrong, in headless Chromium where there is one."""
 
+import csv
 import shutil
 import threading
 import time
 
 import pytest
 
+from irm.retrieval.answer import MEANINGS
 from irm.retrieval.http.app import build_app
 from irm.retrieval.http.settings import ServerSettings
 
@@ -68,7 +70,7 @@ def test_a_wrong_token_is_told_and_the_dialog_can_be_left(page):
     page.fill("#token-text", "ключ")
     page.click("#token-form button")
     assert page.is_visible("#token")
-    assert "plain" in page.eval_on_selector("#token-text", "input => input.validationMessage")
+    assert "ASCII" in page.eval_on_selector("#token-text", "input => input.validationMessage")
     page.fill("#token-text", "a wrong token of somebody")
     page.click("#token-form button")
     page.wait_for_selector("#token-told:visible")
@@ -90,7 +92,33 @@ def test_files_for_which_there_is_no_room_are_told(entered, pictures):
     entered.set_input_files("#picture-file", pictures)
     entered.wait_for_selector("#picture-strip li")
     assert entered.locator("#picture-strip li").count() == 8
-    assert entered.inner_text("#status") == "8 of 13 pictures were taken: there is room for 8."
+    assert entered.inner_text("#status") == "Only 8 of 13 pictures were added: at most 8 are allowed."
+
+
+def test_the_figures_of_a_hit_are_explained_to_eyes_pointer_and_screen_reader(entered, pictures):
+    entered.set_input_files("#picture-file", pictures[:1])
+    entered.click("#search")
+    entered.wait_for_selector(".hit")
+    legend = entered.locator(f"#{entered.get_attribute('.hit .picture', 'aria-describedby')}")
+    assert legend.is_visible() and MEANINGS["chance"] in legend.inner_text()
+    assert MEANINGS["chance"] in entered.get_attribute(".hit .figures", "title")
+
+
+def test_an_exported_list_names_each_picture_by_its_key(entered, pictures, own_gallery):
+    entered.set_input_files("#picture-file", pictures[:1])
+    entered.click("#search")
+    entered.wait_for_selector(".hit")
+    entered.click("#export-open")
+    with entered.expect_download() as download:
+        entered.click("#export-csv")
+    rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    known = own_gallery.ledger.images([int(row["image"]) for row in rows])
+    assert [row["key"] for row in rows] == [known[int(row["image"])].key for row in rows]
+    shown = entered.locator(".hit .key").first
+    assert (shown.get_attribute("title"), shown.inner_text()) == (
+        rows[0]["key"],
+        rows[0]["key"].split("/")[-1],
+    )
 
 
 def test_an_erased_person_leaves_the_session_whole(entered, pictures, tmp_path, own_gallery):
