@@ -25,7 +25,8 @@ EXAMPLE = """examples:
 
 OUT gets captions.jsonl (one training picture per line: its captions, their source and how they were matched)
 and continuations.jsonl, to which every batch is appended: the same command resumes an interrupted run and
-repeats nothing; other captions or another --reach need another OUT. A sheet of tools.pretrain names OUT as `words` of its data set."""
+repeats nothing; other captions or another --reach need another OUT. A sheet of tools.pretrain names OUT as
+`words` of its data set."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -64,7 +63,7 @@ def inputs_digest(split: Split, described: Mapping[str, Sequence[Described]], ro
 
 def _state(path: str) -> bytes:
     try:
-        found = os.stat(path)
+        found = Path(path).stat()
     except OSError:  # whoever reads the picture says so
         return b"none"
     return f"{found.st_size} {found.st_mtime_ns}".encode()
