@@ -118,7 +118,8 @@ class DialogueEncoder:
             )
         ids: list[int] = []
         labels: list[int] = []
-        text, before = "", []
+        before: list[int] = []
+        text = ""
         for segment, is_answer in self._chat(turns) if self._template == CHAT else self._plain(turns):
             text += segment
             whole = self._ids(text)

@@ -14,6 +14,7 @@ NUM_CAPTIONS = 2
 _SOURCES = ("CUHK01", "CUHK03", "cam", "test_query", "train_query")  # in turn; "cam" is cam_a and cam_b
 _VAL_SHARE = 3  # one validation person per this many test people
 _ANGLES = (0, 45, 90, 135, 180)
+_OVERLAP, _SHARED = "bounding_box_test", "bounding_box_train"  # training people from these Market folders
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,23 @@ class _Described:
 
 
 def plan(world: World) -> Plan:
-    """Train, val and test, with ids from 1; the last training people are Market-1501 test people."""
+    """Train, val and test, with ids from 1; the last training people are people of Market-1501."""
     draft = Draft(world, NAME)
     counts = draft.counts
     num_val = -(-counts.test_ids // _VAL_SHARE)
     rows: list[_Described] = []
     pid = 0
     for split, num_ids, shots in (
-        ("train", counts.train_ids - counts.overlap_ids, counts.shots),
-        ("market", counts.overlap_ids, counts.shots),
+        ("train", counts.train_ids - counts.overlap_ids - counts.shared_ids, counts.shots),
+        (_OVERLAP, counts.overlap_ids, counts.shots),
+        (_SHARED, counts.shared_ids, counts.shots),
         ("val", num_val, counts.gallery_shots),
         ("test", counts.test_ids, counts.gallery_shots),
     ):
         pids = range(pid + 1, pid + num_ids + 1)
         pid += num_ids
-        rows += _from_market(draft, pids, shots) if split == "market" else _fresh(draft, split, pids, shots)
+        is_borrowed = split in (_OVERLAP, _SHARED)
+        rows += (_from_market if is_borrowed else _fresh)(draft, split, pids, shots)
     _write(draft, rows)
     num = {split: sum(row.split == split for row in rows) for split in ("train", "val", "test")}
     sizes = {
@@ -67,17 +70,17 @@ def _fresh(draft: Draft, split: str, pids: range, shots: int) -> list[_Described
     return rows
 
 
-def _from_market(draft: Draft, pids: range, shots: int) -> list[_Described]:
+def _from_market(draft: Draft, folder: str, pids: range, shots: int) -> list[_Described]:
     rows = []
     cast = draft.world.casts[market1501.NAME]
-    people = sorted(market1501.gallery_takes(draft.world).items())
-    assert len(people) >= len(pids), "the preset's market1501 row has fewer test people than overlap_ids"
+    people = sorted(market1501.takes_of(draft.world, folder).items()) if pids else []
+    assert len(people) >= len(pids), f"the preset's market1501 row has fewer people in {folder}"
     for pid, (_, pictures) in zip(pids, people, strict=False):
-        for name, take in pictures[:shots]:
+        for name, take in pictures[:shots] if folder == _OVERLAP else pictures[::2]:
             path = f"Market/{name}"
             draft.shoot(take, f"imgs/{path}")
             captions = tuple(witness(cast, take, number) for number in range(1, NUM_CAPTIONS + 1))
-            market = f"market/{market1501.ROOT}/bounding_box_test/{name}"
+            market = f"market/{market1501.ROOT}/{folder}/{name}" if folder == _OVERLAP else None
             rows.append(_Described("train", path, pid, captions, draft.cast.clothes_id(pid, 0), market))
     return rows
 

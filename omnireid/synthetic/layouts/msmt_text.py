@@ -1,4 +1,4 @@
-"""RSTPReid and ICFG-PEDES on disk: pictures with captions, some of them of MSMT17's test people."""
+"""RSTPReid and ICFG-PEDES on disk: pictures with captions, some of them of MSMT17's people."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def plan_rstpreid(world: World) -> Plan:
         return f"{pid:04d}_c{take.camera + 1}_{7 * take.number + pid % 7:04d}.jpg"
 
     num_val = -(-draft.counts.test_ids // _VAL_SHARE)
-    rows = _rows(draft, name, lambda pid, _, take: name(pid, take), num_val)
+    rows = _rows(draft, name, lambda pid, _, __, take: name(pid, take), num_val)
     _write(draft, "data_captions.json", rows, 2, lambda row: {"img_path": row.path})
     return _finish(draft, rows, 2)
 
@@ -43,7 +43,7 @@ def plan_icfg_pedes(world: World) -> Plan:
     def name(pid: int, take: Take) -> str:
         return f"train/{msmt17.file_name(draft, pid, take)}"
 
-    rows = _rows(draft, name, lambda _, original, __: "test/" + original, 0)
+    rows = _rows(draft, name, lambda _, side, original, __: f"{side}/{original}", 0)
     _write(
         draft,
         "ICFG-PEDES.json",
@@ -55,23 +55,29 @@ def plan_icfg_pedes(world: World) -> Plan:
 
 
 def _rows(
-    draft: Draft, name: Callable[[int, Take], str], copied: Callable[[int, str, Take], str], num_val: int
+    draft: Draft, name: Callable[[int, Take], str], copied: Callable[[int, str, str, Take], str], num_val: int
 ) -> list[_Shown]:
-    """Train, val and test, people from 0 on; the last training people are MSMT17 test people."""
+    """Train, val and test, people from 0 on; the last training people are people of MSMT17."""
     counts, rows, pid = draft.counts, [], 0
-    borrowed = sorted(msmt17.test_takes(draft.world).items())[: counts.overlap_ids]
-    assert len(borrowed) == counts.overlap_ids, "the preset's msmt17 row has fewer test people"
+    borrowed = [
+        (side, pictures)
+        for side, num_ids in (("test", counts.overlap_ids), ("train", counts.shared_ids))
+        for _, pictures in sorted(msmt17.takes_of(draft.world, side).items())[:num_ids]
+    ]
+    assert len(borrowed) == counts.overlap_ids + counts.shared_ids, "the preset's msmt17 row has fewer people"
     for split, num_ids, shots in (
-        ("train", counts.train_ids - counts.overlap_ids, counts.shots),
-        ("msmt17", counts.overlap_ids, counts.shots),
+        ("train", counts.train_ids - len(borrowed), counts.shots),
+        ("msmt17", len(borrowed), counts.shots),
         ("val", num_val, counts.gallery_shots),
         ("test", counts.test_ids, counts.gallery_shots),
     ):
         for number in range(num_ids):
             if split == "msmt17":
-                for original, take in borrowed[number][1][:shots]:
-                    path = copied(pid, original, take)
-                    rows.append(_Shown("train", pid, path, take, f"msmt/{msmt17.ROOT}/test/{original}"))
+                side, pictures = borrowed[number]
+                for original, take in pictures[:shots] if side == "test" else pictures[::2]:
+                    path = copied(pid, side, original, take)
+                    tested = f"msmt/{msmt17.ROOT}/test/{original}" if side == "test" else None
+                    rows.append(_Shown("train", pid, path, take, tested))
             else:
                 for camera in draft.cast.itinerary(pid, 0, shots):
                     take = draft.take(pid, 0, camera)
