@@ -13,7 +13,7 @@ from typing import Literal
 
 from instructions.errors import InputError
 from omnireid.captioning.matching import Progress, match_names, match_pixels
-from omnireid.captioning.sources import SOURCES, Described
+from omnireid.captioning.sources import Described, by_pixels
 from omnireid.files import write_whole
 from omnireid.records import Record, Split
 
@@ -84,7 +84,7 @@ def attach_captions(
     targets = [record.image for record in (*split.train, *split.query, *split.gallery)]
     own: dict[int, Caption] = {}
     filtered: Counter[str] = Counter()
-    places = _places(described, targets, progress)
+    places = _places(split.name, described, targets, progress)
     for name, pictures in described.items():
         is_test = [place is not None and place >= len(split.train) for place in places[name]]
         tested = {each.pid for each, found in zip(pictures, is_test, strict=True) if found}
@@ -107,11 +107,14 @@ def attach_captions(
 
 
 def _places(
-    described: Mapping[str, Sequence[Described]], targets: Sequence[str], progress: Progress | None
+    dataset: str,
+    described: Mapping[str, Sequence[Described]],
+    targets: Sequence[str],
+    progress: Progress | None,
 ) -> dict[str, list[int | None]]:
     """The target image of each described image of each source."""
     paths = {name: [each.image for each in pictures] for name, pictures in described.items()}
-    compared = [name for name in described if SOURCES[name].match == "pixels"]
+    compared = by_pixels(dataset, described)
     # All in one call, so that the targets, which are many, are read once.
     found = iter(
         match_pixels([path for name in compared for path in paths[name]], targets, progress=progress)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from instructions.errors import InputError
 from omnireid.captioning.attach import FILE_NAME, Caption, Coverage, read_captions, relative, write_captions
-from omnireid.captioning.sources import SOURCES, Described
+from omnireid.captioning.sources import Described, by_pixels
 from omnireid.files import write_whole
 from omnireid.records import Split
 
@@ -51,7 +51,7 @@ def inputs_digest(split: Split, described: Mapping[str, Sequence[Described]], ro
     for name, pictures in described.items():
         for each in pictures:
             digest.update(repr((name, relative(each.image, root), each.pid, each.captions)).encode())
-    compared = [name for name in described if SOURCES[name].match == "pixels"]
+    compared = by_pixels(split.name, described)
     if compared:
         for record in (*split.train, *split.query, *split.gallery):
             digest.update(_state(record.image))
