@@ -9,7 +9,6 @@ downloaded. Each stage runs the code of the program that it names; full-size she
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,43 +36,16 @@ from omnireid.captioning.continuations import FILE_NAME as CONTINUATIONS
 from omnireid.captioning.continuations import ContinuationCache, distinct
 from omnireid.captioning.sources import read_source
 from omnireid.datasets import load_split
-from omnireid.synthetic.captions import annotator_caption
-from omnireid.synthetic.layouts import market1501
-from omnireid.synthetic.presets import Counts, Preset
-from omnireid.synthetic.world import World
+from omnireid.synthetic.presets import PRESETS
 from omnireid.synthetic.write import write_omnireid
 
 SHEETS = Path(__file__).parents[1] / "configs"
-PEOPLE = Preset(
-    "plug_in",
-    image_size=(64, 32),
-    clothes_size=32,
-    counts={
-        "market1501": Counts(96, 24, 2, 2, 2),
-        "llcm": Counts(8, 6, 3, 1, 1),
-    },
-    difficulty=0.0,
-)
-NUM_ANNOTATORS = 2
 TESTED = Row("trad", "market1501", "market")
 
 
 def draw_people(root: Path, seed: int) -> None:
     """Synthetic Market-1501 and LLCM data, and CUHK-PEDES captions for half of the first."""
-    write_omnireid(root, PEOPLE, seed, workers=1, datasets=list(PEOPLE.counts))
-    world = World(PEOPLE, seed)
-    cast = world.casts[market1501.NAME]
-    entries = []
-    for picture in market1501.plan(world).pictures:
-        folder, _, name = picture.files[0].path.rpartition("/")
-        # Every other training image, because annotators took only some; and, as they did, test people.
-        is_trained = folder.endswith("bounding_box_train") and picture.take.number % 2 == 0
-        if is_trained or folder.endswith("query"):
-            captions = [annotator_caption(cast, picture.take, number + 1) for number in range(NUM_ANNOTATORS)]
-            path = f"Market/{name}"
-            entries.append({"id": picture.take.person, "file_path": path, "captions": captions})
-    (root / "CUHK-PEDES").mkdir(exist_ok=True)
-    (root / "CUHK-PEDES" / "reid_raw.json").write_text(json.dumps(entries), encoding="utf-8")
+    write_omnireid(root, PRESETS["mllm"], seed, workers=1, datasets=["market1501", "llcm", "cuhk_pedes"])
 
 
 def teach_language(captions: Sequence[str], folder: Path, *, steps: int = 120) -> None:

@@ -53,6 +53,19 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder with its parents, where there is none yet.
+
+    Raises:
+        InputError: It is a file, or below one.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next(place for place in (folder, *folder.parents) if place.exists())
+        raise InputError(f"{file} is a file, not a folder; name another") from None
+
+
 def check_new_folder(folder: Path) -> None:
     """Refuse to write a folder where something exists already.
 

@@ -29,6 +29,8 @@ EXAMPLE = """the steps, in order; an interrupted step resumes when run again:
 
 docs/annotation.md says where to get the models and what each file holds."""
 
+DEVICES = ("auto", "cpu", "cuda")  # auto: a GPU where there is one
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -52,9 +54,11 @@ def parser() -> argparse.ArgumentParser:
     add("--csv", type=Path, metavar="FILE", help="columns: image, and any of the 20 attributes")
     add("--model", type=Path, metavar="FILE", help="Intel's crossroad-0230 for OpenVINO (.xml)")
     add("--zero-shot", metavar="NAME", help="folder or hub id of CLIP, SigLIP or the like")
+    add("--device", default="auto", choices=DEVICES, help="device of --zero-shot (--model runs on the CPU)")
     add = step("sentences", "describe each picture from its attributes")
     add("--llm", type=Path, metavar="DIR", help="folder of a causal language model (default: templates)")
     add("--seed", type=int, default=0, metavar="N", help="random seed of the wording (default: 0)")
+    add("--device", default="auto", choices=DEVICES, help="device of the language model (default: auto)")
     add = step("crops", "cut out upper clothes")
     add("--model", type=Path, metavar="FILE", help="u2net_cloth_seg (.onnx); default: a fixed image band")
     add = step("templates", "propose shop pictures for each crop")
@@ -138,9 +142,10 @@ def _proposer(asked: argparse.Namespace) -> "AttributeProposer":
         from omnireid.annotation.openvino_models import CrossroadAttributes
 
         return CrossroadAttributes(asked.model)
+    from irm.build import choose_device
     from omnireid.annotation.zero_shot import TransformersEncoder, ZeroShotProposer
 
-    encoder = TransformersEncoder(asked.zero_shot)
+    encoder = TransformersEncoder(asked.zero_shot, str(choose_device(asked.device)))
     return ZeroShotProposer(encoder, Path(asked.zero_shot).name, encoder.version())
 
 
@@ -168,8 +173,8 @@ def _sentences(asked: argparse.Namespace, now: str, console: Console) -> Iterato
 def _writer(asked: argparse.Namespace) -> "tuple[SentenceWriter, str, str]":
     from instructions.errors import InputError
     from instructions.sentences import LLMWriter, TemplateWriter
-    from irm.build import as_input_errors
-    from irm.mllm.parts import load_language_model, load_tokenizer
+    from irm.build import as_input_errors, choose_device
+    from irm.mllm.parts import load_tokenizer, load_writing_model
     from omnireid.files import sha256_of
 
     if asked.llm is None:
@@ -180,8 +185,9 @@ def _writer(asked: argparse.Namespace) -> "tuple[SentenceWriter, str, str]":
     digest = hashlib.sha256()
     for path in weights:
         digest.update(bytes.fromhex(sha256_of(path)))
+    device = choose_device(asked.device)
     with as_input_errors():
-        writer = LLMWriter(load_language_model(str(asked.llm)).eval(), load_tokenizer(str(asked.llm)))
+        writer = LLMWriter(load_writing_model(str(asked.llm), device), load_tokenizer(str(asked.llm)))
     return writer, asked.llm.name, digest.hexdigest()[:16]
 
 

@@ -57,14 +57,11 @@ def main() -> None:
     from irm.mllm.export import load_exported_tower, plain_vit
     from irm.mllm.llava import whole_patches
     from irm.models import save_backbone
-    from irm.pretraining.run import read_pretrain
 
-    if not (asked.run / "config.yaml").is_file():
-        raise InputError(f"{asked.run} is not a run folder (no config.yaml); make one with tools.pretrain")
     with as_input_errors():
+        sheet = _sheet(asked.run)
         tower: Any = load_exported_tower(asked.run / "model")
         tower.eval()
-        sheet = read_pretrain(asked.run / "config.yaml")
         size = whole_patches(asked.image_size or sheet.model.image_size, tower.config.patch_size)
         plain = plain_vit(tower, size)
         images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
@@ -90,6 +87,20 @@ def main() -> None:
     )
     if asked.judge:
         _judge(sheet, tower, size, asked.data or Path(sheet.data))
+
+
+def _sheet(folder: Path) -> "PretrainRun":
+    """The sheet of a run of tools.pretrain; anything else is refused."""
+    from instructions.errors import InputError
+    from irm.pretraining.run import read_pretrain
+
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise InputError(f"{folder} is not a run folder (no config.yaml); make one with tools.pretrain")
+    try:
+        return read_pretrain(path)
+    except InputError as error:
+        raise InputError(f"{folder} is not a run of tools.pretrain: {error}") from None
 
 
 def _judge(sheet: "PretrainRun", tower: Any, size: tuple[int, int], data: Path) -> None:

@@ -1,7 +1,7 @@
 """Write captions of a ReID data set and their continuations: `python -m tools.write_continuations --help`."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,8 @@ from tools._program import program_parser, progress_bar, run, say
 if TYPE_CHECKING:
     from irm.pretraining.continuations import Answers
     from omnireid.captioning.attach import Caption, Coverage
+    from omnireid.captioning.sources import Described
+    from omnireid.records import Split
 
 EXAMPLE = """examples:
   python -m tools.write_continuations --data data/omnireid --dataset market1501 --captions cuhk_pedes \\
@@ -23,7 +25,8 @@ EXAMPLE = """examples:
 
 OUT gets captions.jsonl (one training picture per line: its captions, their source and how they were matched)
 and continuations.jsonl, to which every batch is appended: the same command resumes an interrupted run and
-repeats nothing. A sheet of tools.pretrain names OUT as `words` of its data set."""
+repeats nothing; other captions or another --reach need another OUT. A sheet of tools.pretrain names OUT as
+`words` of its data set."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,41 +82,73 @@ def main() -> None:
         if value is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')} is {value}; give a number above zero")
     console = Console(markup=False)
-    captions, coverage = _attach(asked, console)
+    captions = _captions(asked, console)
+    if asked.llm is not None:
+        _continue(asked, captions, console)
+
+
+def _captions(asked: argparse.Namespace, console: Console) -> "tuple[Caption, ...]":
+    """The captions of the training pictures: those that OUT already has, or attached now."""
+    from omnireid.captioning.attach import FILE_NAME
+    from omnireid.captioning.origin import Origin, inputs_digest, keep_captions, known_captions
+    from omnireid.captioning.sources import read_source
+    from omnireid.datasets import dataset_named, load_split
+    from omnireid.files import make_folder
+
+    names = _source_names(asked)
+    is_own = names == ("own",)
+    described = {} if is_own else {name: read_source(asked.data, name) for name in names}
+    task = dataset_named(asked.dataset).card.tasks[0] if is_own else "trad"
+    split = load_split(asked.data, asked.dataset, task, asked.variant)
+    inputs = inputs_digest(split, described, asked.data)
+    origin = Origin(asked.dataset, asked.variant, names, "own" if is_own else asked.reach, inputs)
+    known = known_captions(asked.out, origin)
+    path = asked.out / FILE_NAME
+    if known is not None:
+        for sentence in (*known.report, f"captions: {path} (as before)"):
+            say(console, sentence)
+        return known.captions
+    make_folder(asked.out)
+    captions, coverage = _attached(asked, split, described, console)
     for sentence in coverage.sentences():
         say(console, sentence)
     if not captions:
         raise InputError(
             f"no training picture of {asked.dataset} has captions, so there is nothing to continue"
         )
-    from omnireid.captioning.attach import FILE_NAME, write_captions
-
-    asked.out.mkdir(parents=True, exist_ok=True)
-    write_captions(asked.out / FILE_NAME, captions)
-    say(console, f"captions: {asked.out / FILE_NAME}")
-    if asked.llm is not None:
-        _continue(asked, captions, console)
+    rewritten = " (rewritten, because pictures or captions changed)" if path.is_file() else ""
+    keep_captions(asked.out, origin, captions, coverage)
+    say(console, f"captions: {path}{rewritten}")
+    return captions
 
 
-def _attach(asked: argparse.Namespace, console: Console) -> "tuple[tuple[Caption, ...], Coverage]":
-    """Attach captions to the training pictures."""
-    from omnireid.captioning.attach import Coverage, attach_captions, own_captions
-    from omnireid.captioning.sources import SOURCES, read_source
-    from omnireid.datasets import dataset_named, load_split
+def _source_names(asked: argparse.Namespace) -> tuple[str, ...]:
+    """The sources of captions; those that describe other data sets are refused."""
+    from omnireid.captioning.sources import SOURCES
 
-    names = [name.strip() for name in asked.captions.split(",")]
-    if names == ["own"]:
-        task = dataset_named(asked.dataset).card.tasks[0]
-        records = load_split(asked.data, asked.dataset, task, asked.variant).train
-        captions = own_captions(records, asked.data, asked.dataset)
-        people = len({record.pid for record in records})
-        return captions, Coverage(len(captions), len(records), people, {"own": len(captions)}, {})
+    names = tuple(name.strip() for name in asked.captions.split(","))
+    if "own" in names and len(names) > 1:
+        raise InputError("--captions own stands alone; other sources describe pictures of other data sets")
     for name in names:
         if name in SOURCES and asked.dataset not in SOURCES[name].describes:
             known = ", ".join(SOURCES[name].describes)
             raise InputError(f"{name} describes no pictures of {asked.dataset} (it describes {known})")
-    described = {name: read_source(asked.data, name) for name in names}
-    split = load_split(asked.data, asked.dataset, "trad", asked.variant)
+    return names
+
+
+def _attached(
+    asked: argparse.Namespace,
+    split: "Split",
+    described: "Mapping[str, Sequence[Described]]",
+    console: Console,
+) -> "tuple[tuple[Caption, ...], Coverage]":
+    """Captions of the sources, or without sources the data set's own, on the training pictures."""
+    from omnireid.captioning.attach import Coverage, attach_captions, own_captions
+
+    if not described:
+        captions = own_captions(split.train, asked.data, asked.dataset)
+        people = len({record.pid for record in split.train})
+        return captions, Coverage(len(captions), len(split.train), people, {"own": len(captions)}, {})
     with _bar(console, "comparing pictures") as show:
         return attach_captions(split, described, asked.data, reach=asked.reach, progress=show)
 
@@ -155,18 +190,14 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
 
 def _writer(asked: argparse.Namespace) -> "Answers":
     """The language model of the chosen backend."""
-    import torch
-
     from irm.build import choose_device
-    from irm.mllm.parts import load_language_model, load_tokenizer
+    from irm.mllm.parts import load_tokenizer, load_writing_model
     from irm.pretraining.continuations import Writer
     from irm.pretraining.vllm_writer import VLLMWriter
 
     if asked.backend == "vllm":
         return VLLMWriter.load(asked.llm, batch_size=asked.batch_size or 1024)
-    device = choose_device(asked.device)
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    model = load_language_model(asked.llm, dtype=dtype).to(device).eval()
+    model = load_writing_model(asked.llm, choose_device(asked.device))
     return Writer(model, load_tokenizer(asked.llm), asked.llm, batch_size=asked.batch_size or 16)
 
 

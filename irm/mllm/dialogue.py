@@ -104,9 +104,10 @@ class DialogueEncoder:
         self._pad = tokenizer.eos_token_id if pad is None else pad
 
     def encode(self, turns: Sequence[Turn]) -> tuple[list[int], list[int]]:
-        """Token ids and labels of one dialogue.
+        """Token ids and labels of one dialogue, whose text is tokenised as a whole, as when it is answered.
 
-        Each segment is tokenised by itself: slicing one tokenisation of the whole moves the borders.
+        A segment's tokens are what it adds to those of the text before it. By itself a tokenizer of
+        SentencePiece's kind would give it a word border ("▁") of its own, which no answer begins with.
 
         Raises:
             ValueError: when there is not exactly one image token in the questions.
@@ -117,8 +118,15 @@ class DialogueEncoder:
             )
         ids: list[int] = []
         labels: list[int] = []
-        for text, is_answer in self._chat(turns) if self._template == CHAT else self._plain(turns):
-            tokens = self._answer(text) if is_answer else self._words(text)
+        before: list[int] = []
+        text = ""
+        for segment, is_answer in self._chat(turns) if self._template == CHAT else self._plain(turns):
+            text += segment
+            whole = self._ids(text)
+            is_added = whole[: len(before)] == before  # or else a token spans the border
+            added = whole[len(before) :] if is_added else self._ids(segment)
+            before = [*before, *added]
+            tokens = self._cut(added) if is_answer else self._with_slots(added)
             ids += tokens
             labels += tokens if is_answer else [IGNORED] * len(tokens)
         return ids, labels
@@ -166,19 +174,15 @@ class DialogueEncoder:
                 yield whole[len(said) :], answered
                 said = whole
 
-    def _words(self, text: str) -> list[int]:
-        """Token ids, with a picture's slots in place of each image token."""
-        before, *after = text.split(IMAGE_TOKEN)
-        ids = self._ids(before)
-        for piece in after:
-            ids += self._image + self._ids(piece)
-        return ids
+    def _with_slots(self, ids: list[int]) -> list[int]:
+        """The ids with all of a picture's slots in place of the image token."""
+        return [each for token in ids for each in (self._image if token == self._image[0] else [token])]
 
-    def _answer(self, text: str) -> list[int]:
-        ids = self._ids(text)
-        if len(ids) > self._max_answer:  # its end is kept, so that answers are known to end
-            ids = [*ids[: self._max_answer - 1], self._tokenizer.eos_token_id]
-        return ids
+    def _cut(self, answer: list[int]) -> list[int]:
+        """An answer of at most the agreed length; its end is kept, so that answers are known to end."""
+        if len(answer) <= self._max_answer:
+            return answer
+        return [*answer[: self._max_answer - 1], self._tokenizer.eos_token_id]
 
     def _ids(self, text: str) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -111,6 +111,16 @@ def load_language_model(
     return model
 
 
+def load_writing_model(source: str, device: torch.device) -> Any:
+    """A causal language model that is only to write: on a device, in bfloat16 where that is a GPU.
+
+    Raises:
+        ValueError: as ``load_language_model``.
+    """
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    return load_language_model(source, dtype=dtype).to(device).eval()
+
+
 def load_tokenizer(source: str) -> Any:
     """The tokenizer of a language model.
 

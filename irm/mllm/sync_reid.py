@@ -13,8 +13,8 @@ from irm.losses import batch_hard_triplet_loss, identification_loss
 def language_loss(negative_log_likelihood: Float[Tensor, ""], num_tokens: float) -> Float[Tensor, ""]:
     """Mean negative log-likelihood of the answer tokens: eq. 1 as a loss.
 
-    The product of eq. 1 is per sample; a sum over tokens would weigh long answers more than short ones.
-    A batch without answers has loss zero.
+    Eq. 1 is a product over the tokens of one sample, so its logarithm grows with the answer; the mean
+    over all of a batch's answer tokens, as LLaVA has it, does not. A batch without answers has loss zero.
 
     Args:
         negative_log_likelihood: summed over the answer tokens.

@@ -96,6 +96,16 @@ def list_names(dataset: str, part: str) -> dict[str, tuple[str, ...]]:
     Raises:
         InputError: The data set has no such lists.
     """
+    found = _instructed_lists(dataset, part)
+    if not found:
+        offered = [each for each in dict.fromkeys(name for name, _ in LISTS) if _instructed_lists(each, part)]
+        raise InputError(
+            f"{dataset} has no {part} lists with instructions; data sets that have: {', '.join(offered)}"
+        )
+    return found
+
+
+def _instructed_lists(dataset: str, part: str) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for task in ("li", "ctcc"):
         names = LISTS.get((dataset, task))
@@ -106,11 +116,6 @@ def list_names(dataset: str, part: str) -> dict[str, tuple[str, ...]]:
         )
         if lists:
             found[task] = (lists[0], *names.captions[:1])
-    if not found:
-        offered = dict.fromkeys(dataset for dataset, task in LISTS if task in ("li", "ctcc"))
-        raise InputError(
-            f"{dataset} has no {part} lists with instructions; data sets that have: {', '.join(offered)}"
-        )
     return found
 
 

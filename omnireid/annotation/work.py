@@ -12,7 +12,7 @@ from instructions.attributes import AttributeSet
 from instructions.errors import InputError
 from omnireid.annotation.journal import KINDS, By, Journal
 from omnireid.datasets.datalists import read_lines
-from omnireid.files import write_whole
+from omnireid.files import make_folder, write_whole
 from omnireid.records import UNKNOWN, Record
 
 FORMAT = "instruct-reid annotation work"
@@ -66,10 +66,11 @@ class Work:
         if not any(work.path(picture.image).is_file() for picture in pictures):
             raise InputError(f"{root} does not contain the pictures: there is no {root / pictures[0].image}")
         listed = "".join(f"{picture.line('-')}\n" for picture in pictures).encode()
+        work._check_begun()
         path = folder / "pictures.txt"
         if path.is_file() and path.read_bytes() != listed:
             raise InputError(f"{folder} holds work on other pictures; choose another folder")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         content = {
             "format": FORMAT,
             "version": VERSION,
@@ -96,8 +97,25 @@ class Work:
             return cls(folder, Path(content["root"]), content["dataset"], content["part"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{folder} holds no annotation work ({error}); begin with python -m tools.annotate start"
+                f"{folder} holds no annotation work ({error}); begin with python -m tools.annotate start in "
+                "a new folder"
             ) from None
+
+    def _check_begun(self) -> None:
+        """Refuse to take over a folder in which other work was begun."""
+        if not (self.folder / "work.json").is_file():
+            return
+        begun = Work.open(self.folder)
+        if (begun.dataset, begun.part) != (self.dataset, self.part):
+            raise InputError(
+                f"{self.folder} holds work on {begun.dataset} ({begun.part}), not on {self.dataset} "
+                f"({self.part}); choose another folder"
+            )
+        if begun.root != self.root:
+            raise InputError(
+                f"{self.folder} holds work on pictures below {begun.root}, not below {self.root}; choose "
+                f"another folder or, if they were moved, correct root in {self.folder / 'work.json'}"
+            )
 
     def pictures(self) -> list[Picture]:
         """What is annotated, in the order of the list."""

@@ -7,12 +7,13 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from instructions.errors import InputError
 from omnireid.captioning.matching import Progress, match_names, match_pixels
-from omnireid.captioning.sources import SOURCES, Described
+from omnireid.captioning.sources import Described, by_pixels
 from omnireid.files import write_whole
 from omnireid.records import Record, Split
 
@@ -83,11 +84,11 @@ def attach_captions(
     targets = [record.image for record in (*split.train, *split.query, *split.gallery)]
     own: dict[int, Caption] = {}
     filtered: Counter[str] = Counter()
+    places = _places(split.name, described, targets, progress)
     for name, pictures in described.items():
-        places = _places(name, pictures, targets, progress)
-        is_test = [place is not None and place >= len(split.train) for place in places]
+        is_test = [place is not None and place >= len(split.train) for place in places[name]]
         tested = {each.pid for each, found in zip(pictures, is_test, strict=True) if found}
-        for each, place in zip(pictures, places, strict=True):
+        for each, place in zip(pictures, places[name], strict=True):
             reason = _reason(place, len(split.train), each.pid in tested)
             if reason is not None:
                 filtered[f"{name}: {reason}"] += 1
@@ -106,13 +107,22 @@ def attach_captions(
 
 
 def _places(
-    name: str, pictures: Sequence[Described], targets: Sequence[str], progress: Progress | None
-) -> list[int | None]:
-    """The target image of each described image."""
-    paths = [each.image for each in pictures]
-    if SOURCES[name].match == "name":
-        return match_names(paths, targets)
-    return match_pixels(paths, targets, progress=progress)
+    dataset: str,
+    described: Mapping[str, Sequence[Described]],
+    targets: Sequence[str],
+    progress: Progress | None,
+) -> dict[str, list[int | None]]:
+    """The target image of each described image of each source."""
+    paths = {name: [each.image for each in pictures] for name, pictures in described.items()}
+    compared = by_pixels(dataset, described)
+    # All in one call, so that the targets, which are many, are read once.
+    found = iter(
+        match_pixels([path for name in compared for path in paths[name]], targets, progress=progress)
+    )
+    return {
+        name: list(islice(found, len(each))) if name in compared else match_names(each, targets)
+        for name, each in paths.items()
+    }
 
 
 def _joined(earlier: Caption | None, each: Described, name: str, record: Record, root: Path) -> Caption:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,15 +15,14 @@ from omnireid.datasets.captions import captions_of, entry_field, iter_entries
 class CaptionSource:
     """One captioned data set: its location, and the ReID sets from which its images were taken.
 
-    If the images kept their names, ``match`` is by name; otherwise they are identified by their pixels.
+    Images that kept their names are matched by name, others by their pixels.
     """
 
     name: str
     folders: tuple[str, ...]
     annotations: tuple[str, ...]
     path_field: Literal["file_path", "img_path"]
-    describes: tuple[str, ...]
-    match: Literal["name", "pixels"]
+    describes: Mapping[str, Literal["name", "pixels"]]  # ReID set to how its images are matched
 
 
 SOURCES: dict[str, CaptionSource] = {
@@ -33,24 +33,22 @@ SOURCES: dict[str, CaptionSource] = {
             ("CUHK-PEDES", "CUHK-Pedes", "cuhk_pedes", "cuhkpedes", "CUHK_PEDES"),
             ("reid_raw.json", "caption_all.json"),
             "file_path",
-            ("market1501", "cuhk03"),
-            "name",
+            # The usual copies of CUHK03's new protocol have names of their own (0001_c1_1.png).
+            {"market1501": "name", "cuhk03": "pixels"},
         ),
         CaptionSource(
             "icfg_pedes",
             ("ICFG-PEDES", "ICFG_PEDES", "icfg_pedes"),
             ("ICFG-PEDES.json", "ICFG_PEDES.json", "ICFG-PDES.json"),
             "file_path",
-            ("msmt17",),
-            "pixels",
+            {"msmt17": "pixels"},
         ),
         CaptionSource(
             "rstpreid",
             ("RSTPReid", "RSTPReID", "rstpreid"),
             ("data_captions.json",),
             "img_path",
-            ("msmt17",),
-            "pixels",
+            {"msmt17": "pixels"},
         ),
     )
 }
@@ -91,3 +89,8 @@ def read_source(root: Path, name: str) -> tuple[Described, ...]:
         if captions:
             found.append(Described(f"{folder / 'imgs'}/{image}", pid, captions))
     return tuple(found)
+
+
+def by_pixels(dataset: str, names: Iterable[str]) -> list[str]:
+    """Of these sources those whose images of a ReID set are matched by their pixels."""
+    return [name for name in names if SOURCES[name].describes[dataset] == "pixels"]

@@ -35,7 +35,11 @@ class Manifest:
     @classmethod
     def of(cls, preset: Preset, seed: int) -> Self:
         """The manifest of a run that has not written any data set yet."""
-        parameters = json.dumps({"version": VERSION, "seed": seed, **asdict(preset)}, sort_keys=True)
+        numbers = asdict(preset)
+        for row in numbers["counts"].values():
+            if not row["shared_ids"]:  # trees that are older than this number keep their fingerprint
+                del row["shared_ids"]
+        parameters = json.dumps({"version": VERSION, "seed": seed, **numbers}, sort_keys=True)
         return cls(preset.name, seed, hashlib.sha256(parameters.encode()).hexdigest()[:16])
 
     @classmethod

@@ -21,6 +21,7 @@ class Counts:
     distractors: int = 0  # people who are in no query: Market-1501 (pid 0000, a picture each), DukeMTMC-reID
     junk: int = 0  # Market-1501: badly cut boxes of test people (pid -1)
     overlap_ids: int = 0  # training people who are test people of Market-1501 (CUHK-PEDES) or MSMT17
+    shared_ids: int = 0  # training people who are training people there: every other picture of theirs
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,28 @@ PRESETS: dict[str, Preset] = {
                 "dukemtmc_reid": Counts(6, 6, 2, 1, 1, distractors=4),
             },
             difficulty=0.2,
+        ),
+        Preset(
+            "mllm",
+            image_size=(64, 32),
+            clothes_size=32,
+            counts={
+                "market1501": Counts(96, 24, 2, 2, 2),
+                "msmt17": Counts(32, 8, 2, 2, 1),
+                "cuhk03": Counts(6, 4, 2, 1, 1),
+                "prcc": Counts(6, 4, 3, 1, 1, outfits=2),
+                "ltcc": Counts(8, 4, 2, 1, 1, outfits=3),
+                "vc_clothes": Counts(6, 4, 4, 1, 1, outfits=2),
+                "llcm": Counts(8, 6, 3, 1, 1),
+                "cocas_real1": Counts(8, 1, 2, 1, 1, outfits=3),
+                "cocas_real2": Counts(0, 6, 2, 1, 1, outfits=3),
+                "cuhk_pedes": Counts(112, 6, 1, 2, 2, overlap_ids=8, shared_ids=96),
+                "synth_pedes": Counts(6, 0, 1, 2, 0),
+                "rstpreid": Counts(20, 3, 1, 2, 2, overlap_ids=2, shared_ids=16),
+                "icfg_pedes": Counts(28, 2, 1, 2, 2, overlap_ids=2, shared_ids=24),
+                "dukemtmc_reid": Counts(3, 3, 2, 1, 1, distractors=2),
+            },
+            difficulty=0.0,
         ),
         Preset(
             "large",

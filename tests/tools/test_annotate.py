@@ -117,6 +117,7 @@ def test_a_shop_picture_does_not_write_over_another_one(monkeypatch, capsys, roo
         (("start", "W", "--dataset", "ltc"), "did you mean 'ltcc'"),
         (("start", "W", "--dataset", "ltcc"), "give either --list FILE with --root DIR, or --data DIR"),
         (("start", "W", "--dataset", "market1501", "--data", "."), "market1501 has no train lists with"),
+        (("start", "W", "--dataset", "ltcc", "--part", "gallery"), "data sets that have: cocas_real2"),
         (("start", "W", "--dataset", "ltcc", "--list", "L", "--root", "."), "there is no a.jpg"),
         (("sentences", "W"), "begin with python -m tools.annotate start"),
         (("review", "W", "--per-page", "0"), "--per-page is 0"),
@@ -170,3 +171,39 @@ def test_texts_that_the_templates_wrote_for_a_model_are_counted(monkeypatch, cap
 def test_help_shows_every_step():
     told = parser().format_help()
     assert all(f"tools.annotate {step}" in told for step in STEPS)
+
+
+def test_work_is_not_taken_over_by_another_data_set_part_or_root(monkeypatch, capsys, root, tmp_path):
+    work, other = tmp_path / "work", tmp_path / "moved"
+    asked = ("start", work, "--list", root / "people.txt")
+    assert program(monkeypatch, *asked, "--root", root, "--dataset", "cocas_real1") == 0
+    begun = (work / "work.json").read_bytes()
+    other.symlink_to(tmp_path / "copy")
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy/images").symlink_to(root / "images")
+    capsys.readouterr()
+    for more, complaint in (
+        (("--root", root, "--dataset", "ltcc"), "work on cocas_real1 (train), not on ltcc (train)"),
+        (("--root", root, "--dataset", "cocas_real2", "--part", "gallery"), "not on cocas_real2 (gallery)"),
+        (("--root", other, "--dataset", "cocas_real1"), f"below {root}, not below {tmp_path / 'copy'}"),
+    ):
+        assert program(monkeypatch, *asked, *more) == 2
+        error = capsys.readouterr().err
+        assert complaint in error and error.count("\n") == 1
+        assert (work / "work.json").read_bytes() == begun
+    assert program(monkeypatch, *asked, "--root", root, "--dataset", "cocas_real1") == 0
+
+
+@pytest.mark.parametrize("step", [("sentences", "--llm"), ("attributes", "--zero-shot")])
+def test_a_model_goes_to_the_device_that_is_asked_for(monkeypatch, capsys, root, tmp_path, step):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    from irm.mllm.parts import load_language_model
+
+    load_language_model("tiny").save_pretrained(tmp_path / "model")
+    work = tmp_path / "work"
+    program(monkeypatch, "start", work, "--list", root / "people.txt", "--root", root, "--dataset", "ltcc")
+    assert program(monkeypatch, step[0], work, step[1], tmp_path / "model", "--device", "cuda") == 2
+    assert "device is cuda, but PyTorch finds no GPU" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Captioned pictures in train, val and test, some training people being test people of another data set."""
+"""Captioned pictures in train, val and test, some training people being those of another data set."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from omnireid.synthetic.captions import annotator_caption
 from omnireid.synthetic.people import Take
-from omnireid.synthetic.world import Draft
+from omnireid.synthetic.world import Draft, World
 
 _VAL_SHARE = 3  # one validation person per this many test people
+
+Takes = Mapping[int, Sequence[tuple[str, Take]]]  # by pid: path below the data set's root, and take
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class Captioned:
 def shoot_captioned(
     draft: Draft,
     path: Callable[[int, Take, str | None], str],
-    borrowed: Mapping[int, Sequence[tuple[str, Take]]],
-    folder: str,
+    takes_of: Callable[[World, str], Takes],
+    parts: tuple[str, str],
+    root: str,
     *,
     first_pid: int,
     num_captions: int,
@@ -39,26 +42,30 @@ def shoot_captioned(
     Args:
         draft: the plan of the data set.
         path: of a picture below imgs, from its pid, its take, and its original's path if it is borrowed.
-        borrowed: pictures of the other data set's test people, by their pids there.
-        folder: the folder of borrowed pictures.
+        takes_of: pictures of the other data set's people in one of its folders.
+        parts: its folders of test and of training people.
+        root: of the other data set, in the tree.
         first_pid: pid of the first person.
         num_captions: captions of each picture.
         has_val: whether there are validation people.
     """
     counts, cast, pid = draft.counts, draft.cast, first_pid
-    people = [pictures for _, pictures in sorted(borrowed.items())][: counts.overlap_ids]
-    assert len(people) == counts.overlap_ids, "the other data set has fewer test people than overlap_ids"
+    tested, trained = (
+        _borrowed(draft.world, takes_of, part, num_ids)
+        for part, num_ids in zip(parts, (counts.overlap_ids, counts.shared_ids), strict=True)
+    )
+    borrowed = [pictures[: counts.shots] for pictures in tested] + [pictures[::2] for pictures in trained]
     rows = []
     for split, num_ids, shots in (
-        ("train", counts.train_ids - counts.overlap_ids, counts.shots),
-        ("borrowed", counts.overlap_ids, counts.shots),
+        ("train", counts.train_ids - len(borrowed), counts.shots),
+        ("borrowed", len(borrowed), counts.shots),
         ("val", -(-counts.test_ids // _VAL_SHARE) if has_val else 0, counts.gallery_shots),
         ("test", counts.test_ids, counts.gallery_shots),
     ):
         for number in range(num_ids):
             pictures: Sequence[tuple[str | None, Take]]
             if split == "borrowed":
-                pictures = people[number][:shots]
+                pictures = borrowed[number]
             else:
                 pictures = [(None, draft.take(pid, 0, camera)) for camera in cast.itinerary(pid, 0, shots)]
             for original, take in pictures:
@@ -66,11 +73,21 @@ def shoot_captioned(
                 captions = tuple(
                     annotator_caption(source, take, number + 1) for number in range(num_captions)
                 )
-                copied = None if original is None else f"{folder}/{original}"
-                rows.append(Captioned("train" if copied else split, pid, name, captions, copied))
+                is_tested = original is not None and original.startswith(f"{parts[0]}/")
+                copied = f"{root}/{original}" if is_tested else None
+                rows.append(Captioned("train" if original else split, pid, name, captions, copied))
                 draft.shoot(take, f"imgs/{name}")
             pid += 1
     return rows
+
+
+def _borrowed(
+    world: World, takes_of: Callable[[World, str], Takes], part: str, num_ids: int
+) -> list[Sequence[tuple[str, Take]]]:
+    """Pictures of the first people in a folder of the other data set."""
+    people = [pictures for _, pictures in sorted(takes_of(world, part).items())[:num_ids]] if num_ids else []
+    assert len(people) == num_ids, f"the other data set has fewer than {num_ids} people in {part}"
+    return people
 
 
 def write_annotations(draft: Draft, file: str, entries: Sequence[Mapping[str, object]]) -> None:

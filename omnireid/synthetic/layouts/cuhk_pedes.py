@@ -20,15 +20,15 @@ _ANGLES = (0, 45, 90, 135, 180)
 
 
 def plan(world: World) -> Plan:
-    """Train, val and test, with ids from 1; the last training people are Market-1501 test people."""
+    """Train, val and test, with ids from 1; the last training people are people of Market-1501."""
     draft = Draft(world, NAME)
 
     def path(_: int, take: Take, original: str | None) -> str:
-        return _file_path(draft, take) if original is None else f"Market/{original}"
+        return _file_path(draft, take) if original is None else f"Market/{original.rpartition('/')[2]}"
 
-    folder = f"market/{market1501.ROOT}/bounding_box_test"
-    borrowed = market1501.gallery_takes(world)
-    rows = shoot_captioned(draft, path, borrowed, folder, first_pid=1, num_captions=NUM_CAPTIONS)
+    parts, root = ("bounding_box_test", "bounding_box_train"), f"market/{market1501.ROOT}"
+    takes_of = market1501.takes_of
+    rows = shoot_captioned(draft, path, takes_of, parts, root, first_pid=1, num_captions=NUM_CAPTIONS)
     _write(draft, rows)
     return draft.finish(sizes_of(rows, "train", "val", "query", "gallery"), overlaps_of(draft, rows))
 

@@ -76,11 +76,11 @@ def _junk(draft: Draft, test_pids: list[int]) -> int:
     return draft.counts.junk
 
 
-def gallery_takes(world: World) -> dict[int, list[tuple[str, Take]]]:
-    """File name and take of the gallery images of each test person, which CUHK-PEDES includes."""
+def takes_of(world: World, part: str) -> dict[int, list[tuple[str, Take]]]:
+    """Path and take of each person's images in a folder, some of which CUHK-PEDES includes."""
     found: dict[int, list[tuple[str, Take]]] = {}
     for picture in plan(world).pictures:
         folder, name = picture.files[0].path.rsplit("/", 1)
-        if folder.endswith("bounding_box_test") and name[:2] != "-1" and name[:4] != "0000":
-            found.setdefault(int(name[:4]), []).append((name, picture.take))
+        if folder.endswith(part) and name[:2] != "-1" and name[:4] != "0000":
+            found.setdefault(int(name[:4]), []).append((f"{part}/{name}", picture.take))
     return found

@@ -50,11 +50,11 @@ def _write_part(draft: Draft, folder: str, part: str, takes: Iterable[tuple[int,
         draft.write(f"datalist/{part}.txt", official)
 
 
-def test_takes(world: World) -> dict[int, list[tuple[str, Take]]]:
-    """Path and take of the images of each test person, which ICFG-PEDES and RSTPReid include."""
+def takes_of(world: World, side: str) -> dict[int, list[tuple[str, Take]]]:
+    """Path and take of each person's images in train or test; ICFG-PEDES and RSTPReid include some."""
     found: dict[int, list[tuple[str, Take]]] = {}
     for picture in plan(world).pictures:
         part, person, name = picture.files[0].path.rsplit("/", 2)
-        if part.endswith("/test"):
-            found.setdefault(int(person), []).append((f"{person}/{name}", picture.take))
+        if part.endswith(f"/{side}"):
+            found.setdefault(int(person), []).append((f"{side}/{person}/{name}", picture.take))
     return found

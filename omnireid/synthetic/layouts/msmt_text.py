@@ -1,4 +1,4 @@
-"""RSTPReid and ICFG-PEDES on disk: pictures with captions, some of them of MSMT17's test people."""
+"""RSTPReid and ICFG-PEDES on disk: pictures with captions, some of them of MSMT17's people."""
 
 from omnireid.synthetic.captions import tokens
 from omnireid.synthetic.layouts import msmt17
@@ -6,7 +6,7 @@ from omnireid.synthetic.layouts.captioned import overlaps_of, shoot_captioned, s
 from omnireid.synthetic.people import Take
 from omnireid.synthetic.world import Draft, Plan, World
 
-_FOLDER = f"msmt/{msmt17.ROOT}/test"
+_MSMT17 = (msmt17.takes_of, ("test", "train"), f"msmt/{msmt17.ROOT}")
 
 
 def plan_rstpreid(world: World) -> Plan:
@@ -16,7 +16,7 @@ def plan_rstpreid(world: World) -> Plan:
     def path(pid: int, take: Take, _: str | None) -> str:
         return f"{pid:04d}_c{take.camera + 1}_{7 * take.number + pid % 7:04d}.jpg"
 
-    rows = shoot_captioned(draft, path, msmt17.test_takes(world), _FOLDER, first_pid=0, num_captions=2)
+    rows = shoot_captioned(draft, path, *_MSMT17, first_pid=0, num_captions=2)
     entries = [
         {"id": row.pid, "captions": row.captions, "split": row.split, "img_path": row.path} for row in rows
     ]
@@ -29,11 +29,9 @@ def plan_icfg_pedes(world: World) -> Plan:
     draft = Draft(world, "icfg_pedes")
 
     def path(pid: int, take: Take, original: str | None) -> str:
-        return f"train/{msmt17.file_name(draft, pid, take)}" if original is None else f"test/{original}"
+        return f"train/{msmt17.file_name(draft, pid, take)}" if original is None else original
 
-    rows = shoot_captioned(
-        draft, path, msmt17.test_takes(world), _FOLDER, first_pid=0, num_captions=1, has_val=False
-    )
+    rows = shoot_captioned(draft, path, *_MSMT17, first_pid=0, num_captions=1, has_val=False)
     entries = [
         {
             "id": row.pid,

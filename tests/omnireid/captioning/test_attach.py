@@ -140,3 +140,15 @@ def test_a_damaged_cache_is_refused_and_a_torn_last_line_is_cut_off_by_the_next_
     with pytest.raises(InputError, match=r"c.jsonl:1 is not a continuation"):
         ContinuationCache(path)
     assert question_key("a", {"model": "n"}) != key
+
+
+def test_cuhk03_is_known_by_its_pixels_because_its_copies_have_other_names(tmp_path):
+    noise = np.random.default_rng(0)
+    paths = [tmp_path / name for name in ("0001_c1_1.png", "0002_c1_1.png", "1_001_1_01.png")]
+    pictures = [noise.integers(0, 256, (40, 20, 3), dtype=np.uint8) for _ in range(2)]
+    for path, pixels in zip(paths, (*pictures, pictures[1]), strict=True):
+        Image.fromarray(pixels).save(path)
+    split = Split("cuhk03", train=tuple(Record(str(path), pid, 0) for pid, path in enumerate(paths[:2])))
+    described = {"cuhk_pedes": [Described(str(paths[2]), 7, ("words",))]}
+    (row,), _ = attach_captions(split, described, tmp_path)
+    assert (row.image, row.pid) == ("0002_c1_1.png", 1)

@@ -1,11 +1,13 @@
 """The tables of counts hold: a plan has as many pictures as its row says."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from omnireid.synthetic.layouts import LAYOUTS
+from omnireid.synthetic.manifest import Manifest
 from omnireid.synthetic.people import num_outfits
 from omnireid.synthetic.presets import PRESETS
 from omnireid.synthetic.world import World
@@ -19,7 +21,7 @@ def person_pictures(plan):
 
 def test_every_preset_has_a_row_for_every_data_set():
     assert all(list(preset.counts) == list(LAYOUTS) for preset in PRESETS.values())
-    assert list(PRESETS) == ["tiny", "demo", "large"]
+    assert list(PRESETS) == ["tiny", "demo", "mllm", "large"]
 
 
 @pytest.mark.parametrize("dataset", ["market1501", "msmt17", "cuhk03", "vc_clothes"])
@@ -61,7 +63,7 @@ def test_the_large_preset_has_a_hundred_thousand_pictures_in_six_data_sets_alone
     assert num > 100_000
 
 
-@pytest.mark.parametrize("preset", ["tiny", pytest.param("demo", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("preset", ["tiny", "mllm", pytest.param("demo", marks=pytest.mark.slow)])
 def test_the_document_prints_the_counts_of_the_preset(preset):
     section = DOCUMENT.read_text(encoding="utf-8").split(f"### `{preset}`")[1].split("###")[0]
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", section, flags=re.MULTILINE)
@@ -73,3 +75,26 @@ def test_the_document_prints_the_counts_of_the_preset(preset):
             summary.get(k, 0) for k in ("train_ids", "test_ids", "train", "query", "gallery", "cameras")
         ]
         assert printed[name] == wanted, f"| `{name}` | {' | '.join(f'{count:,}' for count in wanted)} |"
+
+
+def test_captions_describe_training_pictures_only_where_the_preset_shares_people(plans):
+    """As MLLMReID needs them: CUHK-PEDES on Market-1501, ICFG-PEDES and RSTPReid on MSMT17."""
+    world = World(PRESETS["mllm"], seed=0)
+    for name, whose in (("cuhk_pedes", "market1501"), ("icfg_pedes", "msmt17"), ("rstpreid", "msmt17")):
+        trained = training_takes(LAYOUTS[whose](world))
+        shared = {picture.take for picture in LAYOUTS[name](world).pictures} & trained
+        people = {take.person for take in shared}
+        assert len(people) == PRESETS["mllm"].counts[name].shared_ids
+        assert len(shared) == sum(take.person in people for take in trained) // 2
+        assert not {picture.take for picture in plans[name].pictures} & training_takes(plans[whose])
+
+
+def training_takes(plan):
+    return {picture.take for picture in plan.pictures if "train/" in picture.files[0].path}
+
+
+def test_trees_drawn_before_people_were_shared_keep_their_fingerprint():
+    assert Manifest.of(PRESETS["tiny"], 0).fingerprint == "2a5b44b6107729c2"
+    shared = replace(PRESETS["tiny"].counts["cuhk_pedes"], shared_ids=1)
+    other = replace(PRESETS["tiny"], counts={**PRESETS["tiny"].counts, "cuhk_pedes": shared})
+    assert Manifest.of(other, 0).fingerprint != "2a5b44b6107729c2"
