@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -59,9 +59,8 @@ def train(
         start: finished steps so far.
         settings: see there.
         after_step: called with the figures of every step, in order; True ends the training.
-        waits: asked after each launch, by the number of steps launched. True: `after_step` is called before
-            the next step begins, so it finds the weights of this very step. False: the next step is launched
-            first, so a GPU never idles while the host reads figures.
+        waits: asked with the number of steps launched. True: `after_step` is called before the next step, and
+            finds the weights of this one. False: after the next launch, so that a GPU does not idle.
 
     Returns:
         The number of finished steps.
@@ -70,39 +69,51 @@ def train(
         NonFiniteLossError: the weights are those before the bad step.
     """
     model.train()
-    finished, source, mark = start, iter(steps), time.perf_counter()
+    finished, source, report = start, iter(steps), _Reporting(after_step)
     pending: LaunchedStep | None = None
-
-    def report(step: LaunchedStep) -> bool:
-        nonlocal mark
-        found = replace(step.report(), seconds=time.perf_counter() - mark)
-        is_over = after_step(found)
-        mark = time.perf_counter()
-        return is_over
-
     while True:
-        begun = time.perf_counter()
-        try:
-            batches = next(source, None)
-        except Exception:
-            if pending is not None:  # the data failed; this step did not
-                report(pending)
-            raise
+        batches, waited, error = _drawn(source)
         if batches is None:
-            if pending is not None:
-                report(pending)
+            report(pending)
+            if error is not None:
+                raise error
             return finished
-        waited = time.perf_counter() - begun
         launched = launch(model, objective, optimizer, batches, finished, settings, pending)
-        launched = replace(launched, wait_seconds=waited)
         finished += 1
-        is_over = pending is not None and report(pending)
-        pending = launched
+        is_over = report(pending)
+        pending = replace(launched, wait_seconds=waited)
         if is_over or waits(finished):
+            is_over = report(pending) or is_over
             pending = None
-            is_over = report(launched) or is_over
         if is_over:
             return finished
+
+
+def _drawn(
+    source: Iterator[tuple[Batch, ...]],
+) -> tuple[tuple[Batch, ...] | None, float, Exception | None]:
+    """The next batches, the seconds waited for them, and the error if the data failed; None at the end."""
+    begun = time.perf_counter()
+    try:
+        return next(source, None), time.perf_counter() - begun, None
+    except Exception as error:
+        return None, 0.0, error
+
+
+class _Reporting:
+    """Reports steps in order, with the seconds since the one before was dealt with."""
+
+    def __init__(self, after_step: Callable[[StepReport], bool]) -> None:
+        self._after_step, self._mark = after_step, time.perf_counter()
+
+    def __call__(self, step: LaunchedStep | None) -> bool:
+        """Report a step, if there is one; True ends the training."""
+        if step is None:
+            return False
+        found = step.report()
+        is_over = self._after_step(replace(found, seconds=time.perf_counter() - self._mark))
+        self._mark = time.perf_counter()
+        return is_over
 
 
 def launch(

@@ -12,7 +12,7 @@ from omnireid.synthetic.world import Draft, World
 
 _VAL_SHARE = 3  # one validation person per this many test people
 
-Takes = Mapping[int, Sequence[tuple[str, Take]]]  # by pid: path below the data set's root, and take
+Pictures = Sequence[tuple[str, Take]]  # path below the data set's root, and take
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Captioned:
 def shoot_captioned(
     draft: Draft,
     path: Callable[[int, Take, str | None], str],
-    takes_of: Callable[[World, str], Takes],
+    takes_of: Callable[[World, str], Mapping[int, Pictures]],
     parts: tuple[str, str],
     root: str,
     *,
@@ -49,41 +49,36 @@ def shoot_captioned(
         num_captions: captions of each picture.
         has_val: whether there are validation people.
     """
-    counts, cast, pid = draft.counts, draft.cast, first_pid
+    counts = draft.counts
     tested, trained = (
         _borrowed(draft.world, takes_of, part, num_ids)
         for part, num_ids in zip(parts, (counts.overlap_ids, counts.shared_ids), strict=True)
     )
     borrowed = [pictures[: counts.shots] for pictures in tested] + [pictures[::2] for pictures in trained]
+    num_val = -(-counts.test_ids // _VAL_SHARE) if has_val else 0
+    people: list[tuple[str, Pictures | None]] = [("train", None)] * (counts.train_ids - len(borrowed))
+    people += [("train", pictures) for pictures in borrowed]
+    people += [("val", None)] * num_val + [("test", None)] * counts.test_ids
     rows = []
-    for split, num_ids, shots in (
-        ("train", counts.train_ids - len(borrowed), counts.shots),
-        ("borrowed", len(borrowed), counts.shots),
-        ("val", -(-counts.test_ids // _VAL_SHARE) if has_val else 0, counts.gallery_shots),
-        ("test", counts.test_ids, counts.gallery_shots),
-    ):
-        for number in range(num_ids):
-            pictures: Sequence[tuple[str | None, Take]]
-            if split == "borrowed":
-                pictures = borrowed[number]
-            else:
-                pictures = [(None, draft.take(pid, 0, camera)) for camera in cast.itinerary(pid, 0, shots)]
-            for original, take in pictures:
-                name, source = path(pid, take, original), draft.world.casts[take.dataset]
-                captions = tuple(
-                    annotator_caption(source, take, number + 1) for number in range(num_captions)
-                )
-                is_tested = original is not None and original.startswith(f"{parts[0]}/")
-                copied = f"{root}/{original}" if is_tested else None
-                rows.append(Captioned("train" if original else split, pid, name, captions, copied))
-                draft.shoot(take, f"imgs/{name}")
-            pid += 1
+    for pid, (split, pictures) in enumerate(people, first_pid):
+        for original, take in pictures or _own(draft, pid, split):
+            name, source = path(pid, take, original), draft.world.casts[take.dataset]
+            captions = tuple(annotator_caption(source, take, number + 1) for number in range(num_captions))
+            copied = f"{root}/{original}" if original and original.startswith(f"{parts[0]}/") else None
+            rows.append(Captioned(split, pid, name, captions, copied))
+            draft.shoot(take, f"imgs/{name}")
     return rows
 
 
+def _own(draft: Draft, pid: int, split: str) -> list[tuple[None, Take]]:
+    """Pictures of a person of the data set itself."""
+    shots = draft.counts.shots if split == "train" else draft.counts.gallery_shots
+    return [(None, draft.take(pid, 0, camera)) for camera in draft.cast.itinerary(pid, 0, shots)]
+
+
 def _borrowed(
-    world: World, takes_of: Callable[[World, str], Takes], part: str, num_ids: int
-) -> list[Sequence[tuple[str, Take]]]:
+    world: World, takes_of: Callable[[World, str], Mapping[int, Pictures]], part: str, num_ids: int
+) -> list[Pictures]:
     """Pictures of the first people in a folder of the other data set."""
     people = [pictures for _, pictures in sorted(takes_of(world, part).items())[:num_ids]] if num_ids else []
     assert len(people) == num_ids, f"the other data set has fewer than {num_ids} people in {part}"
