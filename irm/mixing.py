@@ -49,6 +49,8 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
             neutral_share=run.neutral_share,
             target_share=run.target_share,
             sampling=run.batch.sampling,
+            swap_clothes=row.swap_clothes,
+            head=row.head,
         )
         for row, source in zip(run.mixture, kept, strict=True)
     ]

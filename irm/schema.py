@@ -58,6 +58,10 @@ class SourceSheet(RowSheet):
         default=None, ge=2, le=4096, description="overrides batch.num_identities"
     )
     num_instances: int | None = Field(default=None, ge=1, le=256, description="overrides batch.num_instances")
+    swap_clothes: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="ours: share of images with another image below the head"
+    )
+    head: float = Field(default=0.25, gt=0.0, lt=1.0, description="share of the height that is the head")
 
 
 class BatchSheet(Sheet):
@@ -69,9 +73,7 @@ class BatchSheet(Sheet):
         default=1,
         ge=1,
         le=4096,
-        description="ours: chunks that a batch is encoded in, one after another; the loss stays that of "
-        "the whole "
-        "batch",
+        description="ours: chunks that a batch is encoded in, in turn; the loss is that of the whole batch",
     )
     sampling: Literal["random", "graph"] = Field(
         default="random",

@@ -16,7 +16,7 @@ from omnireid.loading.cache import ImageCache
 from omnireid.loading.collate import RawBatch, Sample, collate
 from omnireid.loading.graph_sampler import GraphSampler
 from omnireid.loading.instruct import GalleryInstruction, own_instruction, train_instructions
-from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.keyed import Purpose, generator, uniforms
 from omnireid.loading.room import Room
 from omnireid.loading.samplers import PKSampler
 from omnireid.loading.transforms import TrainTransform, empty_pixels
@@ -35,7 +35,8 @@ class Source:
     ``weight`` is its share of the loss, and of the draw if a step holds only some sources. A batch has
     ``num_identities`` × ``num_instances`` images over all ranks; ``sampling`` selects people at random or
     people who look alike (``GraphSampler``). The three fields before it are explained in
-    ``train_instructions`` and apply to ``li`` and ``ctcc`` only.
+    ``train_instructions`` and apply to ``li`` and ``ctcc`` only. In ``trad`` and ``cc``, a share
+    ``swap_clothes`` of the images shows another image below the ``head`` (a share of the height).
     """
 
     task: TaskSpec
@@ -48,12 +49,19 @@ class Source:
     neutral_share: float = 0.5
     target_share: float = 0.0
     sampling: Literal["random", "graph"] = "random"
+    swap_clothes: float = 0.0
+    head: float = 0.25
 
     def __post_init__(self) -> None:
         if not self.records:
             raise InputError(f"{self.domain} has no training images")
         if self.weight <= 0:
             raise InputError(f"{self.domain} has weight {self.weight}; weights are positive")
+        if self.swap_clothes and self.task.name not in ("trad", "cc"):
+            raise InputError(
+                f"{self.domain}: swap_clothes is {self.swap_clothes}, but clothes or modality matter in this "
+                "task; set it for trad and cc only"
+            )
 
     @property
     def domain(self) -> str:
@@ -118,6 +126,8 @@ class Feed:
                 rows[place], image = self._readable(drawn[place], "image", faults)
                 records[place] = source.records[rows[place]]
             readable.append(image)
+        if source.swap_clothes:
+            self._swap_clothes(readable, step, places, faults)
         self._transform.place(readable, variations, pixels)
         rngs = [self._generator(Purpose.INSTRUCTION, step, place) for place in places]
         instructions = train_instructions(
@@ -145,6 +155,19 @@ class Feed:
             samples.append(sample)
         name, domain = source.task.name, source.domain
         return collate(samples, pixels, task=name, domain=domain, flipped=variations.flips), faults
+
+    def _swap_clothes(
+        self, images: list[UInt8[np.ndarray, "H W 3"]], step: int, places: Sequence[int], faults: Faults
+    ) -> None:
+        """Replace what is below the head by that of any other image, in a share of the images."""
+        drawn = uniforms(
+            self._seed, Purpose.CLOTHES, stream=self._stream, step=step, rows=places, count=2
+        ).tolist()
+        for i, (chance, which) in enumerate(drawn):
+            if chance < self.source.swap_clothes:
+                _, other = self._readable(int(which * len(self._labels)), "image", faults)
+                neck = round(self.source.head * len(other))
+                images[i] = np.concatenate([images[i][:neck], other[neck:]])
 
     def _generator(self, purpose: Purpose, step: int, place: int) -> np.random.Generator:
         return generator(self._seed, purpose, stream=self._stream, step=step, row=place)

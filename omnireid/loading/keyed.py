@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     SENTENCE = 6
     WRONG_INSTRUCTION = 7
     EXEMPLARS = 8
+    CLOTHES = 9
 
 
 def generator(

@@ -135,6 +135,34 @@ def test_ranks_together_see_what_one_process_sees(crowd):
                 assert batch.instruction.sentences == one.instruction.sentences + two.instruction.sentences
 
 
+def swapping(crowd, share) -> Mixture:
+    sources = [source(crowd, "cc", swap_clothes=share, head=0.25)]
+    return Mixture(sources, SMALL, AUGMENTATIONS["none"], 3)
+
+
+def test_swapped_clothes_are_those_of_another_image_below_the_same_head(crowd):
+    (plain,), (swapped,) = swapping(crowd, 0.0).step(0), swapping(crowd, 1.0).step(0)
+    read = ImageCache().read
+    bodies = [
+        SMALL.normalise(torch.from_numpy(read(record.image, (32, 16)).copy())[None])[0, :, 8:]
+        for record in crowd
+    ]
+    assert torch.equal(swapped.labels, plain.labels)
+    assert torch.equal(swapped.images[:, :, :8], plain.images[:, :, :8])
+    others = [[torch.equal(image[:, 8:], body) for body in bodies].index(True) for image in swapped.images]
+    assert len(set(others)) > 4  # of eight
+
+
+def test_a_share_of_the_images_has_its_clothes_swapped_on_whichever_rank(crowd):
+    plain, swapped, num_swapped = swapping(crowd, 0.0), swapping(crowd, 0.75), 0
+    for step in range(40):
+        (before,), (after,) = plain.step(step), swapped.step(step)
+        num_swapped += int((before.images != after.images).flatten(1).any(dim=1).sum())
+        shares = [swapped.step(step, rank=rank, world=2)[0].images for rank in (0, 1)]
+        assert torch.equal(after.images, torch.cat(shares))
+    assert num_swapped / 320 == pytest.approx(0.75 * 29 / 30, abs=0.06)  # one in thirty draws itself
+
+
 def test_labels_do_not_depend_on_the_order_of_the_records(crowd):
     shuffled = list(crowd)
     random.Random(1).shuffle(shuffled)
@@ -234,6 +262,7 @@ def bare(crowd):
         (lambda crowd: Mixture([source(crowd)], SMALL, sources_per_step=2), "2 sources per step"),
         (lambda _: source([]), "trad/crowd has no training images"),
         (lambda crowd: source(crowd, weight=0.0), "weight 0.0"),
+        (lambda crowd: source(crowd, "li", swap_clothes=0.5), "li/crowd: swap_clothes is 0.5"),
         (lambda crowd: Mixture([source(crowd[:5])], SMALL), "trad/crowd: training needs .* two identities"),
         (lambda crowd: Mixture([source(bare(crowd), "li")], SMALL), "has no caption, which task li needs"),
         (lambda crowd: Mixture([source(bare(crowd), "ctcc")], SMALL), "has no clothes picture"),
