@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped, UInt8
 
 from omnireid import texts
-from omnireid.records import MODALITIES, UNKNOWN, Modality, Record
+from omnireid.records import MODALITIES, UNKNOWN, Labels, Modality, Record
 from omnireid.texts import Texts, TextsBuilder, bounds_of
 
 _TYPES = (np.int64, np.int32, np.int64, np.uint8, np.int32)  # pid, camid, clothes id, modality, captions
@@ -233,6 +233,13 @@ def column_of(records: Sequence[Record], name: str) -> Shaped[np.ndarray, " N"]:
     if name == "num_captions":
         return np.array([len(record.captions) for record in records], dtype=np.int64)
     return np.array([getattr(record, name) for record in records], dtype=np.int64)
+
+
+def labels_of(records: Sequence[Record]) -> Labels:
+    """Label arrays of records; clothes ids are None when no record has one."""
+    columns = (column_of(records, name) for name in ("pid", "camid", "clothes_id", "modality"))
+    pids, camids, clothes_ids, modalities = columns
+    return Labels(pids, camids, None if (clothes_ids == UNKNOWN).all() else clothes_ids, modalities)
 
 
 def images_of(records: Sequence[Record]) -> Iterator[str]:
