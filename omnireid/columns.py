@@ -1,4 +1,4 @@
-"""Records as columns: millions of annotated images in a few arrays and byte strings instead of objects."""
+"""Records in columns: millions of annotated images in a few arrays and byte strings instead of objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embeds one side of a split; its features can then be judged by any number of protocols."""
+"""Embeds one side of a split; its features can then be evaluated by any number of protocols."""
 
 from __future__ import annotations
 

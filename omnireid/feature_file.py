@@ -1,4 +1,4 @@
-"""Feature files of other programs: read, checked against a split, then judged like our own features."""
+"""Feature files of other programs: read, checked against a split, and evaluated like our own features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A row of the benchmark is asked in every telling way, and shown in tables and a page that open anywhere."""
+"""A row of the benchmark: its searches under each instruction, its tables and its HTML page."""
 
 import html
 import re

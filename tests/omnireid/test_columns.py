@@ -1,4 +1,4 @@
-"""Records by column are the records, in less room."""
+"""Records in columns equal the records."""
 
 import pickle
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Features of other programs: found by name or by order, and refused in a sentence where they do not fit."""
+"""Feature files of other programs: rows by name or by order, and refusals in one sentence."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all."""
+"""Folders are written whole or not at all."""
 
 import os
 import signal

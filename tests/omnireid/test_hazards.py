@@ -1,4 +1,4 @@
-"""The fourteen hazards that silently change a number in this field: a test fails if one comes back."""
+"""The fourteen hazards that silently change a number in this field, one test or more for each."""
 
 import ast
 import os

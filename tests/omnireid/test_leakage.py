@@ -1,4 +1,4 @@
-"""Test people never train, under whatever number or name they come back."""
+"""Test people are never trained on, under whatever number or file name they appear."""
 
 import io
 import json

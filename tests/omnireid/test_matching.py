@@ -1,4 +1,4 @@
-"""Pictures compared by a matcher: all pairs in blocks, or the nearest anew, and beside it by cosine."""
+"""Images compared by a matcher: all pairs in blocks, the nearest only, and the same row by cosine."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What an order comes from stands beside its score: raw distances, a second look, reciprocal neighbours."""
+"""The stage that ordered a ranking is part of its title: features, re-scored, re-ranked."""
 
 import numpy as np
 import pytest

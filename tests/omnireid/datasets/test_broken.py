@@ -1,4 +1,4 @@
-"""Broken copies: the doctor names each fault, training skips or refuses, evaluation refuses; no crash."""
+"""Broken copies: check_data names each fault, training skips or refuses, evaluation refuses; no crash."""
 
 import json
 from pathlib import Path
