@@ -13,6 +13,7 @@ from omnireid import texts
 from omnireid.records import MODALITIES, UNKNOWN, Labels, Modality, Record
 from omnireid.texts import Texts, TextsBuilder, bounds_of
 
+_PLURALS = {"pid": "pids", "camid": "camids", "clothes_id": "clothes_ids", "modality": "modalities"}
 _TYPES = (np.int64, np.int32, np.int64, np.uint8, np.int32)  # pid, camid, clothes id, modality, captions
 
 
@@ -225,9 +226,7 @@ class Records(Sequence[Record]):
 def column_of(records: Sequence[Record], name: str) -> Shaped[np.ndarray, " N"]:
     """One of pid, camid, clothes_id, num_captions and modality (its place in MODALITIES) of all records."""
     if isinstance(records, Records):
-        known = {"pid": records.pids, "camid": records.camids, "clothes_id": records.clothes_ids}
-        known |= {"modality": records.modalities, "num_captions": records.num_captions}
-        return known[name].astype(np.int64, copy=False)
+        return getattr(records, _PLURALS.get(name, name)).astype(np.int64, copy=False)
     if name == "modality":
         return np.array([MODALITIES.index(record.modality) for record in records], dtype=np.int64)
     if name == "num_captions":
