@@ -22,11 +22,12 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from irm.losses import batch_hard_triplet_loss, identification_loss
+from omnireid.columns import labels_of
 from omnireid.datasets import load_split
 from omnireid.loading.image import read_image
 from omnireid.metrics import chance_mean_ap, rank_protocols
 from omnireid.protocols import PROTOCOLS
-from omnireid.records import Record, Split, labels_of
+from omnireid.records import Record, Split
 from omnireid.synthetic.presets import PRESETS
 from omnireid.synthetic.write import write_omnireid
 from tools import _program

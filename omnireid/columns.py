@@ -1,4 +1,4 @@
-"""Records as columns: millions of annotated images in a few arrays and byte strings instead of objects."""
+"""Records in columns: millions of annotated images in a few arrays and byte strings instead of objects."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped, UInt8
 
 from omnireid import texts
-from omnireid.records import MODALITIES, UNKNOWN, Modality, Record
+from omnireid.records import MODALITIES, UNKNOWN, Labels, Modality, Record
 from omnireid.texts import Texts, TextsBuilder, bounds_of
 
+_PLURALS = {"pid": "pids", "camid": "camids", "clothes_id": "clothes_ids", "modality": "modalities"}
 _TYPES = (np.int64, np.int32, np.int64, np.uint8, np.int32)  # pid, camid, clothes id, modality, captions
 
 
@@ -225,14 +226,19 @@ class Records(Sequence[Record]):
 def column_of(records: Sequence[Record], name: str) -> Shaped[np.ndarray, " N"]:
     """One of pid, camid, clothes_id, num_captions and modality (its place in MODALITIES) of all records."""
     if isinstance(records, Records):
-        known = {"pid": records.pids, "camid": records.camids, "clothes_id": records.clothes_ids}
-        known |= {"modality": records.modalities, "num_captions": records.num_captions}
-        return known[name].astype(np.int64, copy=False)
+        return getattr(records, _PLURALS.get(name, name)).astype(np.int64, copy=False)
     if name == "modality":
         return np.array([MODALITIES.index(record.modality) for record in records], dtype=np.int64)
     if name == "num_captions":
         return np.array([len(record.captions) for record in records], dtype=np.int64)
     return np.array([getattr(record, name) for record in records], dtype=np.int64)
+
+
+def labels_of(records: Sequence[Record]) -> Labels:
+    """Label arrays of records; clothes ids are None when no record has one."""
+    columns = (column_of(records, name) for name in ("pid", "camid", "clothes_id", "modality"))
+    pids, camids, clothes_ids, modalities = columns
+    return Labels(pids, camids, None if (clothes_ids == UNKNOWN).all() else clothes_ids, modalities)
 
 
 def images_of(records: Sequence[Record]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Embeds one side of a split; its features can then be judged by any number of protocols."""
+"""Embeds one side of a split; its features can then be evaluated by any number of protocols."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from torch import Tensor
 
 from instructions.errors import InputError
 from instructions.instruction import Instruction
+from omnireid.columns import labels_of
 from omnireid.interfaces import Embedder, PairScorer, PairStates, PictureMatching, Side
 from omnireid.loading.batch import Batch
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.instruct import query_texts
 from omnireid.loading.sweep import eval_batches
 from omnireid.metrics import Metric, ReRanking
-from omnireid.records import Labels, Record, Split, labels_of
+from omnireid.records import Labels, Record, Split
 from omnireid.tasks import TaskSpec
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many

@@ -1,4 +1,4 @@
-"""Feature files of other programs: read, checked against a split, then judged like our own features."""
+"""Feature files of other programs: read, checked against a split, and evaluated like our own features."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from instructions.errors import InputError
+from omnireid.columns import labels_of
 from omnireid.extraction import Features
 from omnireid.interfaces import Side
 from omnireid.metrics import Metric
-from omnireid.records import Record, Split, labels_of
+from omnireid.records import Record, Split
 from omnireid.tasks import TaskSpec
 
 SIDES: tuple[Side, ...] = ("query", "gallery")

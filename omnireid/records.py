@@ -65,11 +65,3 @@ class Labels:
             clothes_ids=None if self.clothes_ids is None else self.clothes_ids[rows],
             modalities=None if self.modalities is None else self.modalities[rows],
         )
-
-
-def labels_of(records: Sequence[Record]) -> Labels:
-    """Label arrays of records; clothes ids are None when no record has one."""
-    rows = [(r.pid, r.camid, r.clothes_id, MODALITIES.index(r.modality)) for r in records]
-    columns = np.array(rows, dtype=np.int64).reshape(-1, 4)
-    pids, camids, clothes_ids, modalities = np.ascontiguousarray(columns.T)
-    return Labels(pids, camids, None if (clothes_ids == UNKNOWN).all() else clothes_ids, modalities)

@@ -1,4 +1,4 @@
-"""Is one model better than another, or lucky? Paired, by person, over the same queries.
+"""Significance tests between two models: paired, on the same queries, resampling people.
 
 The queries of one person tend to succeed or fail together, so people are permuted and resampled, not queries:
 a test that treats queries as independent finds differences that are not there.

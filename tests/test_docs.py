@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from omnireid.columns import labels_of
 from omnireid.datasets import load_split
 from omnireid.loading.transforms import Preprocessing
-from omnireid.records import labels_of
 from omnireid.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]

@@ -123,10 +123,10 @@ class ConvolutionalStem(PatchEmbed):
     ) -> None:
         super().__init__(patch_size=patch_size, in_chans=in_chans, embed_dim=embed_dim, **arguments)
         num_halvings = patch_size.bit_length() - 1
-        if patch_size != 1 << num_halvings:
+        if patch_size < 2 or patch_size != 1 << num_halvings:
             raise ValueError(
-                f"patch size {patch_size} is not a power of two, which a convolutional stem requires "
-                "because it halves the image at each step"
+                "a convolutional stem halves the image at each step, so its patch size must be 2, 4, 8, ..., "
+                f"not {patch_size}"
             )
         widths = [max(embed_dim >> (num_halvings - step), 8) for step in range(1, num_halvings)]
         layers: list[nn.Module] = []
@@ -137,7 +137,7 @@ class ConvolutionalStem(PatchEmbed):
                 nn.ReLU(),
             ]
         self.proj = nn.Sequential(  # type: ignore[assignment]
-            *layers, nn.Conv2d(widths[-1], embed_dim, 3, stride=2, padding=1)
+            *layers, nn.Conv2d([in_chans, *widths][-1], embed_dim, 3, stride=2, padding=1)
         )
 
 

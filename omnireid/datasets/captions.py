@@ -157,6 +157,9 @@ def captions_of(value: object, path: Path, entry: str | int) -> tuple[str, ...]:
     return tuple(filter(None, map(tidy, value)))
 
 
+LARGEST = 2**31 - 1  # of an integer in an annotation
+
+
 def entry_field(entry: Mapping[str, Any], name: str, kind: type, path: Path, number: int) -> Any:
     """A field of an annotation, checked; ``path`` and ``number`` are for the error.
 
@@ -164,7 +167,8 @@ def entry_field(entry: Mapping[str, Any], name: str, kind: type, path: Path, num
         InputError: if it is missing or of another kind.
     """
     value = entry.get(name)
-    if not isinstance(value, kind) or isinstance(value, bool):
+    too_large = isinstance(value, int) and abs(value) > LARGEST
+    if not isinstance(value, kind) or isinstance(value, bool) or too_large:
         raise InputError(
             f"{path}: entry {number}: field {name!r} should be {kind.__name__}, is {value!r:.80}"
         )

@@ -11,7 +11,7 @@ from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.datalists import read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, find_lists
-from omnireid.datasets.scan import Dressed, number_outfits
+from omnireid.datasets.scan import NUMBER, Dressed, number_outfits, text_lines
 from omnireid.records import Record, Split
 
 _CITATION = (
@@ -97,12 +97,10 @@ def read_table(path: Path, columns: str) -> list[dict[str, str]]:
     """
     names = columns.split()
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in text_lines(path):
         fields = COLUMNS.split(line.strip())
-        if fields == [""]:
-            continue
         numbers = fields[len(names) - 3 : len(names)]
-        if len(fields) < len(names) or not all(number.isdecimal() for number in numbers):
+        if len(fields) < len(names) or not all(NUMBER.fullmatch(number) for number in numbers):
             raise InputError(f"{path}:{number}: expected the columns {columns}, got {line.strip()!r}")
         rows.append(dict(zip(names, fields, strict=False)))
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +20,13 @@ from omnireid.datasets.list_table import (
     find_lists,
     owner_of,
 )
-from omnireid.datasets.scan import is_image_name
+from omnireid.datasets.scan import is_image_name, text_lines
 from omnireid.records import MODALITIES, UNKNOWN, Split
 from omnireid.tasks import TASKS, TaskSpec
 
 NO_INSTRUCTION = "-"  # our mark for a picture without an instruction
+# More digits do not fit into the columns of Records (64 and 32 bits)
+INTEGERS = {"person": re.compile(r"[-+]?\d{1,18}"), "camera": re.compile(r"[-+]?\d{1,9}")}
 UNSET = "-1"  # of a person: junk; of clothes: unknown
 # Training people of a list are classes, numbered by first appearance and unrelated to the test's numbers.
 # They have a range of their own, so that no class number is mistaken for a test person's number.
@@ -47,21 +50,15 @@ def read_lines(path: Path) -> Iterator[Line]:
     Raises:
         InputError: for a line with fewer than four columns, or a file that is not text.
     """
-    try:
-        with path.open(encoding="utf-8-sig") as lines:
-            for number, text in enumerate(lines, start=1):
-                fields = text.split(maxsplit=5)
-                if not fields:
-                    continue
-                if len(fields) < 4:
-                    raise InputError(
-                        f"{path}:{number}: expected 4 or 5 columns (image instruction person clothes camera),"
-                        f" got {len(fields)}: {text.strip()!r}"
-                    )
-                image, instruction, pid, clothes = fields[:4]
-                yield Line(number, image, instruction, pid, clothes, fields[4] if len(fields) > 4 else None)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error}") from None
+    for number, text in text_lines(path):
+        fields = text.split(maxsplit=5)
+        if len(fields) < 4:
+            raise InputError(
+                f"{path}:{number}: expected 4 or 5 columns (image instruction person clothes camera),"
+                f" got {len(fields)}: {text.strip()!r}"
+            )
+        image, instruction, pid, clothes = fields[:4]
+        yield Line(number, image, instruction, pid, clothes, fields[4] if len(fields) > 4 else None)
 
 
 @dataclass(frozen=True)
@@ -160,10 +157,9 @@ class ListReader:
 
 
 def _integer(text: str, what: str, path: Path, line: Line) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"{path}:{line.number}: the {what} should be an integer, is {text!r}") from None
+    if not INTEGERS[what].fullmatch(text):
+        raise InputError(f"{path}:{line.number}: the {what} should be an integer, is {text!r}")
+    return int(text)
 
 
 def exchanged(records: dict[Part, Records], want_infrared: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Remembers which pictures were opened before and found good, so that repeated or resumed checks are fast."""
+"""A file of the images that were opened without error, so that repeated or resumed checks are fast."""
 
 from __future__ import annotations
 

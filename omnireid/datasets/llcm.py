@@ -8,7 +8,7 @@ from pathlib import Path
 from instructions.errors import InputError
 from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.scan import PERSON, image_names, named_subfolders, note_missing
+from omnireid.datasets.scan import PERSON, image_names, named_subfolders, note_missing, text_lines
 from omnireid.records import Modality, Record, Split
 
 _TRAIN = Published(30_921, 713)  # 16,946 visible and 13,975 infrared
@@ -38,7 +38,7 @@ CARD = DatasetCard(
     ),
 )
 
-CAMERA = re.compile(r"cam(\d+)$")
+CAMERA = re.compile(r"cam(\d{1,9})$")
 MODALITY_OF: dict[str, Modality] = {"vis": "rgb", "nir": "ir"}
 QUERY_SIDE = {"vis_to_ir": "vis", "ir_to_vis": "nir"}
 OTHER = {"vis": "nir", "nir": "vis"}
@@ -67,13 +67,11 @@ def read_index(root: Path, index: Path, modality: Modality) -> list[Record]:
     The second column is a class number; the person is the folder, as in the test part.
     """
     records = []
-    for number, line in enumerate(index.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in text_lines(index):
         relative = line.split()[0].lstrip("/")
         parts = relative.split("/")
         camera = CAMERA.match(parts[-3]) if len(parts) >= 3 else None
-        if camera is None or not parts[-2].isdecimal():
+        if camera is None or not PERSON.fullmatch(parts[-2]):
             raise InputError(
                 f"{index}:{number}: expected '.../cam1/0001/NAME.jpg CLASS', got {line.strip()!r}"
             )
@@ -86,9 +84,11 @@ def test_pids(root: Path) -> frozenset[int] | None:
     path = root / "idx" / "test_id.txt"
     if not path.exists():
         return None
-    words = path.read_text(encoding="utf-8-sig").replace(",", " ").split()
-    if not words or not all(word.isdecimal() for word in words):
-        raise InputError(f"{path}: expected comma-separated person numbers")
+    words = [word for _, line in text_lines(path) for word in line.replace(",", " ").split()]
+    wrong = [word for word in words if not PERSON.fullmatch(word)]
+    if wrong or not words:
+        got = repr(wrong[0]) if wrong else "none"
+        raise InputError(f"{path}: expected comma-separated person numbers, got {got}")
     return frozenset(int(word) for word in words)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from instructions.errors import InputError
 from omnireid.datasets.card import Counts, DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.scan import note_missing
+from omnireid.datasets.scan import NUMBER, note_missing, text_lines
 from omnireid.records import Record, Split
 
 _TEST: Counts = {"query": Published(11_659, 3_060), "gallery": Published(82_161, 3_060)}
@@ -54,7 +54,7 @@ CARD = DatasetCard(
 )
 
 # 0000_000_01_0303morning_0008_0.jpg: person, picture, camera, date and daytime, frame, box
-NAME = re.compile(r"\d+_\d+_(\d+)_")
+NAME = re.compile(r"\d+_\d+_(\d{1,9})_")
 # The two versions have the same lists; only the image folders distinguish them.
 IMAGE_FOLDERS = {"version 1": ("train", "test"), "version 2": ("mask_train_v2", "mask_test_v2")}
 V2 = "v2_"
@@ -64,18 +64,15 @@ def read_list(path: Path, image_folder: Path) -> list[Record]:
     """Records of one list file, whose lines are ``0000/0000_000_01_0303morning_0008_0.jpg 0``."""
     prefix = f"{image_folder}/"
     records = []
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            fields = line.split()
-            if not fields:
-                continue
-            match = NAME.match(fields[0].rpartition("/")[2])
-            if len(fields) < 2 or match is None or not fields[1].isdecimal():
-                raise InputError(
-                    f"{path}:{number}: expected '0000/0000_000_01_0303morning_0008_0.jpg 0' (path, person), "
-                    f"got {line.strip()!r}"
-                )
-            records.append(Record(prefix + fields[0], int(fields[1]), int(match[1]) - 1))
+    for number, line in text_lines(path):
+        fields = line.split()
+        match = NAME.match(fields[0].rpartition("/")[2])
+        if len(fields) < 2 or match is None or not NUMBER.fullmatch(fields[1]):
+            raise InputError(
+                f"{path}:{number}: expected '0000/0000_000_01_0303morning_0008_0.jpg 0' (path, person), "
+                f"got {line.strip()!r}"
+            )
+        records.append(Record(prefix + fields[0], int(fields[1]), int(match[1]) - 1))
     return records
 
 

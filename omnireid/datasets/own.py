@@ -212,11 +212,11 @@ class _Numbers:
             if "clothes_id" in row:
                 outfits.add((row["pid"], row["clothes_id"]))
         pids.discard(JUNK)
-        return cls(_numbered(pids), _numbered(cameras), {o: n for n, o in enumerate(sorted(outfits))})
+        return cls(_numbered(pids, 18), _numbered(cameras, 9), {o: n for n, o in enumerate(sorted(outfits))})
 
 
-def _numbered(words: set[str]) -> dict[str, int]:
-    if all(word.isdecimal() for word in words):
+def _numbered(words: set[str], most_digits: int) -> dict[str, int]:
+    if all(word.isdecimal() and len(word) <= most_digits for word in words):
         return {word: int(word) for word in words}
     return {word: number for number, word in enumerate(sorted(words))}
 

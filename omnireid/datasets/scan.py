@@ -14,7 +14,8 @@ from instructions.errors import InputError
 from omnireid.records import Record
 
 OPEN = "grant read permission (chmod -R u+rX), or move it away"
-PERSON = re.compile(r"\d+")  # a folder named after a person
+NUMBER = re.compile(r"\d{1,9}")  # a person or a camera; more digits do not fit into an array
+PERSON = NUMBER  # a folder named after a person
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
@@ -107,6 +108,21 @@ def refusing_os_errors() -> Iterator[None]:
         raise InputError(
             f"{unreadable_path(error)} cannot be read ({error.strerror}); {remedy_for(error)}"
         ) from None
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file that are not blank, with their numbers (from 1).
+
+    Raises:
+        InputError: if it is not UTF-8 text.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield number, line
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error}") from None
 
 
 def matched(

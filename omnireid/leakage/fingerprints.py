@@ -25,7 +25,7 @@ BLOCK = (16, 4096)  # pairs compared at a time: stays in the processor's cache
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
-    """Of some pictures, in their order."""
+    """Hashes and colour thumbnails of some images, in their order."""
 
     hashes: UInt64[np.ndarray, " N"]
     colors: UInt8[np.ndarray, "N 16 8 3"]

@@ -105,15 +105,13 @@ def _load(path: Path | None) -> dict[bytes, tuple[Stamp, Print]]:
         return {}
     try:
         with np.load(path, allow_pickle=False) as file:
-            keys, stamps, hashes, colors, seen = (
-                file[name] for name in ("keys", "stamps", "hashes", "colors", "seen")
-            )
+            columns = [file[name] for name in ("keys", "stamps", "hashes", "colors", "seen")]
+        return {
+            key.tobytes(): ((int(stamp[0]), int(stamp[1])), (int(hashed), color, bool(was_seen)))
+            for key, stamp, hashed, color, was_seen in zip(*columns, strict=True)
+        }
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return {}
-    return {
-        key.tobytes(): ((int(stamp[0]), int(stamp[1])), (int(hashed), color, bool(was_seen)))
-        for key, stamp, hashed, color, was_seen in zip(keys, stamps, hashes, colors, seen, strict=True)
-    }
 
 
 def _save(path: Path | None, known: dict[bytes, tuple[Stamp, Print]]) -> None:

@@ -1,4 +1,4 @@
-"""Batches of people who look alike to the model: graph sampling (Liao and Shao, CVPR 2022; MLLM, table 4)."""
+"""Batches of identities with similar features: graph sampling (Liao and Shao, CVPR 2022; MLLM, table 4)."""
 
 from __future__ import annotations
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from instructions.errors import InputError
+from omnireid.columns import labels_of
 from omnireid.loading.feed import Source
 from omnireid.protocols import PROTOCOLS
-from omnireid.records import Record, Split, labels_of
+from omnireid.records import Record, Split
 from omnireid.tasks import TaskSpec
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from omnireid.columns import column_of
+from omnireid.columns import column_of, labels_of
 from omnireid.protocols.protocol import Need, Protocol
 from omnireid.protocols.rules import PERSON_ALONE, count_bare
-from omnireid.records import MODALITIES, UNKNOWN, Labels, Record, Split
+from omnireid.records import MODALITIES, Labels, Record, Split
 
 _OF = {"query": "", "gallery": "of people who are queried "}
 _BLOCK = 256  # kinds of queries judged at a time
@@ -21,7 +21,7 @@ def shortcoming(protocol: Protocol, split: Split) -> str | None:
     empty = [name for name, records in sides.items() if not len(records)]
     if empty:
         return f"it has no {' and no '.join(empty)} pictures; evaluate on a data set with a test part"
-    query, gallery = (_labels(records) for records in sides.values())
+    query, gallery = (labels_of(records) for records in sides.values())
     for need in protocol.needs:
         lack = _MISSING[need](split, query, gallery)
         if lack is not None:
@@ -32,13 +32,6 @@ def shortcoming(protocol: Protocol, split: Split) -> str | None:
             "gallery, and the variant"
         )
     return None
-
-
-def _labels(records: Sequence[Record]) -> Labels:
-    """As ``labels_of``, without creating a million records."""
-    columns = [column_of(records, name) for name in ("pid", "camid", "clothes_id", "modality")]
-    pids, camids, clothes_ids, modalities = columns
-    return Labels(pids, camids, None if (clothes_ids == UNKNOWN).all() else clothes_ids, modalities)
 
 
 def _without_clothes(split: Split, query: Labels, gallery: Labels) -> str | None:  # noqa: ARG001

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,11 @@ _OCCLUDERS: dict[str, tuple[str, ...]] = {
     "stairs": ("railing", "person"),
     "alley": ("bin", "bicycle", "pole"),
 }
+# Numbers of a camera without faults.
+_FAULTLESS = {
+    "gamma": 1.0, "contrast": 1.0, "saturation": 1.0, "scale_jitter": 0.0, "crop_jitter": 0.0, "noise": 0.0,
+    "vignette": 0.0, "occlusion": 0.0, "drift": 0.0, "ir_gain": 1.0, "ir_noise": 0.0, "ir_leak": 0.9,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +75,12 @@ class Camera:
         def near(value: float, ideal: float) -> float:
             return ideal + difficulty * (value - ideal)
 
-        red, green, blue = self.gains
-        return replace(
-            self,
-            gains=(near(red, 1), near(green, 1), near(blue, 1)),
-            gamma=near(self.gamma, 1),
-            contrast=near(self.contrast, 1),
-            saturation=near(self.saturation, 1),
-            scale_jitter=near(self.scale_jitter, 0),
-            crop_jitter=near(self.crop_jitter, 0),
-            blur=(near(self.blur[0], 0), near(self.blur[1], 0)),
-            noise=near(self.noise, 0),
-            vignette=near(self.vignette, 0),
-            occlusion=near(self.occlusion, 0),
-            drift=near(self.drift, 0),
-            ir_gain=near(self.ir_gain, 1),
-            ir_noise=near(self.ir_noise, 0),
-            ir_leak=near(self.ir_leak, 0.9),
-        )
+        numbers: dict[str, Any] = {
+            name: near(getattr(self, name), ideal) for name, ideal in _FAULTLESS.items()
+        }
+        red, green, blue = (near(gain, 1) for gain in self.gains)
+        least, most = (near(radius, 0) for radius in self.blur)
+        return replace(self, gains=(red, green, blue), blur=(least, most), **numbers)
 
 
 def make_cameras(count: int, rng: np.random.Generator) -> tuple[Camera, ...]:

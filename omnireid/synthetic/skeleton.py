@@ -65,7 +65,7 @@ def pose(
     identity: Identity, outfit: Outfit, camera: Camera, shot: Shot, *, height: int, width: int
 ) -> Skeleton:
     """Put a person's joints on a picture of this size, where a detector would have put its box."""
-    space = _joints(identity, outfit, shot)
+    space = _joints(identity, outfit, shot.action, shot.phase)
     unit = shot.size * height * identity.stature**0.6
     under_umbrella = outfit.umbrella == "with umbrella" and outfit.umbrella_open
     unit *= 0.9 if under_umbrella else {"sit": 1.2, "stoop": 1.12}.get(shot.action, 1.0)
@@ -90,12 +90,7 @@ def pose(
 
 def lay_flat(identity: Identity, outfit: Outfit, *, size: int, turn: float, spread: float) -> Skeleton:
     """Spread the joints of the upper body on a square picture, as clothes lie on a table."""
-    shot = Shot(
-        viewpoint="front", yaw=0.0, head_turn=0.0, action="laid", phase=0.0, size=1.0, shift=(0.0, 0.0),
-        roll=0.0, gain=1.0, cast=(1.0, 1.0, 1.0), blur=0.0, place=0.0, occluder="none",
-        occluder_at=(0.0, 0.0), seed=0,
-    )  # fmt: skip
-    space = _joints(replace(identity, arm_spread=spread), outfit, shot)
+    space = _joints(replace(identity, arm_spread=spread), outfit, "laid", 0.0)
     top, bottom = float(space["collar"][1]), float(space["crotch"][1])
     coat = outfit.coat_style in ("long coat", "dress")
     unit = size * (0.44 if coat else 0.66) / (top - bottom)
@@ -109,11 +104,11 @@ def lay_flat(identity: Identity, outfit: Outfit, *, size: int, turn: float, spre
     return Skeleton(flat, unit, 0.0, 0.0)
 
 
-def _joints(identity: Identity, outfit: Outfit, shot: Shot) -> dict[str, np.ndarray]:
+def _joints(identity: Identity, outfit: Outfit, action: str, phase: float) -> dict[str, np.ndarray]:
     """All joints in own heights: x to the person's left, y up, z forward; the lowest foot on y = 0."""
     hip_height = identity.legs + 0.035
     shoulder_height = 1 - identity.head - identity.neck
-    lean = identity.lean + {"stoop": 0.6, "run": 0.15, "sit": 0.05}.get(shot.action, 0.0)
+    lean = identity.lean + {"stoop": 0.6, "run": 0.15, "sit": 0.05}.get(action, 0.0)
     joints: dict[str, np.ndarray] = {"pelvis": np.array([0, hip_height, 0.0])}
     trunk = shoulder_height - hip_height
     up = np.array([0, np.cos(lean), np.sin(lean)])
@@ -124,32 +119,34 @@ def _joints(identity: Identity, outfit: Outfit, shot: Shot) -> dict[str, np.ndar
     joints["head"] = joints["collar"] + (identity.neck + identity.head * 0.52) * head_up + forward
     joints["chin"] = joints["collar"] + identity.neck * head_up + forward
     for side, sign in _SIDES.items():
-        _add_leg(joints, identity, shot, side, sign)
-        _add_arm(joints, identity, _arm_angles(identity, outfit, shot, sign), side, sign)
+        _add_leg(joints, identity, action, phase, side, sign)
+        _add_arm(joints, identity, _arm_angles(identity, outfit, action, phase, sign), side, sign)
     lowest = min(joints[f"{side}_ankle"][1] for side in _SIDES) - 0.04
-    if shot.action == "sit":
+    if action == "sit":
         lowest = joints["left_ankle"][1] - 0.04
     for joint in joints.values():
         joint[1] -= lowest
     return joints
 
 
-def _leg_angles(identity: Identity, shot: Shot, sign: float) -> tuple[float, float]:
+def _leg_angles(identity: Identity, action: str, phase: float, sign: float) -> tuple[float, float]:
     """Swing of the thigh forward and bend of the knee."""
-    if shot.action == "sit":
+    if action == "sit":
         return 1.45, 1.45
-    beat = shot.phase if sign > 0 else shot.phase + np.pi
-    if shot.action in ("walk", "run"):
-        swing = identity.stride * (1.6 if shot.action == "run" else 1.0)
-        bend = 0.08 + (2.2 if shot.action == "run" else 1.3) * identity.stride * max(np.cos(beat), 0.0)
+    beat = phase if sign > 0 else phase + np.pi
+    if action in ("walk", "run"):
+        swing = identity.stride * (1.6 if action == "run" else 1.0)
+        bend = 0.08 + (2.2 if action == "run" else 1.3) * identity.stride * max(np.cos(beat), 0.0)
         return float(swing * np.sin(beat) + 0.3 * bend), float(bend)
     return float(0.06 * np.sin(beat)), 0.03
 
 
-def _add_leg(joints: dict[str, np.ndarray], identity: Identity, shot: Shot, side: str, sign: float) -> None:
+def _add_leg(
+    joints: dict[str, np.ndarray], identity: Identity, action: str, phase: float, side: str, sign: float
+) -> None:
     thigh, shin = 0.5 * (identity.legs + 0.035), 0.5 * (identity.legs + 0.035) - 0.04
-    swing, bend = _leg_angles(identity, shot, sign)
-    spread = sign * (0.012 * identity.stance + (0.04 if shot.action == "stand" else 0.0) * identity.stance)
+    swing, bend = _leg_angles(identity, action, phase, sign)
+    spread = sign * (0.012 * identity.stance + (0.04 if action == "stand" else 0.0) * identity.stance)
     hip = joints["pelvis"] + np.array([sign * identity.hips * 0.25, 0, 0])
     knee = hip + thigh * np.array([spread, -np.cos(swing), np.sin(swing)])
     ankle = knee + shin * np.array([spread, -np.cos(swing - bend), np.sin(swing - bend)])
@@ -162,11 +159,11 @@ def _add_leg(joints: dict[str, np.ndarray], identity: Identity, shot: Shot, side
 
 
 def _arm_angles(
-    identity: Identity, outfit: Outfit, shot: Shot, sign: float
+    identity: Identity, outfit: Outfit, action: str, phase: float, sign: float
 ) -> tuple[float, float, float, float]:
     """Swing of the upper arm, spread, bend of the elbow, and turn of the forearm inwards."""
     spread = identity.arm_spread
-    beat = shot.phase if sign < 0 else shot.phase + np.pi
+    beat = phase if sign < 0 else phase + np.pi
     swing = identity.arm_swing * np.sin(beat)
     poses = {
         "walk": (swing, spread, 0.25 + 0.5 * max(swing, 0.0), 0.1),
@@ -177,18 +174,18 @@ def _arm_angles(
         "stoop": (0.9, spread, 0.4, 0.1),
         "laid": (0.0, spread, 0.0, 0.0),  # clothes on a table
     }
-    if sign < 0 and shot.action in _FREE:  # the right hand holds umbrella and cigarette
+    if sign < 0 and action in _FREE:  # the right hand holds umbrella and cigarette
         if outfit.umbrella == "with umbrella":
             return (0.35, spread, 1.75, 0.25) if outfit.umbrella_open else (0.1, spread, 0.5, 0.1)
         if outfit.smoking == "smoking":
             return 0.6, spread + 0.1, 2.1, 0.45
-    if sign > 0 and shot.action in _FREE and outfit.bag_style in ("trolley", "hand bag"):
+    if sign > 0 and action in _FREE and outfit.bag_style in ("trolley", "hand bag"):
         return (-0.4 if outfit.bag_style == "trolley" else 0.0), spread, 0.12, 0.1
-    if shot.action == "phone" and sign > 0:
+    if action == "phone" and sign > 0:
         return 0.75, spread, 2.2, 0.25
-    if shot.action == "wave" and sign < 0:
+    if action == "wave" and sign < 0:
         return 0.3, 2.2, 0.6, -0.3
-    return poses.get(shot.action, (0.05 * np.sin(beat), spread, 0.12, 0.1))
+    return poses.get(action, (0.05 * np.sin(beat), spread, 0.12, 0.1))
 
 
 def _add_arm(

@@ -1,4 +1,4 @@
-"""A row of the benchmark is asked in every telling way, and shown in tables and a page that open anywhere."""
+"""A row of the benchmark: its searches under each instruction, its tables and its HTML page."""
 
 import html
 import re
@@ -12,12 +12,13 @@ from instructions.banks import BANKS
 from instructions.errors import InputError
 from instructions.instruction import Instruction
 from omnireid.benchmark import BY_PERSON_AND_OUTFIT, Row, run_row
+from omnireid.columns import labels_of
 from omnireid.datasets import load_split
 from omnireid.extraction import Asked, embed_side
 from omnireid.html_report import Curve, html_page
 from omnireid.loading.transforms import Preprocessing
 from omnireid.protocols import PROTOCOLS
-from omnireid.records import UNKNOWN, Split, labels_of
+from omnireid.records import UNKNOWN, Split
 from omnireid.report import sentence_spreads
 from omnireid.summary import HEADLINE_COLUMNS, STEERING_COLUMNS, headline_rows, headlines, steering_rows
 from omnireid.tasks import TASKS, Asking

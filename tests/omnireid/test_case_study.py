@@ -1,4 +1,4 @@
-"""The picture of two ranked lists: which queries, what is said, which frames."""
+"""The image of two models' ranked lists: choice of queries, summary, frames."""
 
 import dataclasses
 from itertools import groupby

@@ -1,4 +1,4 @@
-"""Records by column are the records, in less room."""
+"""Records in columns equal the records."""
 
 import pickle
 from dataclasses import replace
@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnireid import texts
-from omnireid.columns import Records, RecordsBuilder, clothes_of, column_of, images_of, selected
-from omnireid.records import Record, Split, labels_of
+from omnireid.columns import Records, RecordsBuilder, clothes_of, column_of, images_of, labels_of, selected
+from omnireid.records import Record, Split
 
 TEXT = st.text(min_size=1, max_size=6)
 RECORDS = st.lists(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from instructions.errors import InputError
 from instructions.instruction import NEUTRAL
+from omnireid.columns import labels_of
 from omnireid.evaluation import evaluate, judge, pair_scorer
 from omnireid.extraction import Asked, Settings, embed_side
 from omnireid.interfaces import Embedder, PairScorer, PairStates
@@ -18,7 +19,7 @@ from omnireid.loading.transforms import Preprocessing
 from omnireid.metrics import rank
 from omnireid.protocols import PROTOCOLS
 from omnireid.protocols.draws import everything
-from omnireid.records import Record, Split, labels_of
+from omnireid.records import Record, Split
 from omnireid.report import COLUMNS, Report, machine, percent
 from omnireid.summary import headline_rows
 from omnireid.tasks import TASKS

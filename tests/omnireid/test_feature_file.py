@@ -1,4 +1,4 @@
-"""Features of other programs: found by name or by order, and refused in a sentence where they do not fit."""
+"""Feature files of other programs: rows by name or by order, and refusals in one sentence."""
 
 import json
 
@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import save_file
 
 from instructions.errors import InputError
+from omnireid.columns import labels_of
 from omnireid.extraction import Features
 from omnireid.feature_file import features_npz, order_table, read_features
-from omnireid.records import Record, Split, labels_of
+from omnireid.records import Record, Split
 from omnireid.tasks import TASKS
 
 TRAD, T2I = TASKS["trad"], TASKS["t2i"]

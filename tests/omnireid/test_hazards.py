@@ -1,4 +1,4 @@
-"""The fourteen hazards that silently change a number in this field: a test fails if one comes back."""
+"""The fourteen hazards that silently change a number in this field, one test or more for each."""
 
 import ast
 import os
@@ -12,6 +12,7 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
+from omnireid.columns import labels_of
 from omnireid.datasets import DATASETS, load_split
 from omnireid.extraction import Features
 from omnireid.leakage import People, drop_test_people
@@ -21,7 +22,7 @@ from omnireid.metrics import Given, rank, rank_features
 from omnireid.protocols import PROTOCOLS, suited_protocol
 from omnireid.protocols.draws import everything
 from omnireid.re_scoring import ReScorer
-from omnireid.records import Labels, labels_of
+from omnireid.records import Labels
 from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.presets import PRESETS
 from omnireid.synthetic.world import World

@@ -1,4 +1,4 @@
-"""Test people never train, under whatever number or name they come back."""
+"""Test people are never trained on, under whatever number or file name they appear."""
 
 import io
 import json
@@ -244,6 +244,15 @@ def test_fingerprints_are_kept_until_the_picture_changes(tmp_path):
     assert [entry.name for entry in cache.iterdir()] == ["x-v1.npz"]
     (cache / "x-v1.npz").write_bytes(b"half a fi")
     assert not fingerprints_of(images, cache=cache, name="x").seen[0]
+
+
+def test_a_cache_whose_arrays_disagree_in_length_is_ignored(tmp_path):
+    image = save(tmp_path / "a.png", drawn(0))
+    expected = fingerprints_of([image], cache=tmp_path, name="x")
+    with np.load(tmp_path / "x-v1.npz") as file:
+        arrays = {**file, "hashes": np.zeros(2, dtype=np.uint64)}
+    np.savez(tmp_path / "x-v1.npz", **arrays)
+    assert fingerprints_of([image], cache=tmp_path, name="x").hashes.tolist() == expected.hashes.tolist()
 
 
 def test_a_cache_that_cannot_be_written_is_not_needed(tmp_path):

@@ -1,4 +1,4 @@
-"""Pictures compared by a matcher: all pairs in blocks, or the nearest anew, and beside it by cosine."""
+"""Images compared by a matcher: all pairs in blocks, the nearest only, and the same row by cosine."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import torch
 
 from instructions.errors import InputError
 from omnireid.benchmark import Row, run_row
+from omnireid.columns import labels_of
 from omnireid.evaluation import evaluate, judge
 from omnireid.extraction import Asked, Settings, embed_side, pair_scorer
 from omnireid.interfaces import GridScorer, PairStates, PictureMatching
@@ -15,7 +16,7 @@ from omnireid.matching import score_all
 from omnireid.metrics import rank
 from omnireid.per_query import per_query
 from omnireid.protocols import PROTOCOLS
-from omnireid.records import Record, Split, labels_of
+from omnireid.records import Record, Split
 from omnireid.summary import headline_rows
 from omnireid.tasks import TASKS
 

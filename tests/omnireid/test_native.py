@@ -1,4 +1,4 @@
-"""A few lines of C are compiled once, and done without where that cannot be."""
+"""C code is compiled once; without a compiler callers fall back to Python."""
 
 import ctypes
 

@@ -1,4 +1,4 @@
-"""A better model is told from a lucky one by exchanging people, and tables survive their file."""
+"""Significance tests over people, and per-query tables read back from their files."""
 
 import math
 

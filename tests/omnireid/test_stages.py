@@ -1,10 +1,11 @@
-"""What an order comes from stands beside its score: raw distances, a second look, reciprocal neighbours."""
+"""The stage that ordered a ranking is part of its title: features, re-scored, re-ranked."""
 
 import numpy as np
 import pytest
 import torch
 
 from omnireid.benchmark import Row, run_row
+from omnireid.columns import labels_of
 from omnireid.datasets import load_split
 from omnireid.extraction import Asked, Settings, embed_side
 from omnireid.interfaces import PairStates
@@ -12,7 +13,6 @@ from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.loading.transforms import Preprocessing
 from omnireid.metrics import ReRanking, re_rank
 from omnireid.per_query import per_query
-from omnireid.records import labels_of
 from omnireid.summary import HEADLINE_COLUMNS, headline_rows, headlines, sentence_rows, steering_rows
 from omnireid.tasks import TASKS
 from tests import reference

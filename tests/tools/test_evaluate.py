@@ -18,8 +18,8 @@ from irm.models import SentenceTokenizer
 from irm.models.weights.convert import Options, convert_weights
 from irm.pretraining.run import read_pretrain
 from irm.training.run import train_run
+from omnireid.columns import labels_of
 from omnireid.datasets import load_split
-from omnireid.records import labels_of
 from tests import checkpoints, reference
 from tools._program import run
 from tools.evaluate import main

@@ -6,11 +6,11 @@ import sys
 import numpy as np
 import pytest
 
+from omnireid.columns import labels_of
 from omnireid.datasets import load_split
 from omnireid.loading.image import read_image
 from omnireid.metrics import cosine_distances, rank
 from omnireid.protocols import PROTOCOLS
-from omnireid.records import labels_of
 from tools._program import run
 from tools.evaluate import main
 

@@ -1,4 +1,4 @@
-"""The figures that the authors' code computes, and nothing else."""
+"""The figures of the authors' code."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The loss that teaches a gallery without captions to obey, against a plain loop."""
+"""The composition loss equals a plain loop."""
 
 import math
 

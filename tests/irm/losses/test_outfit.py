@@ -1,4 +1,4 @@
-"""The loss that teaches a clothes encoder outfits, against a plain loop."""
+"""The outfit loss equals a plain loop."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Hidden and replaced words: figures of ALBEF's code and of the released code, and what may be hidden."""
+"""Hidden and replaced words: figures of ALBEF's and of the released code, and which words may be hidden."""
 
 import pytest
 import torch

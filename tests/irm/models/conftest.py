@@ -1,4 +1,4 @@
-"""A tiny IRM, and weights that anybody can regenerate: each tensor is a function of its key and shape."""
+"""A tiny IRM with reproducible weights: each tensor is a function of its key and shape."""
 
 import json
 from pathlib import Path

@@ -34,6 +34,12 @@ def test_features_of_an_image_do_not_depend_on_its_batch():
     assert vit.patch_embed(images).shape == (3, 8, 32)
 
 
+@pytest.mark.parametrize("patch_size", [2, 4, 8])
+def test_a_convolutional_stem_has_a_token_per_patch(patch_size):
+    vit = build_backbone("tiny", (16, 8), stem="convolution", patch_size=patch_size)
+    assert vit.patch_embed(torch.randn(1, 3, 16, 8)).shape == (1, 16 * 8 // patch_size**2, 32)
+
+
 def test_drop_path_rises_with_depth():
     vit = build_backbone("tiny", depth=3, drop_path=0.2)
     rates = [getattr(block.drop_path1, "drop_prob", 0.0) for block in vit.blocks]
@@ -48,8 +54,9 @@ def test_drop_path_rises_with_depth():
         ({"name": "tiny", "num_heads": 5}, "5 heads do not divide the width 32"),
         (
             {"name": "tiny", "stem": "convolution", "patch_size": 14, "image_size": (28, 28)},
-            "not a power of two",
+            "must be 2, 4, 8, .*, not 14",
         ),
+        ({"name": "tiny", "stem": "convolution", "patch_size": 1}, "must be 2, 4, 8, .*, not 1"),
     ],
 )
 def test_what_cannot_be_built_is_refused_in_a_sentence(arguments, sentence):

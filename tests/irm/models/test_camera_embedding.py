@@ -1,4 +1,4 @@
-"""What a camera adds: to every token, of known cameras of known domains only."""
+"""Camera vectors are added to every token, for known cameras of known domains only."""
 
 import torch
 

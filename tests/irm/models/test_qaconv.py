@@ -1,4 +1,4 @@
-"""QAConv against loops: places, scores of all pairs and of single ones, in blocks or at once."""
+"""QAConv equals loops: places, scores of all pairs and of single pairs, in blocks or at once."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A sentence beside all pictures: the same features as one beside each, its K' and V' computed once."""
+"""A sentence shared by all images gives the features of one per image; its K' and V' are computed once."""
 
 import pytest
 import torch

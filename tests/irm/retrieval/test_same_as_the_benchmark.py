@@ -5,12 +5,12 @@ import pytest
 
 from irm.retrieval import Gallery, Picture, Question, SearchModel, items_of_records
 from omnireid.benchmark import Row, run_row
+from omnireid.columns import labels_of
 from omnireid.datasets import load_split
 from omnireid.extraction import Settings
 from omnireid.loading.instruct import query_instructions
 from omnireid.metrics import rank
 from omnireid.protocols import PROTOCOLS
-from omnireid.records import labels_of
 from omnireid.tasks import AS_THE_PAPER, Asking
 
 ROWS = [

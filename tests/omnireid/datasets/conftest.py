@@ -1,4 +1,4 @@
-"""A tiny tree of every data set, with file names as published; the pictures are empty files."""
+"""A tiny tree of every data set with file names as published; the images are empty files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Broken copies: the doctor names each fault, training skips or refuses, evaluation refuses; no crash."""
+"""Broken copies: check_data names each fault, training skips or refuses, evaluation refuses; no crash."""
 
 import json
 from pathlib import Path
@@ -217,3 +217,56 @@ def test_an_own_table_is_checked_trained_on_and_searched(tmp_path, doctor):
     assert (
         "1 of 22 pictures cannot be read (missing)" in doctor(tmp_path / "data", "--dataset", "own/shop")[1]
     )
+
+
+HUGE = "9" * 20
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "file"),
+    [
+        ("msmt17", "trad", "MSMT17_V1/list_query.txt"),
+        ("llcm", "vi", "idx/train_vis.txt"),
+        ("llcm", "vi", "idx/test_id.txt"),
+        ("cocas_real2", "ctcc", "query.txt"),
+    ],
+)
+def test_a_list_that_is_not_utf_8_is_refused(make, name, task, file):
+    root = make(name)
+    path = next(path for path in root.rglob(Path(file).name) if str(path).endswith(Path(file).name))
+    path.write_bytes(b"\xff" + path.read_bytes())
+    with pytest.raises(InputError, match=rf"{path.name} is not UTF-8 text"):
+        load_split(root, name, task, source="raw")
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "file", "old", "new"),
+    [
+        ("msmt17", "trad", "list_query.txt", ".jpg 0", f".jpg {HUGE}"),
+        ("llcm", "vi", "test_id.txt", ",", f",{HUGE},"),
+        ("cocas_real2", "ctcc", "query.txt", " 1 2 3", f" {HUGE} 2 3"),
+        ("cuhk_pedes", "t2i", "reid_raw.json", '"id": ', f'"id": {HUGE}'),
+    ],
+)
+def test_a_number_too_large_for_an_array_is_refused(make, name, task, file, old, new):
+    root = make(name)
+    path = next(root.rglob(file))
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError, match=HUGE):
+        load_split(root, name, task, source="raw")
+
+
+def test_a_list_with_a_number_too_large_for_an_array_is_refused(write_lists):
+    root = write_lists("market/datalist", query=f"a.jpg x {HUGE} 1 0\n", gallery="b.jpg x 1 1 1\n")
+    with pytest.raises(InputError, match=HUGE):
+        load_split(root, "market1501", "trad", source="lists")
+
+
+def test_words_take_the_place_of_numbers_too_large_for_an_array(tmp_path):
+    table = tmp_path / "own/t.csv"
+    table.parent.mkdir()
+    table.write_text(f"split,image,pid,camera\nquery,a.jpg,{HUGE},1\ngallery,b.jpg,7,{HUGE}\n")
+    split = load_split(tmp_path, "own/t", "trad")
+    assert [(record.pid, record.camid) for record in (*split.query, *split.gallery)] == [(1, 0), (0, 1)]

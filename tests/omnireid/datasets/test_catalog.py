@@ -1,4 +1,4 @@
-"""Every data set of the catalog: its card is complete, and its tree is read wherever it may lie."""
+"""Every data set of the catalog: its card is complete, and its tree is read under every folder name."""
 
 import shutil
 from dataclasses import fields, replace

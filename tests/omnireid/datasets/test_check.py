@@ -1,4 +1,4 @@
-"""What check_data finds in records: each fault once, a clean reading nothing."""
+"""Findings of check_data on records: each fault once, none for a clean reading."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""CUHK03 from cuhk-03.mat: pictures come out as they are in it, classic splits as its test sets say."""
+"""CUHK03 from cuhk-03.mat: its images unchanged, and the classic splits of its test sets."""
 
 import shutil
 

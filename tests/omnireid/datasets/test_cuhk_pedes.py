@@ -1,4 +1,4 @@
-"""CUHK-PEDES and SYNTH-PEDES: a record a picture to train, a record a caption to ask."""
+"""CUHK-PEDES and SYNTH-PEDES: one training record per image, one query per caption."""
 
 import json
 

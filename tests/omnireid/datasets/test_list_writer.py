@@ -1,4 +1,4 @@
-"""Lists written from the raw trees say what the official lists say."""
+"""Lists written from the raw trees equal the official lists."""
 
 from collections import Counter
 from pathlib import Path

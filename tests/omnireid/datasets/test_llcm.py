@@ -1,4 +1,4 @@
-"""LLCM: the camera is the folder's number, wherever else "cam" stands in the path."""
+"""LLCM: the camera is the number of its folder, even if "cam" occurs elsewhere in the path."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""load_split: the one door, and where it reads from when nothing is said."""
+"""load_split: sources, defaults and refusals."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Market-1501: junk goes, distractors stay in the gallery, cameras count from zero."""
+"""Market-1501: junk is dropped, distractors stay in the gallery, cameras count from zero."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""NOTICE.md says of each data set what its card says."""
+"""The table in NOTICE.md equals the cards."""
 
 from pathlib import Path
 

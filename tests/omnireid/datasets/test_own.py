@@ -1,4 +1,4 @@
-"""One's own table is read like any other data set, as CSV and as JSON lines."""
+"""Own tables are read like any other data set, as CSV and as JSON lines."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Pictures are opened once, whatever is wrong with them is named, and what was opened is remembered."""
+"""Images are opened once, faults are named, and good images are kept in the ledger."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The drawn trees on paper (nothing rendered): every layout and list is read as the real thing would be."""
+"""Planned synthetic trees (nothing rendered): every layout and list is read like the published ones."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""A small crowd on disk: six people with five pictures each, captions and clothes pictures."""
+"""A small data set on disk: six people with five images each, captions and clothes images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pictures decoded once."""
+"""Images are decoded once."""
 
 import pickle
 

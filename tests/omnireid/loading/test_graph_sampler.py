@@ -1,4 +1,4 @@
-"""Batches of people alike, from (seed, step) and the graph of a pass."""
+"""Batches of similar identities, from (seed, step) and the graph of a pass."""
 
 from collections import Counter
 

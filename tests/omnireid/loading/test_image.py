@@ -1,4 +1,4 @@
-"""Reading one picture: two decoders that agree, stated rules for odd kinds, one sentence for each fault."""
+"""Reading one image: two decoders that agree, rules for unusual formats, one sentence per fault."""
 
 import io
 import struct

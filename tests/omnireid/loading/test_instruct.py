@@ -1,4 +1,4 @@
-"""Who is told what: in training, and on both sides of a test."""
+"""Which image gets which instruction: in training, and on both sides of a test."""
 
 import dataclasses
 from collections import Counter

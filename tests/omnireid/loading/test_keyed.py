@@ -1,4 +1,4 @@
-"""Streams with an address."""
+"""Random streams with keys."""
 
 import itertools
 

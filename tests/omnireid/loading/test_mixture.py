@@ -1,4 +1,4 @@
-"""Training steps: the same whoever makes them, whole under several ranks, steady under bad files."""
+"""Training steps: reproducible, shared evenly among ranks, robust to bad files."""
 
 import dataclasses
 import logging

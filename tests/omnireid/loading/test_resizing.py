@@ -1,4 +1,4 @@
-"""Pictures at another size: Pillow's within one level, and the same bits from C as from torch."""
+"""Resized images: within one level of Pillow, and the same bits from C as from torch."""
 
 import numpy as np
 import pytest

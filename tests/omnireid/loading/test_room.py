@@ -1,4 +1,4 @@
-"""Memory that comes back by itself, and never while somebody still looks at it."""
+"""Memory is recycled when it is free, and never while it is in use."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""One side of a test as batches."""
+"""One side of a test in batches."""
 
 import dataclasses
 

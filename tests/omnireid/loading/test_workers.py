@@ -1,4 +1,4 @@
-"""Helper processes: order, errors, and the room they need."""
+"""Worker processes: order, errors, and shared memory."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Averages that no order of additions changes, and the public evaluators' own."""
+"""Averages that do not depend on the order of addition, and those of public evaluators."""
 
 import math
 from fractions import Fraction

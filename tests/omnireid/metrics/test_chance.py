@@ -1,4 +1,4 @@
-"""Chance against every order there is."""
+"""Chance equals the mean over all orders."""
 
 from itertools import permutations
 

@@ -1,4 +1,4 @@
-"""Products of 16-bit codes: the cells of a slow loop, within their stated slack, and never past 32 bits."""
+"""Products of 16-bit codes: equal to a loop within their slack, and never beyond 32 bits."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Exact distances have one value however they are asked for, and products stay within their stated slack."""
+"""Exact distances do not depend on the method, and products stay within their slack."""
 
 import numpy as np
 import pytest

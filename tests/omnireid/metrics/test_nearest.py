@@ -1,4 +1,4 @@
-"""The head of a ranked list: ties go to the lower index, wherever they lie."""
+"""The head of a ranked list: ties go to the lower index."""
 
 import numpy as np
 import pytest

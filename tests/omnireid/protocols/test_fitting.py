@@ -1,4 +1,4 @@
-"""A protocol that cannot judge a data set is refused by its labels, before anything is trained."""
+"""A protocol that does not suit a data set is refused from its labels, before anything is trained."""
 
 from dataclasses import replace
 

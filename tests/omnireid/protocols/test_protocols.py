@@ -1,4 +1,4 @@
-"""Every protocol against a plain loop, its draws against the authors' words, and what it refuses."""
+"""Every protocol equals a plain loop, its draws equal those of its authors, and bad labels are refused."""
 
 from types import SimpleNamespace
 

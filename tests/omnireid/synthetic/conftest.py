@@ -1,4 +1,4 @@
-"""One person before one calm camera: nothing in the way, no blur, no noise, the same in every test."""
+"""One person before one camera without faults: no occlusion, no blur, no noise."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The tiny preset on paper (no pictures), and a preset so small that drawing it takes seconds."""
+"""The plans of the tiny preset (nothing rendered), and a preset so small that it renders in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""COCAS+, CUHK-PEDES, SYNTH-PEDES: each instruction names what is there, for the person it is meant for."""
+"""COCAS+, CUHK-PEDES, SYNTH-PEDES: each instruction describes its own target."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Every file of every data set has the published name, and every query has an answer under its protocol."""
+"""Every file of every data set has a published name, and every query has a true match."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""People are a function of seed and data set: the same again, others elsewhere."""
+"""People are a function of seed and data set."""
 
 from omnireid.synthetic.captions import annotator_caption, describe, informative, tokens
 from omnireid.synthetic.people import Cast, Take, num_outfits

@@ -1,4 +1,4 @@
-"""The tables of counts hold: a plan has as many pictures as its row says."""
+"""A plan has as many images as its row of the preset."""
 
 import re
 from dataclasses import replace

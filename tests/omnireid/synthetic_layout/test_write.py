@@ -1,4 +1,4 @@
-"""A tree is the same bytes whoever writes it and however often it stops; foreign folders are left alone."""
+"""A tree has the same bytes for any number of workers and interruptions; other folders are not touched."""
 
 import json
 from dataclasses import replace
