@@ -1,7 +1,10 @@
 """Index pictures: `python -m tools.index RUN --images DIR --store DIR`; and maintain what is indexed."""
 
 import argparse
+import csv
+import io
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,11 +14,12 @@ from rich.console import Console
 
 from instructions.errors import InputError, near_miss
 from tools._gallery import ACTIONS, FINISHED, Bar, print_info
-from tools._program import program_parser, run, say, whole_number
+from tools._program import program_parser, refuse_unwritable, run, say, whole_number, write_text
 
 if TYPE_CHECKING:
     from irm.retrieval import Item
 
+SHOWN = 10  # images left out that are printed
 BY_COSINE = (
     "this model is evaluated by the Euclidean distance of raw features (model.normalise: false), but a "
     "gallery compares by cosine, so its ranked lists differ from those of tools.evaluate"
@@ -62,6 +66,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--keep-days", type=float, metavar="N", help="images expire N days from today")
     made.add_argument(
         "--again", action="store_true", help="include images that were erased or had expired before"
+    )
+    made.add_argument(
+        "--left-out",
+        type=Path,
+        metavar="FILE",
+        help="also write the unreadable images and why, as a CSV table",
     )
     made.add_argument("--batch-size", type=int, default=128, metavar="N", help="images per batch (128)")
     made.add_argument(
@@ -115,6 +125,7 @@ def main() -> None:
         raise InputError(f"--batch-size is {asked.batch_size}; it must be greater than zero")
     if asked.keep_days is not None and asked.keep_days <= 0:
         raise InputError(f"--keep-days is {asked.keep_days}; it must be greater than zero")
+    refuse_unwritable(asked.left_out)
     items, dataset = _items(asked)
     if asked.prefix:
         items = [replace(item, key=f"{asked.prefix.rstrip('/')}/{item.key}") for item in items]
@@ -124,12 +135,12 @@ def main() -> None:
     console = Console(markup=False)
     with Gallery.create(asked.store, asked.run, views=views, dataset=dataset, engine=asked.engine) as gallery:
         if gallery.model.is_raw:
-            console.print(BY_COSINE, highlight=False, soft_wrap=True)
+            say(console, BY_COSINE)
         gone = gallery.expire()
         if gone is not None:
-            told = f"{gone.images} expired images were erased" if gone.images else FINISHED
-            console.print(told, highlight=False)
+            say(console, f"{gone.images} expired images were erased" if gone.images else FINISHED)
         with Bar(console) as show:
+            show("indexing", 0, len(items))  # the first batch may take minutes
             added = gallery.add(
                 items,
                 progress=show,
@@ -138,17 +149,22 @@ def main() -> None:
                 again=asked.again,
             )
         if added.forgotten:
-            console.print(
+            say(
+                console,
                 f"{added.forgotten} were skipped because they had been erased or had expired; pass --again "
                 "to index them anyway",
-                highlight=False,
             )
-        for key, reason in added.failures[:10]:
+        for key, reason in added.failures[:SHOWN]:
             say(console, f"left out: {key} ({reason})", style="yellow")
-        console.print(
+        if len(added.failures) > SHOWN:
+            say(console, f"left out: {len(added.failures) - SHOWN} more; --left-out FILE lists all")
+        if asked.left_out is not None:
+            _write_left_out(asked.left_out, added.failures)
+        say(
+            console,
             f"{added.added} added, {added.updated} updated, {added.unchanged} unchanged, "
-            f"{len(added.failures)} could not be read", highlight=False,
-        )  # fmt: skip
+            f"{len(added.failures)} could not be read",
+        )
         print_info(console, gallery)
 
 
@@ -167,8 +183,16 @@ def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None]":
     from omnireid.datasets import load_split
 
     task, _, dataset = asked.split.partition("/")
+    if not dataset:
+        raise InputError(f"--split is {asked.split!r}; write TASK/DATASET, e.g. trad/market1501")
     split = load_split(asked.data, dataset, task)
     return items_of_records(split.gallery, split.name, asked.data), split.name
+
+
+def _write_left_out(path: Path, failures: Sequence[tuple[str, str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("key", "reason"), *failures])
+    write_text(path, text.getvalue())
 
 
 if __name__ == "__main__":
