@@ -4,7 +4,6 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +13,10 @@ from rich.console import Console
 
 from instructions.errors import InputError, near_miss
 from tools._gallery import ACTIONS, FINISHED, Bar, print_info
-from tools._program import program_parser, refuse_unwritable, run, say, whole_number, write_text
+from tools._program import program_parser, refuse_unwritable, run, say, waiting, whole_number, write_text
 
 if TYPE_CHECKING:
-    from irm.retrieval import Item
+    from irm.retrieval import Added, Item
 
 SHOWN = 10  # images left out that are printed
 BY_COSINE = (
@@ -126,14 +125,16 @@ def main() -> None:
     if asked.keep_days is not None and asked.keep_days <= 0:
         raise InputError(f"--keep-days is {asked.keep_days}; it must be greater than zero")
     refuse_unwritable(asked.left_out)
-    items, dataset = _items(asked)
-    if asked.prefix:
-        items = [replace(item, key=f"{asked.prefix.rstrip('/')}/{item.key}") for item in items]
-    from irm.retrieval import Gallery
-
     views = None if asked.views is None else [name.strip() for name in asked.views.split(",")]
+    with waiting("reading the list of images and loading the model"):
+        from irm.retrieval import Gallery
+
+        items, dataset = _items(asked)
+        if asked.prefix:
+            items = [replace(item, key=f"{asked.prefix.rstrip('/')}/{item.key}") for item in items]
+        opened = Gallery.create(asked.store, asked.run, views=views, dataset=dataset, engine=asked.engine)
     console = Console(markup=False)
-    with Gallery.create(asked.store, asked.run, views=views, dataset=dataset, engine=asked.engine) as gallery:
+    with opened as gallery:
         if gallery.model.is_raw:
             say(console, BY_COSINE)
         gone = gallery.expire()
@@ -148,23 +149,7 @@ def main() -> None:
                 batch_size=asked.batch_size,
                 again=asked.again,
             )
-        if added.forgotten:
-            say(
-                console,
-                f"{added.forgotten} were skipped because they had been erased or had expired; pass --again "
-                "to index them anyway",
-            )
-        for key, reason in added.failures[:SHOWN]:
-            say(console, f"left out: {key} ({reason})", style="yellow")
-        if len(added.failures) > SHOWN:
-            say(console, f"left out: {len(added.failures) - SHOWN} more; --left-out FILE lists all")
-        if asked.left_out is not None:
-            _write_left_out(asked.left_out, added.failures)
-        say(
-            console,
-            f"{added.added} added, {added.updated} updated, {added.unchanged} unchanged, "
-            f"{len(added.failures)} could not be read",
-        )
+        _report(console, added, asked.left_out)
         print_info(console, gallery)
 
 
@@ -189,10 +174,27 @@ def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None]":
     return items_of_records(split.gallery, split.name, asked.data), split.name
 
 
-def _write_left_out(path: Path, failures: Sequence[tuple[str, str]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("key", "reason"), *failures])
-    write_text(path, text.getvalue())
+def _report(console: Console, added: "Added", table: Path | None) -> None:
+    """Say what became of the images, and write all that were left out to a table, if asked."""
+    if added.forgotten:
+        say(
+            console,
+            f"{added.forgotten} were skipped because they had been erased or had expired; pass --again "
+            "to index them anyway",
+        )
+    for key, reason in added.failures[:SHOWN]:
+        say(console, f"left out: {key} ({reason})", style="yellow")
+    if len(added.failures) > SHOWN:
+        say(console, f"left out: {len(added.failures) - SHOWN} more; --left-out FILE lists all")
+    if table is not None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([("key", "reason"), *added.failures])
+        write_text(table, text.getvalue())
+    say(
+        console,
+        f"{added.added} added, {added.updated} updated, {added.unchanged} unchanged, "
+        f"{len(added.failures)} could not be read",
+    )
 
 
 if __name__ == "__main__":
