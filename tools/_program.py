@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -109,6 +110,11 @@ def refuse_unwritable(*files: Path | None, folder: Path | None = None) -> None:
 def say(console: Console, sentence: str, **style: Any) -> None:
     """Print a sentence on one line, however narrow the terminal; numbers and paths are not coloured."""
     console.print(sentence, highlight=False, soft_wrap=True, **style)
+
+
+def waiting(what: str) -> AbstractContextManager[object]:
+    """Show on a terminal, beside the output, what takes seconds before anything can be counted."""
+    return Console(stderr=True).status(f"{what} ...")
 
 
 def progress_bar(console: Console, width: int) -> Progress:

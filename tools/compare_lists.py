@@ -2,11 +2,20 @@
 
 import argparse
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
 
 from instructions.errors import InputError
-from tools._program import program_parser, run
+from tools._program import program_parser, progress_bar, refuse_unwritable, run
+
+if TYPE_CHECKING:
+    from irm.evaluation import Run
+    from omnireid.benchmark import Row
+    from omnireid.case_study import Model
 
 EXAMPLE = """example:
   python -m tools.compare_lists runs/reid/baseline runs/reid/ours --data data/omnireid --dataset market1501 \\
@@ -51,12 +60,12 @@ def main() -> None:
     asked = parser().parse_args()
     names = _checked(asked)
     chosen = None if asked.rows is None else _numbers(asked.rows)
+    refuse_unwritable(asked.out)
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.build import asking_of
-    from irm.evaluation import open_run, trained_embedder
-    from omnireid.benchmark import Row, run_row
-    from omnireid.case_study import RULE, Model, case_study, check_queries, most_different, summary
-    from omnireid.extraction import Settings
+    from irm.evaluation import open_run
+    from omnireid.benchmark import Row
+    from omnireid.case_study import RULE, case_study, check_queries, most_different, summary
     from omnireid.files import write_whole
     from omnireid.loading.instruct import query_instructions
     from omnireid.protocols import suited_protocol
@@ -70,11 +79,7 @@ def main() -> None:
     row = Row(asked.task, asked.dataset, protocol, asked.variant)
     searched = [replace(row, asking=asking_of(one.sheet)) for one in opened]  # each as its own sheet asks
     split = searched[0].split(data)
-    settings = Settings(batch_size=asked.batch_size, workers=asked.workers, match=asked.match)
-    first, second = (
-        Model(name, run_row(trained_embedder(one), its, data, settings=settings, num_lists=0).headline)
-        for name, one, its in zip(names, opened, searched, strict=True)
-    )
+    first, second = _evaluated(asked, names, opened, searched, data)
     if chosen is None:
         rows, note = most_different(first.evaluation, second.evaluation, split, asked.queries), RULE
     else:
@@ -94,6 +99,30 @@ def main() -> None:
         )
         print(f"  query {query}, person {split.query[query].pid}: {scores}")
     print(f"wrote the picture to {asked.out}")
+
+
+def _evaluated(
+    asked: argparse.Namespace, names: Sequence[str], runs: "Sequence[Run]", rows: "Sequence[Row]", data: Path
+) -> "tuple[Model, Model]":
+    """Both runs, each evaluated on its row before the eyes of whoever waits."""
+    from irm.evaluation import trained_embedder
+    from omnireid.benchmark import run_row
+    from omnireid.case_study import Model
+    from omnireid.extraction import Settings
+
+    settings = Settings(batch_size=asked.batch_size, workers=asked.workers, match=asked.match)
+    with progress_bar(Console(), 28) as bar:
+        line = bar.add_task("", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(line, description=what, completed=done, total=total)
+
+        results = [
+            run_row(trained_embedder(one), row, data, settings=settings, num_lists=0, progress=show)
+            for one, row in zip(runs, rows, strict=True)
+        ]
+    first, second = (Model(name, result.headline) for name, result in zip(names, results, strict=True))
+    return first, second
 
 
 def _checked(asked: argparse.Namespace) -> list[str]:

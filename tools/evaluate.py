@@ -12,7 +12,7 @@ from tools import _asked as wanted
 from tools import _features as foreign
 from tools import _outcome as outcome
 from tools._compare import compare
-from tools._program import need_libraries, program_parser, progress_bar, refuse_unwritable, run, say
+from tools._program import need_libraries, program_parser, progress_bar, refuse_unwritable, run, say, waiting
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -96,8 +96,9 @@ def main() -> None:
         foreign.main(asked, console)
         return
     foreign.refuse_beside_a_run(asked)
-    # Heavy imports wait until --help and mistyped options have had their say.
-    from irm.evaluation import open_candidate, sentences_of
+    with waiting("loading the libraries"):
+        # They wait until --help and mistyped options have had their say.
+        from irm.evaluation import open_candidate, sentences_of
 
     candidate = open_candidate(asked.run)
     rows, data = wanted.rows_and_data(asked, candidate)

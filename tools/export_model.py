@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tools._program import program_parser, run
+from tools._program import program_parser, run, waiting
 
 EXAMPLE = """examples:
   python -m tools.export_model runs/demo/run --out served --view cc/ltcc --instruction "ignore clothes"
@@ -40,16 +40,17 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse, export, report the numerical difference."""
     asked = parser().parse_args()
-    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
-    from irm.build import as_input_errors
-    from irm.deploy.writing import Wanted, export
-    from irm.retrieval import SearchModel
+    with waiting("loading the model"):
+        # Heavy imports come after parsing, so that --help and mistyped options answer at once.
+        from irm.build import as_input_errors
+        from irm.deploy.writing import Wanted, export
+        from irm.retrieval import SearchModel
 
-    loaded = SearchModel.load(asked.run)
+        loaded = SearchModel.load(asked.run)
     model = loaded.embedder.model.cpu()
     view = asked.view or (model.necks.names or ("t2i",))[0]
     facts = {"run": asked.run.resolve().name, "model_sha256": loaded.fingerprint}
-    with as_input_errors():
+    with as_input_errors(), waiting("exporting, and comparing the file with the model"):
         gap = export(model, Wanted(view, asked.instruction, asked.format), asked.out, facts)
     told = "built in" if asked.instruction else "an input" if view != "t2i" else "none"
     print(f"{asked.out}/model.{asked.format}: view {view}, instruction {told}")

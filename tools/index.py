@@ -1,6 +1,8 @@
 """Index pictures: `python -m tools.index RUN --images DIR --store DIR`; and maintain what is indexed."""
 
 import argparse
+import csv
+import io
 import sys
 from dataclasses import replace
 from functools import partial
@@ -11,11 +13,12 @@ from rich.console import Console
 
 from instructions.errors import InputError, near_miss
 from tools._gallery import ACTIONS, FINISHED, Bar, print_info
-from tools._program import program_parser, run, say, whole_number
+from tools._program import program_parser, refuse_unwritable, run, say, waiting, whole_number, write_text
 
 if TYPE_CHECKING:
-    from irm.retrieval import Item
+    from irm.retrieval import Added, Item
 
+SHOWN = 10  # images left out that are printed
 BY_COSINE = (
     "this model is evaluated by the Euclidean distance of raw features (model.normalise: false), but a "
     "gallery compares by cosine, so its ranked lists differ from those of tools.evaluate"
@@ -62,6 +65,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--keep-days", type=float, metavar="N", help="images expire N days from today")
     made.add_argument(
         "--again", action="store_true", help="include images that were erased or had expired before"
+    )
+    made.add_argument(
+        "--left-out",
+        type=Path,
+        metavar="FILE",
+        help="also write the unreadable images and why, as a CSV table",
     )
     made.add_argument("--batch-size", type=int, default=128, metavar="N", help="images per batch (128)")
     made.add_argument(
@@ -115,21 +124,24 @@ def main() -> None:
         raise InputError(f"--batch-size is {asked.batch_size}; it must be greater than zero")
     if asked.keep_days is not None and asked.keep_days <= 0:
         raise InputError(f"--keep-days is {asked.keep_days}; it must be greater than zero")
-    items, dataset = _items(asked)
-    if asked.prefix:
-        items = [replace(item, key=f"{asked.prefix.rstrip('/')}/{item.key}") for item in items]
-    from irm.retrieval import Gallery
-
+    refuse_unwritable(asked.left_out)
     views = None if asked.views is None else [name.strip() for name in asked.views.split(",")]
+    with waiting("reading the list of images and loading the model"):
+        from irm.retrieval import Gallery
+
+        items, dataset = _items(asked)
+        if asked.prefix:
+            items = [replace(item, key=f"{asked.prefix.rstrip('/')}/{item.key}") for item in items]
+        opened = Gallery.create(asked.store, asked.run, views=views, dataset=dataset, engine=asked.engine)
     console = Console(markup=False)
-    with Gallery.create(asked.store, asked.run, views=views, dataset=dataset, engine=asked.engine) as gallery:
+    with opened as gallery:
         if gallery.model.is_raw:
-            console.print(BY_COSINE, highlight=False, soft_wrap=True)
+            say(console, BY_COSINE)
         gone = gallery.expire()
         if gone is not None:
-            told = f"{gone.images} expired images were erased" if gone.images else FINISHED
-            console.print(told, highlight=False)
+            say(console, f"{gone.images} expired images were erased" if gone.images else FINISHED)
         with Bar(console) as show:
+            show("indexing", 0, len(items))  # the first batch may take minutes
             added = gallery.add(
                 items,
                 progress=show,
@@ -137,18 +149,7 @@ def main() -> None:
                 batch_size=asked.batch_size,
                 again=asked.again,
             )
-        if added.forgotten:
-            console.print(
-                f"{added.forgotten} were skipped because they had been erased or had expired; pass --again "
-                "to index them anyway",
-                highlight=False,
-            )
-        for key, reason in added.failures[:10]:
-            say(console, f"left out: {key} ({reason})", style="yellow")
-        console.print(
-            f"{added.added} added, {added.updated} updated, {added.unchanged} unchanged, "
-            f"{len(added.failures)} could not be read", highlight=False,
-        )  # fmt: skip
+        _report(console, added, asked.left_out)
         print_info(console, gallery)
 
 
@@ -167,8 +168,33 @@ def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None]":
     from omnireid.datasets import load_split
 
     task, _, dataset = asked.split.partition("/")
+    if not dataset:
+        raise InputError(f"--split is {asked.split!r}; write TASK/DATASET, e.g. trad/market1501")
     split = load_split(asked.data, dataset, task)
     return items_of_records(split.gallery, split.name, asked.data), split.name
+
+
+def _report(console: Console, added: "Added", table: Path | None) -> None:
+    """Say what became of the images, and write all that were left out to a table, if asked."""
+    if added.forgotten:
+        say(
+            console,
+            f"{added.forgotten} were skipped because they had been erased or had expired; pass --again "
+            "to index them anyway",
+        )
+    for key, reason in added.failures[:SHOWN]:
+        say(console, f"left out: {key} ({reason})", style="yellow")
+    if len(added.failures) > SHOWN:
+        say(console, f"left out: {len(added.failures) - SHOWN} more; --left-out FILE lists all")
+    if table is not None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([("key", "reason"), *added.failures])
+        write_text(table, text.getvalue())
+    say(
+        console,
+        f"{added.added} added, {added.updated} updated, {added.unchanged} unchanged, "
+        f"{len(added.failures)} could not be read",
+    )
 
 
 if __name__ == "__main__":

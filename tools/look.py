@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from instructions.errors import InputError
-from tools._program import need_libraries, program_parser, run
+from tools._program import need_libraries, program_parser, refuse_unwritable, run, waiting
 
 EXAMPLE = """examples:
   python -m tools.look runs/demo/run --image someone.jpg --out look.png
@@ -74,16 +74,18 @@ def _draw(asked: argparse.Namespace) -> None:
     if asked.out.suffix.lower() != ".png":
         raise InputError(f"--out is {asked.out}; the picture is a PNG, so the name must end in .png")
     need_libraries("drawing", ("matplotlib",), extra="report")
-    # Heavy imports come after parsing, so that --help and mistyped options answer at once.
-    from irm.inside.drawing import draw
-    from irm.inside.looking import look_inside
-    from irm.retrieval import SearchModel
-    from omnireid.files import write_whole
-    from omnireid.loading.image import read_image
+    refuse_unwritable(asked.out)
+    with waiting("loading the model"):
+        # Heavy imports come after parsing, so that --help and mistyped options answer at once.
+        from irm.inside.drawing import draw
+        from irm.inside.looking import look_inside
+        from irm.retrieval import SearchModel
+        from omnireid.files import write_whole
+        from omnireid.loading.image import read_image
 
-    picture = read_image(asked.image)
-    clothes = None if asked.clothes is None else read_image(asked.clothes)
-    model = SearchModel.load(asked.run)
+        picture = read_image(asked.image)
+        clothes = None if asked.clothes is None else read_image(asked.clothes)
+        model = SearchModel.load(asked.run)
     inside = look_inside(model, picture, task=asked.task, text=asked.text, clothes=clothes)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(asked.out, draw(inside, subtitle=f"{asked.run.name} {model.fingerprint[:12]}"))

@@ -13,11 +13,11 @@ from rich.table import Table
 
 from instructions import numbers
 from instructions.errors import InputError
-from tools._program import print_tables, program_parser, refuse_unwritable, run, say, whole_number
+from tools._program import print_tables, program_parser, refuse_unwritable, run, say, waiting, whole_number
 from tools._queries import answer_many, questions_of
 
 if TYPE_CHECKING:
-    from irm.retrieval import Answer, Question
+    from irm.retrieval import Answer, Gallery, Question
 
 EXAMPLE = """examples:
   python -m tools.query --store galleries/photos --image me.jpg                      the same person
@@ -85,13 +85,14 @@ def main() -> None:
         _ask_many(asked)
         return
     refuse_unwritable(asked.csv, asked.picture)
-    question = _question(asked)
-    from irm.retrieval import Gallery
-    from irm.retrieval.contact_sheet import contact_sheet, kind_of
-    from omnireid.files import write_whole
+    with waiting("loading the model"):
+        from irm.retrieval.contact_sheet import contact_sheet, kind_of
+        from omnireid.files import write_whole
 
-    kind = "" if asked.picture is None else kind_of(asked.picture)
-    with Gallery.open(asked.store, run=asked.run, engine=asked.engine) as gallery:
+        question = _question(asked)
+        kind = "" if asked.picture is None else kind_of(asked.picture)
+        opened = _open(asked)
+    with opened as gallery:
         answer = gallery.search(question, who=asked.who, purpose=asked.purpose)
         sheet = contact_sheet(question, answer, gallery.picture, kind) if kind else b""
     if asked.json:
@@ -114,10 +115,10 @@ def _ask_many(asked: argparse.Namespace) -> None:
             "--csv and --picture write a single answer; omit either them, or --each and --queries"
         )
     questions = questions_of(asked)
-    from irm.retrieval import Gallery
-
+    with waiting("loading the model"):
+        opened = _open(asked)
     failed = 0
-    with Gallery.open(asked.store, run=asked.run, engine=asked.engine) as gallery:
+    with opened as gallery:
         for told in answer_many(gallery, questions, _question):
             failed += "error" in told
             print(json.dumps(told), flush=True)
@@ -125,6 +126,12 @@ def _ask_many(asked: argparse.Namespace) -> None:
         raise InputError(
             f"{failed} of {len(questions)} queries were not answered; their output lines give the reason"
         )
+
+
+def _open(asked: argparse.Namespace) -> "Gallery":
+    from irm.retrieval import Gallery
+
+    return Gallery.open(asked.store, run=asked.run, engine=asked.engine)
 
 
 def _question(asked: argparse.Namespace) -> "Question":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tools._gallery import Bar
-from tools._program import need_libraries, program_parser, run
+from tools._program import need_libraries, program_parser, run, waiting
 
 if TYPE_CHECKING:
     import uvicorn
@@ -77,14 +77,14 @@ def main() -> None:
     limits = Limits(queue=asked.queue, requests=asked.queue + 64)
     settings = settings_for(asked.host, token, limits)
     need_libraries("serving", LIBRARIES, extra="serve")
-    from irm.retrieval import Gallery
-
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
-    with (
-        _listen(asked.host, asked.port) as listener,
-        Gallery.open(asked.store, run=asked.run, engine=asked.engine) as gallery,
-    ):
-        _serve(gallery, settings, listener, proxy=asked.proxy, quiet=asked.quiet)
+    with _listen(asked.host, asked.port) as listener:
+        with waiting("loading the model"):
+            from irm.retrieval import Gallery
+
+            opened = Gallery.open(asked.store, run=asked.run, engine=asked.engine)
+        with opened as gallery:
+            _serve(gallery, settings, listener, proxy=asked.proxy, quiet=asked.quiet)
 
 
 def _check_proxy(address: str) -> None:

@@ -21,7 +21,7 @@ from irm.retrieval.items import Item
 from irm.retrieval.keeping import Keeping, clock
 from irm.retrieval.ledger import Ledger
 from irm.retrieval.model import SearchModel
-from irm.retrieval.opening import image_of, model_of, pixels_of, prepare, same_space, space_of
+from irm.retrieval.opening import check_place, image_of, model_of, pixels_of, prepare, same_space, space_of
 from irm.retrieval.planning import held_views, understand
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
@@ -88,8 +88,9 @@ class Gallery(Keeping):
             engine: As in ``open``.
 
         Raises:
-            InputError: The folder belongs to another model, or a view is unknown.
+            InputError: The folder belongs to another model or holds something else, or a view is unknown.
         """
+        check_place(Path(folder))
         model = run if isinstance(run, SearchModel) else SearchModel.load(Path(run))
         prepare(Path(folder), model, views, dataset)
         return cls.open(folder, model=model, engine=engine)

@@ -96,7 +96,8 @@ class Ledger:
         self.file = folder / FILE_NAME
         if not create and not self.file.is_file():
             raise InputError(
-                f"{folder} is not a gallery store; create one with python -m tools.index RUN --store"
+                f"{folder} is not a gallery store; create one with python -m tools.index RUN --images DIR "
+                f"--store {folder}"
             )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = Database(self.file)

@@ -62,6 +62,11 @@ class SearchModel:
             InputError: it is neither, or damaged.
         """
         if (folder / "model.safetensors").is_file():
+            if (folder / "state.json").is_file():
+                raise InputError(
+                    f"{folder} is a checkpoint of training; give its run once that is finished, or the run's "
+                    "best/, which is a model"
+                )
             model_folder, tasks, device, asking = folder, [], "auto", AS_THE_PAPER
         else:
             run = open_run(folder)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from instructions.errors import InputError
-from irm.retrieval.ledger import Image, Ledger
+from irm.retrieval.ledger import FILE_NAME, Image, Ledger
 from irm.retrieval.model import SearchModel
 from irm.retrieval.views import Space, View, default_views, known_view
 from omnireid.loading.image import decode_image
@@ -48,6 +48,18 @@ def model_of(ledger: Ledger, run: str | Path | None, model: SearchModel | None) 
             "folder"
         )
     return model
+
+
+def check_place(folder: Path) -> None:
+    """Refuse to make a store where something else is.
+
+    Raises:
+        InputError: The folder is a file, or holds files but no store.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a new folder for the store")
+    if folder.is_dir() and not (folder / FILE_NAME).is_file() and any(folder.iterdir()):
+        raise InputError(f"{folder} holds files but no gallery store; name a new folder for the store")
 
 
 def space_of(model: SearchModel, view: View, dataset: str | None) -> Space:

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Response, Security
 from irm.retrieval import Gallery
 from irm.retrieval.http.guard import Guard
 from irm.retrieval.http.problems import add_handlers
-from irm.retrieval.http.routes import BEARER, api, health, measures
+from irm.retrieval.http.routes import BEARER, FORMS, api, health, measures
 from irm.retrieval.http.service import Service
 from irm.retrieval.http.settings import ServerSettings
 
@@ -55,7 +55,7 @@ def build_app(gallery: Gallery, settings: ServerSettings | None = None) -> FastA
         separate_input_output_schemas=False,
     )
     app.state.service = service
-    add_handlers(app, private=str(gallery.ledger.folder))
+    add_handlers(app, private=str(gallery.ledger.folder), forms=FORMS)
     app.include_router(health)
     for router in (api, measures):
         app.include_router(router, dependencies=[] if settings.token is None else [Security(BEARER)])

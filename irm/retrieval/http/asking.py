@@ -5,17 +5,37 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from instructions.errors import InputError
 from irm.retrieval import Filter, Question
 from irm.retrieval.http.settings import Limits
 from irm.retrieval.http.uploads import Decoder
+from irm.retrieval.items import time_of
 
 LIMITS = Limits()
 Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what a database can hold
 ImageId = Annotated[int, Field(ge=0, lt=2**63)]
 Word = Annotated[str, Field(max_length=200)]
-Seconds = Annotated[float, Field(allow_inf_nan=False, ge=-1e12, le=1e12)]  # some thirty thousand years
+
+
+def _seconds(sent: object) -> object:
+    """A number as it is; a time as people write it in Unix seconds, as ``tools.query`` takes it."""
+    try:
+        return float(str(sent))
+    except ValueError:
+        pass
+    try:
+        return time_of(str(sent), "")
+    except InputError:
+        raise ValueError("not a time; write 2026-01-31, 2026-01-31T18:30 (UTC) or Unix seconds") from None
+
+
+Seconds = Annotated[
+    float,
+    BeforeValidator(_seconds, json_schema_input_type=float | str),
+    Field(allow_inf_nan=False, ge=-1e12, le=1e12),  # some thirty thousand years
+]
 
 
 class SearchForm(BaseModel):
@@ -44,8 +64,10 @@ class SearchForm(BaseModel):
     camids: list[Number] = Field([], max_length=1000, description="Only these cameras.")
     datasets: list[Word] = Field([], max_length=1000, description="Only these data sets.")
     modalities: list[Word] = Field([], max_length=8, description="Only rgb, or only ir.")
-    since: Seconds | None = Field(None, description="Taken at this time or later (Unix seconds).")
-    until: Seconds | None = Field(None, description="Taken at this time or earlier (Unix seconds).")
+    since: Seconds | None = Field(
+        None, description="Taken at this time or later: ISO 8601 (UTC if no zone is given) or Unix seconds."
+    )
+    until: Seconds | None = Field(None, description="Taken at this time or earlier, written likewise.")
     top: int = Field(20, ge=1, le=LIMITS.page, description="Number of hits on this page.")
     first: int = Field(0, ge=0, le=LIMITS.depth, description="Number of hits to skip before this page.")
     re_rank: bool = Field(False, description="Re-rank the top of the list by k-reciprocal neighbours.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from instructions.errors import BrokenError, FullError, HeldError, InputError
+from instructions.errors import BrokenError, FullError, HeldError, InputError, near_miss
 from irm.retrieval.http.batching import BusyError
 
 log = logging.getLogger("irm.retrieval.http")
@@ -62,8 +62,14 @@ def problem_response(status: int, message: str, headers: Mapping[str, str] | Non
     return JSONResponse({"error": error}, status, dict(headers) if headers else None)
 
 
-def add_handlers(app: FastAPI, private: str) -> None:
-    """Have an application answer every exception in JSON; ``private`` is a path that nobody is told."""
+def add_handlers(app: FastAPI, private: str, forms: Mapping[str, type[BaseModel]]) -> None:
+    """Have an application answer every exception in JSON.
+
+    Args:
+        app: the application.
+        private: a path that nobody is told.
+        forms: by their addresses, whose fields are named where an unknown one was sent.
+    """
 
     @app.exception_handler(InputError)
     async def on_input(_: Request, error: InputError) -> JSONResponse:
@@ -90,19 +96,30 @@ def add_handlers(app: FastAPI, private: str) -> None:
         return problem_response(503, str(error), {"Retry-After": str(error.seconds)})
 
     @app.exception_handler(RequestValidationError)
-    async def on_validation(_: Request, error: RequestValidationError) -> JSONResponse:
-        return problem_response(422, "; ".join(_sentence(dict(entry)) for entry in error.errors()[:3]))
+    async def on_validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        form = forms.get(request.url.path)
+        known = () if form is None else tuple(form.model_fields)
+        return problem_response(422, "; ".join(_sentence(dict(entry), known) for entry in error.errors()[:3]))
 
     @app.exception_handler(HTTPException)
     async def on_http(_: Request, error: HTTPException) -> JSONResponse:
-        return problem_response(error.status_code, str(error.detail), error.headers)
+        return problem_response(error.status_code, _reason(error), error.headers)
 
     @app.exception_handler(Exception)
     async def on_bug(_: Request, __: Exception) -> JSONResponse:  # the server that runs us logs the trace
         return problem_response(500, "internal error; see the server's log for details")
 
 
-def _sentence(entry: dict[str, object]) -> str:
+def _reason(error: HTTPException) -> str:
+    """Our own sentence, or one in place of the framework's two words."""
+    if isinstance(error, Problem) or error.status_code not in (404, 405):
+        return str(error.detail)
+    if error.status_code == 404:
+        return "there is nothing at this address; /openapi.json describes the API"
+    return f"this address accepts {', '.join(sorted((error.headers or {}).get('Allow', '').split(', ')))}"
+
+
+def _sentence(entry: dict[str, object], known: Sequence[str]) -> str:
     """Pydantic's complaint about one field, without the value that was sent."""
     place = entry.get("loc")
     names = (
@@ -110,4 +127,10 @@ def _sentence(entry: dict[str, object]) -> str:
         if isinstance(place, tuple)
         else []
     )
-    return f"{'.'.join(names) or 'the request'}: {entry.get('msg', 'not understood')}"
+    where = ".".join(names) or "the request"
+    said = str(entry.get("msg", "not understood")).removeprefix("Value error, ")
+    if entry.get("type") == "extra_forbidden":
+        return f"there is no field {where!r}{near_miss(where, known)}; known: {', '.join(known)}"
+    if said.startswith("Expected UploadFile"):
+        return f"{names[0]}: send the content of a file, not text (with curl: -F {names[0]}=@FILE)"
+    return f"{where}: {said}"

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.security import HTTPBearer
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from instructions.errors import BrokenError, HeldError, InputError
@@ -29,7 +30,12 @@ REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer} for status in (401, 403, 404, 408, 413, 415, 421, 422, 500, 503)
 }
 FORM = Form(media_type="multipart/form-data")
-FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+FORMS: dict[str, type[BaseModel]] = {
+    "/v1/search": SearchForm,
+    "/v1/explain": ExplainForm,
+    "/v1/erase": EraseForm,
+}
+KINDS_OF_FORM = ("multipart/form-data", "application/x-www-form-urlencoded")
 NO_ROOM = (
     "the disk is full or not writable for the server, and each search is first written to the audit trail"
 )
@@ -43,10 +49,11 @@ HIDDEN = frozenset({"path", "clothes"})  # of what is held: where files lie on t
 async def takes_forms(request: Request) -> None:
     """Refuse what would be read as an empty form."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method == "POST" and kind and kind not in FORMS:
+    if request.method == "POST" and kind and kind not in KINDS_OF_FORM:
         raise Problem(
             415,
-            f"send the request as a form, not as JSON: {FORMS[0]}, or {FORMS[1]} if it contains no picture",
+            f"send the request as a form, not as JSON: {KINDS_OF_FORM[0]}, or {KINDS_OF_FORM[1]} if it "
+            "contains no picture",
         )
 
 

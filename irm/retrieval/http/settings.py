@@ -72,5 +72,5 @@ def settings_for(host: str, token: str | None, limits: Limits | None = None) -> 
             f"--host {host} can be reached from other machines, so the server requires a token: pass "
             "--token, set INSTRUCT_REID_TOKEN, or listen on 127.0.0.1"
         )
-    hosts = ("localhost", "127.0.0.1", "[::1]", host) if token is None else None
+    hosts = tuple(dict.fromkeys(("localhost", "127.0.0.1", "[::1]", host))) if token is None else None
     return ServerSettings(token, hosts, limits or Limits())

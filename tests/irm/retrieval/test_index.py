@@ -155,6 +155,20 @@ def test_a_head_that_was_noted_is_compared(monkeypatch, capsys, filled):
     assert "ends at line 2 but once had 3" in capsys.readouterr().err
 
 
+def test_every_picture_left_out_is_in_the_table_of_them(monkeypatch, capsys, tmp_path, tiny_run, people):
+    pictures, table = tmp_path / "pictures", tmp_path / "left_out.csv"
+    shutil.copytree(people, pictures)
+    for number in range(12):
+        (pictures / f"damaged, {number:02}.jpg").write_bytes(b"no picture")
+    asked = (tiny_run, "--images", pictures, "--store", tmp_path / "store", "--views", "trad")
+    assert program(monkeypatch, *asked, "--left-out", table) == 0
+    told = capsys.readouterr().out
+    assert told.count("left out: damaged") == 10 and "left out: 2 more; --left-out FILE lists all" in told
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [row["key"] for row in rows] == [f"damaged, {number:02}.jpg" for number in range(12)]
+    assert all("not a picture" in row["reason"] for row in rows)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -163,6 +177,12 @@ def test_a_head_that_was_noted_is_compared(monkeypatch, capsys, filled):
         (["RUN", "--store", "STORE", "--images", "/nowhere"], "/nowhere is not a folder"),
         (["RUN", "--store", "STORE", "--images", "PEOPLE", "--views", "tradd"], "did you mean 'trad'?"),
         (["RUN", "--store", "STORE", "--images", "PEOPLE", "--batch-size", "0"], "--batch-size is 0"),
+        (["RUN", "--store", "PEOPLE", "--images", "PEOPLE"], "holds files but no gallery store; name a new"),
+        (["RUN", "--store", "STORE", "--data", "PEOPLE", "--split", "market1501"], "write TASK/DATASET"),
+        (
+            ["CHECKPOINT", "--store", "STORE", "--images", "PEOPLE"],
+            "is a checkpoint of training; give its run",
+        ),
         (["erase", "--store", "STORE"], "specify what to erase"),
         (["info", "--store", "STORE"], "is not a gallery store"),
         (["rebuild", "--store", "STORE"], "specify the engine to fill"),
@@ -176,7 +196,11 @@ def test_a_head_that_was_noted_is_compared(monkeypatch, capsys, filled):
 def test_a_mistake_is_one_sentence_and_exit_code_2(
     monkeypatch, capsys, tmp_path, tiny_run, people, arguments, complaint
 ):
-    named = {"RUN": tiny_run, "STORE": tmp_path / "store", "PEOPLE": people}
+    checkpoint = tmp_path / "step-00000001"
+    checkpoint.mkdir()
+    for name in ("state.json", "model.safetensors"):
+        (checkpoint / name).touch()
+    named = {"RUN": tiny_run, "STORE": tmp_path / "store", "PEOPLE": people, "CHECKPOINT": checkpoint}
     assert program(monkeypatch, *(named.get(word, word) for word in arguments)) == 2
     error = capsys.readouterr().err
     assert complaint in error

@@ -130,6 +130,8 @@ def test_errors_of_the_protocol_are_json_too(client):
         ),
     ):
         assert reply.json()["error"]["code"] == code, reply.text
+    assert client.get("/v1/search").json()["error"]["message"] == "this address accepts POST"
+    assert "/openapi.json describes the API" in client.get("/nowhere").json()["error"]["message"]
 
 
 def test_what_is_no_form_is_refused_as_such(client):

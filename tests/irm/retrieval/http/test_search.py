@@ -137,7 +137,8 @@ def test_the_index_says_what_can_be_asked_and_no_folder(client, gallery):
         ({"like": 1, "camids": 2**70}, "camids"),
         ({"like": 1, "modalities": "xray"}, "modality"),
         ({"like": 1, "text": "x" * 601}, "text"),
-        ({"like": 1, "tex": "x"}, "tex"),
+        ({"like": 1, "tex": "x"}, "there is no field 'tex' (did you mean 'text'?); known: images, negatives"),
+        ({"like": 1, "since": "yesterday"}, "since: not a time; write 2026-01-31"),
         ({"like": [1] * 9}, "like"),
     ],
 )
@@ -148,6 +149,18 @@ def test_a_mistake_is_one_sentence_in_json(ask, gallery, form, words):
     assert error["code"] == "bad_input"
     assert words in error["message"]
     assert str(gallery.ledger.folder) not in reply.text
+
+
+def test_a_files_name_in_place_of_the_file_is_told(client):
+    reply = client.post("/v1/search", data={"images": "me.jpg"})
+    told = "images: send the content of a file, not text (with curl: -F images=@FILE)"
+    assert (reply.status_code, reply.json()["error"]["message"]) == (422, told)
+
+
+@pytest.mark.parametrize("written", ["1970-01-01T00:16:43", "1970-01-01T01:16:43+01:00", "1003"])
+def test_a_time_may_be_written_as_people_write_it(ask, written):
+    taken = [hit["taken"] for hit in ask(like=1, since=written, top=100).json()["hits"]]
+    assert taken and min(taken) == 1003
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\u202eback", "🙂 " * 50, "'; DROP TABLE images; --", "<script>"])
