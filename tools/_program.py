@@ -54,6 +54,8 @@ def run(main: Callable[[], None]) -> NoReturn:
 
     ``INSTRUCT_REID_DEBUG=1`` shows the traceback instead.
     """
+    if not sys.stderr.isatty():  # progress bars of transformers would fill a log with one long line
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         main()
     except (InputError, OSError) as error:

@@ -81,8 +81,9 @@ def main() -> None:
         }
         save_backbone(plain.vit, asked.out, name=plain.name, overrides=plain.overrides, provenance=provenance)
     height, width = size
+    other = ", ".join(f"{name} {value}" for name, value in plain.overrides.items())
     print(
-        f"{asked.out}: a {plain.name} for {height}x{width} pictures; "
+        f"{asked.out}: a {plain.name}{f' with {other},' if other else ''} for {height}x{width} pictures; "
         f"tokens before and after differ by {gap:g}"
     )
     if asked.judge:

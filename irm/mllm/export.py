@@ -16,7 +16,7 @@ from irm.mllm.parts import load_tower
 from irm.models.backbones import BACKBONES, build_backbone
 
 NAME = "clip_vit_large"  # of BACKBONES; other shapes are told by overrides
-ACTIVATIONS = {"quick_gelu": "quick_gelu", "gelu": "gelu"}  # transformers' name to timm's
+ACTIVATIONS = ("quick_gelu", "gelu")  # by the name that transformers and timm share
 EPSILON = 1e-5  # of the norms of timm's CLIP towers
 
 
@@ -75,7 +75,7 @@ def _overrides(config: Any) -> dict[str, Any]:
     if config.intermediate_size != 4 * config.hidden_size:
         overrides["mlp_ratio"] = config.intermediate_size / config.hidden_size
     if config.hidden_act != "quick_gelu":
-        overrides["act_layer"] = ACTIVATIONS[config.hidden_act]
+        overrides["act_layer"] = config.hidden_act
     return overrides
 
 

@@ -180,17 +180,15 @@ class VLM(nn.Module):
         if size != self.image_size:
             raise ValueError(f"the pictures are {size}, but this model was built for {self.image_size}")
         slots = (dialogue.input_ids == self.image_token_id).sum(dim=1)
-        wrong = (slots != self.num_image_tokens).nonzero()
-        if len(dialogue.input_ids) != len(images) or len(wrong):
-            found = (
-                int(slots[wrong[0, 0]])
-                if len(wrong)
-                else f"{len(slots)} dialogues were given for {len(images)} pictures; pass one dialogue per "
-                "picture"
-            )
+        if len(slots) != len(images):
             raise ValueError(
-                f"a dialogue has {found} image slots, but the tower gives {self.num_image_tokens} tokens "
-                f"for a {size[0]}x{size[1]} picture"
+                f"{len(slots)} dialogues were given for {len(images)} pictures; each needs its own"
+            )
+        wrong = slots[slots != self.num_image_tokens]
+        if len(wrong):
+            raise ValueError(
+                f"a dialogue has {int(wrong[0])} image slots, but the tower gives {self.num_image_tokens} "
+                f"tokens for a {size[0]}x{size[1]} picture"
             )
 
     def leaving(self) -> dict[str, Tensor]:

@@ -28,6 +28,8 @@ from omnireid.loading.mixture import Mixture
 from omnireid.loading.transforms import Preprocessing
 from omnireid.records import Record
 
+QUESTIONS = (FIRST_QUESTION, FURTHER_QUESTION, *(prompt.text for prompt in BASELINE_PROMPTS))
+
 
 def build_vlm(run: PretrainRun, corpus: Sequence[str], *, frozen_dtype: torch.dtype = torch.float32) -> VLM:
     """The multimodal model of a sheet, tuned as it says, on the default device.
@@ -42,7 +44,7 @@ def build_vlm(run: PretrainRun, corpus: Sequence[str], *, frozen_dtype: torch.dt
             llm=sheet.llm,
             llava=sheet.llava,
             random=sheet.random,
-            corpus=(*corpus, FIRST_QUESTION, *(prompt.text for prompt in BASELINE_PROMPTS)),
+            corpus=(*corpus, *QUESTIONS),
             llm_dtype=torch.float32 if run.tune.llm == "full" else frozen_dtype,
         )
         vlm = VLM(
@@ -174,9 +176,8 @@ def build_objective(
 
 
 def corpus_of(words: Mapping[str, Words]) -> list[str]:
-    """All distinct answers, sorted, with the questions: what a tiny tokenizer is made from."""
-    said = {text for rows in words.values() for row in rows for text in row}
-    return [FIRST_QUESTION, FURTHER_QUESTION, *sorted(said)]
+    """All distinct answers, sorted: what, with the questions, a tiny tokenizer is made from."""
+    return sorted({text for rows in words.values() for row in rows for text in row})
 
 
 def trained_parameters(vlm: VLM, objective: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

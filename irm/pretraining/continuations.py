@@ -9,12 +9,15 @@ from typing import Any, Protocol
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from instructions.continuation import CONTINUE_TEXT, limit_words
+from instructions.continuation import CONTINUE_TEXT, limit_words, without_preamble
 from omnireid.captioning.continuations import Continuation, ContinuationCache, distinct, question_key
 
 FEWER_THAN = 20  # words, as the instruction says
 VERSION = 1  # of what is done to an answer: raise it when the same answer would give another text
 RETRY_TEMPERATURE = 0.7
+# Chat models say "Sure, here is a continuation of the text in a coherent and engaging style with less than 20
+# words:" and more of the kind first: some 25 tokens, which must not be taken from the answer's.
+COURTESY_TOKENS = 32
 Progress = Callable[[int, int], None]
 
 
@@ -50,7 +53,7 @@ class Writer:
     tokenizer: Any
     name: str
     batch_size: int = 16
-    max_new_tokens: int = 48
+    max_new_tokens: int = 48  # of the answer; a courtesy before it has room of its own
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -86,30 +89,36 @@ class Writer:
             torch.manual_seed(seed)
             output = self.model.generate(
                 **inputs,
-                max_new_tokens=self.max_new_tokens,
+                max_new_tokens=self.max_new_tokens + COURTESY_TOKENS,
                 pad_token_id=self.tokenizer.pad_token_id,
-                stopping_criteria=StoppingCriteriaList([_EnoughWords(self.tokenizer, length)]),
+                stopping_criteria=StoppingCriteriaList(
+                    [EnoughWords(self.tokenizer, length, self.max_new_tokens)]
+                ),
                 **sampling,
             )
         return list(self.tokenizer.batch_decode(output[:, length:], skip_special_tokens=True))
 
 
-class _EnoughWords(StoppingCriteria):
-    """Stops a row that has begun its twentieth word or a second line: nothing after that is kept."""
+class EnoughWords(StoppingCriteria):
+    """Stops a row of which nothing further is kept, and one without courtesy at the answer's length."""
 
-    def __init__(self, tokenizer: Any, prompt_length: int) -> None:
-        self._tokenizer, self._start = tokenizer, prompt_length
+    def __init__(self, tokenizer: Any, prompt_length: int, max_new_tokens: int) -> None:
+        self._tokenizer, self._start, self._limit = tokenizer, prompt_length, max_new_tokens
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:  # noqa: ARG002 (transformers' interface)
+        """Which rows are to stop."""
         texts = self._tokenizer.batch_decode(input_ids[:, self._start :], skip_special_tokens=True)
-        return torch.tensor([_is_enough(text) for text in texts], device=input_ids.device)
+        is_long = input_ids.shape[1] - self._start >= self._limit
+        is_done = [_is_enough(text) or (is_long and without_preamble(text) == text) for text in texts]
+        return torch.tensor(is_done, device=input_ids.device)
 
 
 def _is_enough(text: str) -> bool:
-    lines = text.strip().splitlines()
-    # A first line that ends in a colon is a courtesy, and the answer follows it.
+    said = without_preamble(text).strip()
+    lines = said.splitlines()
+    # A first line that ends in a colon is a courtesy of another kind, and the answer follows it.
     has_line = len(lines) > 1 and not lines[0].rstrip().endswith(":")
-    return has_line or len(text.split()) > FEWER_THAN + 12  # courtesies have words too
+    return has_line or len(said.split()) > FEWER_THAN + 12  # it has words, too
 
 
 def write_continuations(

@@ -8,7 +8,7 @@ from typing import Any
 
 from instructions.continuation import CONTINUE_TEXT
 from irm.mllm.parts import PACKAGED
-from irm.pretraining.continuations import VERSION, question
+from irm.pretraining.continuations import COURTESY_TOKENS, VERSION, question
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class VLLMWriter:
         """What the model says to each caption; greedy at temperature zero."""
         from vllm import SamplingParams
 
-        sampling = SamplingParams(temperature=temperature, max_tokens=self.max_new_tokens, seed=seed)
+        length = self.max_new_tokens + COURTESY_TOKENS
+        sampling = SamplingParams(temperature=temperature, max_tokens=length, seed=seed)
         asked = [[{"role": "user", "content": question(caption)}] for caption in captions]
         found = self.engine.chat(asked, sampling_params=sampling, use_tqdm=False)
         return [each.outputs[0].text for each in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,10 +16,7 @@ from jaxtyping import UInt8
 from instructions.attributes import ATTRIBUTES, AttributeSet
 from instructions.errors import InputError, near_miss
 from omnireid.annotation.journal import By, Entry
-from omnireid.annotation.work import Work
-from omnireid.loading.image import read_image
-
-Progress = Callable[[int, int], None]  # done, of how many
+from omnireid.annotation.work import Progress, Work
 
 
 @dataclass(frozen=True)
@@ -59,20 +56,16 @@ def propose(
     by = By("model", proposer.name, proposer.version, time=now)
     journal = work.journal("attributes")
     done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
-    pictures = [picture for picture in work.pictures() if picture.image not in done]
+    pictures = [picture.image for picture in work.pictures() if picture.image not in done]
     num_unreadable = 0
-    for number, picture in enumerate(pictures, start=1):
-        try:
-            pixels = read_image(work.path(picture.image))
-        except InputError:
+    for image, pixels in work.pixels(pictures, progress):
+        if pixels is None:
             num_unreadable += 1
-        else:
-            found = proposer.propose(pixels)
-            words = AttributeSet(found.words).to_dict()
-            confidence = {name: round(float(found.confidence[name]), 4) for name in words}
-            journal.add(Entry(picture.image, {"words": words, "confidence": confidence}, by))
-        if progress is not None:
-            progress(number, len(pictures))
+            continue
+        found = proposer.propose(pixels)
+        words = AttributeSet(found.words).to_dict()
+        confidence = {name: round(float(found.confidence[name]), 4) for name in words}
+        journal.add(Entry(image, {"words": words, "confidence": confidence}, by))
     return len(pictures) - num_unreadable, num_unreadable
 
 

@@ -8,11 +8,8 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from instructions.errors import InputError
-from omnireid.annotation.attributes import Progress
 from omnireid.annotation.journal import By, Entry
-from omnireid.annotation.work import Work
-from omnireid.loading.image import read_image
+from omnireid.annotation.work import Progress, Work
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are outside
 MIN_SHARE = 0.02  # of the picture: less than this is no garment but noise
@@ -93,17 +90,13 @@ def crop_clothes(
     done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
     pictures = [picture.image for picture in work.pictures() if picture.image not in done]
     num_empty = num_unreadable = 0
-    for number, image in enumerate(pictures, start=1):
-        try:
-            pixels = read_image(work.path(image))
-        except InputError:
+    for image, pixels in work.pixels(pictures, progress):
+        if pixels is None:
             num_unreadable += 1
-        else:
-            box = upper_box(parser.parse(pixels))
-            num_empty += box is None
-            journal.add(Entry(image, {"box": box}, by))
-        if progress is not None:
-            progress(number, len(pictures))
+            continue
+        box = upper_box(parser.parse(pixels))
+        num_empty += box is None
+        journal.add(Entry(image, {"box": box}, by))
     return len(pictures) - num_unreadable, num_empty, num_unreadable
 
 

@@ -19,7 +19,7 @@ from omnireid.annotation.sentences import standing_sentences
 from omnireid.annotation.work import Picture, Work
 from omnireid.datasets.list_table import LISTS
 from omnireid.datasets.load import home_of_lists
-from omnireid.files import write_whole
+from omnireid.files import make_folder, write_whole
 from omnireid.loading.image import read_image
 
 CROPS, TEMPLATES = "croped_clothes", "templates"  # folders, as the released lists spell them
@@ -68,6 +68,7 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
         raise InputError(
             f"none of {len(pictures)} pictures has been reviewed; review them, or export with --unreviewed"
         )
+    make_folder(out)
     lists: dict[str, int] = {}
     num_without = len(kept)
     has_line: set[str] = set()

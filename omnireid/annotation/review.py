@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,11 @@ from PIL import Image
 
 from instructions.attributes import ATTRIBUTES, AttributeSet
 from instructions.errors import InputError
-from omnireid.annotation.attributes import Progress
 from omnireid.annotation.crops import Box, cut, standing_boxes
 from omnireid.annotation.decisions import FORMAT
 from omnireid.annotation.sentences import standing_sentences
 from omnireid.annotation.templates import proposed_templates
-from omnireid.annotation.work import Work
+from omnireid.annotation.work import Progress, Work
 from omnireid.files import write_whole
 from omnireid.loading.image import read_image
 
@@ -58,18 +58,11 @@ def write_review(
     cards = _Cards(work)
     pages = []
     num_pages, num_unreadable = -(-len(images) // per_page), 0
+    shown = work.pixels(images, progress)
     for number in range(num_pages):
-        part = images[number * per_page : (number + 1) * per_page]
-        rows = []
-        for place, image in enumerate(part, start=1):
-            try:
-                pixels = read_image(work.path(image))
-            except InputError:
-                num_unreadable += 1
-            else:
-                rows.append(cards.card(image, pixels))
-            if progress is not None:
-                progress(number * per_page + place, len(images))
+        part = list(islice(shown, per_page))
+        rows = [cards.card(image, pixels) for image, pixels in part if pixels is not None]
+        num_unreadable += len(part) - len(rows)
         path = folder / f"page-{number + 1:04d}.html"
         page = _page(f"{work.dataset}, page {number + 1} of {num_pages}", rows, cards.taken())
         write_whole(path, page.encode())

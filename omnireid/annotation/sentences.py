@@ -10,9 +10,8 @@ from instructions.attributes import AttributeSet
 from instructions.errors import InputError
 from instructions.evidence import missing_words
 from instructions.sentences import LLMWriter, SentenceWriter
-from omnireid.annotation.attributes import Progress
 from omnireid.annotation.journal import By, Entry, Kind
-from omnireid.annotation.work import Work
+from omnireid.annotation.work import Progress, Work
 
 
 def write_sentences(

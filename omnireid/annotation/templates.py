@@ -17,10 +17,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from instructions.errors import InputError
-from omnireid.annotation.attributes import Progress
 from omnireid.annotation.crops import cut, standing_boxes
-from omnireid.annotation.journal import By, Entry
-from omnireid.annotation.work import Work
+from omnireid.annotation.journal import By, Entry, Kind
+from omnireid.annotation.work import Progress, Work
 from omnireid.datasets.scan import is_image_name
 from omnireid.loading.image import read_image
 
@@ -121,8 +120,8 @@ def propose_templates(
     paths = shop_pictures(shop)
     names = [str(path.relative_to(shop)) for path in paths]
     listed = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
-    by = By("rule" if isinstance(describer, ColorDescriber) else "model", describer.name, describer.version)
-    by = By(by.kind, f"{by.name} on {shop.name}", f"{by.version}-{listed}", time=now)
+    kind: Kind = "rule" if isinstance(describer, ColorDescriber) else "model"
+    by = By(kind, f"{describer.name} on {shop.name}", f"{describer.version}-{listed}", time=now)
     journal = work.journal("templates")
     done = {
         (entry.image, tuple(entry.value["box"]))

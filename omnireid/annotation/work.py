@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
 
 from instructions.attributes import AttributeSet
 from instructions.errors import InputError
 from omnireid.annotation.journal import KINDS, By, Journal
 from omnireid.datasets.datalists import read_lines
 from omnireid.files import make_folder, write_whole
+from omnireid.loading.image import read_image
 from omnireid.records import UNKNOWN, Record
 
 FORMAT = "instruct-reid annotation work"
 VERSION = 1
 Step = Literal["attributes", "sentences", "crops", "templates", "decisions"]
 PARTS = ("train", "gallery")  # whose pictures carry an instruction of their own
+Progress = Callable[[int, int], None]  # done, of how many
 
 
 @dataclass(frozen=True)
@@ -128,12 +133,25 @@ class Work:
         """Where a picture lies."""
         return self.root / image
 
+    def pixels(
+        self, images: Sequence[str], progress: Progress | None = None
+    ) -> Iterator[tuple[str, UInt8[np.ndarray, "H W 3"] | None]]:
+        """These pictures one after the other; None for one that cannot be read."""
+        for number, image in enumerate(images, start=1):
+            try:
+                pixels = read_image(self.path(image))
+            except InputError:
+                pixels = None
+            if progress is not None:
+                progress(number, len(images))
+            yield image, pixels
+
     def journal(self, step: Step) -> Journal:
         """The findings of a step."""
         return Journal(self.folder / f"{step}.jsonl")
 
     def attributes(self) -> dict[str, tuple[AttributeSet, tuple[By, ...]]]:
-        """What is known of each picture: tables over rules over models, a person over all; and by whom."""
+        """What is known of each picture: tables over models over rules, a person over all; and by whom."""
         entries = sorted(self.journal("attributes").entries(), key=lambda entry: KINDS.index(entry.by.kind))
         known: dict[str, tuple[AttributeSet, tuple[By, ...]]] = {}
         for entry in entries:

@@ -77,6 +77,7 @@ def test_a_run_is_trained_and_exported(program, tmp_path, tiny_root):
     code, told = program(export_backbone, out, "--out", backbone, "--judge")
     assert code == 0, told.err
     assert "tokens before and after differ by 0\n" in told.out
+    assert "clip_vit_large with embed_dim 64, depth 4, num_heads 4, patch_size 8, for 64x32" in told.out
     judged = re.search(r"trad, market1501, market: mAP ([\d.]+) before, ([\d.]+) after\n", told.out)
     assert judged and all(0 < float(score) < 100 for score in judged.groups())
     assert (backbone / "spec.json").is_file()

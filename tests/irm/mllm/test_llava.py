@@ -152,3 +152,9 @@ def test_pad_positions_change_nothing(make_vlm, make_encoder, images, dialogues)
     alone = vlm(images[1:2], encoder.batch(dialogues[1:2])).latent
     torch.testing.assert_close(vlm(images, encoder.batch(dialogues)).latent[1:2], alone, atol=1e-5, rtol=1e-4)
     assert F.cosine_similarity(alone, vlm(images, encoder.batch(dialogues)).latent[:1]) < 0.9999
+
+
+def test_dialogues_for_another_number_of_pictures_are_refused(make_vlm, make_encoder, images, dialogues):
+    vlm = make_vlm()
+    with pytest.raises(ValueError, match=r"^3 dialogues were given for 4 pictures; each needs its own$"):
+        vlm(images, make_encoder(vlm).batch(dialogues[:3]))

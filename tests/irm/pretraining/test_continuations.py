@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from irm.mllm.parts import load_language_model, small_tokenizer
-from irm.pretraining.continuations import Writer, judged, write_continuations
+from irm.pretraining.continuations import EnoughWords, Writer, judged, write_continuations
 from irm.pretraining.vllm_writer import VLLMWriter
 from omnireid.captioning.continuations import ContinuationCache
 
@@ -70,6 +70,24 @@ def test_a_chat_model_is_asked_in_its_template(writer):
     assert writer.prompt("A man.").endswith("A man.[go]")
 
 
+def test_an_answer_keeps_its_nineteen_words_behind_a_courtesy():
+    courtesy = (
+        "Sure, here is a continuation of the text in a coherent and engaging style with less than 20 words:"
+    )
+    words = "He walks on past the shop and waits at the corner until a bus with bright yellow lights appears."
+    assert len(words.split()) == 19
+    said = {"plain": words + " It" * 30, "polite": f"{courtesy}\n\n{words}" + " It" * 30}
+    tokenizer = small_tokenizer([courtesy, words, " It"])
+    kept = {}
+    for name, text in said.items():
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        enough = EnoughWords(tokenizer, 0, max_new_tokens=24)
+        lengths = [n for n in range(1, len(ids)) if enough(torch.tensor([ids[:n]]), None).item()]
+        kept[name] = judged("A man.", tokenizer.decode(ids[: lengths[0]]), "key", "model").text
+        assert name == "polite" or lengths[0] == 24  # tokens, as before there was any courtesy
+    assert kept["polite"] == words
+
+
 @pytest.mark.parametrize(
     ("answer", "text", "flags"),
     [
@@ -122,7 +140,7 @@ def test_vllm_is_asked_for_whole_batches_and_shares_the_cache(vllm, tmp_path, wr
     messages, sampling = backend.engine.calls[0]
     assert messages[0][0]["role"] == "user"
     assert messages[0][0]["content"].startswith("Continue the following text in a coherent")
-    assert sampling == {"temperature": 0.0, "max_tokens": 48, "seed": 0}
+    assert sampling == {"temperature": 0.0, "max_tokens": 80, "seed": 0}
     write_continuations(backend, CAPTIONS, ContinuationCache(tmp_path / "c.jsonl"))
     assert len(backend.engine.calls) == 2
     assert backend.asked.items() != writer.asked.items()
