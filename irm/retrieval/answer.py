@@ -39,7 +39,7 @@ class Hit:
 
     rank: int  # from 1
     image: int
-    score: float  # cosine similarity; the match logit where a text was scored again
+    score: float  # cosine similarity; the match logit where a text query was re-scored
     stage: Stage
     percent: int | None  # of this gallery's pairs with such a score, that show one person; None: no labels
     chance: float  # share of the gallery's images expected to score as high by accident

@@ -17,7 +17,7 @@ def validate(model: IRM, mixture: Mixture, *, workers: int = 0) -> dict[str, flo
     """Mean AP of the held-out people, by domain; the model's mode is restored.
 
     Args:
-        model: whose features are compared; texts are not scored again by a match head.
+        model: whose features are compared; texts are not re-scored by a match head.
         mixture: its `held_out` holds the people.
         workers: processes that read pictures.
     """
