@@ -90,7 +90,7 @@ def main() -> None:
 def _captions(asked: argparse.Namespace, console: Console) -> "tuple[Caption, ...]":
     """The captions of the training pictures: those that OUT already has, or attached now."""
     from omnireid.captioning.attach import FILE_NAME
-    from omnireid.captioning.origin import Origin, inputs_digest, keep_captions, known_captions
+    from omnireid.captioning.origin import LEDGER, Origin, inputs_digest, keep_captions, known_captions
     from omnireid.captioning.sources import read_source
     from omnireid.datasets import dataset_named, load_split
     from omnireid.files import make_folder
@@ -116,9 +116,10 @@ def _captions(asked: argparse.Namespace, console: Console) -> "tuple[Caption, ..
         raise InputError(
             f"no training picture of {asked.dataset} has captions, so there is nothing to continue"
         )
-    rewritten = " (rewritten, because pictures or captions changed)" if path.is_file() else ""
+    is_rewritten = path.is_file() and (asked.out / LEDGER).is_file()
     keep_captions(asked.out, origin, captions, coverage)
-    say(console, f"captions: {path}{rewritten}")
+    because = " (rewritten, because pictures or captions changed)" if is_rewritten else ""
+    say(console, f"captions: {path}{because}")
     return captions
 
 
