@@ -28,7 +28,7 @@ from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.presets import PRESETS, Preset
 from omnireid.synthetic.write import Progress as Done
 from omnireid.synthetic.write import Report, Written, write_omnireid
-from tools._program import program_parser, run, say
+from tools._program import print_tables, program_parser, run, say
 
 _EXAMPLES = """examples:
   python -m tools.synthesize --out data/tiny --preset tiny
@@ -135,7 +135,7 @@ def main() -> None:
     seconds = time.monotonic() - start
     if any(row.num_drawn for row in written) or not (asked.out / SHEET).exists():
         write_contact_sheet(asked.out)
-    console.print(_summary(written))
+    print_tables(console, _summary(written))
     say(console, _conclusion(asked, written, seconds))
     if (asked.out / SHEET).exists():
         say(console, f"contact sheet: {asked.out / SHEET}")
