@@ -16,6 +16,7 @@ from rich.table import Table
 from instructions import numbers
 from instructions.errors import InputError
 
+DEVICES = ("auto", "cpu", "cuda")  # auto: a GPU where there is one
 WIDE = 1000  # letters in a line of a table that nobody sees on a terminal
 
 

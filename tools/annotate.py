@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import program_parser, progress_bar, run, say
+from tools._program import DEVICES, program_parser, progress_bar, run, say
 
 if TYPE_CHECKING:
     from instructions.sentences import SentenceWriter
@@ -28,8 +28,6 @@ EXAMPLE = """the steps, in order; an interrupted step resumes when run again:
   python -m tools.annotate export WORK               lists and captions that omnireid.datasets reads
 
 docs/annotation.md says where to get the models and what each file holds."""
-
-DEVICES = ("auto", "cpu", "cuda")  # auto: a GPU where there is one
 
 
 def parser() -> argparse.ArgumentParser:

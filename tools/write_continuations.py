@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from instructions.errors import InputError
-from tools._program import program_parser, progress_bar, run, say
+from tools._program import DEVICES, program_parser, progress_bar, run, say
 
 if TYPE_CHECKING:
     from irm.pretraining.continuations import Answers
@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
         help="captions per batch; each batch is saved (default: 16; vllm: 1024)",
     )
     made.add_argument("--limit", type=int, metavar="N", help="continue only the first N captions")
-    made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="device of the model")
+    made.add_argument("--device", default="auto", choices=DEVICES, help="device of the model")
     return made
 
 

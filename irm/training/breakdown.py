@@ -22,10 +22,6 @@ class LossBreakdown:
         """The same numbers without their autograd graph."""
         return LossBreakdown({name: term.detach() for name, term in self.terms.items()}, self.total.detach())
 
-    def items(self) -> dict[str, float]:
-        """The terms as Python numbers."""
-        return {name: term.item() for name, term in self.terms.items()}
-
     def averaged(self) -> LossBreakdown:
         """The means over ranks, which are the numbers of the whole batch."""
         if this_rank().world == 1:

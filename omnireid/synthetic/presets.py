@@ -35,6 +35,23 @@ class Preset:
     difficulty: float = 1.0  # of the cameras' faults, 0 to 1: see Camera.eased
 
 
+_TINY = {
+    "market1501": Counts(8, 6, 2, 2, 1, distractors=4, junk=3),
+    "msmt17": Counts(6, 4, 2, 1, 1),
+    "cuhk03": Counts(6, 4, 2, 1, 1),
+    "prcc": Counts(6, 4, 3, 1, 1, outfits=2),
+    "ltcc": Counts(8, 4, 2, 1, 1, outfits=3),
+    "vc_clothes": Counts(6, 4, 4, 1, 1, outfits=2),
+    "llcm": Counts(8, 6, 3, 1, 1),
+    "cocas_real1": Counts(8, 1, 2, 1, 1, outfits=3),
+    "cocas_real2": Counts(0, 6, 2, 1, 1, outfits=3),
+    "cuhk_pedes": Counts(8, 6, 1, 2, 2, overlap_ids=2),
+    "synth_pedes": Counts(6, 0, 1, 2, 0),
+    "rstpreid": Counts(4, 3, 1, 2, 2, overlap_ids=1),
+    "icfg_pedes": Counts(4, 2, 1, 2, 2, overlap_ids=1),
+    "dukemtmc_reid": Counts(3, 3, 2, 1, 1, distractors=2),
+}
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -42,22 +59,7 @@ PRESETS: dict[str, Preset] = {
             "tiny",
             image_size=(64, 32),
             clothes_size=32,
-            counts={
-                "market1501": Counts(8, 6, 2, 2, 1, distractors=4, junk=3),
-                "msmt17": Counts(6, 4, 2, 1, 1),
-                "cuhk03": Counts(6, 4, 2, 1, 1),
-                "prcc": Counts(6, 4, 3, 1, 1, outfits=2),
-                "ltcc": Counts(8, 4, 2, 1, 1, outfits=3),
-                "vc_clothes": Counts(6, 4, 4, 1, 1, outfits=2),
-                "llcm": Counts(8, 6, 3, 1, 1),
-                "cocas_real1": Counts(8, 1, 2, 1, 1, outfits=3),
-                "cocas_real2": Counts(0, 6, 2, 1, 1, outfits=3),
-                "cuhk_pedes": Counts(8, 6, 1, 2, 2, overlap_ids=2),
-                "synth_pedes": Counts(6, 0, 1, 2, 0),
-                "rstpreid": Counts(4, 3, 1, 2, 2, overlap_ids=1),
-                "icfg_pedes": Counts(4, 2, 1, 2, 2, overlap_ids=1),
-                "dukemtmc_reid": Counts(3, 3, 2, 1, 1, distractors=2),
-            },
+            counts=_TINY,
         ),
         Preset(
             "demo",
@@ -85,21 +87,13 @@ PRESETS: dict[str, Preset] = {
             "mllm",
             image_size=(64, 32),
             clothes_size=32,
-            counts={
+            counts=_TINY
+            | {
                 "market1501": Counts(96, 24, 2, 2, 2),
                 "msmt17": Counts(32, 8, 2, 2, 1),
-                "cuhk03": Counts(6, 4, 2, 1, 1),
-                "prcc": Counts(6, 4, 3, 1, 1, outfits=2),
-                "ltcc": Counts(8, 4, 2, 1, 1, outfits=3),
-                "vc_clothes": Counts(6, 4, 4, 1, 1, outfits=2),
-                "llcm": Counts(8, 6, 3, 1, 1),
-                "cocas_real1": Counts(8, 1, 2, 1, 1, outfits=3),
-                "cocas_real2": Counts(0, 6, 2, 1, 1, outfits=3),
                 "cuhk_pedes": Counts(112, 6, 1, 2, 2, overlap_ids=8, shared_ids=96),
-                "synth_pedes": Counts(6, 0, 1, 2, 0),
                 "rstpreid": Counts(20, 3, 1, 2, 2, overlap_ids=2, shared_ids=16),
                 "icfg_pedes": Counts(28, 2, 1, 2, 2, overlap_ids=2, shared_ids=24),
-                "dukemtmc_reid": Counts(3, 3, 2, 1, 1, distractors=2),
             },
             difficulty=0.0,
         ),

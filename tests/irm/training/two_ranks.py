@@ -84,7 +84,8 @@ def step(ranks, parts, *, taught):
         own = batch.part(ranks.rank * share, (ranks.rank + 1) * share)
         breakdown = objectives(model, own)
         breakdown.total.backward()
-        terms |= breakdown.detach().averaged().items()
+        means = breakdown.detach().averaged().terms
+        terms |= {name: term.item() for name, term in means.items()}
     named = [*model.named_parameters(), *objectives.named_parameters()]
     average_gradients([parameter for _, parameter in named])
     gradients = {name: parameter.grad for name, parameter in named if parameter.grad is not None}
