@@ -104,7 +104,8 @@ def refuse_unwritable(*files: Path | None, folder: Path | None = None) -> None:
         if nearest.is_dir() != (path is folder or nearest != whole):
             kind = "folder" if nearest.is_dir() else "file"
             raise InputError(f"{path} cannot be written: {nearest} is a {kind}; choose another path")
-        if not os.access(nearest if nearest.is_dir() else nearest.parent, os.W_OK):
+        # A file is replaced by its folder's leave; a device or a pipe is written to.
+        if not os.access(nearest.parent if nearest.is_file() else nearest, os.W_OK):
             raise InputError(
                 f"{path} cannot be written: no permission to write to {nearest}; choose another path"
             )

@@ -1,10 +1,14 @@
 """What all programs share at their edges."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from instructions.errors import InputError
+from tools._program import refuse_unwritable
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = sorted(path.stem for path in (ROOT / "tools").glob("[!_]*.py"))
@@ -34,3 +38,13 @@ def test_the_bars_of_libraries_do_not_fill_a_log(tmp_path):
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+
+
+def test_a_pipe_may_be_written_to_where_a_file_may_not(tmp_path, monkeypatch):
+    """As /dev/stdout may by anybody, though nobody but root may put a file into /dev."""
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
+    refuse_unwritable(tmp_path / "pipe")
+    with pytest.raises(InputError, match="no permission to write"):
+        refuse_unwritable(tmp_path / "file")
