@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from instructions.errors import InputError
 from irm.training.class_graphs import ClassGraphs
 from irm.training.moving_average import MovingAverage
+from irm.training.optimizer import with_own_kernels
 from irm.training.sharding import is_sharded, parts_of, parts_of_optimizer, whole
 from omnireid.files import sha256_of
 
@@ -163,7 +164,8 @@ def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
             safetensors.torch.load_model(state.model, str(folder / "model.safetensors"))
         training = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
         state.objectives.load_state_dict(training["objectives"])
-        state.optimizer.load_state_dict(parts_of_optimizer(training["optimizer"], state.optimizer))
+        saved = with_own_kernels(training["optimizer"], state.optimizer)
+        state.optimizer.load_state_dict(parts_of_optimizer(saved, state.optimizer))
         if state.average is not None:
             safetensors.torch.load_model(state.average.module, str(folder / "average.safetensors"))
             state.average.n_averaged.copy_(training["num_averaged"])

@@ -157,6 +157,16 @@ def build_optimizer(
     return {"adamw": AdamW, "adam": Adam}[name](groups, lr=lr, **kernel)
 
 
+def with_own_kernels(saved: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """A saved optimizer state for an optimizer that may be fused where the saved one was not.
+
+    A group's ``fused`` says how a device updates, not what was learnt, but PyTorch restores it with the rest:
+    a run from a CPU would go on unfused on a GPU.
+    """
+    groups = zip(saved["param_groups"], optimizer.param_groups, strict=True)
+    return {**saved, "param_groups": [{**group, "fused": own.get("fused")} for group, own in groups]}
+
+
 def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
     """Set every group's learning rate: the step's, times the group's scale."""
     for group in optimizer.param_groups:

@@ -14,11 +14,11 @@ from irm.training import checkpoint
 from irm.training.checkpoint import TrainingState, find_checkpoint, load_checkpoint, save_checkpoint
 
 
-def fresh(seed, width=3):
+def fresh(seed, width=3, **kernel):
     torch.manual_seed(seed)
     model, objectives = nn.Linear(width, 2), nn.Linear(2, 4)
     optimizer = torch.optim.AdamW(
-        [{"params": model.parameters()}, {"params": objectives.parameters()}], lr=0.1
+        [{"params": model.parameters()}, {"params": objectives.parameters()}], lr=0.1, **kernel
     )
     objectives(model(torch.ones(1, width))).sum().backward()
     optimizer.step()
@@ -45,6 +45,19 @@ def test_what_was_saved_is_loaded(tmp_path):
     old, new = saved.optimizer.state_dict()["state"], other.optimizer.state_dict()["state"]
     assert all(torch.equal(old[row][key], new[row][key]) for row in old for key in old[row])
     assert (folder / "config.yaml").read_text() == "seed: 1\n"
+
+
+@pytest.mark.parametrize("fused", [True, None], ids=["CPU to GPU", "GPU to CPU"])
+def test_a_run_goes_on_with_the_kernel_of_its_new_device(tmp_path, fused):
+    kept = save(tmp_path, 1, fresh(0, fused=None if fused else True))
+    state = fresh(1, fused=fused)
+    load_checkpoint(kept, state)
+    assert {group["fused"] for group in state.optimizer.param_groups} == {fused}
+    weight = state.model.weight.clone()
+    if fused:  # only a fused step can be told to skip itself, which training on a GPU relies on
+        state.optimizer.found_inf = torch.ones(())
+    state.optimizer.step()
+    assert torch.equal(state.model.weight, weight) is bool(fused)
 
 
 def test_classifiers_are_not_in_the_models_file(tmp_path):
