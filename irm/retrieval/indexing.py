@@ -1,4 +1,4 @@
-"""Indexing: images into the ledger, one durable batch at a time; unchanged images are left alone."""
+"""Indexing: images into the catalog, one durable batch at a time; unchanged images are left alone."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from PIL import Image as Pillow
 
 from instructions.errors import InputError
 from irm.retrieval import forgotten
+from irm.retrieval.catalog import COLUMNS, Catalog, Image, SpaceRow
 from irm.retrieval.forgotten import ForgottenError
 from irm.retrieval.items import Item, unique
-from irm.retrieval.keys import keeping, refuse_others, sayable
-from irm.retrieval.ledger import COLUMNS, Image, Ledger, SpaceRow
+from irm.retrieval.keys import check_keys, keeping, split_undecodable
 from irm.retrieval.model import SearchModel
-from irm.retrieval.store import Rows, VectorStore
+from irm.retrieval.vector_store import Rows, VectorStore
 from irm.retrieval.views import Space, View
 from omnireid.extraction import Progress
 from omnireid.files import sole_writer
@@ -54,7 +54,7 @@ class _Fresh:
 
 @dataclass(frozen=True)
 class Mirror:
-    """Another store that follows the ledger, and what to call when it has."""
+    """Another store that follows the catalog, and what to call when it has."""
 
     store: VectorStore
     followed: Callable[[], None]
@@ -72,7 +72,7 @@ class Indexer:
 
     def __init__(
         self,
-        ledger: Ledger,
+        catalog: Catalog,
         model: SearchModel,
         views: Sequence[View],
         *,
@@ -84,7 +84,7 @@ class Indexer:
         """Prepare.
 
         Args:
-            ledger: Where images are added.
+            catalog: Where images are added.
             model: Embeds them.
             views: The views for which every suitable image gets a vector.
             spaces: Gives the space of a view.
@@ -92,15 +92,15 @@ class Indexer:
             batch_size: Images per forward pass and per transaction.
             again: Also take in what was erased or had expired.
         """
-        self.ledger, self.model, self.views, self.mirror = ledger, model, tuple(views), mirror
+        self.catalog, self.model, self.views, self.mirror = catalog, model, tuple(views), mirror
         self.spaces, self.batch_size, self.again = spaces, batch_size, again
 
     def add(
         self, items: Iterable[Item], *, now: float, keep_days: float | None, progress: Progress | None = None
     ) -> Added:
         """Make the gallery hold these items as they are on disk now."""
-        wanted, failures = sayable(unique(items))
-        refuse_others(wanted, self.ledger)
+        wanted, failures = split_undecodable(unique(items))
+        check_keys(wanted, self.catalog)
         counts = dict.fromkeys(("added", "updated", "unchanged", "forgotten"), 0)
         for first in range(0, len(wanted), self.batch_size):
             part = wanted[first : first + self.batch_size]
@@ -127,7 +127,7 @@ class Indexer:
         return Added(**counts, failures=tuple(failures))
 
     def _known(self, items: Sequence[Item]) -> list[Image | None]:
-        known = self.ledger.images_by_key([item.key for item in items])
+        known = self.catalog.images_by_key([item.key for item in items])
         return [known.get(item.key) for item in items]
 
     def _look_at(
@@ -149,7 +149,7 @@ class Indexer:
             clothes = b"" if image.clothes is None else Path(image.clothes).read_bytes()
             image = image if is_old else replace(image, content=_content(data, image, clothes))
             if known is None:
-                (forgotten.take_back if self.again else forgotten.refuse)(self.ledger, image.content)
+                (forgotten.remove if self.again else forgotten.refuse)(self.catalog, image.content)
             if known is not None and known.content == image.content and not self._lacks(image, present):
                 return None if image == known else image
             data = data or Path(item.path).read_bytes()
@@ -168,11 +168,11 @@ class Indexer:
         return {
             view: {
                 row[0]
-                for row in self.ledger.connection.execute(
+                for row in self.catalog.connection.execute(
                     f"SELECT image FROM {space.table} WHERE image IN ({marks})", list(ids)
                 )
             }
-            for view, space in self.ledger.spaces().items()
+            for view, space in self.catalog.spaces().items()
         }
 
     def _lacks(self, image: Image, present: dict[str, set[int]]) -> bool:
@@ -187,7 +187,7 @@ class Indexer:
         vectors = self._embed(fresh) if fresh else []
         if not fresh and not touched:
             return
-        with self.ledger.writing() as connection:
+        with self.catalog.writing() as connection:
             stored = []
             for one in (*(row.image for row in fresh), *touched):
                 names = (*COLUMNS, "revision")
@@ -204,7 +204,7 @@ class Indexer:
                 "INSERT OR REPLACE INTO pictures VALUES (?, ?)",
                 [(id_, row.jpeg) for id_, row in zip(ids, fresh, strict=True)],
             )
-            for space in self.ledger.spaces().values():
+            for space in self.catalog.spaces().values():
                 connection.executemany(f"DELETE FROM {space.table} WHERE image = ?", [(id_,) for id_ in ids])
             for space, rows, part in vectors:
                 blobs = [row.tobytes() for row in np.ascontiguousarray(part, dtype="<f4")]
@@ -223,15 +223,15 @@ class Indexer:
         fresh: Sequence[_Fresh],
         vectors: Sequence[tuple[SpaceRow, list[int], Float[np.ndarray, "M D"]]],
     ) -> None:
-        """Bring the other store up to date with the ledger."""
+        """Bring the other store up to date with the catalog."""
         before = [row.image.id for row in fresh if row.image.id]
         if before:  # a view that no longer suits must go
             mirror.delete(before)
         for space, rows, part in vectors:
             mirror.upsert(space, Rows([stored[row] for row in rows], part))
         touched = {image.id: image for image in stored[len(fresh) :]}
-        for space in self.ledger.spaces().values() if touched else ():
-            ids, part = self.ledger.vectors(space, list(touched))
+        for space in self.catalog.spaces().values() if touched else ():
+            ids, part = self.catalog.vectors(space, list(touched))
             if len(ids):
                 mirror.upsert(space, Rows([touched[int(id_)] for id_ in ids], part))
 
@@ -247,7 +247,7 @@ class Indexer:
             instructions = view.instructions([records[row] for row in rows], self.model.asking)
             space = self.spaces(view)
             vectors = self.model.embed(pixels[rows], view, space.domain, instructions)
-            known = self.ledger.spaces().get(view.name) or self.ledger.add_space(space, vectors.shape[1])
+            known = self.catalog.spaces().get(view.name) or self.catalog.add_space(space, vectors.shape[1])
             found.append((known, rows, vectors))
         return found
 

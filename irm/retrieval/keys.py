@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from instructions.errors import InputError
+from irm.retrieval.catalog import PARAMETERS, Catalog, Image
 from irm.retrieval.items import Item
-from irm.retrieval.ledger import PARAMETERS, Image, Ledger
 
 
-def sayable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
+def split_undecodable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
     """The items whose names are text, and key and reason of the others."""
     good: list[Item] = []
     failures: list[tuple[str, str]] = []
@@ -31,7 +31,7 @@ def sayable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
     return good, failures
 
 
-def refuse_others(items: Sequence[Item], ledger: Ledger) -> None:
+def check_keys(items: Sequence[Item], catalog: Catalog) -> None:
     """Refuse a known key for a different picture; the same picture may have moved.
 
     Raises:
@@ -39,7 +39,7 @@ def refuse_others(items: Sequence[Item], ledger: Ledger) -> None:
     """
     for first in range(0, len(items), PARAMETERS):
         part = items[first : first + PARAMETERS]
-        known = ledger.images_by_key([item.key for item in part])
+        known = catalog.images_by_key([item.key for item in part])
         for item in part:
             if item.key in known:
                 _refuse_another(item, known[item.key])

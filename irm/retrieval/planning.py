@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from instructions.errors import InputError
 from instructions.instruction import NEUTRAL, Instruction
 from irm.retrieval.answer import Route
-from irm.retrieval.ledger import Ledger, SpaceRow
+from irm.retrieval.catalog import Catalog, SpaceRow
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
 from irm.retrieval.views import PREFERRED, VIEWS, known_view, sentence_of
@@ -16,18 +16,18 @@ from omnireid.tasks import TASKS, Asking
 
 
 @dataclass(frozen=True)
-class Held:
+class IndexedView:
     """A view that the gallery has."""
 
     row: SpaceRow
     is_complete: bool  # whether every image has a vector
 
 
-def held_views(ledger: Ledger) -> dict[str, Held]:
+def indexed_views(catalog: Catalog) -> dict[str, IndexedView]:
     """The views of a gallery that hold any vectors."""
-    count, rows = ledger.count("images"), ledger.spaces()
-    numbers = {view: ledger.count(row.table) for view, row in rows.items()}
-    return {view: Held(row, numbers[view] == count) for view, row in rows.items() if numbers[view]}
+    count, rows = catalog.count("images"), catalog.spaces()
+    numbers = {view: catalog.count(row.table) for view, row in rows.items()}
+    return {view: IndexedView(row, numbers[view] == count) for view, row in rows.items() if numbers[view]}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Plan:
         return self.instruction is None
 
 
-def understand(question: Question, held: Mapping[str, Held], router: Router) -> Plan:
+def plan_query(question: Question, held: Mapping[str, IndexedView], router: Router) -> Plan:
     """Decide on task, view and instruction.
 
     Raises:
@@ -75,7 +75,7 @@ def understand(question: Question, held: Mapping[str, Held], router: Router) -> 
     return Plan(task, held[view].row, instruction, says, route)
 
 
-def _text_alone(question: Question, held: Mapping[str, Held]) -> Plan:
+def _text_alone(question: Question, held: Mapping[str, IndexedView]) -> Plan:
     assert question.text is not None
     if question.task not in (None, "t2i"):
         raise InputError(f"task {question.task} needs a picture of a person; with a text alone, use task t2i")
@@ -89,18 +89,18 @@ def _text_alone(question: Question, held: Mapping[str, Held]) -> Plan:
     return Plan("t2i", held["plain"].row, None, "", None)
 
 
-def _choices(held: Mapping[str, Held]) -> list[str]:
+def _choices(held: Mapping[str, IndexedView]) -> list[str]:
     """Views for picture queries; those for descriptions first, in order of preference."""
     best = [view for view in PREFERRED["li"] if view in held and held[view].is_complete]
     rest = [view for view in held if VIEWS[view].beside != "nothing" and view not in best]
     return [*best, *(view for view in rest if VIEWS[view].beside != "own")] or rest
 
 
-def _default_task(held: Mapping[str, Held]) -> str:
+def _default_task(held: Mapping[str, IndexedView]) -> str:
     return next((task for task in ("trad", "cc", "vi") if task in held), "li")
 
 
-def _preferred(task: str, held: Mapping[str, Held]) -> str:
+def _preferred(task: str, held: Mapping[str, IndexedView]) -> str:
     """The best view that covers every image; else the best there is."""
     known = [view for view in PREFERRED[task] if view in held]
     complete = [view for view in known if held[view].is_complete]

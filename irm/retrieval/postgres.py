@@ -13,9 +13,9 @@ from jaxtyping import Float
 from psycopg import sql
 
 from instructions.errors import InputError
-from irm.retrieval.ledger import SpaceRow
+from irm.retrieval.catalog import SpaceRow
 from irm.retrieval.question import Filter
-from irm.retrieval.store import MARGIN, Found, Rows, Vectors, digest_of, digest_text, enough, settle
+from irm.retrieval.vector_store import MARGIN, Found, Rows, Vectors, digest_of, digest_text, enough, settle
 
 COLUMNS = ("image", "space", "vector", "pid", "camid", "taken", "dataset", "modality", "expires")
 READ = 2000  # rows fetched together

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from instructions.errors import InputError
-from irm.retrieval.ledger import Image, SpaceRow
+from irm.retrieval.catalog import Image, SpaceRow
 from irm.retrieval.question import Filter
-from irm.retrieval.store import MARGIN, Found, Rows, Vectors, digest_of, digest_text, enough, settle
+from irm.retrieval.vector_store import MARGIN, Found, Rows, Vectors, digest_of, digest_text, enough, settle
 
 UNIT = 1e-3  # how far a vector's length may be from 1
 Point = tuple[int, list[float], dict[str, Any]]

@@ -14,12 +14,12 @@ from jaxtyping import Float, Int, UInt8
 from instructions.errors import InputError
 from irm.retrieval.answer import Answer, Hit, Stage
 from irm.retrieval.calibration import Calibrations
-from irm.retrieval.ledger import Image, Ledger, SpaceRow
+from irm.retrieval.catalog import Catalog, Image, SpaceRow
 from irm.retrieval.model import SearchModel
 from irm.retrieval.planning import Plan
 from irm.retrieval.question import Filter, Question
 from irm.retrieval.second_stage import order_by_match
-from irm.retrieval.store import Found, VectorStore
+from irm.retrieval.vector_store import Found, VectorStore
 from irm.retrieval.views import VIEWS
 from omnireid.metrics import re_rank
 
@@ -41,7 +41,7 @@ class _Clock:
 class Searcher:
     """The parts of a gallery that a search needs."""
 
-    ledger: Ledger
+    catalog: Catalog
     model: SearchModel
     store: VectorStore
     calibrations: Calibrations
@@ -150,7 +150,7 @@ class Searcher:
         is_alike = VIEWS[plan.space.view].beside == "bank"
         is_single = not (question.negatives or question.unlike)
         page = order[question.first : question.depth]
-        images = self.ledger.images([int(found.ids[place]) for place in page])
+        images = self.catalog.images([int(found.ids[place]) for place in page])
         hits = []
         for rank, place in enumerate(page, start=question.first + 1):
             image = images.get(int(found.ids[place]))

@@ -55,7 +55,7 @@ def build_app(gallery: Gallery, settings: ServerSettings | None = None) -> FastA
         separate_input_output_schemas=False,
     )
     app.state.service = service
-    add_handlers(app, private=str(gallery.ledger.folder), forms=FORMS)
+    add_handlers(app, private=str(gallery.catalog.folder), forms=FORMS)
     app.include_router(health)
     for router in (api, measures):
         app.include_router(router, dependencies=[] if settings.token is None else [Security(BEARER)])

@@ -11,7 +11,11 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from instructions.errors import BrokenError, HeldError, InputError
-from irm.retrieval.http.answers import (
+from irm.retrieval.catalog import Catalog
+from irm.retrieval.http.forms import EraseForm, ExplainForm, SearchForm
+from irm.retrieval.http.metrics import KIND
+from irm.retrieval.http.problems import RETRY, ErrorAnswer, Problem
+from irm.retrieval.http.responses import (
     AnswerBody,
     ExplanationBody,
     HealthBody,
@@ -20,11 +24,7 @@ from irm.retrieval.http.answers import (
     explanation_body,
     index_body,
 )
-from irm.retrieval.http.asking import EraseForm, ExplainForm, SearchForm
-from irm.retrieval.http.metrics import KIND
-from irm.retrieval.http.problems import RETRY, ErrorAnswer, Problem
 from irm.retrieval.http.service import Service
-from irm.retrieval.ledger import Ledger
 
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer} for status in (401, 403, 404, 408, 413, 415, 421, 422, 500, 503)
@@ -91,9 +91,9 @@ async def ready(request: Request) -> HealthBody:
         raise Problem(503, "the server is shutting down", {"Retry-After": "5"})
     if service.searches.waiting >= service.settings.limits.queue:
         raise Problem(503, "the queue of searches waiting for the model is full", {"Retry-After": "2"})
-    if not await run_in_threadpool(_can_read, service.gallery.ledger):
+    if not await run_in_threadpool(_can_read, service.gallery.catalog):
         raise Problem(503, "the gallery's store cannot be read", {"Retry-After": str(RETRY)})
-    if not await run_in_threadpool(service.gallery.ledger.trail.has_room):
+    if not await run_in_threadpool(service.gallery.catalog.trail.has_room):
         raise Problem(503, NO_ROOM, {"Retry-After": str(RETRY)})
     return HealthBody(status="ready", waiting=service.searches.waiting)
 
@@ -168,10 +168,10 @@ async def erase(request: Request, form: Annotated[EraseForm, Form()]) -> dict[st
     return receipt.as_dict()
 
 
-def _can_read(ledger: Ledger) -> bool:
+def _can_read(catalog: Catalog) -> bool:
     """Whether a line of the store comes back; one that is gone is not made anew by asking."""
     try:
-        return ledger.file.is_file() and ledger.revision() >= 0
+        return catalog.file.is_file() and catalog.revision() >= 0
     except (InputError, sqlite3.Error, OSError):
         return False
 

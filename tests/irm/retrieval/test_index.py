@@ -10,8 +10,8 @@ import pytest
 
 from instructions.errors import FullError
 from irm.retrieval import Gallery, Picture, Question, audit
-from irm.retrieval.facts import listed
-from irm.retrieval.keeping import Keeping
+from irm.retrieval.gallery_store import GalleryStore
+from irm.retrieval.info import listed
 from tools._program import run
 from tools.index import main
 
@@ -109,16 +109,16 @@ def test_images_are_listed_by_person_and_by_the_beginning_of_their_key(monkeypat
 
 
 def test_who_has_expired_is_not_listed(filled):
-    with Keeping.of(filled) as kept:
-        with kept.ledger.writing() as connection:
+    with GalleryStore.open(filled) as kept:
+        with kept.catalog.writing() as connection:
             connection.execute("UPDATE images SET expires = 10 WHERE id = 3")
-        assert [image.id for image in listed(kept.ledger, 9.0)] == list(range(1, 13))
-        assert [image.id for image in listed(kept.ledger, 11.0)] == [1, 2, *range(4, 13)]
+        assert [image.id for image in listed(kept.catalog, 9.0)] == list(range(1, 13))
+        assert [image.id for image in listed(kept.catalog, 11.0)] == [1, 2, *range(4, 13)]
 
 
 def test_a_copy_made_while_others_write_is_a_whole_store(monkeypatch, capsys, tmp_path, filled):
-    with Keeping.of(filled) as kept:
-        audit.write(kept.ledger, [audit.Line("test", "look", {})], 0.0)  # stands in the log, not in the file
+    with GalleryStore.open(filled) as kept:
+        audit.write(kept.catalog, [audit.Line("test", "look", {})], 0.0)  # stands in the log, not in the file
         assert program(monkeypatch, "copy", "--store", filled, "--out", tmp_path / "copy") == 0
         kept.erase(images=[1])
     files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "copy").iterdir()}
@@ -135,15 +135,15 @@ def test_a_copy_that_breaks_off_leaves_nothing(monkeypatch, capsys, tmp_path, fi
     def full(*_):
         raise FullError("the disk is full")
 
-    monkeypatch.setattr("irm.retrieval.ledger.Database.copy_to", full)
+    monkeypatch.setattr("irm.retrieval.catalog.Database.copy_to", full)
     assert program(monkeypatch, "copy", "--store", filled, "--out", tmp_path / "in" / "copy") == 2
     assert capsys.readouterr().err == "error: the disk is full\n"
     assert list((tmp_path / "in").iterdir()) == []
 
 
 def test_a_head_that_was_noted_is_compared(monkeypatch, capsys, filled):
-    with Keeping.of(filled) as kept:
-        audit.write(kept.ledger, [audit.Line("test", "look", {})] * 2, 0.0)
+    with GalleryStore.open(filled) as kept:
+        audit.write(kept.catalog, [audit.Line("test", "look", {})] * 2, 0.0)
     assert program(monkeypatch, "info", "--store", filled, "--check", "--json") == 0
     head = json.loads(capsys.readouterr().out)["audit_head"]
     assert head.startswith("2:")

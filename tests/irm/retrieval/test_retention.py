@@ -36,7 +36,7 @@ def test_an_expired_picture_is_never_found_and_erased_when_it_is_told_to(own_gal
     receipt = own_gallery.expire(now=30 * DAY, who="cron")
     assert (receipt.images, receipt.found, own_gallery.info().images) == (6, 0, before)
     assert (own_gallery.audit(1)[0].action, own_gallery.audit(1)[0].who) == ("expire", "cron")
-    for path in own_gallery.ledger.folder.iterdir():
+    for path in own_gallery.catalog.folder.iterdir():
         assert b"passer-by" not in path.read_bytes()
     assert own_gallery.expire(now=99 * DAY) is None
 

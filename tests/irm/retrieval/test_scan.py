@@ -10,7 +10,7 @@ from irm.retrieval import native
 from irm.retrieval import scan as scan_module
 from irm.retrieval.native import Coded, Tiles, dot_rows, largest_factor, library
 from irm.retrieval.scan import Filling, Scan, quantise
-from irm.retrieval.store import settle
+from irm.retrieval.vector_store import settle
 
 
 def brute_force(queries, vectors, k, keep=None):

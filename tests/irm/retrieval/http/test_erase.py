@@ -56,7 +56,7 @@ def test_an_erasure_of_nobody_is_refused(client):
 
 
 def test_an_erasure_beside_an_indexing_is_to_be_asked_again(client, own_gallery):
-    with sole_indexer(own_gallery.ledger.folder):
+    with sole_indexer(own_gallery.catalog.folder):
         reply = client.post("/v1/erase", data={"images": 1})
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "busy")
     assert int(reply.headers["retry-after"]) > 0

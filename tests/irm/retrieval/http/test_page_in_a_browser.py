@@ -112,7 +112,7 @@ def test_an_exported_list_names_each_picture_by_its_key(entered, pictures, own_g
     with entered.expect_download() as download:
         entered.click("#export-csv")
     rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
-    known = own_gallery.ledger.images([int(row["image"]) for row in rows])
+    known = own_gallery.catalog.images([int(row["image"]) for row in rows])
     assert [row["key"] for row in rows] == [known[int(row["image"])].key for row in rows]
     shown = entered.locator(".hit .key").first
     assert (shown.get_attribute("title"), shown.inner_text()) == (

@@ -1,4 +1,4 @@
-"""Filters: the facts of all images as columns in memory, kept up to date with the ledger."""
+"""Filters: the facts of all images as columns in memory, kept up to date with the catalog."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from irm.retrieval.ledger import Ledger
+from irm.retrieval.catalog import Catalog
 from irm.retrieval.question import Filter
 from omnireid.records import MODALITIES
 
@@ -43,11 +43,11 @@ class Columns:
         return type(self)(*(getattr(self, field.name)[keep] for field in fields(self)))
 
 
-class FactTable:
-    """The columns of a ledger: read in full when first needed, then only what has changed."""
+class FilterIndex:
+    """The columns of a catalog: read in full when first needed, then only what has changed."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
         self._names: dict[str, int] = {}  # of data sets
         self._known: tuple[int, Columns] | None = None  # with the revision that they stand at
 
@@ -58,7 +58,7 @@ class FactTable:
 
         Args:
             ids: Ascending.
-            revision: Of the ledger, of which the caller holds a snapshot.
+            revision: Of the catalog, of which the caller holds a snapshot.
             where: The filter.
             now: Unix seconds.
         """
@@ -77,8 +77,8 @@ class FactTable:
 
     def _has_expired(self, now: float) -> bool:
         sql = "SELECT min(expires) FROM images WHERE expires IS NOT NULL"
-        with self.ledger.errors():
-            first = self.ledger.connection.execute(sql).fetchone()[0]
+        with self.catalog.errors():
+            first = self.catalog.connection.execute(sql).fetchone()[0]
         return first is not None and first <= now
 
     def _keep(self, columns: Columns, where: Filter, now: float) -> Bool[np.ndarray, " N"]:
@@ -103,7 +103,7 @@ class FactTable:
         else:
             since, columns = self._known
             if since != revision:
-                gone = self.ledger.gone_since(since)
+                gone = self.catalog.removed_since(since)
                 fresh = Columns.joined(
                     [self._columns([]), *self._read(f"{SELECT} WHERE revision > ?", (since,))]
                 )
@@ -113,8 +113,8 @@ class FactTable:
         return columns
 
     def _read(self, statement: str, values: tuple[int, ...]) -> Iterable[Columns]:
-        with self.ledger.errors():
-            rows = self.ledger.connection.execute(statement, values)
+        with self.catalog.errors():
+            rows = self.catalog.connection.execute(statement, values)
             while part := rows.fetchmany(READ):
                 yield self._columns(part)
 

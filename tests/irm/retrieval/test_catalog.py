@@ -1,4 +1,4 @@
-"""The ledger under many threads, and items whose clothes pictures change or are damaged."""
+"""The catalog under many threads, and items whose clothes pictures change or are damaged."""
 
 import dataclasses
 import shutil
@@ -10,14 +10,14 @@ from irm.retrieval import Question
 
 def test_connections_end_with_their_threads(own_gallery):
     def ask():
-        own_gallery.ledger.count("images")
+        own_gallery.catalog.count("images")
 
     for _ in range(20):
         thread = threading.Thread(target=ask)
         thread.start()
         thread.join()
-    assert len(own_gallery.ledger._database._connections) <= 2
-    assert own_gallery.ledger.count("images")
+    assert len(own_gallery.catalog._database._connections) <= 2
+    assert own_gallery.catalog.count("images")
 
 
 def with_own_clothes(tiny_items, folder):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from irm.retrieval.ledger import Image, SpaceRow
+from irm.retrieval.catalog import Image, SpaceRow
 from irm.retrieval.question import Filter
 from omnireid.metrics.comparison import Comparison
 
@@ -44,7 +44,7 @@ class Found:
 
 
 class VectorStore(Protocol):
-    """Where vectors are searched. The ledger is the record; every store can be rebuilt from it."""
+    """Where vectors are searched. The catalog is the record; every store can be rebuilt from it."""
 
     name: str
 

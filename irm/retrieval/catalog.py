@@ -83,7 +83,7 @@ class SpaceRow:
         return f"vectors_{self.number}"
 
 
-class Ledger:
+class Catalog:
     """What a gallery holds; thread-safe."""
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
@@ -118,7 +118,7 @@ class Ledger:
         self._database.check_writable()
 
     def close(self) -> None:
-        """Close every connection; the ledger cannot be used afterwards."""
+        """Close every connection; the catalog cannot be used afterwards."""
         self._database.close()
         self.trail.close()
 
@@ -139,7 +139,7 @@ class Ledger:
         """One transaction, see ``Database.writing``.
 
         Args:
-            is_gallery: Whether searches must take note of the change; not for a mere fact.
+            is_gallery: Whether searches must take note of the change; not for metadata.
         """
         with self._database.writing() as connection:
             if is_gallery:
@@ -155,29 +155,29 @@ class Ledger:
     def revision(self) -> int:
         """A counter that every write by any process raises."""
         with self.errors():
-            return int(self.fact("revision") or 0)
+            return int(self.metadata("revision") or 0)
 
-    def gone_since(self, revision: int) -> list[int]:
+    def removed_since(self, revision: int) -> list[int]:
         """Images that were removed after a revision."""
         with self.errors():
             rows = self.connection.execute("SELECT image FROM gone WHERE revision > ?", (revision,))
             return [row[0] for row in rows]
 
-    def written_since(self, revision: int) -> list[int]:
+    def changed_since(self, revision: int) -> list[int]:
         """Images that were added or changed after a revision."""
         with self.errors():
             rows = self.connection.execute("SELECT id FROM images WHERE revision > ?", (revision,))
             return [row[0] for row in rows]
 
-    def fact(self, name: str) -> str | None:
-        """The value noted under a name."""
+    def metadata(self, name: str) -> str | None:
+        """A value of the gallery's metadata; None if it was never set."""
         row = self.connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
-    def note(self, **facts: str) -> None:
-        """Note values by name; searches need not take note."""
+    def set_metadata(self, **values: str) -> None:
+        """Set values of the metadata; searches need not notice."""
         with self.writing(is_gallery=False) as connection:
-            connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+            connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", values.items())
 
     def spaces(self) -> dict[str, SpaceRow]:
         """Spaces by view."""
@@ -262,6 +262,6 @@ class Ledger:
                 yield [image for image, _ in part], vectors.reshape(len(part), row.dim)
 
     def count(self, table: str) -> int:
-        """Rows of a table of this ledger."""
+        """Rows of a table of this catalog."""
         with self.errors():
             return int(self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from irm.retrieval.ledger import PARAMETERS, Image, Ledger
-from irm.retrieval.planning import Held
+from irm.retrieval.catalog import PARAMETERS, Catalog, Image
+from irm.retrieval.planning import IndexedView
 from irm.retrieval.views import PREFERRED, VIEWS
 
 
@@ -50,14 +50,14 @@ class Facets:
     last: float | None
 
 
-def info_of(ledger: Ledger, held: Mapping[str, Held], engine: str) -> Info:
+def info_of(catalog: Catalog, held: Mapping[str, IndexedView], engine: str) -> Info:
     """The facts about a gallery."""
     sql = "SELECT count(DISTINCT pid) FROM images WHERE pid > 0"
     views = tuple(
         ViewInfo(
             name=name,
             title=VIEWS[name].title,
-            num_vectors=ledger.count(one.row.table),
+            num_vectors=catalog.count(one.row.table),
             complete=one.is_complete,
             dim=one.row.dim,
             space=one.row.id[:12],
@@ -65,24 +65,24 @@ def info_of(ledger: Ledger, held: Mapping[str, Held], engine: str) -> Info:
         for name, one in held.items()
     )
     return Info(
-        folder=str(ledger.folder),
-        images=ledger.count("images"),
-        people=ledger.connection.execute(sql).fetchone()[0],
+        folder=str(catalog.folder),
+        images=catalog.count("images"),
+        people=catalog.connection.execute(sql).fetchone()[0],
         views=views,
-        model=(ledger.fact("model") or "")[:12],
-        run=ledger.fact("run") or "",
+        model=(catalog.metadata("model") or "")[:12],
+        run=catalog.metadata("run") or "",
         engine=engine,
-        created=float(ledger.fact("created") or 0),
-        size_bytes=sum(path.stat().st_size for path in ledger.folder.rglob("*") if path.is_file()),
+        created=float(catalog.metadata("created") or 0),
+        size_bytes=sum(path.stat().st_size for path in catalog.folder.rglob("*") if path.is_file()),
         tasks=tuple(task for task, names in PREFERRED.items() if any(name in held for name in names)),
     )
 
 
-def listed(ledger: Ledger, now: float, *, pids: Sequence[int] = (), beginning: str = "") -> Iterator[Image]:
+def listed(catalog: Catalog, now: float, *, pids: Sequence[int] = (), beginning: str = "") -> Iterator[Image]:
     """The images by id, without expired ones.
 
     Args:
-        ledger: Whose images.
+        catalog: Whose images.
         now: Unix seconds.
         pids: Only of these people; of everybody if empty.
         beginning: Only those whose key begins with this.
@@ -92,18 +92,18 @@ def listed(ledger: Ledger, now: float, *, pids: Sequence[int] = (), beginning: s
     if pids:
         wanted += f" AND pid IN ({','.join('?' * len(pids))})"
         values += pids
-    with ledger.errors():
-        rows = ledger.connection.execute(f"SELECT id FROM images WHERE {wanted} ORDER BY id", values)
+    with catalog.errors():
+        rows = catalog.connection.execute(f"SELECT id FROM images WHERE {wanted} ORDER BY id", values)
         while part := [row[0] for row in rows.fetchmany(PARAMETERS)]:
-            yield from sorted(ledger.images(part).values(), key=lambda image: image.id)
+            yield from sorted(catalog.images(part).values(), key=lambda image: image.id)
 
 
-def facets_of(ledger: Ledger) -> Facets:
+def facets_of(catalog: Catalog) -> Facets:
     """The values that filters can choose from."""
 
     def counts(column: str) -> dict[Any, int]:
         sql = f"SELECT {column}, count(*) FROM images WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY 1"
-        return dict(ledger.connection.execute(sql).fetchall())
+        return dict(catalog.connection.execute(sql).fetchall())
 
-    first, last = ledger.connection.execute("SELECT min(taken), max(taken) FROM images").fetchone()
+    first, last = catalog.connection.execute("SELECT min(taken), max(taken) FROM images").fetchone()
     return Facets(counts("camid"), counts("dataset"), counts("modality"), first, last)
