@@ -161,8 +161,12 @@ def test_every_picture_left_out_is_in_the_table_of_them(monkeypatch, capsys, tmp
     for number in range(12):
         (pictures / f"damaged, {number:02}.jpg").write_bytes(b"no picture")
     asked = (tiny_run, "--images", pictures, "--store", tmp_path / "store", "--views", "trad")
-    assert program(monkeypatch, *asked, "--left-out", table) == 0
+    (pictures / ".thumbnails").mkdir()
+    shutil.copy(pictures / "picture_000.jpg", pictures / ".thumbnails")
+    assert program(monkeypatch, *asked, "--left-out", table) == 3
     told = capsys.readouterr().out
+    assert "images skipped in hidden files and folders (.*, @eaDir, __MACOSX): 1\n" in told
+    assert "12 added, 0 updated, 0 unchanged, 12 could not be read" in told
     assert told.count("left out: damaged") == 10 and "left out: 2 more; --left-out FILE lists all" in told
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["key"] for row in rows] == [f"damaged, {number:02}.jpg" for number in range(12)]
