@@ -44,7 +44,7 @@ An image's key is its path within the folder; a key that another image already h
 A table (.csv, .tsv) has a column `path` and any of key, pid, camid, time, dataset, clothes_id, modality,
 caption, clothes; see docs/search.md. (A run in a folder called "erase" is written ./erase.)
 Exit code: 0 all images are indexed, 2 bad input (nothing or not everything was done), 3 done, except for
-images that could not be read, which are named. Hidden files and folders are skipped, with a line that says so."""
+images that could not be read, which are named. Hidden files and folders are skipped and counted."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -159,8 +159,7 @@ class Deadly(str): pass
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("PRAGMA journal_mode = WAL")
 connection.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
-schema.MIGRATIONS = (steps[0], (*steps[1], "SELECT die()"))
-schema.migrate(connection, "here")
+schema.migrate(connection, "here", (steps[0], (*steps[1], "SELECT die()")))
 """
 
 

@@ -59,7 +59,14 @@ def test_a_folder_gives_every_kind_of_picture_and_those_that_nobody_reads_to_be_
 
 
 def test_hidden_files_and_folders_are_left_out_and_counted(tmp_path):
-    names = ["day.1/a.jpg", ".b.jpg", ".thumbnails/c.jpg", "day/@eaDir/d.jpg", "__MACOSX/e.jpg", ".cache/f.txt"]
+    names = [
+        "day.1/a.jpg",
+        ".b.jpg",
+        ".thumbnails/c.jpg",
+        "day/@eaDir/d.jpg",
+        "__MACOSX/e.jpg",
+        ".cache/f.txt",
+    ]
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
