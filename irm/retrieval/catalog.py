@@ -20,6 +20,7 @@ from omnireid.records import UNKNOWN, Record
 
 FILE_NAME, TRAIL_NAME = "gallery.db", "audit.db"
 PARAMETERS = 900  # of one statement; SQLite's oldest limit is 999
+REVISION = "(SELECT value FROM facts WHERE name = 'revision')"
 COLUMNS = (
     "key", "path", "size", "changed", "content", "pid", "camid", "taken", "dataset", "clothes_id", "modality",
     "captions", "clothes", "width", "height", "added", "expires",
@@ -265,3 +266,11 @@ class Catalog:
         """Rows of a table of this catalog."""
         with self.errors():
             return int(self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def write_vectors(
+    connection: sqlite3.Connection, row: SpaceRow, ids: Sequence[int], vectors: Float[np.ndarray, "M D"]
+) -> None:
+    """Add or replace the vectors of some images, within a transaction."""
+    blobs = [vector.tobytes() for vector in np.ascontiguousarray(vectors, dtype="<f4")]
+    connection.executemany(f"INSERT OR REPLACE INTO {row.table} VALUES (?, ?)", zip(ids, blobs, strict=True))

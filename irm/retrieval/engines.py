@@ -13,7 +13,7 @@ from instructions.errors import InputError
 from irm.retrieval.catalog import Catalog
 from irm.retrieval.indexing import sole_indexer
 from irm.retrieval.question import Filter
-from irm.retrieval.vector_store import Rows, VectorStore
+from irm.retrieval.vector_store import VectorStore
 from omnireid.extraction import Progress
 
 BATCH = 1000  # images sent together
@@ -35,13 +35,15 @@ def connect(address: str, name: str) -> VectorStore:
 
             return PostgresStore(address, name)
         if address.startswith(("http://", "https://")):
-            from irm.retrieval.qdrant import server_store
+            from irm.retrieval import qdrant_server
+            from irm.retrieval.qdrant import QdrantStore
 
-            return server_store(address, name)
+            return QdrantStore(qdrant_server.connect(address, name), "qdrant")
         if address.startswith("edge:"):
-            from irm.retrieval.qdrant import edge_store
+            from irm.retrieval.qdrant import QdrantStore
+            from irm.retrieval.qdrant_edge import EdgeTransport
 
-            return edge_store(Path(address.removeprefix("edge:")))
+            return QdrantStore(EdgeTransport(Path(address.removeprefix("edge:"))), "qdrant-edge")
     except ImportError as error:
         extra = "postgres" if address.startswith("postgres") else "qdrant"
         raise InputError(f"{error.name} is not installed; run pip install -e '.[{extra}]'") from error
@@ -122,7 +124,7 @@ def _fill(address: str, catalog: Catalog, progress: Progress | None) -> dict[str
             total, done = catalog.count(space.table), 0
             for ids, vectors in catalog.each_vector(space, BATCH):
                 images = catalog.images(ids)
-                store.upsert(space, Rows([images[one] for one in ids], vectors))
+                store.upsert(space, [images[one] for one in ids], vectors)
                 done += len(ids)
                 if progress is not None:
                     progress(f"{store.name} {space.view}", done, total)

@@ -66,20 +66,14 @@ def expired(catalog: Catalog, now: float) -> list[int]:
     return [row[0] for row in rows]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Erasure:
-    """What is to be erased, and on whose behalf."""
-
-    ids: Sequence[int]
-    who: str  # named in the audit; the erased people are not
-    now: float  # unix seconds
-    reason: str  # "erase" or "expire"
-
-
 def erase(
     catalog: Catalog,
     stores: Iterable[VectorStore],
-    what: Erasure,
+    ids: Sequence[int],
+    *,
+    who: str,
+    now: float,
+    reason: str = "erase",
     followed: Callable[[], None] = lambda: None,
 ) -> Receipt:
     """Remove images everywhere, rewrite the files, and search them for what was removed.
@@ -87,13 +81,15 @@ def erase(
     Args:
         catalog: The record.
         stores: Where vectors are; the catalog's own store last.
-        what: What is erased.
+        ids: Of the images.
+        who: The caller, who is named in the audit; the erased people are not.
+        now: Unix seconds.
+        reason: "erase" or "expire".
         followed: Called when it is gone from all stores.
 
     Raises:
         HeldError: Something is still there because another process reads the files.
     """
-    ids = what.ids
     fragments = _fragments(catalog, ids)
     views = tuple(catalog.spaces())
     lines = audit.kept_questions(catalog, ids)
@@ -105,7 +101,7 @@ def erase(
             forgotten.remember(catalog, connection, ids)
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, '1')", (UNFINISHED,))
         told = {"images": len(ids), "kept_questions": len(lines)}
-        audit.write(catalog, [audit.Line(what.who, what.reason, told)], what.now)
+        audit.write(catalog, [audit.Line(who, reason, told)], now)
         if lines:
             audit.forget(catalog, lines)
         for store in stores:
@@ -119,7 +115,7 @@ def erase(
             "because another process is reading them; stop it and run the same command again"
         )
     catalog.set_metadata(**{UNFINISHED: "0", audit.HEAD: audit.head(catalog)})
-    return Receipt(len(ids), views, searched, found, what.now, what.who)
+    return Receipt(len(ids), views, searched, found, now, who)
 
 
 def finish(catalog: Catalog) -> bool:

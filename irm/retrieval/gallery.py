@@ -17,7 +17,7 @@ from irm.retrieval.catalog import Catalog
 from irm.retrieval.database import telling
 from irm.retrieval.explain import explain
 from irm.retrieval.gallery_store import GalleryStore, clock
-from irm.retrieval.indexing import Added, Indexer, Mirror, sole_indexer
+from irm.retrieval.indexing import Added, Indexer, sole_indexer
 from irm.retrieval.info import Facets, facets_of
 from irm.retrieval.items import Item
 from irm.retrieval.model import SearchModel
@@ -26,7 +26,6 @@ from irm.retrieval.planning import indexed_views, plan_query
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
 from irm.retrieval.searching import Searcher
-from irm.retrieval.trail import keep_of, line_of
 from irm.retrieval.views import VIEWS, Space, View
 from omnireid.extraction import Progress
 
@@ -136,15 +135,18 @@ class Gallery(GalleryStore):
             for row in self.catalog.spaces().values():
                 self._check(row.space)
             indexer = Indexer(
-                self.catalog,
-                self.model,
-                self.views,
-                spaces=self.space,
-                mirror=None if self.store is self.local else Mirror(self.store, self._followed),
+                catalog=self.catalog,
+                model=self.model,
+                views=self.views,
+                space_of=self.space,
+                mirror=None if self.store is self.local else self.store,
+                mirrored=self._followed,
                 batch_size=batch_size,
                 again=again,
+                now=clock(now),
+                keep_days=keep_days,
             )
-            return indexer.add(items, now=clock(now), keep_days=keep_days, progress=progress)
+            return indexer.add(items, progress)
 
     def search(
         self,
@@ -189,8 +191,8 @@ class Gallery(GalleryStore):
         answers = self._searcher.answer(questions, plans, moment)
         names = [who] * len(questions) if isinstance(who, str) else list(who)
         asked = list(zip(questions, answers, strict=True))
-        lines = [line_of(name, purpose, *pair) for name, pair in zip(names, asked, strict=True)]
-        keep = [keep_of(*pair) for pair in asked] if keep_question else []
+        lines = [audit.line_of(name, purpose, *pair) for name, pair in zip(names, asked, strict=True)]
+        keep = [audit.keep_of(*pair) for pair in asked] if keep_question else []
         with telling("a search is answered only after it has been written to the audit trail"):
             audit.write(self.catalog, lines, moment, keep)
         return answers

@@ -109,8 +109,9 @@ class GalleryStore:
 
     def _erase(self, ids: Sequence[int], who: str, now: float, reason: str) -> erasure.Receipt:
         stores = [self.local] if self.store is self.local else [self.store, self.local]
-        what = erasure.Erasure(ids=ids, who=who, now=now, reason=reason)
-        receipt = erasure.erase(self.catalog, stores, what, self._followed)
+        receipt = erasure.erase(
+            self.catalog, stores, ids, who=who, now=now, reason=reason, followed=self._followed
+        )
         return replace(receipt, stores_left=others(self.catalog, self.engine))
 
     def _finished(self, who: str, now: float) -> erasure.Receipt:

@@ -56,8 +56,8 @@ def _refuse_another(item: Item, known: Image) -> None:
     )
 
 
-def keeping(item: Item, known: Image | None) -> Item:
-    """The item, with the known facts of its key wherever its source does not have them."""
+def with_known_fields(item: Item, known: Image | None) -> Item:
+    """The item, with what is known of its key wherever its source does not say."""
     if known is None:
         return item
     return replace(item, **{name: getattr(known, name) for name in item.unsaid})

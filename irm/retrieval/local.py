@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from irm.retrieval.catalog import PARAMETERS, Catalog, SpaceRow
+from irm.retrieval.catalog import PARAMETERS, REVISION, Catalog, Image, SpaceRow, write_vectors
 from irm.retrieval.filtering import FilterIndex
 from irm.retrieval.question import Filter
-from irm.retrieval.scan import Filling, Scan
-from irm.retrieval.vector_store import Found, Rows, Vectors, digest_of, digest_text, settle_each
+from irm.retrieval.scan import Scan
+from irm.retrieval.vector_store import Found, Vectors, digest_of, settle_each
 
 SETTLED = 128  # queries whose candidates are read together
 
@@ -33,16 +33,13 @@ class LocalStore:
         """Ids of the spaces that the catalog holds."""
         return [row.id for row in self.catalog.spaces().values()]
 
-    def upsert(self, space: SpaceRow, rows: Rows) -> None:
+    def upsert(self, space: SpaceRow, images: Sequence[Image], vectors: Float[np.ndarray, "N D"]) -> None:
         """Write vectors of images that the catalog knows."""
+        ids = [image.id for image in images]
         with self.catalog.writing() as connection:
-            blobs = [row.tobytes() for row in np.ascontiguousarray(rows.vectors, dtype="<f4")]
+            write_vectors(connection, space, ids, vectors)
             connection.executemany(
-                f"INSERT OR REPLACE INTO {space.table} VALUES (?, ?)", zip(rows.ids, blobs, strict=True)
-            )
-            connection.executemany(
-                "UPDATE images SET revision = (SELECT value FROM facts WHERE name = 'revision') WHERE id = ?",
-                [(id_,) for id_ in rows.ids],
+                f"UPDATE images SET revision = {REVISION} WHERE id = ?", [(id_,) for id_ in ids]
             )
 
     def delete(self, ids: Sequence[int]) -> None:
@@ -52,9 +49,7 @@ class LocalStore:
                 part = [int(id_) for id_ in ids[first : first + PARAMETERS]]
                 marks = ",".join("?" * len(part))
                 connection.execute(
-                    "INSERT OR REPLACE INTO gone "
-                    "SELECT id, (SELECT value FROM facts WHERE name = 'revision') "
-                    f"FROM images WHERE id IN ({marks})",
+                    f"INSERT OR REPLACE INTO gone SELECT id, {REVISION} FROM images WHERE id IN ({marks})",
                     part,
                 )
                 connection.execute(f"DELETE FROM images WHERE id IN ({marks})", part)
@@ -90,11 +85,8 @@ class LocalStore:
 
     def digest(self, space: SpaceRow) -> str:
         """Hash of what the catalog holds."""
-        total = 0
-        for ids, vectors in self.catalog.each_vector(space):
-            blobs = [row.tobytes() for row in vectors]
-            total += digest_of(list(zip(ids, blobs, strict=True)))
-        return digest_text(total)
+        parts = self.catalog.each_vector(space)
+        return digest_of(pair for ids, vectors in parts for pair in zip(ids, vectors, strict=True))
 
     def clear(self) -> None:
         """Free the memory; the catalog, which is the record, stays."""
@@ -118,10 +110,7 @@ class LocalStore:
     def _known_scan(self, space: SpaceRow, revision: int) -> Scan:
         known = self._scans.get(space.number)
         if known is None:
-            filling = Filling(space.dim, self.catalog.count(space.table))
-            for ids, vectors in self.catalog.each_vector(space):
-                filling.add(np.array(ids, dtype=np.int64), torch.from_numpy(np.array(vectors)))
-            scan = filling.finish()
+            scan = Scan.of(self.catalog.each_vector(space), space.dim, self.catalog.count(space.table))
         elif known[0] == revision:
             return known[1]
         else:

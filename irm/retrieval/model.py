@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from torch.nn import functional as F
 
@@ -20,6 +21,7 @@ from irm.evaluation import open_run
 from irm.models import IRM
 from irm.retrieval.views import View
 from omnireid.files import sha256_of
+from omnireid.loading.batch import Batch
 from omnireid.loading.collate import Sample, collate
 from omnireid.loading.image import read_image
 from omnireid.loading.resizing import resize
@@ -27,6 +29,7 @@ from omnireid.records import Record
 from omnireid.tasks import AS_THE_PAPER, Asking
 
 NOBODY = Record(image="", pid=-1, camid=-2)
+PAIRS = 128  # of text and image that are scored at a time, as the benchmark has it
 
 
 class SearchModel:
@@ -144,10 +147,25 @@ class SearchModel:
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "B D"]:
         """Vectors of descriptions."""
         samples = [Sample(index=row, record=NOBODY, label=0, text=text) for row, text in enumerate(texts)]
-        raw = collate(samples, None, task="t2i", domain="t2i")
         with self.lock:
-            features = self.embedder.embed(raw.normalised(self.preprocessing), "query")
-        return features.numpy()
+            return self.embedder.embed(self._batch(samples, None), "query").numpy()
+
+    def match(self, text: str, images: Sequence[UInt8[np.ndarray, "_H _W 3"]]) -> Float[np.ndarray, " K"]:
+        """Logit of "matches" over "does not match" of a text with each image (IRM, appendix D.2)."""
+        scores = []
+        with self.lock:
+            words = self.embedder.states(self._batch([Sample(0, NOBODY, 0, text=text)], None), "query")
+            for first in range(0, len(images), PAIRS):
+                pixels = self.resized(images[first : first + PAIRS])
+                rows = [Sample(index=row, record=NOBODY, label=0) for row in range(len(pixels))]
+                states = self.embedder.states(self._batch(rows, pixels), "gallery")
+                repeated = words.take(torch.zeros(len(pixels), dtype=torch.int64))
+                scores.append(self.embedder.score_pairs(repeated, states))
+        return torch.cat(scores).double().numpy()
+
+    def _batch(self, samples: Sequence[Sample], pixels: UInt8[np.ndarray, "B H W 3"] | None) -> Batch:
+        """A batch of text search, ready for the model."""
+        return collate(samples, pixels, task="t2i", domain="t2i").normalised(self.preprocessing)
 
     def _clothes(
         self, instruction: Instruction | None, given: UInt8[np.ndarray, "_H _W 3"] | None

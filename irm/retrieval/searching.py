@@ -18,7 +18,6 @@ from irm.retrieval.catalog import Catalog, Image, SpaceRow
 from irm.retrieval.model import SearchModel
 from irm.retrieval.planning import Plan
 from irm.retrieval.question import Filter, Question
-from irm.retrieval.second_stage import order_by_match
 from irm.retrieval.vector_store import Found, VectorStore
 from irm.retrieval.views import VIEWS
 from omnireid.metrics import re_rank
@@ -187,7 +186,7 @@ class Searcher:
             pictures = {place: self._picture(int(found.ids[place])) for place in order[: question.re_score]}
             shown = {place: one for place, one in pictures.items() if one is not None}
             if shown:
-                scores[list(shown)] = order_by_match(self.model, question.text or "", list(shown.values()))
+                scores[list(shown)] = self.model.match(question.text or "", list(shown.values()))
             order, stages = _sooner(order, list(shown), -scores[list(shown)], "re-scored")
         elif question.re_rank and len(order) > 2:
             ids, vectors = self.store.get(plan.space, [int(one) for one in found.ids[:HEAD]])

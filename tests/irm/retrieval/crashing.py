@@ -53,8 +53,7 @@ def erase(store: str, image: str) -> None:
     """Die when the rows are gone and the files are not yet rewritten."""
     catalog = Catalog(Path(store))
     die_at(catalog, "VACUUM", 1)
-    what = erasure.Erasure(ids=[int(image)], who="test", now=0.0, reason="erase")
-    erasure.erase(catalog, [LocalStore(catalog)], what)
+    erasure.erase(catalog, [LocalStore(catalog)], [int(image)], who="test", now=0.0)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from irm.retrieval import Filter
 from irm.retrieval.catalog import COLUMNS, Catalog, Image
 from irm.retrieval.engines import connect, name_of, open_engine, rebuild, verify
 from irm.retrieval.local import LocalStore
-from irm.retrieval.vector_store import Rows
 from irm.retrieval.views import Space
 from omnireid.loading.transforms import Preprocessing
 
@@ -68,7 +67,7 @@ def written(tmp_path_factory):
     store = LocalStore(catalog)
     images = catalog.images(range(1, NUM + 1))
     for space, rows in zip(spaces, (vectors, vectors[np.arange(NUM) % 9]), strict=True):
-        store.upsert(space, Rows([images[one] for one in range(1, NUM + 1)], rows))
+        store.upsert(space, [images[one] for one in range(1, NUM + 1)], rows)
     yield catalog
     catalog.close()
 
@@ -104,7 +103,7 @@ def _client_in_memory(catalog):
     for space in catalog.spaces().values():
         for ids, vectors in catalog.each_vector(space):
             images = catalog.images(ids)
-            made.upsert(space, Rows([images[one] for one in ids], vectors))
+            made.upsert(space, [images[one] for one in ids], vectors)
     return made
 
 
@@ -182,7 +181,7 @@ def test_writing_again_replaces_and_deleting_removes_from_every_space(store):
     space, other = catalog.spaces()["trad"], catalog.spaces()["cc"]
     before = made.count(space, where=Filter(), now=0.0)
     query = np.eye(DIM, dtype=np.float32)[0]
-    made.upsert(space, Rows([catalog.images([42])[42]], query[None]))
+    made.upsert(space, [catalog.images([42])[42]], query[None])
     assert made.count(space, where=Filter(), now=0.0) == before
     assert made.search(space, query[None], 1, where=Filter(), now=0.0)[0].ids.tolist() == [42]
     made.delete([42, 43])
@@ -236,7 +235,7 @@ def test_a_store_that_missed_a_write_is_refused_though_its_count_is_right(tmp_pa
     catalog, address = Catalog(tmp_path / "catalog"), f"edge:{tmp_path / 'edge'}"
     rebuild(address, catalog)
     space = catalog.spaces()["trad"]
-    LocalStore(catalog).upsert(space, Rows([catalog.images([5])[5]], np.eye(DIM, dtype=np.float32)[:1]))
+    LocalStore(catalog).upsert(space, [catalog.images([5])[5]], np.eye(DIM, dtype=np.float32)[:1])
     with pytest.raises(InputError, match="is at an older state of the gallery"):
         open_engine(address, catalog)
     rebuild(address, catalog)
@@ -264,7 +263,7 @@ def test_deleted_vectors_leave_no_bytes_in_the_files_of_the_engine(tmp_path, wri
 def test_qdrant_refuses_vectors_whose_products_are_no_cosines(tmp_path, written):
     edge = connect(f"edge:{tmp_path / 'edge'}", "x")
     with pytest.raises(InputError, match="unit vectors"):
-        edge.upsert(written.spaces()["trad"], Rows([written.images([1])[1]], 2 * torch.eye(DIM)[:1].numpy()))
+        edge.upsert(written.spaces()["trad"], [written.images([1])[1]], 2 * torch.eye(DIM)[:1].numpy())
     edge.close()
 
 
