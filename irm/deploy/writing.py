@@ -86,8 +86,8 @@ def export(
             difference = _compare(graph, file, form)
         if not difference.max_abs_difference <= TOLERANCE:
             raise InputError(
-                f"the exported features differ from the model's by {difference.max_abs_difference:.1e}, more than "
-                f"{TOLERANCE:g}; nothing was written"
+                f"the exported features differ from the model's by {difference.max_abs_difference:.1e}, "
+                f"more than {TOLERANCE:g}; nothing was written"
             )
         if graph.table:
             table = instruction_table(model, graph.table)
