@@ -164,7 +164,7 @@ def _receipt(asked: argparse.Namespace, receipt: dict[str, Any]) -> None:
         print(
             f"{receipt['images']} images erased from {len(receipt['views'])} views; "
             f"{receipt['bytes_searched']} bytes of files were searched for traces of them, and none were "
-            "found. Copies outside the store and the pictures that were indexed must be deleted separately."
+            "found. Copies outside the store and the images that were indexed must be deleted separately."
         )
         if left := receipt["stores_left"]:
             print(

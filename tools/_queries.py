@@ -1,4 +1,4 @@
-"""Many queries for `tools.query`, from pictures or from a file; the answers are JSON lines."""
+"""Many queries for `tools.query`, from images or from a file; the answers are JSON lines."""
 
 import argparse
 import json

@@ -126,7 +126,7 @@ def _config(app: "FastAPI", settings: "ServerSettings", proxy: str | None) -> "u
 
     return uvicorn.Config(
         app,
-        access_log=False,  # ours names neither queries nor pictures
+        access_log=False,  # ours names neither queries nor images
         log_config=None,
         server_header=False,
         proxy_headers=proxy is not None,  # otherwise any local client could claim any address

@@ -1,4 +1,4 @@
-"""Search: a gallery indexed once, then asked with a picture, a sentence, a shirt, or all of them."""
+"""Search: a gallery indexed once, then asked with an image, a sentence, a shirt, or all of them."""
 
 from irm.retrieval.answer import Answer, Explanation, Hit, Route
 from irm.retrieval.audit import AuditEntry

@@ -35,7 +35,7 @@ class Image:
     path: str
     size: int  # bytes and time of change of the file: whether it must be read again
     changed: int
-    content: str  # hash of the file, its captions and its clothes picture
+    content: str  # hash of the file, its captions and its clothes image
     pid: int | None
     camid: int | None
     taken: float | None
@@ -227,7 +227,7 @@ class Catalog:
                 given = dict(zip(COLUMNS, row, strict=True))
                 yield Image(**{**given, "captions": tuple(json.loads(given["captions"]))}, id=id_)
 
-    def picture(self, image: int) -> bytes | None:
+    def thumbnail(self, image: int) -> bytes | None:
         """The thumbnail of an image, a JPEG."""
         with self.errors():
             row = self.connection.execute("SELECT jpeg FROM pictures WHERE image = ?", (image,)).fetchone()

@@ -172,7 +172,7 @@ def held(catalog: Catalog, image: int, *, with_vectors: bool = False) -> dict[st
     row = catalog.images([image]).get(image)
     if row is None:
         raise InputError(f"there is no image {image} in {catalog.folder}")
-    picture = catalog.picture(image) or b""
+    picture = catalog.thumbnail(image) or b""
     vectors: dict[str, Any] = {}
     for view, space in catalog.spaces().items():
         ids, values = catalog.vectors(space, [image])
@@ -199,14 +199,14 @@ def _fragments(catalog: Catalog, ids: Sequence[int]) -> list[bytes]:
     texts = {text for text in texts if len(text) >= SHORTEST}
     sizes = {image.size for image in images.values()}
     others = [row[0] for row in catalog.connection.execute("SELECT id, size FROM images") if row[1] in sizes]
-    copies = sorted(set(others) - set(ids))  # possibly the same picture under another name, which stays
+    copies = sorted(set(others) - set(ids))  # possibly the same image under another name, which stays
     pieces = _pieces(_blobs(catalog, ids)) - _pieces(_blobs(catalog, copies))
     return sorted(pieces | (texts - _still_meant(catalog, set(ids), texts)))
 
 
 def _blobs(catalog: Catalog, ids: Sequence[int]) -> list[bytes]:
     """Thumbnails and vectors; of a JPEG only what follows its tables, which are the same in every file."""
-    blobs = [(catalog.picture(image) or b"").rpartition(START_OF_SCAN)[2] for image in ids]
+    blobs = [(catalog.thumbnail(image) or b"").rpartition(START_OF_SCAN)[2] for image in ids]
     for space in catalog.spaces().values():
         blobs += [row.tobytes() for row in catalog.vectors(space, ids)[1]]
     return blobs

@@ -1,7 +1,7 @@
-"""Erased and expired pictures stay out, even if the folder that is indexed still has their files.
+"""Erased and expired images stay out, even if the folder that is indexed still has their files.
 
-A keyed digest of each picture is kept. Nothing can be read from it; only somebody who has both the very file
-and the store can tell that the picture was here.
+A keyed digest of each image is kept. Nothing can be read from it; only somebody who has both the very file
+and the store can tell that the image was here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KEY = "forgotten key"  # in the metadata
 
 
 class ForgottenError(InputError):
-    """A picture was erased or has expired before."""
+    """An image was erased or has expired before."""
 
 
 def remember(catalog: Catalog, connection: sqlite3.Connection, ids: Sequence[int]) -> None:
@@ -31,11 +31,11 @@ def remember(catalog: Catalog, connection: sqlite3.Connection, ids: Sequence[int
 
 
 def refuse(catalog: Catalog, content: str) -> None:
-    """Refuse a picture that was erased or has expired.
+    """Refuse an image that was erased or has expired.
 
     Args:
         catalog: The record.
-        content: Hash of the picture, its captions and its clothes picture.
+        content: Hash of the image, its captions and its clothes image.
 
     Raises:
         ForgottenError: It was.
@@ -45,9 +45,9 @@ def refuse(catalog: Catalog, content: str) -> None:
 
 
 def remove(catalog: Catalog, content: str) -> None:
-    """Forget that a picture was erased, so that it can be indexed again."""
+    """Forget that an image was erased, so that it can be indexed again."""
     digest = _digest(catalog.metadata(KEY) or "", content)
-    if not _is_known(catalog, digest):  # a write waits for the disk, and most pictures were never erased
+    if not _is_known(catalog, digest):  # a write waits for the disk, and most images were never erased
         return
     with catalog.writing(is_gallery=False) as connection:
         connection.execute("DELETE FROM forgotten WHERE digest = ?", (digest,))

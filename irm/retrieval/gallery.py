@@ -1,4 +1,4 @@
-"""A gallery: pictures indexed once, then searched by a picture, a sentence, clothes, or all of them."""
+"""A gallery: images indexed once, then searched by an image, a sentence, clothes, or all of them."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class Gallery(GalleryStore):
             question: What is asked.
             who: The caller's name, for the audit.
             purpose: The reason, for the audit.
-            keep_question: Keep its text and small pictures with its line of the audit, until one of the
+            keep_question: Keep its text and small images with its line of the audit, until one of the
                 images that it shows or finds is erased.
             now: Unix seconds; by default the clock's.
 
@@ -207,13 +207,13 @@ class Gallery(GalleryStore):
         self.router.warm()
 
     def route(self, text: str) -> Route:
-        """Which view a sentence given with a picture would be searched in."""
+        """Which view a sentence given with an image would be searched in."""
         route = plan_query(Question(like=(0,), text=text), indexed_views(self.catalog), self.router).route
         assert route is not None
         return route
 
     def explain(self, question: Question, image: int) -> Explanation:
-        """What the model attended to, in the question's first picture and in a gallery image."""
+        """What the model attended to, in the question's first image and in a gallery image."""
         plan = plan_query(question, indexed_views(self.catalog), self.router)
         first = question.images[0].pixels if question.images else None
         if first is None and question.like:

@@ -39,8 +39,8 @@ class Added:
     added: int
     updated: int
     unchanged: int
-    failures: tuple[tuple[str, str], ...]  # key and reason of pictures that cannot be read
-    forgotten: int = 0  # pictures that were erased or had expired before, and stay out
+    failures: tuple[tuple[str, str], ...]  # key and reason of images that cannot be read
+    forgotten: int = 0  # images that were erased or had expired before, and stay out
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +114,7 @@ class Indexer:
         item = with_known_fields(item, known)
         try:
             image = self._image(item, Path(item.path).stat(), known)
-            # The stamp does not cover the file of the clothes picture.
+            # The stamp does not cover the file of the clothes image.
             is_old = known is not None and _stamp(known) == _stamp(image) and image.clothes is None
             data = b"" if is_old else Path(item.path).read_bytes()
             clothes = b"" if image.clothes is None else Path(image.clothes).read_bytes()

@@ -1,4 +1,4 @@
-"""Checks of keys before indexing: names must be UTF-8, and a key keeps standing for the same picture."""
+"""Checks of keys before indexing: names must be UTF-8, and a key keeps standing for the same image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def split_undecodable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str
 
 
 def check_keys(items: Sequence[Item], catalog: Catalog) -> None:
-    """Refuse a known key for a different picture; the same picture may have moved.
+    """Refuse a known key for a different image; the same image may have moved.
 
     Raises:
         InputError: Both files are there, and they differ.
@@ -51,8 +51,8 @@ def _refuse_another(item: Item, known: Image) -> None:
     is_below = item.path.endswith(f"/{item.key}")
     folder = Path(item.path.removesuffix(item.key)).name if is_below else "NAME"
     raise InputError(
-        f"the key {item.key!r} is already used for {known.path}, and {item.path} is a different picture; "
-        f"give the new pictures other keys, e.g. with --prefix {folder}, or erase the old one"
+        f"the key {item.key!r} is already used for {known.path}, and {item.path} is a different image; "
+        f"give the new images other keys, e.g. with --prefix {folder}, or erase the old one"
     )
 
 

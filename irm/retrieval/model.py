@@ -1,4 +1,4 @@
-"""The model of a gallery: which weights, which tasks; pictures and words in, vectors out."""
+"""The model of a gallery: which weights, which tasks; images and words in, vectors out."""
 
 from __future__ import annotations
 
@@ -103,10 +103,10 @@ class SearchModel:
             return view.task
         return self.embedder.view(f"{view.task}/{dataset or ''}")
 
-    def resized(self, pictures: Sequence[UInt8[np.ndarray, "_H _W 3"]]) -> UInt8[np.ndarray, "B H W 3"]:
-        """Decoded pictures at the size of the model."""
+    def resized(self, images: Sequence[UInt8[np.ndarray, "_H _W 3"]]) -> UInt8[np.ndarray, "B H W 3"]:
+        """Decoded images at the size of the model."""
         size, mode = self.preprocessing.image_size, self.preprocessing.resize
-        return np.stack([resize(np.ascontiguousarray(picture), size, mode) for picture in pictures])
+        return np.stack([resize(np.ascontiguousarray(image), size, mode) for image in images])
 
     def embed(
         self,
@@ -116,17 +116,17 @@ class SearchModel:
         instructions: Sequence[Instruction] | None,
         clothes: Sequence[UInt8[np.ndarray, "_H _W 3"] | None] | None = None,
     ) -> Float[np.ndarray, "B D"]:
-        """Vectors of pictures, as the benchmark embeds them, of length one.
+        """Vectors of images, as the benchmark embeds them, of length one.
 
         Args:
             pixels: At the model's size (``resized``).
             view: Gives the task.
             domain: Of the space.
-            instructions: One per picture, or None.
-            clothes: Decoded clothes pictures of the rows that have one; None reads them from their files.
+            instructions: One per image, or None.
+            clothes: Decoded clothes images of the rows that have one; None reads them from their files.
 
         Raises:
-            InputError: A clothes picture cannot be read.
+            InputError: A clothes image cannot be read.
         """
         nothing = [None] * len(pixels)
         rows = zip(instructions or nothing, clothes or nothing, strict=True)
@@ -172,5 +172,5 @@ class SearchModel:
     ) -> UInt8[np.ndarray, "h w 3"] | None:
         if instruction is None or instruction.clothes is None:
             return None
-        picture = read_image(instruction.clothes) if given is None else np.ascontiguousarray(given)
-        return resize(picture, self.preprocessing.clothes_size)
+        image = read_image(instruction.clothes) if given is None else np.ascontiguousarray(given)
+        return resize(image, self.preprocessing.clothes_size)

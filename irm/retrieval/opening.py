@@ -134,14 +134,14 @@ def thumbnail_of(catalog: Catalog, image: int) -> bytes:
         InputError: There is no such image.
     """
     image_of(catalog, image)
-    found = catalog.picture(image)
+    found = catalog.thumbnail(image)
     if found is None:
         raise InputError(f"there is no image {image} in this gallery")
     return found
 
 
 def pixels_of(catalog: Catalog, image: int) -> UInt8[np.ndarray, "H W 3"]:
-    """The indexed picture if its file is unchanged, else its thumbnail."""
+    """The indexed image if its file is unchanged, else its thumbnail."""
     row = image_of(catalog, image)
     try:
         status = Path(row.path).stat()

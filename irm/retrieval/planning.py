@@ -36,7 +36,7 @@ class Plan:
 
     task: str
     space: SpaceRow
-    instruction: Instruction | None  # given with each picture; None where a text is the query
+    instruction: Instruction | None  # given with each image; None where a text is the query
     says: str
     route: Route | None
 
@@ -53,13 +53,13 @@ def plan_query(question: Question, held: Mapping[str, IndexedView], router: Rout
         InputError: the question contradicts itself, or the gallery has no view for it.
     """
     if not held:
-        raise InputError("the gallery is empty; index some pictures first")
-    if not question.has_picture:
+        raise InputError("the gallery is empty; index some images first")
+    if not question.has_image:
         return _text_alone(question, held)
     if question.task == "t2i":
-        raise InputError("task t2i searches by text alone; omit the picture, or choose another task")
+        raise InputError("task t2i searches by text alone; omit the image, or choose another task")
     if question.view is not None and known_view(question.view, held).beside == "nothing":
-        raise InputError(f"the view {question.view!r} is for text queries; choose another view for a picture")
+        raise InputError(f"the view {question.view!r} is for text queries; choose another view for an image")
     route = None
     if question.view is not None:
         view = question.view
@@ -71,14 +71,14 @@ def plan_query(question: Question, held: Mapping[str, IndexedView], router: Rout
         task = question.task or ("ctcc" if question.clothes is not None else _default_task(held))
         view = _preferred(task, held)
     instruction = _instruction(question, task, view, router.model.asking)
-    says = instruction.sentence or "clothes picture"
+    says = instruction.sentence or "clothes image"
     return Plan(task, held[view].row, instruction, says, route)
 
 
 def _text_alone(question: Question, held: Mapping[str, IndexedView]) -> Plan:
     assert question.text is not None
     if question.task not in (None, "t2i"):
-        raise InputError(f"task {question.task} needs a picture of a person; with a text alone, use task t2i")
+        raise InputError(f"task {question.task} needs an image of a person; with a text alone, use task t2i")
     if question.view is not None and known_view(question.view, held).beside != "nothing":
         raise InputError(f"a text alone is searched in the view 'plain', not {question.view!r}")
     if "plain" not in held:
@@ -90,7 +90,7 @@ def _text_alone(question: Question, held: Mapping[str, IndexedView]) -> Plan:
 
 
 def _choices(held: Mapping[str, IndexedView]) -> list[str]:
-    """Views for picture queries; those for descriptions first, in order of preference."""
+    """Views for image queries; those for descriptions first, in order of preference."""
     best = [view for view in PREFERRED["li"] if view in held and held[view].is_complete]
     rest = [view for view in held if VIEWS[view].beside != "nothing" and view not in best]
     return [*best, *(view for view in rest if VIEWS[view].beside != "own")] or rest
@@ -122,5 +122,5 @@ def _instruction(question: Question, task: str, view: str, asking: Asking) -> In
         return Instruction(sentence=said, source="bank")
     if question.task is None:
         return NEUTRAL
-    missing = {"caption": "a text that describes the wanted picture", "clothes": "a clothes picture"}
+    missing = {"caption": "a text that describes the wanted image", "clothes": "a clothes image"}
     raise InputError(f"task {task} needs {missing[TASKS[task].instruction]} (view {view})")

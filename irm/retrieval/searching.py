@@ -23,8 +23,8 @@ from irm.retrieval.views import VIEWS
 from omnireid.metrics import re_rank
 
 HEAD = 100  # images that k-reciprocal re-ranking reorders
-AGAINST = 0.5  # weight of pictures of somebody else (Rocchio)
-EMBEDDED = 64  # pictures of one forward pass
+AGAINST = 0.5  # weight of images of somebody else (Rocchio)
+EMBEDDED = 64  # images of one forward pass
 
 Pixels = UInt8[np.ndarray, "_H _W 3"]
 
@@ -77,7 +77,7 @@ class Searcher:
                 for number, row in zip(numbers, rows, strict=True):
                     parts[number].append(row)
                 continue
-            asked = [(number, pixels) for number in numbers for pixels in self._pictures(questions[number])]
+            asked = [(number, pixels) for number in numbers for pixels in self._images(questions[number])]
             for first in range(0, len(asked), EMBEDDED):
                 block = asked[first : first + EMBEDDED]
                 vectors = self._embed_block(block, questions, plans, view)
@@ -102,8 +102,8 @@ class Searcher:
             [None if one is None else one.pixels for one in clothes],
         )
 
-    def _pictures(self, question: Question) -> list[Pixels]:
-        """Pictures of the wanted person, then of somebody else."""
+    def _images(self, question: Question) -> list[Pixels]:
+        """Images of the wanted person, then of somebody else."""
         wanted = [*(one.pixels for one in question.images), *map(self.pixels_of, question.like)]
         others = [*(one.pixels for one in question.negatives), *map(self.pixels_of, question.unlike)]
         return [*wanted, *others]
@@ -183,8 +183,10 @@ class Searcher:
         order = np.arange(len(found.ids))
         stages: list[Stage] = ["cosine"] * len(order)
         if plan.is_text and question.re_score and self.model.can_match and len(order):
-            pictures = {place: self._picture(int(found.ids[place])) for place in order[: question.re_score]}
-            shown = {place: one for place, one in pictures.items() if one is not None}
+            found_pixels = {
+                place: self._pixels(int(found.ids[place])) for place in order[: question.re_score]
+            }
+            shown = {place: one for place, one in found_pixels.items() if one is not None}
             if shown:
                 scores[list(shown)] = self.model.match(question.text or "", list(shown.values()))
             order, stages = _sooner(order, list(shown), -scores[list(shown)], "re-scored")
@@ -205,8 +207,8 @@ class Searcher:
         words, read = len(question.text.split()), self.model.words_read(question.text)
         return None if read == words else f"only the first {read} of the {words} words of the text were read"
 
-    def _picture(self, image: int) -> Pixels | None:
-        """The picture of an image; None if it was erased meanwhile."""
+    def _pixels(self, image: int) -> Pixels | None:
+        """The pixels of an image; None if it was erased meanwhile."""
         try:
             return self.pixels_of(image)
         except InputError:

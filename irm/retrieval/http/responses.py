@@ -79,7 +79,7 @@ class ExplanationBody(BaseModel):
 
 
 class TaskBody(BaseModel):
-    """One of the six tasks, with the instructions that its pictures can be given."""
+    """One of the six tasks, with the instructions that its images can be given."""
 
     name: str
     title: str

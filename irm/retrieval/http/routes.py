@@ -53,7 +53,7 @@ async def takes_forms(request: Request) -> None:
         raise Problem(
             415,
             f"send the request as a form, not as JSON: {KINDS_OF_FORM[0]}, or {KINDS_OF_FORM[1]} if it "
-            "contains no picture",
+            "contains no image",
         )
 
 
@@ -119,7 +119,7 @@ async def index(request: Request) -> IndexBody:
 
 @api.post("/search")
 async def search(request: Request, form: Annotated[SearchForm, FORM]) -> AnswerBody:
-    """Search by pictures, text, a clothes picture, gallery images, or a combination of them."""
+    """Search by images, text, a clothes image, gallery images, or a combination of them."""
     service = service_of(request)
     question = await form.question(service.decode)
     return answer_body(await service.search(question, who=client_of(request)), question.first)

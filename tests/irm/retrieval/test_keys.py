@@ -1,4 +1,4 @@
-"""Keys of a gallery: one picture each, wherever it lies, with what is known of it."""
+"""Keys of a gallery: one image each, wherever it lies, with what is known of it."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Pictures that are kept for so many days only: found until then, not a moment later, and then erased."""
+"""Images that are kept for so many days only: found until then, not a moment later, and then erased."""
 
 import shutil
 
@@ -12,7 +12,7 @@ OLD = {"task": "trad", "top": 100}
 
 @pytest.fixture
 def folder(tmp_path, tiny_items):
-    """Six pictures under names that stand nowhere else."""
+    """Six images under names that stand nowhere else."""
     folder = tmp_path / "kept"
     folder.mkdir()
     for number in range(6):

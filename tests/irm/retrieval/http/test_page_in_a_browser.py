@@ -92,7 +92,7 @@ def test_files_for_which_there_is_no_room_are_told(entered, pictures):
     entered.set_input_files("#picture-file", pictures)
     entered.wait_for_selector("#picture-strip li")
     assert entered.locator("#picture-strip li").count() == 8
-    assert entered.inner_text("#status") == "Only 8 of 13 pictures were added: at most 8 are allowed."
+    assert entered.inner_text("#status") == "Only 8 of 13 images were added: at most 8 are allowed."
 
 
 def test_the_figures_of_a_hit_are_explained_to_eyes_pointer_and_screen_reader(entered, pictures):
