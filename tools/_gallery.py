@@ -106,14 +106,14 @@ def _info(asked: argparse.Namespace) -> None:
 
 def _list(asked: argparse.Namespace) -> None:
     """List the images of a gallery: number, key, person, camera, time, data set."""
-    from irm.retrieval.info import listed
+    from irm.retrieval.info import list_images
 
     names = ("image", "key", "pid", "camid", "taken", "dataset")
     lines = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
     with _open(asked) as gallery:
         if not asked.json:
             lines.writerow(names)
-        for image in listed(gallery.catalog, time.time(), pids=asked.pid, beginning=asked.key):
+        for image in list_images(gallery.catalog, time.time(), pids=asked.pid, beginning=asked.key):
             told = {"image": image.id, **{name: getattr(image, name) for name in names[1:]}}
             if asked.json:
                 print(json.dumps(told))

@@ -19,7 +19,9 @@ from irm.retrieval.views import Space
 from omnireid.records import UNKNOWN, Record
 
 FILE_NAME, TRAIL_NAME = "gallery.db", "audit.db"
-PARAMETERS = 900  # of one statement; SQLite's oldest limit is 999
+AMONG = (
+    "IN (SELECT value FROM json_each(?))"  # a list of any length, as one parameter: ``json.dumps(values)``
+)
 REVISION = "(SELECT value FROM facts WHERE name = 'revision')"
 COLUMNS = (
     "key", "path", "size", "changed", "content", "pid", "camid", "taken", "dataset", "clothes_id", "modality",
@@ -215,17 +217,12 @@ class Catalog:
         return {image.key: image for image in self._select("key", list(keys))}
 
     def _select(self, column: str, values: Sequence[object]) -> Iterator[Image]:
-        for first in range(0, len(values), PARAMETERS):
-            part = values[first : first + PARAMETERS]
-            marks = ",".join("?" * len(part))
-            names = f"id, {', '.join(COLUMNS)}"
-            with self.errors():
-                rows = self.connection.execute(
-                    f"SELECT {names} FROM images WHERE {column} IN ({marks})", part
-                ).fetchall()
-            for id_, *row in rows:
-                given = dict(zip(COLUMNS, row, strict=True))
-                yield Image(**{**given, "captions": tuple(json.loads(given["captions"]))}, id=id_)
+        sql = f"SELECT id, {', '.join(COLUMNS)} FROM images WHERE {column} {AMONG}"
+        with self.errors():
+            rows = self.connection.execute(sql, (json.dumps(values),)).fetchall()
+        for id_, *row in rows:
+            given = dict(zip(COLUMNS, row, strict=True))
+            yield Image(**{**given, "captions": tuple(json.loads(given["captions"]))}, id=id_)
 
     def thumbnail(self, image: int) -> bytes | None:
         """The thumbnail of an image, a JPEG."""
@@ -237,20 +234,11 @@ class Catalog:
         self, row: SpaceRow, ids: Sequence[int]
     ) -> tuple[Int[np.ndarray, " M"], Float[np.ndarray, "M D"]]:
         """The vectors of some images, by ascending id; images without one are left out."""
-        wanted = sorted({int(id_) for id_ in ids})
-        found: list[int] = []
-        blobs: list[bytes] = []
-        for first in range(0, len(wanted), PARAMETERS):
-            part = wanted[first : first + PARAMETERS]
-            marks = ",".join("?" * len(part))
-            with self.errors():
-                rows = self.connection.execute(
-                    f"SELECT image, vector FROM {row.table} WHERE image IN ({marks}) ORDER BY image", part
-                ).fetchall()
-            found += [image for image, _ in rows]
-            blobs += [blob for _, blob in rows]
-        vectors = np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(found), row.dim)
-        return np.array(found, dtype=np.int64), vectors
+        sql = f"SELECT image, vector FROM {row.table} WHERE image {AMONG} ORDER BY image"
+        with self.errors():
+            rows = self.connection.execute(sql, (json.dumps([int(id_) for id_ in ids]),)).fetchall()
+        vectors = np.frombuffer(b"".join(blob for _, blob in rows), dtype="<f4")
+        return np.array([id_ for id_, _ in rows], dtype=np.int64), vectors.reshape(len(rows), row.dim)
 
     def each_vector(
         self, row: SpaceRow, size: int = 2048

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 from instructions.errors import HeldError, InputError
 from irm.retrieval import audit, forgotten
-from irm.retrieval.catalog import PARAMETERS, Catalog
+from irm.retrieval.catalog import AMONG, Catalog
 from irm.retrieval.database import telling
 from irm.retrieval.traces import search_files
 from irm.retrieval.vector_store import VectorStore
@@ -52,11 +53,8 @@ def find(
     """Ids of images, by person, by number or by key."""
     found: set[int] = set()
     for column, values in (("pid", pids), ("id", images), ("key", keys)):
-        for first in range(0, len(values), PARAMETERS):
-            part = list(values[first : first + PARAMETERS])
-            marks = ",".join("?" * len(part))
-            rows = catalog.connection.execute(f"SELECT id FROM images WHERE {column} IN ({marks})", part)
-            found |= {row[0] for row in rows}
+        sql = f"SELECT id FROM images WHERE {column} {AMONG}"
+        found |= {row[0] for row in catalog.connection.execute(sql, (json.dumps(values),))}
     return sorted(found)
 
 

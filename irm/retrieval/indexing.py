@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 
 from instructions.errors import InputError
 from irm.retrieval import forgotten
-from irm.retrieval.catalog import COLUMNS, REVISION, Catalog, Image, SpaceRow, write_vectors
+from irm.retrieval.catalog import AMONG, COLUMNS, REVISION, Catalog, Image, SpaceRow, write_vectors
 from irm.retrieval.forgotten import ForgottenError
 from irm.retrieval.items import Item, unique
 from irm.retrieval.keys import check_keys, split_undecodable, with_known_fields
@@ -159,14 +159,9 @@ class Indexer:
 
     def _present(self, ids: Sequence[int]) -> dict[str, set[int]]:
         """Which of some images each view has a vector of."""
-        marks = ",".join("?" * len(ids))
+        run, wanted = self.catalog.connection.execute, (json.dumps(ids),)
         return {
-            view: {
-                row[0]
-                for row in self.catalog.connection.execute(
-                    f"SELECT image FROM {space.table} WHERE image IN ({marks})", list(ids)
-                )
-            }
+            view: {row[0] for row in run(f"SELECT image FROM {space.table} WHERE image {AMONG}", wanted)}
             for view, space in self.catalog.spaces().items()
         }
 

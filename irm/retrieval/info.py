@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from irm.retrieval.catalog import PARAMETERS, Catalog, Image
+from irm.retrieval.catalog import AMONG, Catalog, Image
 from irm.retrieval.planning import IndexedView
 from irm.retrieval.views import PREFERRED, VIEWS
 
@@ -78,7 +79,9 @@ def info_of(catalog: Catalog, held: Mapping[str, IndexedView], engine: str) -> I
     )
 
 
-def listed(catalog: Catalog, now: float, *, pids: Sequence[int] = (), beginning: str = "") -> Iterator[Image]:
+def list_images(
+    catalog: Catalog, now: float, *, pids: Sequence[int] = (), beginning: str = ""
+) -> Iterator[Image]:
     """The images by id, without expired ones.
 
     Args:
@@ -90,11 +93,11 @@ def listed(catalog: Catalog, now: float, *, pids: Sequence[int] = (), beginning:
     wanted = "(expires IS NULL OR expires > ?) AND substr(key, 1, ?) = ?"
     values: list[Any] = [now, len(beginning), beginning]
     if pids:
-        wanted += f" AND pid IN ({','.join('?' * len(pids))})"
-        values += pids
+        wanted += f" AND pid {AMONG}"
+        values.append(json.dumps(pids))
     with catalog.errors():
         rows = catalog.connection.execute(f"SELECT id FROM images WHERE {wanted} ORDER BY id", values)
-        while part := [row[0] for row in rows.fetchmany(PARAMETERS)]:
+        while part := [row[0] for row in rows.fetchmany(1000)]:
             yield from sorted(catalog.images(part).values(), key=lambda image: image.id)
 
 

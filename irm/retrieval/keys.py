@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from instructions.errors import InputError
-from irm.retrieval.catalog import PARAMETERS, Catalog, Image
+from irm.retrieval.catalog import Catalog, Image
 from irm.retrieval.items import Item
+
+READ = 1000  # keys looked up together
 
 
 def split_undecodable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
@@ -37,8 +39,8 @@ def check_keys(items: Sequence[Item], catalog: Catalog) -> None:
     Raises:
         InputError: Both files are there, and they differ.
     """
-    for first in range(0, len(items), PARAMETERS):
-        part = items[first : first + PARAMETERS]
+    for first in range(0, len(items), READ):
+        part = items[first : first + READ]
         known = catalog.images_by_key([item.key for item in part])
         for item in part:
             if item.key in known:

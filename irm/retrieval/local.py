@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from irm.retrieval.catalog import PARAMETERS, REVISION, Catalog, Image, SpaceRow, write_vectors
+from irm.retrieval.catalog import AMONG, REVISION, Catalog, Image, SpaceRow, write_vectors
 from irm.retrieval.filtering import FilterIndex
 from irm.retrieval.question import Filter
 from irm.retrieval.scan import Scan
@@ -45,14 +46,11 @@ class LocalStore:
     def delete(self, ids: Sequence[int]) -> None:
         """Remove images from the catalog: rows, thumbnails and vectors."""
         with self.catalog.writing() as connection:
-            for first in range(0, len(ids), PARAMETERS):
-                part = [int(id_) for id_ in ids[first : first + PARAMETERS]]
-                marks = ",".join("?" * len(part))
-                connection.execute(
-                    f"INSERT OR REPLACE INTO gone SELECT id, {REVISION} FROM images WHERE id IN ({marks})",
-                    part,
-                )
-                connection.execute(f"DELETE FROM images WHERE id IN ({marks})", part)
+            wanted = (json.dumps([int(id_) for id_ in ids]),)
+            connection.execute(
+                f"INSERT OR REPLACE INTO gone SELECT id, {REVISION} FROM images WHERE id {AMONG}", wanted
+            )
+            connection.execute(f"DELETE FROM images WHERE id {AMONG}", wanted)
 
     def get(self, space: SpaceRow, ids: Sequence[int]) -> Vectors:
         """Vectors from the catalog."""

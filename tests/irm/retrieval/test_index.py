@@ -11,7 +11,7 @@ import pytest
 from instructions.errors import FullError
 from irm.retrieval import Gallery, Picture, Question, audit
 from irm.retrieval.gallery_store import GalleryStore
-from irm.retrieval.info import listed
+from irm.retrieval.info import list_images
 from tools._program import run
 from tools.index import main
 
@@ -112,8 +112,8 @@ def test_who_has_expired_is_not_listed(filled):
     with GalleryStore.open(filled) as kept:
         with kept.catalog.writing() as connection:
             connection.execute("UPDATE images SET expires = 10 WHERE id = 3")
-        assert [image.id for image in listed(kept.catalog, 9.0)] == list(range(1, 13))
-        assert [image.id for image in listed(kept.catalog, 11.0)] == [1, 2, *range(4, 13)]
+        assert [image.id for image in list_images(kept.catalog, 9.0)] == list(range(1, 13))
+        assert [image.id for image in list_images(kept.catalog, 11.0)] == [1, 2, *range(4, 13)]
 
 
 def test_a_copy_made_while_others_write_is_a_whole_store(monkeypatch, capsys, tmp_path, filled):
