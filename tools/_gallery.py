@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from instructions.errors import InputError
+from tools._outcome import LEFT_OUT
 from tools._program import print_tables, progress_bar, say, table
 
 if TYPE_CHECKING:
@@ -140,10 +141,16 @@ def _erase(asked: argparse.Namespace) -> None:
     """Erase people or images from every view, thumbnail and log, and prove it."""
     if not (asked.pid or asked.image or asked.key):
         raise InputError("specify what to erase: --pid N, --image N or --key NAME")
+    from irm.retrieval import erasure
+
+    wanted = {"pids": asked.pid, "images": asked.image, "keys": asked.key}
     with _open(asked) as gallery:
-        _receipt(
-            asked, gallery.erase(pids=asked.pid, images=asked.image, keys=asked.key, who=asked.who).as_dict()
-        )
+        unmatched = erasure.unmatched(gallery.catalog, **wanted)
+        receipt = gallery.erase(**wanted, who=asked.who)
+    _receipt(asked, receipt.as_dict())
+    if unmatched and receipt.images:
+        print(f"warning: not found: {', '.join(unmatched)}", file=sys.stderr)
+        sys.exit(LEFT_OUT)
 
 
 def _expire(asked: argparse.Namespace) -> None:

@@ -58,6 +58,18 @@ def find(
     return sorted(found)
 
 
+def unmatched(
+    catalog: Catalog, *, pids: Sequence[int] = (), images: Sequence[int] = (), keys: Sequence[str] = ()
+) -> list[str]:
+    """The persons, numbers and keys that ``find`` finds no image of."""
+    return [
+        f"{name} {value}"
+        for name, values in (("pid", pids), ("image", images), ("key", keys))
+        for value in values
+        if not find(catalog, **{f"{name}s": [value]})
+    ]
+
+
 def expired(catalog: Catalog, now: float) -> list[int]:
     """Ids of the images whose time has run out."""
     rows = catalog.connection.execute("SELECT id FROM images WHERE expires <= ? ORDER BY id", (now,))

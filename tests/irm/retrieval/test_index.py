@@ -108,6 +108,25 @@ def test_images_are_listed_by_person_and_by_the_beginning_of_their_key(monkeypat
     assert capsys.readouterr().out == ""
 
 
+def test_an_erasure_names_what_it_did_not_find(monkeypatch, capsys, filled):
+    asked = (
+        "erase",
+        "--store",
+        filled,
+        "--pid",
+        2,
+        77,
+        "--key",
+        "picture_000.jpg",
+        "picture_0.jpg",
+        "--json",
+    )
+    assert program(monkeypatch, *asked) == 3
+    told = capsys.readouterr()
+    assert json.loads(told.out)["images"] == 5
+    assert told.err == "warning: not found: pid 77, key picture_0.jpg\n"
+
+
 def test_who_has_expired_is_not_listed(filled):
     with GalleryStore.open(filled) as kept:
         with kept.catalog.writing() as connection:
