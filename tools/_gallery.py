@@ -143,7 +143,7 @@ def _erase(asked: argparse.Namespace) -> None:
         raise InputError("specify what to erase: --pid N, --image N or --key NAME")
     from irm.retrieval import erasure
 
-    wanted = {"pids": asked.pid, "images": asked.image, "keys": asked.key}
+    wanted: dict[str, Any] = {"pids": asked.pid, "images": asked.image, "keys": asked.key}
     with _open(asked) as gallery:
         unmatched = erasure.unmatched(gallery.catalog, **wanted)
         receipt = gallery.erase(**wanted, who=asked.who)

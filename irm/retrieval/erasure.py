@@ -62,12 +62,13 @@ def unmatched(
     catalog: Catalog, *, pids: Sequence[int] = (), images: Sequence[int] = (), keys: Sequence[str] = ()
 ) -> list[str]:
     """The persons, numbers and keys that ``find`` finds no image of."""
-    return [
-        f"{name} {value}"
-        for name, values in (("pid", pids), ("image", images), ("key", keys))
-        for value in values
-        if not find(catalog, **{f"{name}s": [value]})
-    ]
+    run, missing = catalog.connection.execute, []
+    for name, column, values in (("pid", "pid", pids), ("image", "id", images), ("key", "key", keys)):
+        for value in values:
+            sql = f"SELECT 1 FROM images WHERE {column} {AMONG} LIMIT 1"
+            if run(sql, (json.dumps([value]),)).fetchone() is None:
+                missing.append(f"{name} {value}")
+    return missing
 
 
 def expired(catalog: Catalog, now: float) -> list[int]:

@@ -17,7 +17,7 @@ from omnireid.tasks import TASKS, Asking
 
 @dataclass(frozen=True)
 class IndexedView:
-    """A view that the gallery has."""
+    """A view of which the gallery has vectors."""
 
     row: SpaceRow
     is_complete: bool  # whether every image has a vector
@@ -37,7 +37,7 @@ class Plan:
     task: str
     space: SpaceRow
     instruction: Instruction | None  # given with each image; None where a text is the query
-    says: str
+    instruction_text: str
     route: Route | None
 
     @property
@@ -71,8 +71,7 @@ def plan_query(question: Question, held: Mapping[str, IndexedView], router: Rout
         task = question.task or ("ctcc" if question.clothes is not None else _default_task(held))
         view = _preferred(task, held)
     instruction = _instruction(question, task, view, router.model.asking)
-    says = instruction.sentence or "clothes image"
-    return Plan(task, held[view].row, instruction, says, route)
+    return Plan(task, held[view].row, instruction, instruction.sentence or "clothes image", route)
 
 
 def _text_alone(question: Question, held: Mapping[str, IndexedView]) -> Plan:

@@ -58,7 +58,7 @@ class Searcher:
         clock = _Clock(begun, loaded - begun, time.perf_counter() - loaded)
         found = self._find(questions, plans, vectors, now)
         rows = zip(questions, plans, vectors, found, totals, strict=True)
-        return [self._say(*row, clock) for row in rows]
+        return [self._answer(*row, clock) for row in rows]
 
     def load(self, space: SpaceRow) -> None:
         """Read everything that a search of a view needs into memory."""
@@ -83,7 +83,7 @@ class Searcher:
                 vectors = self._embed_block(block, questions, plans, view)
                 for (number, _), row in zip(block, vectors, strict=True):
                     parts[number].append(row)
-        return [_joined(parts[number], question) for number, question in enumerate(questions)]
+        return [_combined(parts[number], question) for number, question in enumerate(questions)]
 
     def _embed_block(
         self,
@@ -133,7 +133,7 @@ class Searcher:
             found.update(zip(numbers, lists, strict=True))
         return [found[number] for number in range(len(questions))]
 
-    def _say(
+    def _answer(
         self,
         question: Question,
         plan: Plan,
@@ -163,10 +163,10 @@ class Searcher:
             total=total,
             task=plan.task,
             view=plan.space.view,
-            instruction=plan.says,
+            instruction=plan.instruction_text,
             route=plan.route,
-            warning=_joined_warnings(
-                self._cut(question, plan), _warning(chances, total), _not_re_ranked(question, stages)
+            warning=_join_warnings(
+                self._truncation(question, plan), _warning(chances, total), _not_re_ranked(question, stages)
             ),
             space=plan.space.id[:12],
             engine=self.store.name,
@@ -189,17 +189,17 @@ class Searcher:
             shown = {place: one for place, one in found_pixels.items() if one is not None}
             if shown:
                 scores[list(shown)] = self.model.match(question.text or "", list(shown.values()))
-            order, stages = _sooner(order, list(shown), -scores[list(shown)], "re-scored")
+            order, stages = _move_up(order, list(shown), -scores[list(shown)], "re-scored")
         elif question.re_rank and len(order) > 2:
             ids, vectors = self.store.get(plan.space, [int(one) for one in found.ids[:HEAD]])
             rows = {int(one): row for row, one in enumerate(ids)}
             held = [place for place in order[:HEAD] if int(found.ids[place]) in rows]
             if held:
                 distances = _re_ranked(vector, vectors[[rows[int(found.ids[place])] for place in held]])
-                order, stages = _sooner(order, held, distances, "re-ranked")
+                order, stages = _move_up(order, held, distances, "re-ranked")
         return order, scores, stages
 
-    def _cut(self, question: Question, plan: Plan) -> str | None:
+    def _truncation(self, question: Question, plan: Plan) -> str | None:
         """A warning if the text is longer than the model reads."""
         is_read = plan.instruction is None or plan.instruction.sentence is not None
         if question.text is None or not is_read:
@@ -215,15 +215,13 @@ class Searcher:
             return None
 
 
-def _sooner(
+def _move_up(
     order: Int[np.ndarray, " K"], places: Sequence[int], distances: Float[np.ndarray, " k"], stage: Stage
 ) -> tuple[Int[np.ndarray, " K"], list[Stage]]:
     """Some places of a list first, by their distances; the others, also erased ones, keep their order."""
-    first = [places[row] for row in np.argsort(distances, kind="stable")]
-    others = [place for place in order if place not in set(places)]
-    stages: list[Stage] = ["cosine"] * len(order)
-    stages[: len(first)] = [stage] * len(first)
-    return np.array([*first, *others], dtype=order.dtype), stages
+    first = np.array(places, dtype=order.dtype)[np.argsort(distances, kind="stable")]
+    stages: list[Stage] = [*[stage] * len(first), *["cosine"] * (len(order) - len(first))]
+    return np.concatenate([first, order[~np.isin(order, first)]]), stages
 
 
 def _hit(rank: int, image: Image, score: float, stage: Stage, percent: int | None, chance: float) -> Hit:
@@ -252,7 +250,7 @@ def _depth(question: Question, plan: Plan) -> int:
     return max(question.depth, HEAD) if question.re_rank else question.depth
 
 
-def _joined(parts: Sequence[Float[np.ndarray, " D"]], question: Question) -> Float[np.ndarray, " D"]:
+def _combined(parts: Sequence[Float[np.ndarray, " D"]], question: Question) -> Float[np.ndarray, " D"]:
     """The query vector: the mean of the positives minus half the mean of the negatives (Rocchio, 1971)."""
     others = len(question.negatives) + len(question.unlike)
     if len(parts) == 1:
@@ -271,7 +269,7 @@ def _re_ranked(query: Float[np.ndarray, " D"], head: Float[np.ndarray, "K D"]) -
     return re_rank(unit[0], unit[1], k1=min(20, len(head)), k2=min(6, len(head)))[0].numpy()
 
 
-def _joined_warnings(*warnings: str | None) -> str | None:
+def _join_warnings(*warnings: str | None) -> str | None:
     return "; ".join(warning for warning in warnings if warning) or None
 
 

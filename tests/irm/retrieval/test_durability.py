@@ -80,7 +80,7 @@ def test_a_killed_indexing_keeps_what_it_acknowledged_and_goes_on(tmp_path, tiny
 @pytest.mark.slow
 def test_a_write_that_is_killed_did_not_happen(tmp_path, tiny_run, pictures, search_model):
     # Two images a batch and two views: the eleventh vector is the third batch's, in the midst of its writing.
-    process = start("index", tmp_path / "store", tiny_run, pictures, "INSERT INTO vectors_", 11)
+    process = start("index", tmp_path / "store", tiny_run, pictures, "INSERT OR REPLACE INTO vectors_", 11)
     told = process.communicate()[0]
     assert process.returncode == -signal.SIGKILL
     assert told == "acknowledged 2\nacknowledged 4\n"
