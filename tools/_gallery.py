@@ -128,7 +128,7 @@ def _copy(asked: argparse.Namespace) -> None:
 
     def write(folder: Path) -> None:
         folder.mkdir(mode=0o700)
-        gallery.catalog.copy_to(folder)
+        gallery.catalog.copy_store(folder)
 
     check_new_folder(asked.out)
     with _open(asked) as gallery:

@@ -115,8 +115,10 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host.strip("[]"), port), family=family, backlog=1024)
     except OSError as error:
+        # Python's own sentence repeats the address; the number of a name that is not resolved is negative.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise InputError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}); choose another --port or --host"
+            f"cannot listen on {host}:{port} ({reason}); choose another --port or --host"
         ) from None
 
 

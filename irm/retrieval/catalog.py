@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,7 @@ class SpaceRow:
         return f"vectors_{self.number}"
 
 
-class Catalog:
+class Catalog(Database):
     """What a gallery holds; thread-safe."""
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
@@ -95,47 +95,32 @@ class Catalog:
         Raises:
             InputError: there is no store, or it is of a later version, or no database.
         """
-        self.folder = folder
-        self.file = folder / FILE_NAME
+        super().__init__(folder / FILE_NAME)
         if not create and not self.file.is_file():
             raise InputError(
                 f"{folder} is not a gallery store; create one with python -m tools.index RUN --images DIR "
                 f"--store {folder}"
             )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._database = Database(self.file)
         if create:
-            self._database.make()
+            self.make()
         # The audit has a file of its own, so that searches can write to it while the gallery's is rewritten.
         self.trail = Database(folder / TRAIL_NAME)
         with self.errors():
-            bring_up_to_date(self._database, self.trail)
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """This thread's own."""
-        return self._database.connection
-
-    def check_writable(self) -> None:
-        """See ``Database.check_writable``."""
-        self._database.check_writable()
+            bring_up_to_date(self, self.trail)
 
     def close(self) -> None:
         """Close every connection; the catalog cannot be used afterwards."""
-        self._database.close()
+        super().close()
         self.trail.close()
 
-    def copy_to(self, folder: Path) -> None:
+    def copy_store(self, folder: Path) -> None:
         """Write the store into another folder as it is at this moment.
 
         The audit's file is copied last, so that it contains the line that the gallery's file refers to.
         """
-        for database in (self._database, self.trail):
+        for database in (self, self.trail):
             database.copy_to(folder / database.file.name)
-
-    def errors(self) -> AbstractContextManager[None]:
-        """See ``Database.errors``."""
-        return self._database.errors()
 
     @contextmanager
     def writing(self, *, is_gallery: bool = True) -> Iterator[sqlite3.Connection]:
@@ -144,16 +129,12 @@ class Catalog:
         Args:
             is_gallery: Whether searches must take note of the change; not for metadata.
         """
-        with self._database.writing() as connection:
+        with super().writing() as connection:
             if is_gallery:
                 connection.execute(
                     "UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = 'revision'"
                 )
             yield connection
-
-    def snapshot(self) -> AbstractContextManager[None]:
-        """See ``Database.snapshot``."""
-        return self._database.snapshot()
 
     def revision(self) -> int:
         """A counter that every write by any process raises."""

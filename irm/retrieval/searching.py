@@ -220,7 +220,8 @@ def _move_up(
 ) -> tuple[Int[np.ndarray, " K"], list[Stage]]:
     """Some places of a list first, by their distances; the others, also erased ones, keep their order."""
     first = np.array(places, dtype=order.dtype)[np.argsort(distances, kind="stable")]
-    stages: list[Stage] = [*[stage] * len(first), *["cosine"] * (len(order) - len(first))]
+    stages: list[Stage] = ["cosine"] * len(order)
+    stages[: len(first)] = [stage] * len(first)
     return np.concatenate([first, order[~np.isin(order, first)]]), stages
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.security import HTTPBearer
@@ -41,6 +42,7 @@ NO_ROOM = (
 )
 BEARER = HTTPBearer(auto_error=False, description="The server's token.")  # says so; the guard checks it
 ImageId = Annotated[int, Path(ge=0, lt=2**63)]
+Known = TypeVar("Known")
 
 health = APIRouter(tags=["health"])
 HIDDEN = frozenset({"path", "clothes"})  # of what is held: where files lie on the server
@@ -140,14 +142,14 @@ async def explain(request: Request, form: Annotated[ExplainForm, FORM]) -> Expla
 )
 async def thumbnail(request: Request, image: ImageId) -> Response:
     """The stored thumbnail of an image."""
-    return Response(await _known(request, "picture", image), media_type="image/jpeg")
+    content = await _known(service_of(request).gallery.picture, image)
+    return Response(content, media_type="image/jpeg")
 
 
 @api.get("/images/{image}")
 async def held(request: Request, image: ImageId) -> dict[str, Any]:
     """All data stored about an image, except where its files are."""
-    found = await _known(request, "held", image)
-    assert isinstance(found, dict)
+    found = await _known(service_of(request).gallery.held, image)
     return {name: value for name, value in found.items() if name not in HIDDEN}
 
 
@@ -176,11 +178,10 @@ def _can_read(catalog: Catalog) -> bool:
         return False
 
 
-async def _known(request: Request, what: str, image: int) -> Any:
+async def _known(what: Callable[[int], Known], image: int) -> Known:
     """What the gallery says of an image; an unknown one is a 404."""
-    gallery = service_of(request).gallery
     try:
-        return await run_in_threadpool(getattr(gallery, what), image)
+        return await run_in_threadpool(what, image)
     except (HeldError, BrokenError):
         raise
     except InputError:

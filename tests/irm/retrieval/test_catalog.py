@@ -16,7 +16,7 @@ def test_connections_end_with_their_threads(own_gallery):
         thread = threading.Thread(target=ask)
         thread.start()
         thread.join()
-    assert len(own_gallery.catalog._database._open) <= 2
+    assert len(own_gallery.catalog._open) <= 2
     assert own_gallery.catalog.count("images")
 
 

@@ -138,7 +138,7 @@ def test_a_write_says_what_hindered_the_opening(own_gallery, hindrance, kind, se
     folder = own_gallery.catalog.folder
     own_gallery.close()
     with GalleryStore.open(folder) as kept:
-        kept.catalog._database.hindrance = hindrance
+        kept.catalog.hindrance = hindrance
         kept.catalog.connection.execute("PRAGMA query_only = ON")
         with pytest.raises(kind, match=sentence):
             kept.erase(images=[1])
