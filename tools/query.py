@@ -14,7 +14,7 @@ from rich.table import Table
 from instructions import numbers
 from instructions.errors import InputError
 from tools._program import print_tables, program_parser, refuse_unwritable, run, say, waiting, whole_number
-from tools._queries import answer_many, questions_of
+from tools._queries import answer_many, read_queries
 
 if TYPE_CHECKING:
     from irm.retrieval import Answer, Gallery, Question
@@ -114,17 +114,17 @@ def _ask_many(asked: argparse.Namespace) -> None:
         raise InputError(
             "--csv and --picture write a single answer; omit either them, or --each and --queries"
         )
-    questions = questions_of(asked)
+    queries = read_queries(asked)
     with waiting("loading the model"):
         opened = _open(asked)
     failed = 0
     with opened as gallery:
-        for told in answer_many(gallery, questions, _question):
+        for told in answer_many(gallery, queries, _question):
             failed += "error" in told
             print(json.dumps(told), flush=True)
     if failed:
         raise InputError(
-            f"{failed} of {len(questions)} queries were not answered; their output lines give the reason"
+            f"{failed} of {len(queries)} queries were not answered; their output lines give the reason"
         )
 
 

@@ -38,7 +38,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Keep:
+class KeptQuestion:
     """A question kept with its line on request: its text, small JPEGs, and who was found."""
 
     text: str | None
@@ -67,14 +67,18 @@ def line_of(who: str, purpose: str, question: Question, answer: Answer) -> Line:
     return Line(who, "search", detail)
 
 
-def keep_of(question: Question, answer: Answer) -> Keep:
+def kept_question_of(question: Question, answer: Answer) -> KeptQuestion:
     """The question itself, kept on request."""
     pictures = [*question.images, *question.negatives, *([question.clothes] if question.clothes else [])]
     images = {*question.like, *question.unlike, *(hit.image for hit in answer.hits)}
-    return Keep(question.text, tuple(thumbnail(one.pixels) for one in pictures), tuple(sorted(images)))
+    return KeptQuestion(
+        question.text, tuple(thumbnail(one.pixels) for one in pictures), tuple(sorted(images))
+    )
 
 
-def write(catalog: Catalog, lines: Sequence[Line], now: float, keep: Sequence[Keep | None] = ()) -> None:
+def write(
+    catalog: Catalog, lines: Sequence[Line], now: float, keep: Sequence[KeptQuestion | None] = ()
+) -> None:
     """Add lines, all or none."""
     with catalog.trail.writing() as connection:
         row = connection.execute("SELECT hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()

@@ -31,7 +31,7 @@ class Database:
     def __init__(self, file: Path) -> None:
         """Name a file; it is opened at the first query."""
         self.file, self.folder = file, file.parent
-        self.hindrance: str | None = None  # why the file was opened as immutable, and cannot be written
+        self.why_read_only: str | None = None  # why the file was opened as immutable, and cannot be written
         self._local = threading.local()
         self._open: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._opening, self._writing = threading.Lock(), threading.Lock()
@@ -62,13 +62,13 @@ class Database:
             if not self.file.is_file() or (log.is_file() and log.stat().st_size):
                 raise
             made = _connected(f"{self.file.absolute().as_uri()}?immutable=1")
-            self.hindrance = str(error)
+            self.why_read_only = str(error)
             return made
 
     @property
     def is_read_only(self) -> bool:
         """Whether it cannot be written, because of the file, its folder or the disk."""
-        return self.hindrance is not None or not all(
+        return self.why_read_only is not None or not all(
             os.access(path, os.W_OK) for path in (self.file, self.folder)
         )
 
@@ -133,8 +133,8 @@ class Database:
             yield
         except sqlite3.OperationalError as error:
             said = str(error)
-            if "readonly" in said and self.hindrance and _is_full(self.hindrance):
-                said = self.hindrance  # it was therefore opened as immutable
+            if "readonly" in said and self.why_read_only and _is_full(self.why_read_only):
+                said = self.why_read_only  # it was therefore opened as immutable
             if _is_full(said):
                 raise FullError(
                     f"the disk of {self.folder} is full ({said}): make room and try again"
@@ -207,7 +207,7 @@ def _is_full(said: str) -> bool:
 
 
 @contextmanager
-def telling(outcome: str) -> Iterator[None]:
+def with_outcome(outcome: str) -> Iterator[None]:
     """Add to the error of a full disk what did and did not happen.
 
     Raises:

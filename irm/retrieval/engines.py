@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -78,13 +79,13 @@ def open_engine(address: str, catalog: Catalog) -> VectorStore:
     )
 
 
-def others(catalog: Catalog, address: str) -> int:
+def num_others(catalog: Catalog, address: str) -> int:
     """How many stores other than this address were filled from the catalog."""
     rows = catalog.connection.execute("SELECT name FROM facts WHERE name LIKE 'engine %'")
     return sum(row[0] != _metadata_name(address) for row in rows)
 
 
-def note_in_step(address: str, catalog: Catalog) -> None:
+def mark_current(address: str, catalog: Catalog) -> None:
     """Note that a store holds everything written to the catalog so far.
 
     A write that the store does not follow, or whose process is killed before this note, raises the catalog's
@@ -111,15 +112,9 @@ def rebuild(address: str, catalog: Catalog, progress: Progress | None = None) ->
     Raises:
         InputError: As ``connect``; another process writes; or what arrived is not what was sent.
     """
-    with sole_indexer(catalog.folder):
-        return _fill(address, catalog, progress)
-
-
-def _fill(address: str, catalog: Catalog, progress: Progress | None) -> dict[str, int]:
-    store = connect(address, name_of(catalog))
-    try:
+    counts = {}
+    with sole_indexer(catalog.folder), closing(connect(address, name_of(catalog))) as store:
         store.clear()
-        counts = {}
         for space in catalog.spaces().values():
             total, done = catalog.count(space.table), 0
             for ids, vectors in catalog.each_vector(space, BATCH):
@@ -130,10 +125,8 @@ def _fill(address: str, catalog: Catalog, progress: Progress | None) -> dict[str
                     progress(f"{store.name} {space.view}", done, total)
             counts[space.view] = done
             verify(store, catalog, space.view)
-        note_in_step(address, catalog)
-        return counts
-    finally:
-        store.close()
+        mark_current(address, catalog)
+    return counts
 
 
 def check_lengths(catalog: Catalog, view: str) -> None:

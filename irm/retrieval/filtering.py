@@ -1,8 +1,8 @@
-"""Filters: the facts of all images as columns in memory, kept up to date with the catalog."""
+"""Filters: what is known of each image as columns in memory, kept up to date with the catalog."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ SELECT = "SELECT id, coalesce(pid, -1), coalesce(camid, -1), taken, dataset, mod
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The facts that filters ask for, one row per image, by ascending id."""
+    """What filters ask for, one row per image, by ascending id."""
 
     ids: Int[np.ndarray, " N"]
     pids: Int[np.ndarray, " N"]  # -1 where unknown, as for cameras
@@ -31,10 +31,9 @@ class Columns:
     expires: Float[np.ndarray, " N"]
 
     @classmethod
-    def joined(cls, parts: Iterable[Self]) -> Self:
+    def joined(cls, parts: Sequence[Self]) -> Self:
         """Several tables as one, sorted by id."""
-        listed = list(parts)
-        whole = [np.concatenate([getattr(part, field.name) for part in listed]) for field in fields(cls)]
+        whole = [np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)]
         order = whole[0].argsort(kind="stable")
         return cls(*(column[order] for column in whole))
 
@@ -99,24 +98,24 @@ class FilterIndex:
 
     def _follow(self, revision: int) -> Columns:
         if self._known is None:
-            columns = Columns.joined([self._columns([]), *self._read(SELECT, ())])
+            columns = self._read(SELECT)
         else:
             since, columns = self._known
             if since != revision:
-                gone = self.catalog.removed_since(since)
-                fresh = Columns.joined(
-                    [self._columns([]), *self._read(f"{SELECT} WHERE revision > ?", (since,))]
-                )
-                stays = ~np.isin(columns.ids, np.concatenate([np.array(gone, dtype=np.int64), fresh.ids]))
+                removed = np.array(self.catalog.removed_since(since), dtype=np.int64)
+                fresh = self._read(f"{SELECT} WHERE revision > ?", since)
+                stays = ~np.isin(columns.ids, np.concatenate([removed, fresh.ids]))
                 columns = Columns.joined([columns.at(stays), fresh])
         self._known = revision, columns
         return columns
 
-    def _read(self, statement: str, values: tuple[int, ...]) -> Iterable[Columns]:
+    def _read(self, statement: str, *values: int) -> Columns:
+        parts = [self._columns([])]
         with self.catalog.errors():
             rows = self.catalog.connection.execute(statement, values)
             while part := rows.fetchmany(READ):
-                yield self._columns(part)
+                parts.append(self._columns(part))
+        return Columns.joined(parts)
 
     def _columns(self, rows: list[tuple[Any, ...]]) -> Columns:
         columns = tuple(zip(*rows, strict=True)) if rows else ((),) * len(fields(Columns))

@@ -13,7 +13,7 @@ from instructions.errors import InputError
 from irm.retrieval import audit, erasure
 from irm.retrieval.audit import AuditEntry
 from irm.retrieval.catalog import Catalog
-from irm.retrieval.engines import note_in_step, open_engine, others
+from irm.retrieval.engines import mark_current, num_others, open_engine
 from irm.retrieval.indexing import sole_indexer
 from irm.retrieval.info import Info, info_of
 from irm.retrieval.local import LocalStore
@@ -112,14 +112,14 @@ class GalleryStore:
         receipt = erasure.erase(
             self.catalog, stores, ids, who=who, now=now, reason=reason, followed=self._followed
         )
-        return replace(receipt, stores_left=others(self.catalog, self.engine))
+        return replace(receipt, stores_left=num_others(self.catalog, self.engine))
 
     def _finished(self, who: str, now: float) -> erasure.Receipt:
         return erasure.Receipt(0, tuple(self.catalog.spaces()), 0, 0, now, who)
 
     def _followed(self) -> None:
         if self.store is not self.local:
-            note_in_step(self.engine, self.catalog)
+            mark_current(self.engine, self.catalog)
 
 
 def clock(now: float | None) -> float:

@@ -48,7 +48,7 @@ class Item:
     modality: str = "rgb"
     captions: tuple[str, ...] = ()
     clothes: str | None = None
-    unsaid: frozenset[str] = frozenset()  # fields that the source does not have; known values stay
+    unspecified: frozenset[str] = frozenset()  # fields that the source does not have; known values stay
 
 
 def items_of_folder(folder: Path) -> list[Item]:
@@ -59,9 +59,9 @@ def items_of_folder(folder: Path) -> list[Item]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give a folder of images, or a table (.csv or .tsv)")
-    unsaid = frozenset(FIELDS.values())
+    unspecified = frozenset(FIELDS.values())
     items = [
-        Item(path.as_posix(), str(folder / path), unsaid=unsaid)
+        Item(path.as_posix(), str(folder / path), unspecified=unspecified)
         for path in _images_in(folder)
         if not _is_hidden(path)
     ]
@@ -172,7 +172,7 @@ def _item(row: Mapping[str, Any], file: Path, number: int) -> Item:
         modality=modality,
         captions=(cells["caption"],) if cells.get("caption") else (),
         clothes=str(file.parent / cells["clothes"]) if cells.get("clothes") else None,
-        unsaid=frozenset(field for column, field in FIELDS.items() if column not in cells),
+        unspecified=frozenset(field for column, field in FIELDS.items() if column not in cells),
     )
 
 

@@ -62,7 +62,7 @@ def with_known_fields(item: Item, known: Image | None) -> Item:
     """The item, with what is known of its key wherever its source does not say."""
     if known is None:
         return item
-    return replace(item, **{name: getattr(known, name) for name in item.unsaid})
+    return replace(item, **{name: getattr(known, name) for name in item.unspecified})
 
 
 def _differ(one: str, other: str) -> bool:

@@ -128,17 +128,17 @@ def test_a_store_that_cannot_be_written_can_be_read_and_says_why_it_is_not_chang
 
 
 @pytest.mark.parametrize(
-    ("hindrance", "kind", "sentence"),
+    ("why_read_only", "kind", "sentence"),
     [
         ("disk I/O error", FullError, r"is full \(disk I/O error\)"),
         ("unable to open database file", BrokenError, "because each search is written to the audit"),
     ],
 )
-def test_a_write_says_what_hindered_the_opening(own_gallery, hindrance, kind, sentence):
+def test_a_write_says_what_hindered_the_opening(own_gallery, why_read_only, kind, sentence):
     folder = own_gallery.catalog.folder
     own_gallery.close()
     with GalleryStore.open(folder) as kept:
-        kept.catalog.hindrance = hindrance
+        kept.catalog.why_read_only = why_read_only
         kept.catalog.connection.execute("PRAGMA query_only = ON")
         with pytest.raises(kind, match=sentence):
             kept.erase(images=[1])
