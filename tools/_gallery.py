@@ -16,6 +16,7 @@ from tools._outcome import LEFT_OUT
 from tools._program import print_tables, progress_bar, say, table
 
 if TYPE_CHECKING:
+    from irm.retrieval import Receipt
     from irm.retrieval.gallery_store import GalleryStore
 
 
@@ -147,7 +148,7 @@ def _erase(asked: argparse.Namespace) -> None:
     with _open(asked) as gallery:
         unmatched = erasure.unmatched(gallery.catalog, **wanted)
         receipt = gallery.erase(**wanted, who=asked.who)
-    _receipt(asked, receipt.as_dict())
+    _print_receipt(asked, receipt)
     if unmatched and receipt.images:
         print(f"warning: not found: {', '.join(unmatched)}", file=sys.stderr)
         sys.exit(LEFT_OUT)
@@ -156,27 +157,26 @@ def _erase(asked: argparse.Namespace) -> None:
 def _expire(asked: argparse.Namespace) -> None:
     """Erase the images whose time has run out."""
     with _open(asked) as gallery:
-        receipt = gallery.expire(who=asked.who)
-        _receipt(asked, {} if receipt is None else receipt.as_dict())
+        _print_receipt(asked, gallery.expire(who=asked.who))
 
 
-def _receipt(asked: argparse.Namespace, receipt: dict[str, Any]) -> None:
+def _print_receipt(asked: argparse.Namespace, receipt: "Receipt | None") -> None:
     if asked.json:
-        print(json.dumps(receipt or {"images": 0}, indent=1))
-    elif not receipt:
+        print(json.dumps({"images": 0} if receipt is None else receipt.as_dict(), indent=1))
+    elif receipt is None:
         print("nothing has expired")
-    elif not receipt["images"]:
+    elif not receipt.images:
         print(FINISHED)
     else:
         print(
-            f"{receipt['images']} images erased from {len(receipt['views'])} views; "
-            f"{receipt['bytes_searched']} bytes of files were searched for traces of them, and none were "
+            f"{receipt.images} images erased from {len(receipt.views)} views; "
+            f"{receipt.bytes_searched} bytes of files were searched for traces of them, and none were "
             "found. Copies outside the store and the images that were indexed must be deleted separately."
         )
-        if left := receipt["stores_left"]:
+        if receipt.stores_left:
             print(
-                f"{left} other stores were filled from this gallery and still contain the erased images: "
-                "rebuild them"
+                f"{receipt.stores_left} other stores were filled from this gallery and still contain the "
+                "erased images: rebuild them"
             )
 
 

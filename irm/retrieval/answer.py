@@ -11,19 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 Stage = Literal["cosine", "re-ranked", "re-scored"]
-COLUMNS = (
-    "rank",
-    "image",
-    "key",
-    "score",
-    "stage",
-    "percent",
-    "chance",
-    "pid",
-    "camid",
-    "taken",
-    "dataset",
-)  # of a CSV
+COLUMNS = (  # of a CSV
+    "rank", "image", "key", "score", "stage", "percent", "chance", "pid", "camid", "taken", "dataset",
+)  # fmt: skip
 MEANINGS = {  # of a hit's figures, in the words of docs/search.md; the docs say how they are computed
     "cosine": "Score: cosine similarity.",
     "re-scored": "Score: match logit of text and image, not comparable with cosines.",

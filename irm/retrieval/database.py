@@ -207,7 +207,7 @@ def _is_full(said: str) -> bool:
 
 
 @contextmanager
-def with_outcome(outcome: str) -> Iterator[None]:
+def explain_full_disk(outcome: str) -> Iterator[None]:
     """Add to the error of a full disk what did and did not happen.
 
     Raises:

@@ -15,7 +15,7 @@ from typing import Any
 from instructions.errors import HeldError, InputError
 from irm.retrieval import audit, forgotten
 from irm.retrieval.catalog import AMONG, Catalog
-from irm.retrieval.database import with_outcome
+from irm.retrieval.database import explain_full_disk
 from irm.retrieval.traces import search_files
 from irm.retrieval.vector_store import VectorStore
 
@@ -107,7 +107,7 @@ def erase(
     # The audit's file is rewritten only if it holds something to erase, because searches wait meanwhile.
     is_kept = bool(lines) or catalog.metadata(UNFINISHED) == "1"
     # The rows that name the images go last, so that an interrupted erasure can be found and finished.
-    with with_outcome("the images to be erased are still in the gallery"):
+    with explain_full_disk("the images to be erased are still in the gallery"):
         with catalog.writing() as connection:
             forgotten.remember(catalog, connection, ids)
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, '1')", (UNFINISHED,))
@@ -153,7 +153,7 @@ def scrub(catalog: Catalog, *, trail: bool) -> None:
         HeldError: Another process keeps reading an older state.
         FullError: There is no room for what is rewritten.
     """
-    with with_outcome(LEFT), catalog.errors():
+    with explain_full_disk(LEFT), catalog.errors():
         _rewrite(catalog.connection, catalog.folder)
         if trail:
             _rewrite(catalog.trail.connection, catalog.folder)

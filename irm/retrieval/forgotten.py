@@ -23,7 +23,7 @@ class ForgottenError(InputError):
 
 
 def remember(catalog: Catalog, connection: sqlite3.Connection, ids: Sequence[int]) -> None:
-    """KeptQuestion digests of images that are being erased, within a transaction."""
+    """Keep digests of images that are being erased, within a transaction."""
     connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (KEY, secrets.token_hex(32)))
     key = catalog.metadata(KEY) or ""
     digests = [(_digest(key, image.content),) for image in catalog.images(list(ids)).values()]

@@ -14,7 +14,7 @@ from irm.retrieval import audit
 from irm.retrieval.answer import Answer, Explanation, Route
 from irm.retrieval.calibration import Calibrations
 from irm.retrieval.catalog import Catalog
-from irm.retrieval.database import with_outcome
+from irm.retrieval.database import explain_full_disk
 from irm.retrieval.explain import explain
 from irm.retrieval.gallery_store import GalleryStore, clock
 from irm.retrieval.indexing import Added, Indexer, sole_indexer
@@ -129,7 +129,7 @@ class Gallery(GalleryStore):
             InputError: Another process is indexing, the disk is full, a key is given twice or not free.
         """
         with (
-            with_outcome("the last batch was not saved; all batches before it were"),
+            explain_full_disk("the last batch was not saved; all batches before it were"),
             sole_indexer(self.catalog.folder),
         ):
             for row in self.catalog.spaces().values():
@@ -163,7 +163,7 @@ class Gallery(GalleryStore):
             question: What is asked.
             who: The caller's name, for the audit.
             purpose: The reason, for the audit.
-            keep_question: KeptQuestion its text and small images with its line of the audit, until one of the
+            keep_question: Keep its text and small images with its line of the audit, until one of the
                 images that it shows or finds is erased.
             now: Unix seconds; by default the clock's.
 
@@ -193,7 +193,7 @@ class Gallery(GalleryStore):
         asked = list(zip(questions, answers, strict=True))
         lines = [audit.line_of(name, purpose, *pair) for name, pair in zip(names, asked, strict=True)]
         keep = [audit.kept_question_of(*pair) for pair in asked] if keep_question else []
-        with with_outcome("a search is answered only after it has been written to the audit trail"):
+        with explain_full_disk("a search is answered only after it has been written to the audit trail"):
             audit.write(self.catalog, lines, moment, keep)
         return answers
 
