@@ -11,7 +11,7 @@ import torch
 from irm.embedder import IRMEmbedder
 from irm.models import IRM, SentenceTokenizer
 from irm.retrieval import Gallery, SearchModel
-from irm.retrieval.indexing import thumbnail
+from irm.retrieval.images import thumbnail
 from irm.retrieval.views import VIEWS
 
 DIM, TOP, EACH, BLOCK = 768, 10, 20, 10_000

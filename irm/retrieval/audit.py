@@ -11,7 +11,7 @@ from typing import Any
 from instructions.errors import InputError
 from irm.retrieval.answer import Answer
 from irm.retrieval.catalog import Catalog
-from irm.retrieval.indexing import thumbnail
+from irm.retrieval.images import thumbnail
 from irm.retrieval.question import Question
 
 HEAD = "audit's head"  # in the metadata: number and digest of a line, kept in the gallery's own file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from instructions.errors import InputError
 from irm.retrieval.database import Database
 from irm.retrieval.schema import bring_up_to_date
 from irm.retrieval.views import Space
+from omnireid.files import sole_writer
 from omnireid.records import UNKNOWN, Record
 
 FILE_NAME, TRAIL_NAME = "gallery.db", "audit.db"
@@ -243,3 +244,10 @@ def write_vectors(
     """Add or replace the vectors of some images, within a transaction."""
     blobs = [vector.tobytes() for vector in np.ascontiguousarray(vectors, dtype="<f4")]
     connection.executemany(f"INSERT OR REPLACE INTO {row.table} VALUES (?, ?)", zip(ids, blobs, strict=True))
+
+
+def sole_indexer(folder: Path) -> AbstractContextManager[None]:
+    """Lock a store, in which one process at a time indexes or erases; see ``sole_writer``."""
+    return sole_writer(
+        folder, f"another process is indexing or erasing in {folder}; wait until it is done and try again"
+    )

@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from instructions.errors import InputError
-from irm.retrieval.catalog import Catalog
-from irm.retrieval.indexing import sole_indexer
+from irm.retrieval.catalog import Catalog, sole_indexer
 from irm.retrieval.question import Filter
 from irm.retrieval.vector_store import VectorStore
 from omnireid.extraction import Progress

@@ -13,16 +13,17 @@ from jaxtyping import UInt8
 from irm.retrieval import audit
 from irm.retrieval.answer import Answer, Explanation, Route
 from irm.retrieval.calibration import Calibrations
-from irm.retrieval.catalog import Catalog
+from irm.retrieval.catalog import Catalog, sole_indexer
 from irm.retrieval.database import explain_full_disk
 from irm.retrieval.explain import explain
 from irm.retrieval.gallery_store import GalleryStore, clock
-from irm.retrieval.indexing import Added, Indexer, sole_indexer
-from irm.retrieval.info import Facets, facets_of
+from irm.retrieval.images import image_of, pixels_of
+from irm.retrieval.indexing import Indexer
+from irm.retrieval.info import Added, Facets, facets_of, indexed_views
 from irm.retrieval.items import Item
 from irm.retrieval.model import SearchModel
-from irm.retrieval.opening import check_place, image_of, model_of, pixels_of, prepare, same_space, space_of
-from irm.retrieval.planning import indexed_views, plan_query
+from irm.retrieval.opening import check_place, model_of, prepare, same_space, space_of
+from irm.retrieval.planning import plan_query
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
 from irm.retrieval.searching import Searcher

@@ -12,13 +12,11 @@ from typing import Any, Self
 from instructions.errors import InputError
 from irm.retrieval import audit, erasure
 from irm.retrieval.audit import AuditEntry
-from irm.retrieval.catalog import Catalog
+from irm.retrieval.catalog import Catalog, sole_indexer
 from irm.retrieval.engines import mark_current, num_others, open_engine
-from irm.retrieval.indexing import sole_indexer
-from irm.retrieval.info import Info, info_of
+from irm.retrieval.images import thumbnail_of
+from irm.retrieval.info import Info, indexed_views, info_of
 from irm.retrieval.local import LocalStore
-from irm.retrieval.opening import thumbnail_of
-from irm.retrieval.planning import indexed_views
 from irm.retrieval.vector_store import VectorStore
 
 

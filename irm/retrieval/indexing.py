@@ -3,44 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image as Pillow
 
 from instructions.errors import InputError
 from irm.retrieval import forgotten
 from irm.retrieval.catalog import AMONG, COLUMNS, REVISION, Catalog, Image, SpaceRow, write_vectors
 from irm.retrieval.forgotten import ForgottenError
+from irm.retrieval.images import thumbnail
+from irm.retrieval.info import Added
 from irm.retrieval.items import Item, unique
 from irm.retrieval.keys import check_keys, split_undecodable, with_known_fields
 from irm.retrieval.model import SearchModel
 from irm.retrieval.vector_store import VectorStore
 from irm.retrieval.views import Space, View
 from omnireid.extraction import Progress
-from omnireid.files import sole_writer
 from omnireid.loading.image import decode_image
 
-THUMBNAIL = 256  # pixels of height at most
 DAY = 86400.0
-
-
-@dataclass(frozen=True)
-class Added:
-    """What became of the items."""
-
-    added: int
-    updated: int
-    unchanged: int
-    failures: tuple[tuple[str, str], ...]  # key and reason of images that cannot be read
-    forgotten: int = 0  # images that were erased or had expired before, and stay out
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +36,6 @@ class _Fresh:
     image: Image
     pixels: UInt8[np.ndarray, "H W 3"]  # of the model's size
     jpeg: bytes
-
-
-def sole_indexer(folder: Path) -> AbstractContextManager[None]:
-    """Lock a store, in which one process at a time indexes or erases; see ``sole_writer``."""
-    return sole_writer(
-        folder, f"another process is indexing or erasing in {folder}; wait until it is done and try again"
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,15 +215,6 @@ class Indexer:
             known = self.catalog.spaces().get(view.name) or self.catalog.add_space(space, vectors.shape[1])
             found.append((known, rows, vectors))
         return found
-
-
-def thumbnail(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:
-    """A small JPEG."""
-    picture = Pillow.fromarray(pixels)
-    picture.thumbnail((4 * THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
 
 
 def _stamp(image: Image) -> tuple[object, ...]:

@@ -7,9 +7,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from irm.retrieval.catalog import AMONG, Catalog, Image
-from irm.retrieval.planning import IndexedView
+from irm.retrieval.catalog import AMONG, Catalog, Image, SpaceRow
 from irm.retrieval.views import PREFERRED, VIEWS
+
+
+@dataclass(frozen=True)
+class IndexedView:
+    """A view of which the gallery has vectors."""
+
+    row: SpaceRow
+    is_complete: bool  # whether every image has a vector
+
+
+def indexed_views(catalog: Catalog) -> dict[str, IndexedView]:
+    """The views of a gallery that hold any vectors."""
+    count, rows = catalog.count("images"), catalog.spaces()
+    numbers = {view: catalog.count(row.table) for view, row in rows.items()}
+    return {view: IndexedView(row, numbers[view] == count) for view, row in rows.items() if numbers[view]}
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of the items."""
+
+    added: int
+    updated: int
+    unchanged: int
+    failures: tuple[tuple[str, str], ...]  # key and reason of images that cannot be read
+    forgotten: int = 0  # images that were erased or had expired before, and stay out
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
 from instructions.errors import InputError
-from irm.retrieval.catalog import FILE_NAME, Catalog, Image
+from irm.retrieval.catalog import FILE_NAME, Catalog
 from irm.retrieval.model import SearchModel
 from irm.retrieval.views import Space, View, default_views, known_view
-from omnireid.loading.image import decode_image
 
 
 def model_of(catalog: Catalog, run: str | Path | None, model: SearchModel | None) -> SearchModel:
@@ -112,41 +108,3 @@ def prepare(folder: Path, model: SearchModel, views: Sequence[str] | None, datas
         known = json.loads(catalog.metadata("views") or "[]")
         catalog.set_metadata(views=json.dumps(list(dict.fromkeys([*known, *names]))))
     catalog.close()
-
-
-def image_of(catalog: Catalog, image: int) -> Image:
-    """A row of the gallery.
-
-    Raises:
-        InputError: There is none of this number.
-    """
-    row = catalog.images([image]).get(image)
-    is_expired = row is not None and row.expires is not None and row.expires <= time.time()
-    if row is None or is_expired:
-        raise InputError(f"there is no image {image} in this gallery")
-    return row
-
-
-def thumbnail_of(catalog: Catalog, image: int) -> bytes:
-    """A thumbnail, a JPEG.
-
-    Raises:
-        InputError: There is no such image.
-    """
-    image_of(catalog, image)
-    found = catalog.thumbnail(image)
-    if found is None:
-        raise InputError(f"there is no image {image} in this gallery")
-    return found
-
-
-def pixels_of(catalog: Catalog, image: int) -> UInt8[np.ndarray, "H W 3"]:
-    """The indexed image if its file is unchanged, else its thumbnail."""
-    row = image_of(catalog, image)
-    try:
-        status = Path(row.path).stat()
-        if (status.st_size, status.st_mtime_ns) == (row.size, row.changed):
-            return decode_image(Path(row.path).read_bytes(), name=row.path)
-    except (OSError, InputError):
-        pass
-    return decode_image(thumbnail_of(catalog, image), name=row.key)

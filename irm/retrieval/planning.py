@@ -8,26 +8,12 @@ from dataclasses import dataclass
 from instructions.errors import InputError
 from instructions.instruction import NEUTRAL, Instruction
 from irm.retrieval.answer import Route
-from irm.retrieval.catalog import Catalog, SpaceRow
+from irm.retrieval.catalog import SpaceRow
+from irm.retrieval.info import IndexedView
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
 from irm.retrieval.views import PREFERRED, VIEWS, known_view, sentence_of
 from omnireid.tasks import TASKS, Asking
-
-
-@dataclass(frozen=True)
-class IndexedView:
-    """A view of which the gallery has vectors."""
-
-    row: SpaceRow
-    is_complete: bool  # whether every image has a vector
-
-
-def indexed_views(catalog: Catalog) -> dict[str, IndexedView]:
-    """The views of a gallery that hold any vectors."""
-    count, rows = catalog.count("images"), catalog.spaces()
-    numbers = {view: catalog.count(row.table) for view, row in rows.items()}
-    return {view: IndexedView(row, numbers[view] == count) for view, row in rows.items() if numbers[view]}
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ import pytest
 
 from instructions.errors import InputError
 from irm.retrieval import Gallery, Picture, Question, erasure, items_of_folder
-from irm.retrieval.catalog import FILE_NAME, Catalog
+from irm.retrieval.catalog import FILE_NAME, Catalog, sole_indexer
 from irm.retrieval.engines import open_engine, rebuild, verify
-from irm.retrieval.indexing import sole_indexer
 from irm.retrieval.schema import MIGRATIONS
 
 ROOT = Path(__file__).parents[3]

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import stat
+import subprocess
 import sys
 
 import pytest
@@ -133,6 +134,11 @@ def test_who_has_expired_is_not_listed(filled):
             connection.execute("UPDATE images SET expires = 10 WHERE id = 3")
         assert [image.id for image in list_images(kept.catalog, 9.0)] == list(range(1, 13))
         assert [image.id for image in list_images(kept.catalog, 11.0)] == [1, 2, *range(4, 13)]
+
+
+def test_a_store_is_looked_after_without_the_libraries_of_models():
+    code = "import sys, irm.retrieval.gallery_store as _; print({'timm', 'transformers'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
 def test_a_copy_made_while_others_write_is_a_whole_store(monkeypatch, capsys, tmp_path, filled):

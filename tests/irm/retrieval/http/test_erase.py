@@ -3,9 +3,9 @@
 import pytest
 from starlette.testclient import TestClient
 
+from irm.retrieval.catalog import sole_indexer
 from irm.retrieval.http.app import build_app
 from irm.retrieval.http.settings import ServerSettings
-from irm.retrieval.indexing import sole_indexer
 
 TOKEN = "a-token-of-the-tests"
 
