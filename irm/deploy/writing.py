@@ -80,18 +80,7 @@ def export(
     check_new_folder(folder)
     graph = _graph(model, view, instruction)
     with staged_folder(folder) as stage:
-        file = stage / f"model.{form}"
-        with torch.no_grad():
-            (_write_onnx if form == "onnx" else _write_pt2)(graph, file)
-            difference = _compare(graph, file, form)
-        if not difference.max_abs_difference <= TOLERANCE:
-            raise InputError(
-                f"the exported features differ from the model's by {difference.max_abs_difference:.1e}, "
-                f"more than {TOLERANCE:g}; nothing was written"
-            )
-        if graph.table:
-            table = instruction_table(model, graph.table)
-            np.savez(stage / TABLE, tokens=table.tokens.numpy(), mask=table.mask.numpy())
+        difference = _write(model, graph, stage, form)
         described = {
             **provenance,
             "format": form,
@@ -107,6 +96,27 @@ def export(
             described["table"] = {"file": TABLE, "sentences": graph.table}
         content = json.dumps(described, indent=2, ensure_ascii=False)
         (stage / DESCRIPTION).write_text(content + "\n", encoding="utf-8")
+    return difference
+
+
+def _write(model: IRM, graph: Graph, stage: Path, form: Format) -> Difference:
+    """Write the model and the table of sentences.
+
+    Raises:
+        InputError: the file's features are not the model's.
+    """
+    file = stage / f"model.{form}"
+    with torch.no_grad():
+        (_write_onnx if form == "onnx" else _write_pt2)(graph, file)
+        difference = _compare(graph, file, form)
+    if not difference.max_abs_difference <= TOLERANCE:
+        raise InputError(
+            f"the exported features differ from the model's by {difference.max_abs_difference:.1e}, "
+            f"more than {TOLERANCE:g}; nothing was written"
+        )
+    if graph.table:
+        table = instruction_table(model, graph.table)
+        np.savez(stage / TABLE, tokens=table.tokens.numpy(), mask=table.mask.numpy())
     return difference
 
 
