@@ -17,7 +17,7 @@ from tools._outcome import LEFT_OUT
 from tools._program import program_parser, refuse_unwritable, run, say, waiting, whole_number, write_text
 
 if TYPE_CHECKING:
-    from irm.retrieval import Added, Item
+    from irm.retrieval import Added, Gallery, Item
 
 SHOWN = 10  # images left out that are printed
 BY_COSINE = (
@@ -143,19 +143,27 @@ def main() -> None:
         gone = gallery.expire()
         if gone is not None:
             say(console, f"{gone.images} expired images were erased" if gone.images else FINISHED)
+        added = _add(gallery, items, asked, console)
+        _report(console, added, hidden, asked.left_out)
+        print_info(console, gallery)
+    if added.failures:
+        sys.exit(LEFT_OUT)
+
+
+def _add(gallery: "Gallery", items: "list[Item]", asked: argparse.Namespace, console: Console) -> "Added":
+    try:
         with Bar(console) as show:
             show("indexing", 0, len(items))  # the first batch may take minutes
-            added = gallery.add(
+            return gallery.add(
                 items,
                 progress=show,
                 keep_days=asked.keep_days,
                 batch_size=asked.batch_size,
                 again=asked.again,
             )
-        _report(console, added, hidden, asked.left_out)
-        print_info(console, gallery)
-    if added.failures:
-        sys.exit(LEFT_OUT)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to continue", file=sys.stderr)
+        sys.exit(130)
 
 
 def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None, int]":

@@ -198,6 +198,16 @@ def test_every_picture_left_out_is_in_the_table_of_them(monkeypatch, capsys, tmp
     assert all("not a picture" in row["reason"] for row in rows)
 
 
+def test_who_interrupts_is_told_how_to_go_on(monkeypatch, capsys, tmp_path, tiny_run, people):
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("irm.retrieval.indexing.Indexer._embed", pressed)
+    index = (tiny_run, "--images", people, "--store", tmp_path / "store", "--views", "trad")
+    assert program(monkeypatch, *index) == 130
+    assert capsys.readouterr().err == "interrupted; run the same command again to continue\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
