@@ -43,8 +43,8 @@ Running the same command again resumes an interrupted run, adds new images and l
 An image's key is its path within the folder; a key that another image already has is refused (--prefix).
 A table (.csv, .tsv) has a column `path` and any of key, pid, camid, time, dataset, clothes_id, modality,
 caption, clothes; see docs/search.md. (A run in a folder called "erase" is written ./erase.)
-Exit code: 0 all images are indexed, 2 bad input (nothing or not everything was done), 3 done, except for
-images that could not be read, which are named. Hidden files and folders are skipped and counted."""
+Hidden files and folders are skipped and counted. Exit code: 0 all is done, 2 bad input or an error, 3 done
+except for what is named: images that could not be read, or what an erasure did not find."""
 
 
 def parser() -> argparse.ArgumentParser:
