@@ -11,7 +11,7 @@ import torch
 from irm.embedder import IRMEmbedder
 from irm.models import IRM, SentenceTokenizer
 from irm.retrieval import Gallery, SearchModel
-from irm.retrieval.indexing import thumbnail
+from irm.retrieval.images import thumbnail
 from irm.retrieval.views import VIEWS
 
 DIM, TOP, EACH, BLOCK = 768, 10, 20, 10_000
@@ -68,12 +68,12 @@ def questions(count: int, num_queries: int, spread: float) -> torch.Tensor:
 def write(folder: Path, model: SearchModel, count: int, spread: float) -> Gallery:
     """A gallery of the given number of images; the first have thumbnails."""
     gallery = Gallery.create(folder, model, views=["trad"])
-    ledger = gallery.ledger
-    space = ledger.add_space(gallery.space(VIEWS["trad"]), DIM)
+    catalog = gallery.catalog
+    space = catalog.add_space(gallery.space(VIEWS["trad"]), DIM)
     noise = np.random.default_rng(0).integers(0, 256, (256, 128, 3), dtype=np.uint8)
     jpeg, ids = thumbnail(noise), iter(range(1, count + 1))
     for block in blocks(count, spread):
-        with ledger.writing() as connection:
+        with catalog.writing() as connection:
             numbers = [next(ids) for _ in block]
             connection.executemany(
                 "INSERT INTO images (key, path, size, changed, content, pid, camid, modality, captions, "
@@ -88,7 +88,7 @@ def write(folder: Path, model: SearchModel, count: int, spread: float) -> Galler
                 connection.executemany(
                     "INSERT INTO pictures VALUES (?, ?)", [(one, jpeg) for one in range(1, NUM_PICTURES + 1)]
                 )
-    ledger.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    catalog.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return gallery
 
 

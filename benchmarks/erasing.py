@@ -60,7 +60,7 @@ def main() -> None:
         vector = next(blocks(EACH, 1.0))[:1]
         model.embed = lambda *_: vector  # type: ignore[method-assign]
         with write(Path(folder) / "store", model, asked.size, 1.0) as gallery:
-            with gallery.ledger.writing() as connection:  # as if files differed: equal ones are compared
+            with gallery.catalog.writing() as connection:  # as if files differed: equal ones are compared
                 connection.execute("UPDATE images SET size = id")
             gallery.warm()
             print(f"{asked.size} images, {gallery.info().size_bytes / 1e6:.0f} MB")

@@ -3,7 +3,7 @@
 python -m benchmarks.search --sizes 250000 --json search.json
 
 Times are CPU time over all threads. Vectors are unit length, clustered like people (twenty images each), and
-generated from a seed. Ours reads 8-bit codes and computes the final scores from the ledger's file, so its
+generated from a seed. Ours reads 8-bit codes and computes the final scores from the catalog's file, so its
 time includes SQLite. faiss (faiss-cpu, optional) and torch keep float32 in memory. Every list is compared
 with float64 brute force.
 """
@@ -106,7 +106,7 @@ def measure(
 
 
 def ours(gallery: Gallery) -> Callable[[torch.Tensor], np.ndarray]:
-    store, space = LocalStore(gallery.ledger), gallery.ledger.spaces()["trad"]
+    store, space = LocalStore(gallery.catalog), gallery.catalog.spaces()["trad"]
 
     def search(queries: torch.Tensor) -> np.ndarray:
         found = store.search(space, queries.numpy(), TOP, where=Filter(), now=0.0)
@@ -190,7 +190,7 @@ def run(count: int, num_queries: int, repeats: int, spread: float) -> dict[str, 
     try:
         gallery = write(folder, random_model(FULL, folder), count, spread)
         disk = sum(path.stat().st_size for path in folder.iterdir()) / MIB
-        print(f"{count} x {DIM}: {size:.0f} MiB of float32; the ledger has {disk:.0f} MiB on disk")
+        print(f"{count} x {DIM}: {size:.0f} MiB of float32; the catalog has {disk:.0f} MiB on disk")
         before, peak, start = resident(), Peak(), time.process_time()
         with peak:
             search = ours(gallery)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from instructions.errors import InputError
+from tools._outcome import LEFT_OUT
 from tools._program import print_tables, progress_bar, say, table
 
 if TYPE_CHECKING:
-    from irm.retrieval.keeping import Keeping
+    from irm.retrieval import Receipt
+    from irm.retrieval.gallery_store import GalleryStore
 
 
 FINISHED = "an interrupted erasure has been completed: the bytes it had deleted are now gone from the files"
@@ -43,7 +45,7 @@ class Bar:
             self.console.print(f"{what}: {done}/{total}", highlight=False)
 
 
-def print_info(console: Console, gallery: "Keeping") -> None:
+def print_info(console: Console, gallery: "GalleryStore") -> None:
     from omnireid.tasks import TASKS
 
     info = gallery.info()
@@ -64,10 +66,10 @@ def print_info(console: Console, gallery: "Keeping") -> None:
     say(console, f"{info.size_bytes / 1e6:.1f} MB on disk; model {info.model} of {info.run}")
 
 
-def _open(asked: argparse.Namespace) -> "Keeping":
-    from irm.retrieval.keeping import Keeping
+def _open(asked: argparse.Namespace) -> "GalleryStore":
+    from irm.retrieval.gallery_store import GalleryStore
 
-    return Keeping.of(asked.store, engine=asked.engine)
+    return GalleryStore.open(asked.store, engine=asked.engine)
 
 
 def _info(asked: argparse.Namespace) -> None:
@@ -81,11 +83,11 @@ def _info(asked: argparse.Namespace) -> None:
         count, head = 0, ""
         asked.check = asked.check or bool(asked.head)
         if asked.check:
-            head = audit.head(gallery.ledger)
-            count = audit.check(gallery.ledger, asked.head)
-            for view in gallery.ledger.spaces():
-                engines.check_lengths(gallery.ledger, view)
-                engines.verify(gallery.store, gallery.ledger, view)
+            head = audit.head(gallery.catalog)
+            count = audit.check(gallery.catalog, asked.head)
+            for view in gallery.catalog.spaces():
+                engines.check_lengths(gallery.catalog, view)
+                engines.verify(gallery.store, gallery.catalog, view)
         if asked.json:
             told = {**asdict(gallery.info()), "audit": [asdict(line) for line in lines]}
             told |= {"checked_audit_lines": count, "audit_head": head} if asked.check else {}
@@ -106,14 +108,14 @@ def _info(asked: argparse.Namespace) -> None:
 
 def _list(asked: argparse.Namespace) -> None:
     """List the images of a gallery: number, key, person, camera, time, data set."""
-    from irm.retrieval.facts import listed
+    from irm.retrieval.info import list_images
 
     names = ("image", "key", "pid", "camid", "taken", "dataset")
     lines = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
     with _open(asked) as gallery:
         if not asked.json:
             lines.writerow(names)
-        for image in listed(gallery.ledger, time.time(), pids=asked.pid, beginning=asked.key):
+        for image in list_images(gallery.catalog, time.time(), pids=asked.pid, beginning=asked.key):
             told = {"image": image.id, **{name: getattr(image, name) for name in names[1:]}}
             if asked.json:
                 print(json.dumps(told))
@@ -127,7 +129,7 @@ def _copy(asked: argparse.Namespace) -> None:
 
     def write(folder: Path) -> None:
         folder.mkdir(mode=0o700)
-        gallery.ledger.copy_to(folder)
+        gallery.catalog.copy_store(folder)
 
     check_new_folder(asked.out)
     with _open(asked) as gallery:
@@ -140,42 +142,47 @@ def _erase(asked: argparse.Namespace) -> None:
     """Erase people or images from every view, thumbnail and log, and prove it."""
     if not (asked.pid or asked.image or asked.key):
         raise InputError("specify what to erase: --pid N, --image N or --key NAME")
+    from irm.retrieval import erasure
+
+    wanted: dict[str, Any] = {"pids": asked.pid, "images": asked.image, "keys": asked.key}
     with _open(asked) as gallery:
-        _receipt(
-            asked, gallery.erase(pids=asked.pid, images=asked.image, keys=asked.key, who=asked.who).as_dict()
-        )
+        unmatched = erasure.unmatched(gallery.catalog, **wanted)
+        receipt = gallery.erase(**wanted, who=asked.who)
+    _print_receipt(asked, receipt)
+    if unmatched and receipt.images:
+        print(f"warning: not found: {', '.join(unmatched)}", file=sys.stderr)
+        sys.exit(LEFT_OUT)
 
 
 def _expire(asked: argparse.Namespace) -> None:
     """Erase the images whose time has run out."""
     with _open(asked) as gallery:
-        receipt = gallery.expire(who=asked.who)
-        _receipt(asked, {} if receipt is None else receipt.as_dict())
+        _print_receipt(asked, gallery.expire(who=asked.who))
 
 
-def _receipt(asked: argparse.Namespace, receipt: dict[str, Any]) -> None:
+def _print_receipt(asked: argparse.Namespace, receipt: "Receipt | None") -> None:
     if asked.json:
-        print(json.dumps(receipt or {"images": 0}, indent=1))
-    elif not receipt:
+        print(json.dumps({"images": 0} if receipt is None else receipt.as_dict(), indent=1))
+    elif receipt is None:
         print("nothing has expired")
-    elif not receipt["images"]:
+    elif not receipt.images:
         print(FINISHED)
     else:
         print(
-            f"{receipt['images']} images erased from {len(receipt['views'])} views; "
-            f"{receipt['bytes_searched']} bytes of files were searched for traces of them, and none were "
-            "found. Copies outside the store and the pictures that were indexed must be deleted separately."
+            f"{receipt.images} images erased from {len(receipt.views)} views; "
+            f"{receipt.bytes_searched} bytes of files were searched for traces of them, and none were "
+            "found. Copies outside the store and the images that were indexed must be deleted separately."
         )
-        if left := receipt["stores_left"]:
+        if receipt.stores_left:
             print(
-                f"{left} other stores were filled from this gallery and still contain the erased images: "
-                "rebuild them"
+                f"{receipt.stores_left} other stores were filled from this gallery and still contain the "
+                "erased images: rebuild them"
             )
 
 
 def _export(asked: argparse.Namespace) -> None:
     """Write all that is held about an image: facts, vectors, thumbnail."""
-    from irm.retrieval import care
+    from irm.retrieval import erasure
     from omnireid.files import write_whole
 
     if not asked.image:
@@ -183,7 +190,7 @@ def _export(asked: argparse.Namespace) -> None:
     with _open(asked) as gallery:
         asked.out.mkdir(mode=0o700, parents=True, exist_ok=True)
         for image in asked.image:
-            told = care.held(gallery.ledger, image, with_vectors=True)
+            told = erasure.held(gallery.catalog, image, with_vectors=True)
             write_whole(asked.out / f"image_{image}.json", (json.dumps(told, indent=1) + "\n").encode())
             write_whole(asked.out / f"image_{image}.jpg", gallery.picture(image))
     print(f"{len(asked.image)} images written to {asked.out}")
@@ -191,18 +198,18 @@ def _export(asked: argparse.Namespace) -> None:
 
 def _rebuild(asked: argparse.Namespace) -> None:
     """Fill another store from the gallery's own record, whatever was in it."""
+    from irm.retrieval.catalog import Catalog
     from irm.retrieval.engines import rebuild
-    from irm.retrieval.ledger import Ledger
 
     if asked.engine == "local":
         raise InputError(
             "specify the engine to fill: --engine postgresql://..., http://host:6333 or edge:FOLDER"
         )
     console = Console(markup=False)
-    ledger = Ledger(asked.store)
+    catalog = Catalog(asked.store)
     with Bar(console) as show:
-        counts = rebuild(asked.engine, ledger, show)
-    ledger.close()
+        counts = rebuild(asked.engine, catalog, show)
+    catalog.close()
     told = ", ".join(f"{view} {count}" for view, count in counts.items())
     print(f"rebuilt and compared, vector by vector: {told}")
 

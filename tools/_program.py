@@ -53,12 +53,18 @@ def whole_number(text: str) -> int:
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a program; bad input ends with one sentence on stderr and exit code 2, Ctrl-C with 130.
 
+    A reader of the output that has had enough, such as ``head``, ends it silently with 141, as SIGPIPE does.
+
     ``INSTRUCT_REID_DEBUG=1`` shows the traceback instead.
     """
     if not sys.stderr.isatty():  # progress bars of transformers would fill a log with one long line
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is still to be flushed
+        sys.exit(141)
     except (InputError, OSError) as error:
         if os.environ.get("INSTRUCT_REID_DEBUG"):
             raise

@@ -1,4 +1,4 @@
-"""Many queries for `tools.query`, from pictures or from a file; the answers are JSON lines."""
+"""Many queries for `tools.query`, from images or from a file; the answers are JSON lines."""
 
 import argparse
 import json
@@ -22,21 +22,21 @@ TOGETHER = 64  # queries per forward pass
 
 
 @dataclass(frozen=True)
-class Asked:
+class Query:
     """One of the queries: as it was given, and as options of the command line."""
 
-    said: dict[str, Any]
+    given: dict[str, Any]
     options: argparse.Namespace
 
 
-def questions_of(asked: argparse.Namespace) -> list[Asked]:
+def read_queries(asked: argparse.Namespace) -> list[Query]:
     """The queries of a command line that asks several.
 
     Raises:
         InputError: The file cannot be read, or a line is not a query; the sentence says which.
     """
     if asked.queries is None:
-        return [Asked({"image": path}, _with(asked, {"image": [path]})) for path in asked.image]
+        return [Query({"image": path}, _with(asked, {"image": [path]})) for path in asked.image]
     try:
         lines = asked.queries.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -44,11 +44,11 @@ def questions_of(asked: argparse.Namespace) -> list[Asked]:
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not numbered:
         raise InputError(f"{asked.queries} has no queries")
-    return [_asked(line, f"{asked.queries}, line {number}", asked) for number, line in numbered]
+    return [_query(line, f"{asked.queries}, line {number}", asked) for number, line in numbered]
 
 
 def answer_many(
-    gallery: "Gallery", asked: list[Asked], question_of: Callable[[argparse.Namespace], "Question"]
+    gallery: "Gallery", queries: list[Query], question_of: Callable[[argparse.Namespace], "Question"]
 ) -> Iterator[dict[str, Any]]:
     """The queries in order, each with its answer, or with the reason why there is none.
 
@@ -56,13 +56,14 @@ def answer_many(
         BrokenError: No further query can be answered.
         HeldError: No further query can be answered for now.
     """
-    for first in range(0, len(asked), TOGETHER):
-        part = asked[first : first + TOGETHER]
-        told: list[Question | str] = [_or_sentence(partial(question_of, one.options)) for one in part]
-        answers = iter(_answers([one for one in told if not isinstance(one, str)], gallery, part[0].options))
-        for one, question in zip(part, told, strict=True):
+    for first in range(0, len(queries), TOGETHER):
+        part = queries[first : first + TOGETHER]
+        questions: list[Question | str] = [_or_sentence(partial(question_of, one.options)) for one in part]
+        valid = [one for one in questions if not isinstance(one, str)]
+        answers = iter(_answers(valid, gallery, part[0].options))
+        for one, question in zip(part, questions, strict=True):
             found = question if isinstance(question, str) else next(answers)
-            yield {"query": one.said, **({"error": found} if isinstance(found, str) else found.as_dict())}
+            yield {"query": one.given, **({"error": found} if isinstance(found, str) else found.as_dict())}
 
 
 def _answers(
@@ -92,7 +93,7 @@ def _or_sentence(make: Callable[[], Any]) -> Any:
         return str(error)
 
 
-def _asked(line: str, where: str, asked: argparse.Namespace) -> Asked:
+def _query(line: str, where: str, asked: argparse.Namespace) -> Query:
     try:
         said = json.loads(line)
     except ValueError as error:
@@ -111,7 +112,7 @@ def _asked(line: str, where: str, asked: argparse.Namespace) -> Asked:
             raise InputError(f"{where}: {name} is {value!r}; give {'a number' if kind is int else 'a text'}")
         values = [asked.queries.parent / one for one in values] if name in FILES else values
         given[option] = values if may_be_several else values[0]
-    return Asked(said, _with(asked, given))
+    return Query(said, _with(asked, given))
 
 
 def _with(asked: argparse.Namespace, given: dict[str, Any]) -> argparse.Namespace:

@@ -8,11 +8,11 @@ from tools._program import program_parser, run, waiting
 EXAMPLE = """examples:
   python -m tools.export_model runs/demo/run --out served --view cc/ltcc --instruction "ignore clothes"
   python -m tools.export_model runs/demo/run --out served --view li/cocas_real1 --format pt2
-  python -m tools.export_model runs/demo/run --out served --view t2i        pictures, found by descriptions
+  python -m tools.export_model runs/demo/run --out served --view t2i        images, found by descriptions
 
 With --instruction the sentence is built in (its K' and V' are constants) and the input is `images` alone.
 Without, `tokens` and `mask` of an instruction are inputs too, and instructions.npz has those of the task's
-sentences. FOLDER gets model.onnx or model.pt2, and export.json: how pictures are prepared, names and
+sentences. FOLDER gets model.onnx or model.pt2, and export.json: how images are prepared, names and
 shapes of inputs and outputs, and how far the features are from the model's; docs/inside.md serves one.
 ONNX needs `pip install -e '.[export]'`."""
 
@@ -43,20 +43,27 @@ def main() -> None:
     with waiting("loading the model"):
         # Heavy imports come after parsing, so that --help and mistyped options answer at once.
         from irm.build import as_input_errors
-        from irm.deploy.writing import Wanted, export
+        from irm.deploy.writing import export
         from irm.retrieval import SearchModel
 
         loaded = SearchModel.load(asked.run)
     model = loaded.embedder.model.cpu()
     view = asked.view or (model.necks.names or ("t2i",))[0]
-    facts = {"run": asked.run.resolve().name, "model_sha256": loaded.fingerprint}
+    provenance = {"run": asked.run.resolve().name, "model_sha256": loaded.fingerprint}
     with as_input_errors(), waiting("exporting, and comparing the file with the model"):
-        gap = export(model, Wanted(view, asked.instruction, asked.format), asked.out, facts)
+        difference = export(
+            model,
+            asked.out,
+            view=view,
+            instruction=asked.instruction,
+            form=asked.format,
+            provenance=provenance,
+        )
     told = "built in" if asked.instruction else "an input" if view != "t2i" else "none"
     print(f"{asked.out}/model.{asked.format}: view {view}, instruction {told}")
     print(
-        f"features against the model's, batches of {', '.join(map(str, gap.batches))}: "
-        f"largest difference {gap.max_abs_difference:.1e}, smallest cosine {gap.min_cosine:.7f}"
+        f"features against the model's, batches of {', '.join(map(str, difference.batches))}: "
+        f"largest difference {difference.max_abs_difference:.1e}, smallest cosine {difference.min_cosine:.7f}"
     )
 
 

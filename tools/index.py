@@ -1,4 +1,4 @@
-"""Index pictures: `python -m tools.index RUN --images DIR --store DIR`; and maintain what is indexed."""
+"""Index images: `python -m tools.index RUN --images DIR --store DIR`; and maintain what is indexed."""
 
 import argparse
 import csv
@@ -13,10 +13,11 @@ from rich.console import Console
 
 from instructions.errors import InputError, near_miss
 from tools._gallery import ACTIONS, FINISHED, Bar, print_info
+from tools._outcome import LEFT_OUT
 from tools._program import program_parser, refuse_unwritable, run, say, waiting, whole_number, write_text
 
 if TYPE_CHECKING:
-    from irm.retrieval import Added, Item
+    from irm.retrieval import Added, Gallery, Item
 
 SHOWN = 10  # images left out that are printed
 BY_COSINE = (
@@ -41,12 +42,14 @@ and for an existing store:
 Running the same command again resumes an interrupted run, adds new images and leaves the rest alone.
 An image's key is its path within the folder; a key that another image already has is refused (--prefix).
 A table (.csv, .tsv) has a column `path` and any of key, pid, camid, time, dataset, clothes_id, modality,
-caption, clothes; see docs/search.md. (A run in a folder called "erase" is written ./erase.)"""
+caption, clothes; see docs/search.md. (A run in a folder called "erase" is written ./erase.)
+Hidden files and folders are skipped and counted. Exit code: 0 all is done, 2 bad input or an error, 3 done
+except for what is named: images that could not be read, or what an erasure did not find."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of indexing."""
-    made = program_parser("index", "Make or extend a searchable gallery of pictures.", EXAMPLE)
+    made = program_parser("index", "Make or extend a searchable gallery of images.", EXAMPLE)
     made.add_argument("run", type=Path, metavar="RUN", help="run of tools.train, or the folder of a model")
     made.add_argument(
         "--store", type=Path, required=True, metavar="DIR", help="the gallery; created if it does not exist"
@@ -129,7 +132,7 @@ def main() -> None:
     with waiting("reading the list of images and loading the model"):
         from irm.retrieval import Gallery
 
-        items, dataset = _items(asked)
+        items, dataset, hidden = _items(asked)
         if asked.prefix:
             items = [replace(item, key=f"{asked.prefix.rstrip('/')}/{item.key}") for item in items]
         opened = Gallery.create(asked.store, asked.run, views=views, dataset=dataset, engine=asked.engine)
@@ -140,29 +143,42 @@ def main() -> None:
         gone = gallery.expire()
         if gone is not None:
             say(console, f"{gone.images} expired images were erased" if gone.images else FINISHED)
+        added = _add(gallery, items, asked, console)
+        _report(console, added, hidden, asked.left_out)
+        print_info(console, gallery)
+    if added.failures:
+        sys.exit(LEFT_OUT)
+
+
+def _add(gallery: "Gallery", items: "list[Item]", asked: argparse.Namespace, console: Console) -> "Added":
+    try:
         with Bar(console) as show:
             show("indexing", 0, len(items))  # the first batch may take minutes
-            added = gallery.add(
+            return gallery.add(
                 items,
                 progress=show,
                 keep_days=asked.keep_days,
                 batch_size=asked.batch_size,
                 again=asked.again,
             )
-        _report(console, added, asked.left_out)
-        print_info(console, gallery)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to continue", file=sys.stderr)
+        sys.exit(130)
 
 
-def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None]":
+def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None, int]":
+    """What to index, the data set that it comes from, and how many hidden images a folder has besides."""
     from irm.retrieval import items_of_folder, items_of_records, items_of_table
+    from irm.retrieval.items import num_hidden
 
     if (asked.images is None) == (asked.split is None):
         raise InputError(
             "specify what to index: either --images DIR (or a table), or --data DIR --split TASK/DATASET"
         )
     if asked.images is not None:
-        is_table = asked.images.suffix.lower() in (".csv", ".tsv")
-        return (items_of_table if is_table else items_of_folder)(asked.images), None
+        if asked.images.suffix.lower() in (".csv", ".tsv"):
+            return items_of_table(asked.images), None, 0
+        return items_of_folder(asked.images), None, num_hidden(asked.images)
     if asked.data is None:
         raise InputError("--split needs --data, the folder that holds the data sets")
     from omnireid.datasets import load_split
@@ -171,11 +187,13 @@ def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None]":
     if not dataset:
         raise InputError(f"--split is {asked.split!r}; write TASK/DATASET, e.g. trad/market1501")
     split = load_split(asked.data, dataset, task)
-    return items_of_records(split.gallery, split.name, asked.data), split.name
+    return items_of_records(split.gallery, split.name, asked.data), split.name, 0
 
 
-def _report(console: Console, added: "Added", table: Path | None) -> None:
+def _report(console: Console, added: "Added", hidden: int, table: Path | None) -> None:
     """Say what became of the images, and write all that were left out to a table, if asked."""
+    if hidden:
+        say(console, f"images skipped in hidden files and folders (.*, @eaDir, __MACOSX): {hidden}")
     if added.forgotten:
         say(
             console,

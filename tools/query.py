@@ -14,7 +14,7 @@ from rich.table import Table
 from instructions import numbers
 from instructions.errors import InputError
 from tools._program import print_tables, program_parser, refuse_unwritable, run, say, waiting, whole_number
-from tools._queries import answer_many, questions_of
+from tools._queries import answer_many, read_queries
 
 if TYPE_CHECKING:
     from irm.retrieval import Answer, Gallery, Question
@@ -38,7 +38,7 @@ A text given with an image is routed by its nearest known instruction; the answe
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = program_parser("query", "Search a gallery by pictures, text and clothes pictures.", EXAMPLE)
+    made = program_parser("query", "Search a gallery by images, text and clothes images.", EXAMPLE)
     made.add_argument("--store", type=Path, required=True, metavar="DIR", help="folder made by tools.index")
     made.add_argument("--run", type=Path, metavar="RUN", help="run of the model, if it was moved")
     made.add_argument("--engine", default="local", metavar="ADDRESS", help="another engine of this gallery")
@@ -109,22 +109,22 @@ def _ask_many(asked: argparse.Namespace) -> None:
     if asked.each == (asked.queries is not None):
         raise InputError("--each and --queries both run many queries; pass only one of them")
     if asked.each and not asked.image:
-        raise InputError("--each runs one query per picture; pass the pictures with --image")
+        raise InputError("--each runs one query per image; pass the images with --image")
     if asked.csv is not None or asked.picture is not None:
         raise InputError(
             "--csv and --picture write a single answer; omit either them, or --each and --queries"
         )
-    questions = questions_of(asked)
+    queries = read_queries(asked)
     with waiting("loading the model"):
         opened = _open(asked)
     failed = 0
     with opened as gallery:
-        for told in answer_many(gallery, questions, _question):
+        for told in answer_many(gallery, queries, _question):
             failed += "error" in told
             print(json.dumps(told), flush=True)
     if failed:
         raise InputError(
-            f"{failed} of {len(questions)} queries were not answered; their output lines give the reason"
+            f"{failed} of {len(queries)} queries were not answered; their output lines give the reason"
         )
 
 

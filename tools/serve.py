@@ -115,8 +115,10 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host.strip("[]"), port), family=family, backlog=1024)
     except OSError as error:
+        # Python's own sentence repeats the address; the number of a name that is not resolved is negative.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise InputError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}); choose another --port or --host"
+            f"cannot listen on {host}:{port} ({reason}); choose another --port or --host"
         ) from None
 
 
@@ -126,7 +128,7 @@ def _config(app: "FastAPI", settings: "ServerSettings", proxy: str | None) -> "u
 
     return uvicorn.Config(
         app,
-        access_log=False,  # ours names neither queries nor pictures
+        access_log=False,  # ours names neither queries nor images
         log_config=None,
         server_header=False,
         proxy_headers=proxy is not None,  # otherwise any local client could claim any address

@@ -13,7 +13,7 @@ from irm.models.tokens import InstructionKV, InstructionTokens, SharedInstructio
 
 
 class ImagePath(nn.Module):
-    """Pictures and the tokens of an instruction each; out come retrieval features."""
+    """Images and the tokens of an instruction each; out come retrieval features."""
 
     def __init__(self, model: IRM, view: str) -> None:
         """Take what the path needs of a model; weights are shared, nothing of the model changes.
@@ -26,7 +26,7 @@ class ImagePath(nn.Module):
         self.view = view
         self.fuses = model.retrieval.feature != "edited"
         needed = {"editing_transformer", "necks", *(["fusion"] if self.fuses else [])}
-        self.model = copy.copy(model)  # without the towers and heads that pictures do not pass
+        self.model = copy.copy(model)  # without the towers and heads that images do not pass
         self.model._modules = {name: part for name, part in model._modules.items() if name in needed}
         self.model._parameters = {}
 
@@ -50,8 +50,8 @@ class ImagePath(nn.Module):
         return self.model.retrieval_features(output, view=self.view)
 
 
-class ToldImagePath(ImagePath):
-    """Pictures under one sentence for ever: K' and V' of every layer are constants."""
+class FixedInstructionPath(ImagePath):
+    """Images under one sentence for ever: K' and V' of every layer are constants."""
 
     def __init__(self, model: IRM, view: str, sentence: str) -> None:
         """Precompute every layer's K' and gated V' of the sentence.
@@ -87,7 +87,7 @@ class ToldImagePath(ImagePath):
 
 
 class PlainImagePath(nn.Module):
-    """Pictures alone, into the space that texts share (t2i; eq. 8)."""
+    """Images alone, into the space that texts share (t2i; eq. 8)."""
 
     def __init__(self, model: IRM) -> None:
         """Take the editing transformer and the projection of a model."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from instructions.banks import BANKS
 from instructions.errors import InputError
 from instructions.instruction import NEUTRAL_SENTENCE
-from irm.deploy.graph import ImagePath, PlainImagePath, ToldImagePath, instruction_table
+from irm.deploy.graph import FixedInstructionPath, ImagePath, PlainImagePath, instruction_table
 from irm.models import IRM
 from irm.models.manifest import sha256_of
 from irm.models.staging import staged_folder
@@ -28,23 +28,14 @@ TOLERANCE = 1e-4  # of a feature of unit length; float32 kernels of two engines 
 BATCHES = (1, 2, 5)  # sizes that are compared; exported at 2
 DESCRIPTION, TABLE = "export.json", "instructions.npz"
 MAX_ONE_FILE = 2**31 - 2**24  # bytes of weights that an ONNX file can hold itself
-PICTURES = (
+PREPARATION = (
     "turned upright by the EXIF orientation; transparent parts laid on white; RGB; "
     "resized to height x width, {} with antialiasing; divided by 255; minus mean; over std"
 )
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What to export."""
-
-    view: str  # whose batch-norm statistics, e.g. trad/market1501; t2i: pictures alone
-    instruction: str | None  # built in; None takes an instruction's tokens as an input
-    format: Format
-
-
-@dataclass(frozen=True)
-class Gap:
+class Difference:
     """How far the file's features are from the model's."""
 
     max_abs_difference: float
@@ -63,69 +54,101 @@ class Graph:
     table: tuple[str, ...] = ()  # sentences whose tokens are written beside
 
 
-def export(model: IRM, wanted: Wanted, folder: Path, facts: Mapping[str, Any]) -> Gap:
+def export(
+    model: IRM,
+    folder: Path,
+    *,
+    view: str,
+    instruction: str | None,
+    form: Format,
+    provenance: Mapping[str, Any],
+) -> Difference:
     """Write a folder with the model, its description and, where it takes tokens, a table of sentences.
 
     Args:
         model: in evaluation mode, on the CPU.
-        wanted: what.
         folder: new or empty.
-        facts: what the description says of where the model comes from.
+        view: whose batch-norm statistics, e.g. trad/market1501; t2i: images alone.
+        instruction: built in; None takes an instruction's tokens as an input.
+        form: of the file.
+        provenance: what the description says of where the model comes from.
 
     Raises:
         InputError: the view is unknown, a library is missing, there is something in the folder, or the file's
             features are not the model's.
     """
     check_new_folder(folder)
-    graph = _graph(model, wanted)
+    graph = _graph(model, view, instruction)
     with staged_folder(folder) as stage:
-        file = stage / f"model.{wanted.format}"
-        with torch.no_grad():
-            (_write_onnx if wanted.format == "onnx" else _write_pt2)(graph, file)
-            gap = _compare(graph, file, wanted.format)
-        if not gap.max_abs_difference <= TOLERANCE:
-            raise InputError(
-                f"the exported features differ from the model's by {gap.max_abs_difference:.1e}, more than "
-                f"{TOLERANCE:g}; nothing was written"
-            )
+        difference = _write(model, graph, stage, form)
+        described = {
+            **provenance,
+            "format": form,
+            "view": view,
+            "instruction": instruction,
+            **_description(model, graph),
+            "unit_length": view == "t2i" or model.retrieval.normalise,
+            "check": asdict(difference),
+            "versions": _versions(form),
+            "files": {path.name: sha256_of(path) for path in sorted(stage.iterdir())},
+        }
         if graph.table:
-            table = instruction_table(model, graph.table)
-            np.savez(stage / TABLE, tokens=table.tokens.numpy(), mask=table.mask.numpy())
-        content = json.dumps(
-            _description(model, wanted, graph, gap, stage, facts), indent=2, ensure_ascii=False
-        )
+            described["table"] = {"file": TABLE, "sentences": graph.table}
+        content = json.dumps(described, indent=2, ensure_ascii=False)
         (stage / DESCRIPTION).write_text(content + "\n", encoding="utf-8")
-    return gap
+    return difference
 
 
-def _graph(model: IRM, wanted: Wanted) -> Graph:
+def _write(model: IRM, graph: Graph, stage: Path, form: Format) -> Difference:
+    """Write the model and the table of sentences.
+
+    Raises:
+        InputError: the file's features are not the model's.
+    """
+    file = stage / f"model.{form}"
+    with torch.no_grad():
+        (_write_onnx if form == "onnx" else _write_pt2)(graph, file)
+        difference = _compare(graph, file, form)
+    if not difference.max_abs_difference <= TOLERANCE:
+        raise InputError(
+            f"the exported features differ from the model's by {difference.max_abs_difference:.1e}, "
+            f"more than {TOLERANCE:g}; nothing was written"
+        )
+    if graph.table:
+        table = instruction_table(model, graph.table)
+        np.savez(stage / TABLE, tokens=table.tokens.numpy(), mask=table.mask.numpy())
+    return difference
+
+
+def _graph(model: IRM, view: str, sentence: str | None) -> Graph:
     """The module of one of three forms.
 
     Raises:
         InputError: the view is unknown or has no instruction, or the instruction no words.
     """
-    if wanted.instruction is not None and not wanted.instruction.strip():
+    if sentence is not None and not sentence.strip():
         raise InputError("--instruction is empty; write a sentence, or omit --instruction")
     generator = torch.Generator().manual_seed(0)
 
     def images(count: int) -> Tensor:
         return torch.randn(count, 3, *model.image_size, generator=generator)
 
-    if wanted.view == "t2i":
-        if wanted.instruction is not None:
-            raise InputError("the view t2i takes no instruction with a picture; omit --instruction")
+    if view == "t2i":
+        if sentence is not None:
+            raise InputError("the view t2i takes no instruction with an image; omit --instruction")
         return Graph(PlainImagePath(model), ("images",), lambda count: (images(count),), model.embed_image)
-    if wanted.view not in model.necks.names:
+    if view not in model.necks.names:
         known = ", ".join((*model.necks.names, "t2i"))
-        raise InputError(f"this model has no view {wanted.view!r} (known: {known})")
-    view, sentence = wanted.view, wanted.instruction
+        raise InputError(f"this model has no view {view!r} (known: {known})")
     if sentence is not None:
 
         def alone(given: Tensor) -> Tensor:
             told = model.encode([sentence] * len(given), torch.arange(len(given)))
             return model.retrieval_features(model(given, told), view=view)
 
-        return Graph(ToldImagePath(model, view, sentence), ("images",), lambda count: (images(count),), alone)
+        return Graph(
+            FixedInstructionPath(model, view, sentence), ("images",), lambda count: (images(count),), alone
+        )
     bank = TASKS[view.partition("/")[0]].bank
     table = (NEUTRAL_SENTENCE, *(BANKS[bank] if bank is not None else ()))
 
@@ -177,19 +200,19 @@ def _write_onnx(graph: Graph, file: Path) -> None:
     )
 
 
-def _compare(graph: Graph, file: Path, form: Format) -> Gap:
+def _compare(graph: Graph, file: Path, form: Format) -> Difference:
     """The file as somebody else would load it, on batches of other sizes than it was exported with."""
     answer: Callable[..., Tensor]
     answer = _with_onnxruntime(file) if form == "onnx" else torch.export.load(file).module()
-    gap, cosine = 0.0, 1.0
+    largest, cosine = 0.0, 1.0
     for count in BATCHES:
         given = graph.draw(count)
         expected = graph.expected(*given)
         found = answer(*given)
         scale = expected.norm(dim=-1).max().item()  # one, unless features are compared raw
-        gap = max(gap, (found - expected).abs().max().item() / scale)
+        largest = max(largest, (found - expected).abs().max().item() / scale)
         cosine = min(cosine, torch.cosine_similarity(found, expected, dim=-1).min().item())
-    return Gap(gap, cosine)
+    return Difference(largest, cosine)
 
 
 def _with_onnxruntime(file: Path) -> Callable[..., Tensor]:
@@ -205,40 +228,27 @@ def _with_onnxruntime(file: Path) -> Callable[..., Tensor]:
     return answer
 
 
-def _description(
-    model: IRM, wanted: Wanted, graph: Graph, gap: Gap, stage: Path, facts: Mapping[str, Any]
-) -> dict[str, Any]:
-    """All that somebody needs who serves the file without our code."""
+def _description(model: IRM, graph: Graph) -> dict[str, Any]:
+    """What somebody needs to know about inputs and outputs who serves the file without our code."""
     height, width = model.image_size
     given = dict(zip(graph.inputs, graph.draw(2), strict=True))
     shapes = {name: ["batch", "length", *tensor.shape[2:]] for name, tensor in given.items()}
     shapes["images"] = ["batch", 3, height, width]
     dim = graph.expected(*given.values()).shape[1]
-    described = {
-        **facts,
-        "format": wanted.format,
-        "view": wanted.view,
-        "instruction": wanted.instruction,
+    return {
         "pictures": {
             "height": height,
             "width": width,
             "mean": model.image_spec.mean,
             "std": model.image_spec.std,
-            "preparation": PICTURES.format(model.retrieval.resize),
+            "preparation": PREPARATION.format(model.retrieval.resize),
         },
         "inputs": [
             {"name": name, "shape": shapes[name], "dtype": str(given[name].dtype).removeprefix("torch.")}
             for name in graph.inputs
         ],
         "outputs": [{"name": "features", "shape": ["batch", dim], "dtype": "float32"}],
-        "unit_length": wanted.view == "t2i" or model.retrieval.normalise,
-        "check": asdict(gap),
-        "versions": _versions(wanted.format),
-        "files": {path.name: sha256_of(path) for path in sorted(stage.iterdir())},
     }
-    if graph.table:
-        described["table"] = {"file": TABLE, "sentences": graph.table}
-    return described
 
 
 def _versions(form: Format) -> dict[str, str]:

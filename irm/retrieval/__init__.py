@@ -1,15 +1,18 @@
-"""Search: a gallery indexed once, then asked with a picture, a sentence, a shirt, or all of them."""
+"""Search: a gallery indexed once, then asked with an image, a sentence, a shirt, or all of them."""
+
+from typing import TYPE_CHECKING, Any
 
 from irm.retrieval.answer import Answer, Explanation, Hit, Route
 from irm.retrieval.audit import AuditEntry
-from irm.retrieval.care import Receipt
-from irm.retrieval.facts import Facets, Info, ViewInfo
-from irm.retrieval.gallery import Gallery
-from irm.retrieval.indexing import Added
+from irm.retrieval.erasure import Receipt
+from irm.retrieval.info import Added, Facets, Info, ViewInfo
 from irm.retrieval.items import Item, items_of_folder, items_of_records, items_of_table
-from irm.retrieval.model import SearchModel
 from irm.retrieval.question import Filter, Picture, Question
 from irm.retrieval.views import VIEWS
+
+if TYPE_CHECKING:
+    from irm.retrieval.gallery import Gallery
+    from irm.retrieval.model import SearchModel
 
 __all__ = [
     "VIEWS",
@@ -33,3 +36,16 @@ __all__ = [
     "items_of_records",
     "items_of_table",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs a model, imported when first asked for: timm and transformers take seconds to import."""
+    if name == "Gallery":
+        from irm.retrieval.gallery import Gallery
+
+        return Gallery
+    if name == "SearchModel":
+        from irm.retrieval.model import SearchModel
+
+        return SearchModel
+    raise AttributeError(f"module 'irm.retrieval' has no attribute {name!r}")

@@ -11,25 +11,15 @@ import numpy as np
 from jaxtyping import Float
 
 Stage = Literal["cosine", "re-ranked", "re-scored"]
-COLUMNS = (
-    "rank",
-    "image",
-    "key",
-    "score",
-    "stage",
-    "percent",
-    "chance",
-    "pid",
-    "camid",
-    "taken",
-    "dataset",
-)  # of a CSV
+COLUMNS = (  # of a CSV
+    "rank", "image", "key", "score", "stage", "percent", "chance", "pid", "camid", "taken", "dataset",
+)  # fmt: skip
 MEANINGS = {  # of a hit's figures, in the words of docs/search.md; the docs say how they are computed
     "cosine": "Score: cosine similarity.",
-    "re-scored": "Score: match logit of text and picture, not comparable with cosines.",
-    "percent": "P %: of this gallery's pairs of pictures with such a cosine, P % show the same person.",
-    "chance": "1 in N: about one in N pictures of this gallery would have as high a cosine by accident; an N "
-    "below the number of pictures searched says little.",
+    "re-scored": "Score: match logit of text and image, not comparable with cosines.",
+    "percent": "P %: of this gallery's pairs of images with such a cosine, P % show the same person.",
+    "chance": "1 in N: about one in N images of this gallery would have as high a cosine by accident; an N "
+    "below the number of images searched says little.",
 }
 
 
@@ -82,7 +72,7 @@ class Answer:
     total: int  # images searched, after filters
     task: str
     view: str
-    instruction: str  # given with the query pictures
+    instruction: str  # given with the query images
     route: Route | None
     warning: str | None
     space: str
@@ -119,7 +109,7 @@ class Answer:
 class Explanation:
     """What the model looked at, and how far its gates are open."""
 
-    query: Float[np.ndarray, "h w"] | None  # 0..1 over the patches of the first query picture
+    query: Float[np.ndarray, "h w"] | None  # 0..1 over the patches of the first query image
     hit: Float[np.ndarray, "h w"]
     gates: tuple[float, ...]  # one per layer
     words: tuple[tuple[str, float], ...]  # share of the gated attention that each word of the instruction got

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from instructions.errors import InputError
-from irm.retrieval.ledger import Ledger
+from irm.retrieval.answer import Answer
+from irm.retrieval.catalog import Catalog
+from irm.retrieval.images import thumbnail
+from irm.retrieval.question import Question
 
-HEAD = "audit's head"  # a fact of the ledger: number and digest of a line, kept in the gallery's own file
+HEAD = "audit's head"  # in the metadata: number and digest of a line, kept in the gallery's own file
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Keep:
+class KeptQuestion:
     """A question kept with its line on request: its text, small JPEGs, and who was found."""
 
     text: str | None
@@ -43,9 +46,41 @@ class Keep:
     images: tuple[int, ...]  # gallery images of question and answer: erasing one deletes the kept question
 
 
-def write(ledger: Ledger, lines: Sequence[Line], now: float, keep: Sequence[Keep | None] = ()) -> None:
+def line_of(who: str, purpose: str, question: Question, answer: Answer) -> Line:
+    """The line of one search: who asked and how, but nothing that shows or names a person."""
+    filters = question.where.as_dict()
+    if "pids" in filters:
+        filters["pids"] = len(question.where.pids)
+    detail: dict[str, Any] = {
+        "task": answer.task,
+        "view": answer.view,
+        "space": answer.space,
+        "engine": answer.engine,
+        "filters": filters,
+        "first": question.first,
+        "top": question.top,
+        "pictures": len(question.images) + len(question.like),
+        "has_text": question.text is not None,
+        "question": question.digest(),
+        "purpose": purpose,
+    }
+    return Line(who, "search", detail)
+
+
+def kept_question_of(question: Question, answer: Answer) -> KeptQuestion:
+    """The question itself, kept on request."""
+    pictures = [*question.images, *question.negatives, *([question.clothes] if question.clothes else [])]
+    images = {*question.like, *question.unlike, *(hit.image for hit in answer.hits)}
+    return KeptQuestion(
+        question.text, tuple(thumbnail(one.pixels) for one in pictures), tuple(sorted(images))
+    )
+
+
+def write(
+    catalog: Catalog, lines: Sequence[Line], now: float, keep: Sequence[KeptQuestion | None] = ()
+) -> None:
     """Add lines, all or none."""
-    with ledger.trail.writing() as connection:
+    with catalog.trail.writing() as connection:
         row = connection.execute("SELECT hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()
         last = "" if row is None else str(row[0])
         for place, line in enumerate(lines):
@@ -63,16 +98,16 @@ def write(ledger: Ledger, lines: Sequence[Line], now: float, keep: Sequence[Keep
                 )
 
 
-def forget(ledger: Ledger, numbers: Sequence[int]) -> None:
+def forget(catalog: Catalog, numbers: Sequence[int]) -> None:
     """Delete kept questions; their lines stay."""
-    with ledger.trail.writing() as connection:
+    with catalog.trail.writing() as connection:
         connection.executemany("DELETE FROM kept WHERE audit = ?", [(number,) for number in numbers])
 
 
-def entries(ledger: Ledger, last: int) -> list[AuditEntry]:
+def entries(catalog: Catalog, last: int) -> list[AuditEntry]:
     """The newest lines, newest first."""
-    with ledger.trail.errors():
-        rows = ledger.trail.connection.execute(
+    with catalog.trail.errors():
+        rows = catalog.trail.connection.execute(
             "SELECT number, time, who, action, detail FROM audit ORDER BY number DESC LIMIT ?", (last,)
         ).fetchall()
     return [
@@ -81,32 +116,32 @@ def entries(ledger: Ledger, last: int) -> list[AuditEntry]:
     ]
 
 
-def head(ledger: Ledger) -> str:
+def head(catalog: Catalog) -> str:
     """Number and digest of the newest line, "0:" where there is none.
 
     Noted elsewhere, it later proves whether all lines up to it are unchanged.
     """
-    with ledger.trail.errors():
+    with catalog.trail.errors():
         sql = "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1"
-        row = ledger.trail.connection.execute(sql).fetchone()
+        row = catalog.trail.connection.execute(sql).fetchone()
     return "0:" if row is None else f"{row[0]}:{row[1]}"
 
 
-def check(ledger: Ledger, noted: Sequence[str] = ()) -> int:
+def check(catalog: Catalog, noted: Sequence[str] = ()) -> int:
     """Verify the chain of the trail; returns how many lines it has.
 
     Args:
-        ledger: Whose trail.
+        catalog: Whose trail.
         noted: Earlier results of ``head``, which must still match.
 
     Raises:
         InputError: A line was changed or removed, even if it was the last.
     """
-    told = f"the audit trail of {ledger.folder} has been altered"
+    told = f"the audit trail of {catalog.folder} has been altered"
     last, count = "", 0
-    heads = [_parsed(one) for one in (*noted, ledger.fact(HEAD) or "0:")]
-    with ledger.trail.errors():
-        run = ledger.trail.connection.execute
+    heads = [_parsed(one) for one in (*noted, catalog.metadata(HEAD) or "0:")]
+    with catalog.trail.errors():
+        run = catalog.trail.connection.execute
         given = run("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
         rows = run("SELECT number, time, who, action, detail, hash FROM audit ORDER BY number")
         for number, time, who, action, detail, known in rows:
@@ -130,11 +165,11 @@ def _parsed(head: str) -> tuple[int, str]:
     return int(number), digest
 
 
-def kept_questions(ledger: Ledger, ids: Sequence[int]) -> list[int]:
+def kept_questions(catalog: Catalog, ids: Sequence[int]) -> list[int]:
     """Lines whose kept question shows or found one of these images."""
     wanted = set(ids)
-    with ledger.trail.errors():
-        rows = ledger.trail.connection.execute("SELECT audit, images FROM kept").fetchall()
+    with catalog.trail.errors():
+        rows = catalog.trail.connection.execute("SELECT audit, images FROM kept").fetchall()
     return [number for number, images in rows if wanted & set(json.loads(images))]
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 
-from irm.retrieval.ledger import Ledger, SpaceRow
+from irm.retrieval.catalog import Catalog, SpaceRow
 
 NUM_STRANGERS = 2000  # gallery images sampled to represent all
 NUM_PEOPLE, NUM_EACH = 400, 4  # people with several images, and how many of each
@@ -53,38 +53,38 @@ class Calibration:
 class Calibrations:
     """Measures a space when it is first asked for, and again when the gallery has grown by a tenth."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
         self._lock = threading.Lock()
         self._known: dict[int, Calibration] = {}
         self._erased = 0
 
     def of(self, space: SpaceRow) -> Calibration:
         """The calibration of a space, measured if need be."""
-        count = self.ledger.count(space.table)
-        erased = self.ledger.count("gone")
+        count = self.catalog.count(space.table)
+        erased = self.catalog.count("gone")
         with self._lock:
             if erased != self._erased:  # erased people must not remain in a sample
                 self._known.clear()
                 self._erased = erased
             known = self._known.get(space.number)
             if known is None or abs(count - known.num_images) > known.num_images / 10:
-                known = self._known[space.number] = measure(self.ledger, space, count)
+                known = self._known[space.number] = measure(self.catalog, space, count)
         return known
 
 
-def measure(ledger: Ledger, space: SpaceRow, count: int) -> Calibration:
+def measure(catalog: Catalog, space: SpaceRow, count: int) -> Calibration:
     """Calibrate on a sample of a gallery, the same one each time."""
     rng = np.random.default_rng(space.number)
-    with ledger.snapshot():
-        sample = _unit(ledger.vectors(space, _some_images(ledger, space, count, rng))[1])
-        slope, offset = _fit(ledger, space, rng)
+    with catalog.snapshot():
+        sample = _unit(catalog.vectors(space, _some_images(catalog, space, count, rng))[1])
+        slope, offset = _fit(catalog, space, rng)
     return Calibration(count, sample, slope, offset)
 
 
-def _some_images(ledger: Ledger, space: SpaceRow, count: int, rng: np.random.Generator) -> list[int]:
+def _some_images(catalog: Catalog, space: SpaceRow, count: int, rng: np.random.Generator) -> list[int]:
     """All images, or those that follow numbers drawn at random, without reading a million rows."""
-    run = ledger.connection.execute
+    run = catalog.connection.execute
     if count <= NUM_STRANGERS:
         return [row[0] for row in run(f"SELECT image FROM {space.table}")]
     first, last = run(f"SELECT min(image), max(image) FROM {space.table}").fetchone()
@@ -93,9 +93,9 @@ def _some_images(ledger: Ledger, space: SpaceRow, count: int, rng: np.random.Gen
     return [run(following, (int(number),)).fetchone()[0] for number in drawn]
 
 
-def _fit(ledger: Ledger, space: SpaceRow, rng: np.random.Generator) -> tuple[float | None, float]:
+def _fit(catalog: Catalog, space: SpaceRow, rng: np.random.Generator) -> tuple[float | None, float]:
     """Logistic curve through labelled pairs, weighted by how often each kind of pair occurs."""
-    run = ledger.connection.execute
+    run = catalog.connection.execute
     sql = "SELECT pid, count(*) FROM images WHERE pid > 0 GROUP BY pid ORDER BY pid"
     rows = np.array(run(sql).fetchall(), dtype=np.int64).reshape(-1, 2)
     several = rows[rows[:, 1] > 1]
@@ -105,7 +105,7 @@ def _fit(ledger: Ledger, space: SpaceRow, rng: np.random.Generator) -> tuple[flo
     for pid in rng.permutation(several[:, 0])[:NUM_PEOPLE].tolist():
         images = [row[0] for row in run("SELECT id FROM images WHERE pid = ? ORDER BY id", (pid,))]
         labels.update(dict.fromkeys(rng.permutation(images)[:NUM_EACH].tolist(), pid))
-    found, vectors = ledger.vectors(space, list(labels))
+    found, vectors = catalog.vectors(space, list(labels))
     pids = np.array([labels[image] for image in found.tolist()], dtype=np.int64)
     first, second = np.triu_indices(len(found), 1)
     unit = _unit(vectors)

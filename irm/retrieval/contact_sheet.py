@@ -1,4 +1,4 @@
-"""A picture of an answer: the query, and the hits with their scores and cameras."""
+"""A contact sheet of an answer: the query, and the hits with their scores and cameras."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ KINDS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}  # by 
 
 
 def kind_of(file: Path) -> str:
-    """The picture format of a file, by its suffix.
+    """The image format of a file, by its suffix.
 
     Raises:
         InputError: its suffix is none of ``KINDS``.
     """
     if file.suffix.lower() not in KINDS:
-        raise InputError(f"{file} has no supported picture suffix; use one of {', '.join(KINDS)}")
+        raise InputError(f"{file} has no supported image suffix; use one of {', '.join(KINDS)}")
     return KINDS[file.suffix.lower()]
 
 
 def contact_sheet(
-    question: Question, answer: Answer, picture_of: Callable[[int], bytes], kind: str = "JPEG"
+    question: Question, answer: Answer, thumbnail_of: Callable[[int], bytes], kind: str = "JPEG"
 ) -> bytes:
-    """One page of a ranked list as a picture file.
+    """One page of a ranked list as an image file.
 
     Args:
-        question: Its pictures come first, framed.
+        question: Its images come first, framed.
         answer: Whose hits are shown.
-        picture_of: Gives the thumbnail of a gallery image.
+        thumbnail_of: Gives the thumbnail of a gallery image.
         kind: A value of ``KINDS``.
     """
     cells = [(Image.fromarray(one.pixels), "query", "", True) for one in question.images]
-    cells += [(_opened(picture_of(image)), "query", f"image {image}", True) for image in question.like]
+    cells += [(_opened(thumbnail_of(image)), "query", f"image {image}", True) for image in question.like]
     cells += [(Image.fromarray(question.clothes.pixels), "clothes", "", True)] if question.clothes else []
     for hit in answer.hits:
         where = "" if hit.camid is None else f" cam {hit.camid}"
-        cells.append((_opened(picture_of(hit.image)), f"{hit.rank}{where}", hit.says(), False))
+        cells.append((_opened(thumbnail_of(hit.image)), f"{hit.rank}{where}", hit.says(), False))
     rows = -(-len(cells) // NUM_COLUMNS) or 1
     width = 2 * MARGIN + NUM_COLUMNS * (CELL + GAP)
     sheet = Image.new("RGB", (width, 2 * MARGIN + 3 * LINE + rows * (HEIGHT + 3 * LINE)), _PAPER)

@@ -11,10 +11,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from instructions.errors import BrokenError, FullError, HeldError
-from irm.retrieval.connections import Connections
 
-OWNERS_ONLY = 0o600  # a store holds pictures of people
+OWNERS_ONLY = 0o600  # a store holds images of people
 ROOM = 1 << 18  # bytes: more than SQLite's log grows by with the lines of a batch of searches
+PAGE_SIZE = 16384  # five vectors of 768 floats a page
+PRAGMAS = (
+    f"page_size = {PAGE_SIZE}",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "secure_delete = ON",
+    "foreign_keys = ON",
+    "mmap_size = 1099511627776",
+)
 
 
 class Database:
@@ -23,18 +31,44 @@ class Database:
     def __init__(self, file: Path) -> None:
         """Name a file; it is opened at the first query."""
         self.file, self.folder = file, file.parent
-        self._connections = Connections(file)
-        self._writing = threading.Lock()
+        self.why_read_only: str | None = None  # why the file was opened as immutable, and cannot be written
+        self._local = threading.local()
+        self._open: list[tuple[threading.Thread, sqlite3.Connection]] = []
+        self._opening, self._writing = threading.Lock(), threading.Lock()
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """This thread's own."""
-        return self._connections.own()
+        """This thread's own; those of threads that have ended are closed when another is opened."""
+        made: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if made is None:
+            made = self._local.connection = self._connect()
+            with self._opening:
+                for thread, connection in self._open:
+                    if not thread.is_alive():
+                        connection.close()
+                self._open = [(thread, one) for thread, one in self._open if thread.is_alive()]
+                self._open.append((threading.current_thread(), made))
+        return made
+
+    def _connect(self) -> sqlite3.Connection:
+        """A new connection; immutable if SQLite cannot put its log beside the file and there is none.
+
+        So a store on a read-only or a full disk can still be read.
+        """
+        try:
+            return _connected(str(self.file))
+        except sqlite3.OperationalError as error:
+            log = self.file.with_name(f"{self.file.name}-wal")
+            if not self.file.is_file() or (log.is_file() and log.stat().st_size):
+                raise
+            made = _connected(f"{self.file.absolute().as_uri()}?immutable=1")
+            self.why_read_only = str(error)
+            return made
 
     @property
     def is_read_only(self) -> bool:
         """Whether it cannot be written, because of the file, its folder or the disk."""
-        return self._connections.hindrance is not None or not all(
+        return self.why_read_only is not None or not all(
             os.access(path, os.W_OK) for path in (self.file, self.folder)
         )
 
@@ -81,7 +115,10 @@ class Database:
 
     def close(self) -> None:
         """Close every connection; the database cannot be used afterwards."""
-        self._connections.close()
+        for _, connection in self._open:
+            connection.close()
+        self._open.clear()
+        self._local = threading.local()
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -96,9 +133,8 @@ class Database:
             yield
         except sqlite3.OperationalError as error:
             said = str(error)
-            hindrance = self._connections.hindrance or ""
-            if "readonly" in said and _is_full(hindrance):  # and was therefore opened as immutable
-                said = hindrance
+            if "readonly" in said and self.why_read_only and _is_full(self.why_read_only):
+                said = self.why_read_only  # it was therefore opened as immutable
             if _is_full(said):
                 raise FullError(
                     f"the disk of {self.folder} is full ({said}): make room and try again"
@@ -124,16 +160,8 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: when the block ends, all of it is durable, or none of it happened."""
-        with self._writing, self.errors():
-            connection = self.connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        with self._writing, self.errors(), transaction(self.connection) as connection:
+            yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -146,12 +174,40 @@ class Database:
                 self.connection.execute("COMMIT")
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One write, all or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk ends it by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _connected(name: str) -> sqlite3.Connection:
+    """A connection that has proved to work; ``name`` is a path or a file: URI."""
+    made = sqlite3.connect(
+        name, isolation_level=None, timeout=30, check_same_thread=False, uri=name.startswith("file:")
+    )
+    try:
+        for pragma in PRAGMAS:
+            made.execute(f"PRAGMA {pragma}")
+        made.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
 def _is_full(said: str) -> bool:
     return "full" in said or "disk I/O" in said
 
 
 @contextmanager
-def telling(outcome: str) -> Iterator[None]:
+def explain_full_disk(outcome: str) -> Iterator[None]:
     """Add to the error of a full disk what did and did not happen.
 
     Raises:

@@ -30,7 +30,7 @@ def explain(
     record: Record,
     image: Pixels,
 ) -> Explanation:
-    """Embed a query picture and a gallery image again, as the search did, and keep the attention."""
+    """Embed a query image and a gallery image again, as the search did, and keep the attention."""
     view = VIEWS[plan.space.view]
     asked = None
     if query is not None:

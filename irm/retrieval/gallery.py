@@ -1,4 +1,4 @@
-"""A gallery: pictures indexed once, then searched by a picture, a sentence, clothes, or all of them."""
+"""A gallery: images indexed once, then searched by an image, a sentence, clothes, or all of them."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from jaxtyping import UInt8
 from irm.retrieval import audit
 from irm.retrieval.answer import Answer, Explanation, Route
 from irm.retrieval.calibration import Calibrations
-from irm.retrieval.database import telling
+from irm.retrieval.catalog import Catalog, sole_indexer
+from irm.retrieval.database import explain_full_disk
 from irm.retrieval.explain import explain
-from irm.retrieval.facts import Facets, facets_of
-from irm.retrieval.indexing import Added, Indexer, Mirror, sole_indexer
+from irm.retrieval.gallery_store import GalleryStore, clock
+from irm.retrieval.images import image_of, pixels_of
+from irm.retrieval.indexing import Indexer
+from irm.retrieval.info import Added, Facets, facets_of, indexed_views
 from irm.retrieval.items import Item
-from irm.retrieval.keeping import Keeping, clock
-from irm.retrieval.ledger import Ledger
 from irm.retrieval.model import SearchModel
-from irm.retrieval.opening import check_place, image_of, model_of, pixels_of, prepare, same_space, space_of
-from irm.retrieval.planning import held_views, understand
+from irm.retrieval.opening import check_place, model_of, prepare, same_space, space_of
+from irm.retrieval.planning import plan_query
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
 from irm.retrieval.searching import Searcher
-from irm.retrieval.trail import keep_of, line_of
 from irm.retrieval.views import VIEWS, Space, View
 from omnireid.extraction import Progress
 
 
-class Gallery(Keeping):
+class Gallery(GalleryStore):
     """A store together with its model; thread-safe."""
 
-    def __init__(self, ledger: Ledger, model: SearchModel, engine: str = "local") -> None:
-        """Join a ledger with its model; use ``open`` or ``create``, which check that they fit."""
-        super().__init__(ledger, engine)
+    def __init__(self, catalog: Catalog, model: SearchModel, engine: str = "local") -> None:
+        """Join a catalog with its model; use ``open`` or ``create``, which check that they fit."""
+        super().__init__(catalog, engine)
         self.model = model
         self.router = Router(model)
-        self._searcher = Searcher(ledger, model, self.store, Calibrations(ledger), self._pixels)
+        self._searcher = Searcher(catalog, model, self.store, Calibrations(catalog), self._pixels)
         self._facets: tuple[int, Facets] | None = None  # with the revision that they stand at
 
     @classmethod
@@ -64,9 +64,9 @@ class Gallery(Keeping):
             InputError: There is no store, no model, or they do not belong together.
             BrokenError: The store cannot be written, so that no search could be entered in the audit.
         """
-        ledger = Ledger(Path(folder))
-        ledger.check_writable()
-        return cls(ledger, model_of(ledger, run, model), engine)
+        catalog = Catalog(Path(folder))
+        catalog.check_writable()
+        return cls(catalog, model_of(catalog, run, model), engine)
 
     @classmethod
     def create(
@@ -98,11 +98,11 @@ class Gallery(Keeping):
     @property
     def views(self) -> tuple[View, ...]:
         """The views for which every suitable image gets a vector."""
-        return tuple(VIEWS[name] for name in json.loads(self.ledger.fact("views") or "[]"))
+        return tuple(VIEWS[name] for name in json.loads(self.catalog.metadata("views") or "[]"))
 
     def space(self, view: View) -> Space:
         """The space of a view of this gallery."""
-        return space_of(self.model, view, self.ledger.fact("dataset") or None)
+        return space_of(self.model, view, self.catalog.metadata("dataset") or None)
 
     def add(
         self,
@@ -130,21 +130,24 @@ class Gallery(Keeping):
             InputError: Another process is indexing, the disk is full, a key is given twice or not free.
         """
         with (
-            telling("the last batch was not saved; all batches before it were"),
-            sole_indexer(self.ledger.folder),
+            explain_full_disk("the last batch was not saved; all batches before it were"),
+            sole_indexer(self.catalog.folder),
         ):
-            for row in self.ledger.spaces().values():
+            for row in self.catalog.spaces().values():
                 self._check(row.space)
             indexer = Indexer(
-                self.ledger,
-                self.model,
-                self.views,
-                spaces=self.space,
-                mirror=None if self.store is self.local else Mirror(self.store, self._followed),
+                catalog=self.catalog,
+                model=self.model,
+                views=self.views,
+                space_of=self.space,
+                mirror=None if self.store is self.local else self.store,
+                mirrored=self._followed,
                 batch_size=batch_size,
                 again=again,
+                now=clock(now),
+                keep_days=keep_days,
             )
-            return indexer.add(items, now=clock(now), keep_days=keep_days, progress=progress)
+            return indexer.add(items, progress)
 
     def search(
         self,
@@ -161,7 +164,7 @@ class Gallery(Keeping):
             question: What is asked.
             who: The caller's name, for the audit.
             purpose: The reason, for the audit.
-            keep_question: Keep its text and small pictures with its line of the audit, until one of the
+            keep_question: Keep its text and small images with its line of the audit, until one of the
                 images that it shows or finds is erased.
             now: Unix seconds; by default the clock's.
 
@@ -182,22 +185,22 @@ class Gallery(Keeping):
     ) -> list[Answer]:
         """``search`` for several questions in one forward pass and one scan; ``who`` may be one for each."""
         moment = clock(now)
-        held = held_views(self.ledger)
-        plans = [understand(question, held, self.router) for question in questions]
+        held = indexed_views(self.catalog)
+        plans = [plan_query(question, held, self.router) for question in questions]
         for plan in plans:
             self._check(plan.space.space)
         answers = self._searcher.answer(questions, plans, moment)
         names = [who] * len(questions) if isinstance(who, str) else list(who)
         asked = list(zip(questions, answers, strict=True))
-        lines = [line_of(name, purpose, *pair) for name, pair in zip(names, asked, strict=True)]
-        keep = [keep_of(*pair) for pair in asked] if keep_question else []
-        with telling("a search is answered only after it has been written to the audit trail"):
-            audit.write(self.ledger, lines, moment, keep)
+        lines = [audit.line_of(name, purpose, *pair) for name, pair in zip(names, asked, strict=True)]
+        keep = [audit.kept_question_of(*pair) for pair in asked] if keep_question else []
+        with explain_full_disk("a search is answered only after it has been written to the audit trail"):
+            audit.write(self.catalog, lines, moment, keep)
         return answers
 
     def warm(self, progress: Progress | None = None) -> None:
         """Load what the first questions would wait for: every view, and the features of the banks."""
-        held = held_views(self.ledger)
+        held = indexed_views(self.catalog)
         for done, one in enumerate(held.values(), start=1):
             self._searcher.load(one.row)
             if progress is not None:
@@ -205,30 +208,30 @@ class Gallery(Keeping):
         self.router.warm()
 
     def route(self, text: str) -> Route:
-        """Which view a sentence given with a picture would be searched in."""
-        route = understand(Question(like=(0,), text=text), held_views(self.ledger), self.router).route
+        """Which view a sentence given with an image would be searched in."""
+        route = plan_query(Question(like=(0,), text=text), indexed_views(self.catalog), self.router).route
         assert route is not None
         return route
 
     def explain(self, question: Question, image: int) -> Explanation:
-        """What the model attended to, in the question's first picture and in a gallery image."""
-        plan = understand(question, held_views(self.ledger), self.router)
+        """What the model attended to, in the question's first image and in a gallery image."""
+        plan = plan_query(question, indexed_views(self.catalog), self.router)
         first = question.images[0].pixels if question.images else None
         if first is None and question.like:
             first = self._pixels(question.like[0])
         clothes = None if question.clothes is None else question.clothes.pixels
-        record, pixels = image_of(self.ledger, image).record(), self._pixels(image)
+        record, pixels = image_of(self.catalog, image).record(), self._pixels(image)
         return explain(self.model, plan, question.text, first, clothes, record, pixels)
 
     def facets(self) -> Facets:
         """The values that filters can choose from."""
-        revision = self.ledger.revision()
+        revision = self.catalog.revision()
         if self._facets is None or self._facets[0] != revision:
-            self._facets = revision, facets_of(self.ledger)
+            self._facets = revision, facets_of(self.catalog)
         return self._facets[1]
 
     def _check(self, space: Space) -> None:
-        same_space(space, self.space(VIEWS[space.view]), self.ledger.folder)
+        same_space(space, self.space(VIEWS[space.view]), self.catalog.folder)
 
     def _pixels(self, image: int) -> UInt8[np.ndarray, "H W 3"]:
-        return pixels_of(self.ledger, image)
+        return pixels_of(self.catalog, image)

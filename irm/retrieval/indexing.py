@@ -1,46 +1,32 @@
-"""Indexing: images into the ledger, one durable batch at a time; unchanged images are left alone."""
+"""Indexing: images into the catalog, one durable batch at a time; unchanged images are left alone."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image as Pillow
 
 from instructions.errors import InputError
 from irm.retrieval import forgotten
+from irm.retrieval.catalog import AMONG, COLUMNS, REVISION, Catalog, Image, SpaceRow, write_vectors
 from irm.retrieval.forgotten import ForgottenError
+from irm.retrieval.images import thumbnail
+from irm.retrieval.info import Added
 from irm.retrieval.items import Item, unique
-from irm.retrieval.keys import keeping, refuse_others, sayable
-from irm.retrieval.ledger import COLUMNS, Image, Ledger, SpaceRow
+from irm.retrieval.keys import check_keys, split_undecodable, with_known_fields
 from irm.retrieval.model import SearchModel
-from irm.retrieval.store import Rows, VectorStore
+from irm.retrieval.vector_store import VectorStore
 from irm.retrieval.views import Space, View
 from omnireid.extraction import Progress
-from omnireid.files import sole_writer
 from omnireid.loading.image import decode_image
 
-THUMBNAIL = 256  # pixels of height at most
 DAY = 86400.0
-
-
-@dataclass(frozen=True)
-class Added:
-    """What became of the items."""
-
-    added: int
-    updated: int
-    unchanged: int
-    failures: tuple[tuple[str, str], ...]  # key and reason of pictures that cannot be read
-    forgotten: int = 0  # pictures that were erased or had expired before, and stay out
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,55 +38,25 @@ class _Fresh:
     jpeg: bytes
 
 
-@dataclass(frozen=True)
-class Mirror:
-    """Another store that follows the ledger, and what to call when it has."""
-
-    store: VectorStore
-    followed: Callable[[], None]
-
-
-def sole_indexer(folder: Path) -> AbstractContextManager[None]:
-    """Lock a store, in which one process at a time indexes or erases; see ``sole_writer``."""
-    return sole_writer(
-        folder, f"another process is indexing or erasing in {folder}; wait until it is done and try again"
-    )
-
-
+@dataclass(frozen=True, kw_only=True)
 class Indexer:
     """Adds and updates images; after an interruption, give the same items again to continue."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        model: SearchModel,
-        views: Sequence[View],
-        *,
-        spaces: Callable[[View], Space],
-        mirror: Mirror | None = None,
-        batch_size: int = 128,
-        again: bool = False,
-    ) -> None:
-        """Prepare.
+    catalog: Catalog  # where images are added
+    model: SearchModel
+    views: tuple[View, ...]  # for which every suitable image gets a vector
+    space_of: Callable[[View], Space]
+    mirror: VectorStore | None  # another store that follows
+    mirrored: Callable[[], None]  # called when it has
+    batch_size: int  # images per forward pass and per transaction
+    again: bool  # also take in what was erased or had expired
+    now: float
+    keep_days: float | None
 
-        Args:
-            ledger: Where images are added.
-            model: Embeds them.
-            views: The views for which every suitable image gets a vector.
-            spaces: Gives the space of a view.
-            mirror: Another store that follows.
-            batch_size: Images per forward pass and per transaction.
-            again: Also take in what was erased or had expired.
-        """
-        self.ledger, self.model, self.views, self.mirror = ledger, model, tuple(views), mirror
-        self.spaces, self.batch_size, self.again = spaces, batch_size, again
-
-    def add(
-        self, items: Iterable[Item], *, now: float, keep_days: float | None, progress: Progress | None = None
-    ) -> Added:
+    def add(self, items: Iterable[Item], progress: Progress | None = None) -> Added:
         """Make the gallery hold these items as they are on disk now."""
-        wanted, failures = sayable(unique(items))
-        refuse_others(wanted, self.ledger)
+        wanted, failures = split_undecodable(unique(items))
+        check_keys(wanted, self.catalog)
         counts = dict.fromkeys(("added", "updated", "unchanged", "forgotten"), 0)
         for first in range(0, len(wanted), self.batch_size):
             part = wanted[first : first + self.batch_size]
@@ -110,7 +66,7 @@ class Indexer:
             present = self._present([known.id for known in before if known is not None])
             for item, known in zip(part, before, strict=True):
                 try:
-                    made = self._look_at(item, known, present, now=now, keep_days=keep_days)
+                    made = self._look_at(item, known, present)
                 except ForgottenError:
                     counts["forgotten"] += 1
                     continue
@@ -127,29 +83,23 @@ class Indexer:
         return Added(**counts, failures=tuple(failures))
 
     def _known(self, items: Sequence[Item]) -> list[Image | None]:
-        known = self.ledger.images_by_key([item.key for item in items])
+        known = self.catalog.images_by_key([item.key for item in items])
         return [known.get(item.key) for item in items]
 
     def _look_at(
-        self,
-        item: Item,
-        known: Image | None,
-        present: dict[str, set[int]],
-        *,
-        now: float,
-        keep_days: float | None,
+        self, item: Item, known: Image | None, present: dict[str, set[int]]
     ) -> _Fresh | Image | None:
-        """What an item needs: an embedding, other facts, or nothing."""
-        item = keeping(item, known)
+        """What an item needs: an embedding, other fields, or nothing."""
+        item = with_known_fields(item, known)
         try:
-            image = _image(item, Path(item.path).stat(), known, now=now, keep_days=keep_days)
-            # The stamp does not cover the file of the clothes picture.
+            image = self._image(item, Path(item.path).stat(), known)
+            # The stamp does not cover the file of the clothes image.
             is_old = known is not None and _stamp(known) == _stamp(image) and image.clothes is None
             data = b"" if is_old else Path(item.path).read_bytes()
             clothes = b"" if image.clothes is None else Path(image.clothes).read_bytes()
             image = image if is_old else replace(image, content=_content(data, image, clothes))
             if known is None:
-                (forgotten.take_back if self.again else forgotten.refuse)(self.ledger, image.content)
+                (forgotten.remove if self.again else forgotten.refuse)(self.catalog, image.content)
             if known is not None and known.content == image.content and not self._lacks(image, present):
                 return None if image == known else image
             data = data or Path(item.path).read_bytes()
@@ -162,17 +112,36 @@ class Indexer:
         resized = self.model.resized([pixels])[0]  # at once: a batch of camera frames would fill the memory
         return _Fresh(replace(image, width=width, height=height), resized, thumbnail(pixels))
 
+    def _image(self, item: Item, status: os.stat_result, known: Image | None) -> Image:
+        added = self.now if known is None else known.added
+        kept = None if known is None else known.expires
+        return Image(
+            key=item.key,
+            path=str(Path(item.path).absolute()),
+            size=status.st_size,
+            changed=status.st_mtime_ns,
+            content="" if known is None else known.content,
+            pid=item.pid,
+            camid=item.camid,
+            taken=item.taken,
+            dataset=item.dataset,
+            clothes_id=item.clothes_id,
+            modality=item.modality,
+            captions=item.captions,
+            clothes=None if item.clothes is None else str(Path(item.clothes).absolute()),
+            width=0 if known is None else known.width,
+            height=0 if known is None else known.height,
+            added=added,
+            expires=kept if self.keep_days is None else added + self.keep_days * DAY,
+            id=0 if known is None else known.id,
+        )
+
     def _present(self, ids: Sequence[int]) -> dict[str, set[int]]:
         """Which of some images each view has a vector of."""
-        marks = ",".join("?" * len(ids))
+        run, wanted = self.catalog.connection.execute, (json.dumps(ids),)
         return {
-            view: {
-                row[0]
-                for row in self.ledger.connection.execute(
-                    f"SELECT image FROM {space.table} WHERE image IN ({marks})", list(ids)
-                )
-            }
-            for view, space in self.ledger.spaces().items()
+            view: {row[0] for row in run(f"SELECT image FROM {space.table} WHERE image {AMONG}", wanted)}
+            for view, space in self.catalog.spaces().items()
         }
 
     def _lacks(self, image: Image, present: dict[str, set[int]]) -> bool:
@@ -187,11 +156,11 @@ class Indexer:
         vectors = self._embed(fresh) if fresh else []
         if not fresh and not touched:
             return
-        with self.ledger.writing() as connection:
+        with self.catalog.writing() as connection:
             stored = []
             for one in (*(row.image for row in fresh), *touched):
                 names = (*COLUMNS, "revision")
-                marks = ",".join("?" * len(COLUMNS)) + ",(SELECT value FROM facts WHERE name = 'revision')"
+                marks = f"{','.join('?' * len(COLUMNS))},{REVISION}"
                 updates = ",".join(f"{name} = excluded.{name}" for name in names)
                 id_ = connection.execute(
                     f"INSERT INTO images ({','.join(names)}) VALUES ({marks}) "
@@ -204,17 +173,13 @@ class Indexer:
                 "INSERT OR REPLACE INTO pictures VALUES (?, ?)",
                 [(id_, row.jpeg) for id_, row in zip(ids, fresh, strict=True)],
             )
-            for space in self.ledger.spaces().values():
+            for space in self.catalog.spaces().values():
                 connection.executemany(f"DELETE FROM {space.table} WHERE image = ?", [(id_,) for id_ in ids])
             for space, rows, part in vectors:
-                blobs = [row.tobytes() for row in np.ascontiguousarray(part, dtype="<f4")]
-                connection.executemany(
-                    f"INSERT INTO {space.table} VALUES (?, ?)",
-                    [(ids[row], blob) for row, blob in zip(rows, blobs, strict=True)],
-                )
+                write_vectors(connection, space, [ids[row] for row in rows], part)
         if self.mirror is not None:
-            self._follow(self.mirror.store, stored, fresh, vectors)
-            self.mirror.followed()
+            self._follow(self.mirror, stored, fresh, vectors)
+            self.mirrored()
 
     def _follow(
         self,
@@ -223,17 +188,17 @@ class Indexer:
         fresh: Sequence[_Fresh],
         vectors: Sequence[tuple[SpaceRow, list[int], Float[np.ndarray, "M D"]]],
     ) -> None:
-        """Bring the other store up to date with the ledger."""
+        """Bring the other store up to date with the catalog."""
         before = [row.image.id for row in fresh if row.image.id]
         if before:  # a view that no longer suits must go
             mirror.delete(before)
         for space, rows, part in vectors:
-            mirror.upsert(space, Rows([stored[row] for row in rows], part))
+            mirror.upsert(space, [stored[row] for row in rows], part)
         touched = {image.id: image for image in stored[len(fresh) :]}
-        for space in self.ledger.spaces().values() if touched else ():
-            ids, part = self.ledger.vectors(space, list(touched))
+        for space in self.catalog.spaces().values() if touched else ():
+            ids, part = self.catalog.vectors(space, list(touched))
             if len(ids):
-                mirror.upsert(space, Rows([touched[int(id_)] for id_ in ids], part))
+                mirror.upsert(space, [touched[int(id_)] for id_ in ids], part)
 
     def _embed(self, fresh: Sequence[_Fresh]) -> list[tuple[SpaceRow, list[int], Float[np.ndarray, "M D"]]]:
         """Vectors of a batch: by view, for the rows that suit it."""
@@ -245,47 +210,11 @@ class Indexer:
             if not rows:
                 continue
             instructions = view.instructions([records[row] for row in rows], self.model.asking)
-            space = self.spaces(view)
+            space = self.space_of(view)
             vectors = self.model.embed(pixels[rows], view, space.domain, instructions)
-            known = self.ledger.spaces().get(view.name) or self.ledger.add_space(space, vectors.shape[1])
+            known = self.catalog.spaces().get(view.name) or self.catalog.add_space(space, vectors.shape[1])
             found.append((known, rows, vectors))
         return found
-
-
-def thumbnail(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:
-    """A small JPEG."""
-    picture = Pillow.fromarray(pixels)
-    picture.thumbnail((4 * THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
-
-
-def _image(
-    item: Item, status: os.stat_result, known: Image | None, *, now: float, keep_days: float | None
-) -> Image:
-    added = now if known is None else known.added
-    kept = None if known is None else known.expires
-    return Image(
-        key=item.key,
-        path=str(Path(item.path).absolute()),
-        size=status.st_size,
-        changed=status.st_mtime_ns,
-        content="" if known is None else known.content,
-        pid=item.pid,
-        camid=item.camid,
-        taken=item.taken,
-        dataset=item.dataset,
-        clothes_id=item.clothes_id,
-        modality=item.modality,
-        captions=item.captions,
-        clothes=None if item.clothes is None else str(Path(item.clothes).absolute()),
-        width=0 if known is None else known.width,
-        height=0 if known is None else known.height,
-        added=added,
-        expires=kept if keep_days is None else added + keep_days * DAY,
-        id=0 if known is None else known.id,
-    )
 
 
 def _stamp(image: Image) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Where the images of a gallery come from: a folder of pictures, a table of them, or an OmniReID split."""
+"""Where the images of a gallery come from: a folder of images, a table of them, or an OmniReID split."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import datetime
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,17 @@ from omnireid.loading.image import FORMATS
 from omnireid.records import MODALITIES, UNKNOWN, Record
 
 COLUMNS = ("path", "key", "pid", "camid", "time", "dataset", "clothes_id", "modality", "caption", "clothes")
-# What the loader reads; then pictures that it does not, so that indexing names them as left out.
+# What the loader reads; then images that it does not, so that indexing names them as left out.
 SUFFIXES = (
     *IMAGE_SUFFIXES, ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm",
     ".heic", ".heif", ".avif", ".jxl",
 )  # fmt: skip
-FACTS = {  # fields of an ``Item``, by the column of a table
+FIELDS = {  # fields of an ``Item``, by the column of a table
     "pid": "pid", "camid": "camid", "time": "taken", "dataset": "dataset", "clothes_id": "clothes_id",
     "modality": "modality", "caption": "captions", "clothes": "clothes",
 }  # fmt: skip
+# What file managers, network drives and macOS leave beside images: copies of them, or no images at all.
+HIDDEN = ("@eaDir", "__MACOSX")  # and every name that begins with a dot
 MORE = "more"  # cells of a row beyond the heading
 YEAR_1, YEAR_10000 = -62135596800.0, 253402300800.0  # unix seconds; calendars end there
 
@@ -46,30 +48,43 @@ class Item:
     modality: str = "rgb"
     captions: tuple[str, ...] = ()
     clothes: str | None = None
-    unsaid: frozenset[str] = frozenset()  # facts that the source does not have; what is known of them stays
+    unspecified: frozenset[str] = frozenset()  # fields that the source does not have; known values stay
 
 
 def items_of_folder(folder: Path) -> list[Item]:
-    """Every picture in a folder and its subfolders, by name; nothing else is known about them.
+    """Every image in a folder and its subfolders, by name, except hidden ones; nothing more is known of them.
 
     Raises:
-        InputError: there is no such folder, or no picture in it.
+        InputError: there is no such folder, or no image in it.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give a folder of pictures, or a table (.csv or .tsv)")
-    items = []
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        paths = [Path(place, name) for name in sorted(names) if _is_picture(name)]
-        unsaid = frozenset(FACTS.values())
-        items += [Item(path.relative_to(folder).as_posix(), str(path), unsaid=unsaid) for path in paths]
+        raise InputError(f"{folder} is not a folder; give a folder of images, or a table (.csv or .tsv)")
+    unspecified = frozenset(FIELDS.values())
+    items = [
+        Item(path.as_posix(), str(folder / path), unspecified=unspecified)
+        for path in _images_in(folder)
+        if not _is_hidden(path)
+    ]
     if not items:
-        raise InputError(f"there is no picture in {folder} (recognised suffixes: {', '.join(FORMATS)})")
+        raise InputError(f"there is no image in {folder} (recognised suffixes: {', '.join(FORMATS)})")
     return items
 
 
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+def num_hidden(folder: Path) -> int:
+    """How many images ``items_of_folder`` leaves out because they or their folders are hidden."""
+    return sum(_is_hidden(path) for path in _images_in(folder))
+
+
+def _images_in(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if name.lower().endswith(SUFFIXES):
+                yield Path(place, name).relative_to(folder)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part in HIDDEN for part in path.parts)
 
 
 def items_of_table(file: Path) -> list[Item]:
@@ -157,7 +172,7 @@ def _item(row: Mapping[str, Any], file: Path, number: int) -> Item:
         modality=modality,
         captions=(cells["caption"],) if cells.get("caption") else (),
         clothes=str(file.parent / cells["clothes"]) if cells.get("clothes") else None,
-        unsaid=frozenset(fact for column, fact in FACTS.items() if column not in cells),
+        unspecified=frozenset(field for column, field in FIELDS.items() if column not in cells),
     )
 
 

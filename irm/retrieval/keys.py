@@ -1,4 +1,4 @@
-"""Checks of keys before indexing: names must be UTF-8, and a key keeps standing for the same picture."""
+"""Checks of keys before indexing: names must be UTF-8, and a key keeps standing for the same image."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from instructions.errors import InputError
+from irm.retrieval.catalog import Catalog, Image
 from irm.retrieval.items import Item
-from irm.retrieval.ledger import PARAMETERS, Image, Ledger
+
+READ = 1000  # keys looked up together
 
 
-def sayable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
+def split_undecodable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
     """The items whose names are text, and key and reason of the others."""
     good: list[Item] = []
     failures: list[tuple[str, str]] = []
@@ -31,15 +33,15 @@ def sayable(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
     return good, failures
 
 
-def refuse_others(items: Sequence[Item], ledger: Ledger) -> None:
-    """Refuse a known key for a different picture; the same picture may have moved.
+def check_keys(items: Sequence[Item], catalog: Catalog) -> None:
+    """Refuse a known key for a different image; the same image may have moved.
 
     Raises:
         InputError: Both files are there, and they differ.
     """
-    for first in range(0, len(items), PARAMETERS):
-        part = items[first : first + PARAMETERS]
-        known = ledger.images_by_key([item.key for item in part])
+    for first in range(0, len(items), READ):
+        part = items[first : first + READ]
+        known = catalog.images_by_key([item.key for item in part])
         for item in part:
             if item.key in known:
                 _refuse_another(item, known[item.key])
@@ -51,16 +53,16 @@ def _refuse_another(item: Item, known: Image) -> None:
     is_below = item.path.endswith(f"/{item.key}")
     folder = Path(item.path.removesuffix(item.key)).name if is_below else "NAME"
     raise InputError(
-        f"the key {item.key!r} is already used for {known.path}, and {item.path} is a different picture; "
-        f"give the new pictures other keys, e.g. with --prefix {folder}, or erase the old one"
+        f"the key {item.key!r} is already used for {known.path}, and {item.path} is a different image; "
+        f"give the new images other keys, e.g. with --prefix {folder}, or erase the old one"
     )
 
 
-def keeping(item: Item, known: Image | None) -> Item:
-    """The item, with the known facts of its key wherever its source does not have them."""
+def with_known_fields(item: Item, known: Image | None) -> Item:
+    """The item, with what is known of its key wherever its source does not say."""
     if known is None:
         return item
-    return replace(item, **{name: getattr(known, name) for name in item.unsaid})
+    return replace(item, **{name: getattr(known, name) for name in item.unspecified})
 
 
 def _differ(one: str, other: str) -> bool:

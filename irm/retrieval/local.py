@@ -1,7 +1,8 @@
-"""The local store: the ledger's vectors, searched in memory; it follows what other processes write."""
+"""The local store: the catalog's vectors, searched in memory; it follows what other processes write."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 
@@ -9,59 +10,51 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from irm.retrieval.columns import FactTable
-from irm.retrieval.ledger import PARAMETERS, Ledger, SpaceRow
+from irm.retrieval.catalog import AMONG, REVISION, Catalog, Image, SpaceRow, write_vectors
+from irm.retrieval.filtering import FilterIndex
 from irm.retrieval.question import Filter
-from irm.retrieval.scan import Filling, Scan
-from irm.retrieval.store import Found, Rows, Vectors, digest_of, digest_text, settle_each
+from irm.retrieval.scan import Scan
+from irm.retrieval.vector_store import Found, Vectors, digest_of, settle_each
 
 SETTLED = 128  # queries whose candidates are read together
 
 
 class LocalStore:
-    """Exact search over 8-bit codes in memory; the vectors themselves stay in the ledger's file."""
+    """Exact search over 8-bit codes in memory; the vectors themselves stay in the catalog's file."""
 
     name = "local"
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
         self._lock = threading.RLock()
         self._scans: dict[int, tuple[int, Scan]] = {}  # by space: the revision it stands at
-        self._facts = FactTable(ledger)
+        self._filters = FilterIndex(catalog)
 
     def spaces(self) -> list[str]:
-        """Ids of the spaces that the ledger holds."""
-        return [row.id for row in self.ledger.spaces().values()]
+        """Ids of the spaces that the catalog holds."""
+        return [row.id for row in self.catalog.spaces().values()]
 
-    def upsert(self, space: SpaceRow, rows: Rows) -> None:
-        """Write vectors of images that the ledger knows."""
-        with self.ledger.writing() as connection:
-            blobs = [row.tobytes() for row in np.ascontiguousarray(rows.vectors, dtype="<f4")]
+    def upsert(self, space: SpaceRow, images: Sequence[Image], vectors: Float[np.ndarray, "N D"]) -> None:
+        """Write vectors of images that the catalog knows."""
+        ids = [image.id for image in images]
+        with self.catalog.writing() as connection:
+            write_vectors(connection, space, ids, vectors)
             connection.executemany(
-                f"INSERT OR REPLACE INTO {space.table} VALUES (?, ?)", zip(rows.ids, blobs, strict=True)
-            )
-            connection.executemany(
-                "UPDATE images SET revision = (SELECT value FROM facts WHERE name = 'revision') WHERE id = ?",
-                [(id_,) for id_ in rows.ids],
+                f"UPDATE images SET revision = {REVISION} WHERE id = ?", [(id_,) for id_ in ids]
             )
 
     def delete(self, ids: Sequence[int]) -> None:
-        """Remove images from the ledger: rows, thumbnails and vectors."""
-        with self.ledger.writing() as connection:
-            for first in range(0, len(ids), PARAMETERS):
-                part = [int(id_) for id_ in ids[first : first + PARAMETERS]]
-                marks = ",".join("?" * len(part))
-                connection.execute(
-                    "INSERT OR REPLACE INTO gone "
-                    "SELECT id, (SELECT value FROM facts WHERE name = 'revision') "
-                    f"FROM images WHERE id IN ({marks})",
-                    part,
-                )
-                connection.execute(f"DELETE FROM images WHERE id IN ({marks})", part)
+        """Remove images from the catalog: rows, thumbnails and vectors."""
+        with self.catalog.writing() as connection:
+            wanted = (json.dumps([int(id_) for id_ in ids]),)
+            connection.execute(
+                f"INSERT OR REPLACE INTO gone SELECT id, {REVISION} FROM images WHERE id {AMONG}", wanted
+            )
+            connection.execute(f"DELETE FROM images WHERE id {AMONG}", wanted)
 
     def get(self, space: SpaceRow, ids: Sequence[int]) -> Vectors:
-        """Vectors from the ledger."""
-        return self.ledger.vectors(space, ids)
+        """Vectors from the catalog."""
+        return self.catalog.vectors(space, ids)
 
     def search(
         self, space: SpaceRow, queries: Float[np.ndarray, "Q D"], top: int, *, where: Filter, now: float
@@ -79,7 +72,7 @@ class LocalStore:
         for first in range(0, len(rows), SETTLED):
             candidates = [scan.ids[part] for part in rows[first : first + SETTLED]]
             # An image erased since the scan began has no vector any more, and drops out.
-            ids, vectors = self.ledger.vectors(space, np.concatenate(candidates).tolist())
+            ids, vectors = self.catalog.vectors(space, np.concatenate(candidates).tolist())
             found += settle_each(asked.numpy()[first : first + SETTLED], candidates, ids, vectors, top)
         return found
 
@@ -89,39 +82,33 @@ class LocalStore:
         return len(scan) if keep is None else int(keep.sum())
 
     def digest(self, space: SpaceRow) -> str:
-        """Hash of what the ledger holds."""
-        total = 0
-        for ids, vectors in self.ledger.each_vector(space):
-            blobs = [row.tobytes() for row in vectors]
-            total += digest_of(list(zip(ids, blobs, strict=True)))
-        return digest_text(total)
+        """Hash of what the catalog holds."""
+        parts = self.catalog.each_vector(space)
+        return digest_of(pair for ids, vectors in parts for pair in zip(ids, vectors, strict=True))
 
     def clear(self) -> None:
-        """Free the memory; the ledger, which is the record, stays."""
+        """Free the memory; the catalog, which is the record, stays."""
         with self._lock:
             self._scans.clear()
-            self._facts.clear()
+            self._filters.clear()
 
     def close(self) -> None:
-        """Free the memory; the ledger is closed by its owner."""
+        """Free the memory; the catalog is closed by its owner."""
         self.clear()
 
     def _ready(
         self, space: SpaceRow, where: Filter, now: float
     ) -> tuple[Scan, Bool[np.ndarray, " N"] | None]:
         """Codes as of the last write, and which of them pass the filter; None where all do."""
-        with self._lock, self.ledger.snapshot():
-            revision = self.ledger.revision()
+        with self._lock, self.catalog.snapshot():
+            revision = self.catalog.revision()
             scan = self._known_scan(space, revision)
-            return scan, self._facts.passing(scan.ids, revision, where, now)
+            return scan, self._filters.passing(scan.ids, revision, where, now)
 
     def _known_scan(self, space: SpaceRow, revision: int) -> Scan:
         known = self._scans.get(space.number)
         if known is None:
-            filling = Filling(space.dim, self.ledger.count(space.table))
-            for ids, vectors in self.ledger.each_vector(space):
-                filling.add(np.array(ids, dtype=np.int64), torch.from_numpy(np.array(vectors)))
-            scan = filling.finish()
+            scan = Scan.of(self.catalog.each_vector(space), space.dim, self.catalog.count(space.table))
         elif known[0] == revision:
             return known[1]
         else:
@@ -131,11 +118,11 @@ class LocalStore:
 
     def _catch_up(self, space: SpaceRow, since: int, scan: Scan) -> Scan:
         """Apply what was written since: rows removed, added or changed."""
-        gone = self.ledger.gone_since(since)
-        fresh = self.ledger.written_since(since)
+        gone = self.catalog.removed_since(since)
+        fresh = self.catalog.changed_since(since)
         if not gone and not fresh:
             return scan
-        ids, vectors = self.ledger.vectors(space, fresh)
+        ids, vectors = self.catalog.vectors(space, fresh)
         return scan.replace(
             np.array(gone + fresh, dtype=np.int64), ids, torch.from_numpy(np.array(vectors, dtype=np.float32))
         )

@@ -1,4 +1,4 @@
-"""The model of a gallery: which weights, which tasks; pictures and words in, vectors out."""
+"""The model of a gallery: which weights, which tasks; images and words in, vectors out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from torch.nn import functional as F
 
@@ -20,6 +21,7 @@ from irm.evaluation import open_run
 from irm.models import IRM
 from irm.retrieval.views import View
 from omnireid.files import sha256_of
+from omnireid.loading.batch import Batch
 from omnireid.loading.collate import Sample, collate
 from omnireid.loading.image import read_image
 from omnireid.loading.resizing import resize
@@ -27,6 +29,7 @@ from omnireid.records import Record
 from omnireid.tasks import AS_THE_PAPER, Asking
 
 NOBODY = Record(image="", pid=-1, camid=-2)
+PAIRS = 128  # of text and image that are scored at a time, as the benchmark has it
 
 
 class SearchModel:
@@ -100,10 +103,10 @@ class SearchModel:
             return view.task
         return self.embedder.view(f"{view.task}/{dataset or ''}")
 
-    def resized(self, pictures: Sequence[UInt8[np.ndarray, "_H _W 3"]]) -> UInt8[np.ndarray, "B H W 3"]:
-        """Decoded pictures at the size of the model."""
+    def resized(self, images: Sequence[UInt8[np.ndarray, "_H _W 3"]]) -> UInt8[np.ndarray, "B H W 3"]:
+        """Decoded images at the size of the model."""
         size, mode = self.preprocessing.image_size, self.preprocessing.resize
-        return np.stack([resize(np.ascontiguousarray(picture), size, mode) for picture in pictures])
+        return np.stack([resize(np.ascontiguousarray(image), size, mode) for image in images])
 
     def embed(
         self,
@@ -113,17 +116,17 @@ class SearchModel:
         instructions: Sequence[Instruction] | None,
         clothes: Sequence[UInt8[np.ndarray, "_H _W 3"] | None] | None = None,
     ) -> Float[np.ndarray, "B D"]:
-        """Vectors of pictures, as the benchmark embeds them, of length one.
+        """Vectors of images, as the benchmark embeds them, of length one.
 
         Args:
             pixels: At the model's size (``resized``).
             view: Gives the task.
             domain: Of the space.
-            instructions: One per picture, or None.
-            clothes: Decoded clothes pictures of the rows that have one; None reads them from their files.
+            instructions: One per image, or None.
+            clothes: Decoded clothes images of the rows that have one; None reads them from their files.
 
         Raises:
-            InputError: A clothes picture cannot be read.
+            InputError: A clothes image cannot be read.
         """
         nothing = [None] * len(pixels)
         rows = zip(instructions or nothing, clothes or nothing, strict=True)
@@ -144,15 +147,30 @@ class SearchModel:
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "B D"]:
         """Vectors of descriptions."""
         samples = [Sample(index=row, record=NOBODY, label=0, text=text) for row, text in enumerate(texts)]
-        raw = collate(samples, None, task="t2i", domain="t2i")
         with self.lock:
-            features = self.embedder.embed(raw.normalised(self.preprocessing), "query")
-        return features.numpy()
+            return self.embedder.embed(self._batch(samples, None), "query").numpy()
+
+    def match(self, text: str, images: Sequence[UInt8[np.ndarray, "_H _W 3"]]) -> Float[np.ndarray, " K"]:
+        """Logit of "matches" over "does not match" of a text with each image (IRM, appendix D.2)."""
+        scores = []
+        with self.lock:
+            words = self.embedder.states(self._batch([Sample(0, NOBODY, 0, text=text)], None), "query")
+            for first in range(0, len(images), PAIRS):
+                pixels = self.resized(images[first : first + PAIRS])
+                rows = [Sample(index=row, record=NOBODY, label=0) for row in range(len(pixels))]
+                states = self.embedder.states(self._batch(rows, pixels), "gallery")
+                repeated = words.take(torch.zeros(len(pixels), dtype=torch.int64))
+                scores.append(self.embedder.score_pairs(repeated, states))
+        return torch.cat(scores).double().numpy()
+
+    def _batch(self, samples: Sequence[Sample], pixels: UInt8[np.ndarray, "B H W 3"] | None) -> Batch:
+        """A batch of text search, ready for the model."""
+        return collate(samples, pixels, task="t2i", domain="t2i").normalised(self.preprocessing)
 
     def _clothes(
         self, instruction: Instruction | None, given: UInt8[np.ndarray, "_H _W 3"] | None
     ) -> UInt8[np.ndarray, "h w 3"] | None:
         if instruction is None or instruction.clothes is None:
             return None
-        picture = read_image(instruction.clothes) if given is None else np.ascontiguousarray(given)
-        return resize(picture, self.preprocessing.clothes_size)
+        image = read_image(instruction.clothes) if given is None else np.ascontiguousarray(given)
+        return resize(image, self.preprocessing.clothes_size)

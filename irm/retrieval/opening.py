@@ -7,34 +7,30 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
 from instructions.errors import InputError
-from irm.retrieval.ledger import FILE_NAME, Image, Ledger
+from irm.retrieval.catalog import FILE_NAME, Catalog
 from irm.retrieval.model import SearchModel
 from irm.retrieval.views import Space, View, default_views, known_view
-from omnireid.loading.image import decode_image
 
 
-def model_of(ledger: Ledger, run: str | Path | None, model: SearchModel | None) -> SearchModel:
+def model_of(catalog: Catalog, run: str | Path | None, model: SearchModel | None) -> SearchModel:
     """The model that a store was indexed with.
 
     Args:
-        ledger: The store's.
+        catalog: The store's.
         run: Where the model is, if it moved.
         model: Already loaded.
 
     Raises:
         InputError: The store has no model, the model is gone, or it is another one.
     """
-    known, folder = ledger.fact("model"), ledger.folder
+    known, folder = catalog.metadata("model"), catalog.folder
     if known is None:
         raise InputError(
             f"{folder} has not been indexed yet; run python -m tools.index RUN --images DIR --store {folder}"
         )
     if model is None:
-        place = Path(run or ledger.fact("run") or "")
+        place = Path(run or catalog.metadata("run") or "")
         if not place.is_dir():
             raise InputError(
                 f"the model of this store was in {place}, which no longer exists; give its new place with "
@@ -99,54 +95,16 @@ def prepare(folder: Path, model: SearchModel, views: Sequence[str] | None, datas
         raise InputError(
             f"the model {model.folder} was not trained for any task that a gallery can be searched with"
         )
-    ledger = Ledger(folder, create=True)
-    if ledger.fact("model") is None:
-        ledger.note(
+    catalog = Catalog(folder, create=True)
+    if catalog.metadata("model") is None:
+        catalog.set_metadata(
             model=model.fingerprint,
             run=str(model.folder.absolute()),
             views=json.dumps(names),
             dataset=dataset or "",
             created=str(time.time()),
         )
-    elif views is not None and ledger.fact("model") == model.fingerprint:
-        known = json.loads(ledger.fact("views") or "[]")
-        ledger.note(views=json.dumps(list(dict.fromkeys([*known, *names]))))
-    ledger.close()
-
-
-def image_of(ledger: Ledger, image: int) -> Image:
-    """A row of the gallery.
-
-    Raises:
-        InputError: There is none of this number.
-    """
-    row = ledger.images([image]).get(image)
-    is_expired = row is not None and row.expires is not None and row.expires <= time.time()
-    if row is None or is_expired:
-        raise InputError(f"there is no image {image} in this gallery")
-    return row
-
-
-def thumbnail_of(ledger: Ledger, image: int) -> bytes:
-    """A thumbnail, a JPEG.
-
-    Raises:
-        InputError: There is no such image.
-    """
-    image_of(ledger, image)
-    found = ledger.picture(image)
-    if found is None:
-        raise InputError(f"there is no image {image} in this gallery")
-    return found
-
-
-def pixels_of(ledger: Ledger, image: int) -> UInt8[np.ndarray, "H W 3"]:
-    """The indexed picture if its file is unchanged, else its thumbnail."""
-    row = image_of(ledger, image)
-    try:
-        status = Path(row.path).stat()
-        if (status.st_size, status.st_mtime_ns) == (row.size, row.changed):
-            return decode_image(Path(row.path).read_bytes(), name=row.path)
-    except (OSError, InputError):
-        pass
-    return decode_image(thumbnail_of(ledger, image), name=row.key)
+    elif views is not None and catalog.metadata("model") == model.fingerprint:
+        known = json.loads(catalog.metadata("views") or "[]")
+        catalog.set_metadata(views=json.dumps(list(dict.fromkeys([*known, *names]))))
+    catalog.close()

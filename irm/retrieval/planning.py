@@ -8,26 +8,12 @@ from dataclasses import dataclass
 from instructions.errors import InputError
 from instructions.instruction import NEUTRAL, Instruction
 from irm.retrieval.answer import Route
-from irm.retrieval.ledger import Ledger, SpaceRow
+from irm.retrieval.catalog import SpaceRow
+from irm.retrieval.info import IndexedView
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
 from irm.retrieval.views import PREFERRED, VIEWS, known_view, sentence_of
 from omnireid.tasks import TASKS, Asking
-
-
-@dataclass(frozen=True)
-class Held:
-    """A view that the gallery has."""
-
-    row: SpaceRow
-    is_complete: bool  # whether every image has a vector
-
-
-def held_views(ledger: Ledger) -> dict[str, Held]:
-    """The views of a gallery that hold any vectors."""
-    count, rows = ledger.count("images"), ledger.spaces()
-    numbers = {view: ledger.count(row.table) for view, row in rows.items()}
-    return {view: Held(row, numbers[view] == count) for view, row in rows.items() if numbers[view]}
 
 
 @dataclass(frozen=True)
@@ -36,8 +22,8 @@ class Plan:
 
     task: str
     space: SpaceRow
-    instruction: Instruction | None  # given with each picture; None where a text is the query
-    says: str
+    instruction: Instruction | None  # given with each image; None where a text is the query
+    instruction_text: str
     route: Route | None
 
     @property
@@ -46,20 +32,20 @@ class Plan:
         return self.instruction is None
 
 
-def understand(question: Question, held: Mapping[str, Held], router: Router) -> Plan:
+def plan_query(question: Question, held: Mapping[str, IndexedView], router: Router) -> Plan:
     """Decide on task, view and instruction.
 
     Raises:
         InputError: the question contradicts itself, or the gallery has no view for it.
     """
     if not held:
-        raise InputError("the gallery is empty; index some pictures first")
-    if not question.has_picture:
+        raise InputError("the gallery is empty; index some images first")
+    if not question.has_image:
         return _text_alone(question, held)
     if question.task == "t2i":
-        raise InputError("task t2i searches by text alone; omit the picture, or choose another task")
+        raise InputError("task t2i searches by text alone; omit the image, or choose another task")
     if question.view is not None and known_view(question.view, held).beside == "nothing":
-        raise InputError(f"the view {question.view!r} is for text queries; choose another view for a picture")
+        raise InputError(f"the view {question.view!r} is for text queries; choose another view for an image")
     route = None
     if question.view is not None:
         view = question.view
@@ -71,14 +57,13 @@ def understand(question: Question, held: Mapping[str, Held], router: Router) -> 
         task = question.task or ("ctcc" if question.clothes is not None else _default_task(held))
         view = _preferred(task, held)
     instruction = _instruction(question, task, view, router.model.asking)
-    says = instruction.sentence or "clothes picture"
-    return Plan(task, held[view].row, instruction, says, route)
+    return Plan(task, held[view].row, instruction, instruction.sentence or "clothes image", route)
 
 
-def _text_alone(question: Question, held: Mapping[str, Held]) -> Plan:
+def _text_alone(question: Question, held: Mapping[str, IndexedView]) -> Plan:
     assert question.text is not None
     if question.task not in (None, "t2i"):
-        raise InputError(f"task {question.task} needs a picture of a person; with a text alone, use task t2i")
+        raise InputError(f"task {question.task} needs an image of a person; with a text alone, use task t2i")
     if question.view is not None and known_view(question.view, held).beside != "nothing":
         raise InputError(f"a text alone is searched in the view 'plain', not {question.view!r}")
     if "plain" not in held:
@@ -89,18 +74,18 @@ def _text_alone(question: Question, held: Mapping[str, Held]) -> Plan:
     return Plan("t2i", held["plain"].row, None, "", None)
 
 
-def _choices(held: Mapping[str, Held]) -> list[str]:
-    """Views for picture queries; those for descriptions first, in order of preference."""
+def _choices(held: Mapping[str, IndexedView]) -> list[str]:
+    """Views for image queries; those for descriptions first, in order of preference."""
     best = [view for view in PREFERRED["li"] if view in held and held[view].is_complete]
     rest = [view for view in held if VIEWS[view].beside != "nothing" and view not in best]
     return [*best, *(view for view in rest if VIEWS[view].beside != "own")] or rest
 
 
-def _default_task(held: Mapping[str, Held]) -> str:
+def _default_task(held: Mapping[str, IndexedView]) -> str:
     return next((task for task in ("trad", "cc", "vi") if task in held), "li")
 
 
-def _preferred(task: str, held: Mapping[str, Held]) -> str:
+def _preferred(task: str, held: Mapping[str, IndexedView]) -> str:
     """The best view that covers every image; else the best there is."""
     known = [view for view in PREFERRED[task] if view in held]
     complete = [view for view in known if held[view].is_complete]
@@ -122,5 +107,5 @@ def _instruction(question: Question, task: str, view: str, asking: Asking) -> In
         return Instruction(sentence=said, source="bank")
     if question.task is None:
         return NEUTRAL
-    missing = {"caption": "a text that describes the wanted picture", "clothes": "a clothes picture"}
+    missing = {"caption": "a text that describes the wanted image", "clothes": "a clothes image"}
     raise InputError(f"task {task} needs {missing[TASKS[task].instruction]} (view {view})")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from jaxtyping import Float
 from psycopg import sql
 
 from instructions.errors import InputError
-from irm.retrieval.ledger import SpaceRow
+from irm.retrieval.catalog import Image, SpaceRow
 from irm.retrieval.question import Filter
-from irm.retrieval.store import MARGIN, Found, Rows, Vectors, digest_of, digest_text, enough, settle
+from irm.retrieval.vector_store import Found, Vectors, digest_of, settle_from
 
 COLUMNS = ("image", "space", "vector", "pid", "camid", "taken", "dataset", "modality", "expires")
 READ = 2000  # rows fetched together
@@ -54,12 +55,12 @@ class PostgresStore:
         """Ids of the spaces that it holds."""
         return [row[0] for row in self._run("SELECT DISTINCT space FROM {table}")]
 
-    def upsert(self, space: SpaceRow, rows: Rows) -> None:
+    def upsert(self, space: SpaceRow, images: Sequence[Image], vectors: Float[np.ndarray, "N D"]) -> None:
         """Add or replace, in one transaction."""
         values = [
             (image.id, space.id, _text(vector), image.pid, image.camid, image.taken, image.dataset,
              image.modality, image.expires)
-            for image, vector in zip(rows.images, rows.vectors, strict=True)
+            for image, vector in zip(images, vectors, strict=True)
         ]  # fmt: skip
         updates = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[2:])
         statement = (
@@ -88,7 +89,18 @@ class PostgresStore:
         self, space: SpaceRow, queries: Float[np.ndarray, "Q D"], top: int, *, where: Filter, now: float
     ) -> list[Found]:
         """The server's nearest, enough to surely include the exact nearest, then our exact order."""
-        return [self._nearest(space, query, top, where, now) for query in queries]
+        condition, values = _where(space, where, now)
+        statement = (
+            f"SELECT image, 1 - (vector <=> %s::vector) AS score FROM {{table}} WHERE {condition} "
+            "ORDER BY score DESC NULLS LAST LIMIT %s"
+        )
+
+        def nearest(query: Float[np.ndarray, " D"], limit: int) -> list[tuple[int, float]]:
+            rows = self._run(statement, (_text(query), *values, limit))
+            return [(image, float(np.nan_to_num(score or 0.0))) for image, score in rows]
+
+        get = partial(self.get, space)
+        return [settle_from(partial(nearest, query), get, query, top) for query in queries]
 
     def count(self, space: SpaceRow, *, where: Filter, now: float) -> int:
         """How many images a search looks at."""
@@ -97,15 +109,7 @@ class PostgresStore:
 
     def digest(self, space: SpaceRow) -> str:
         """Hash of what the server holds."""
-        total, last = 0, -1
-        while rows := self._run(
-            "SELECT image, vector::real[] FROM {table} WHERE space = %s AND image > %s "
-            "ORDER BY image LIMIT %s",
-            (space.id, last, READ),
-        ):
-            total += digest_of([(row[0], np.array(row[1], dtype="<f4").tobytes()) for row in rows])
-            last = rows[-1][0]
-        return digest_text(total)
+        return digest_of(self._each(space))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -115,21 +119,15 @@ class PostgresStore:
         """Close the connection."""
         self._connection.close()
 
-    def _nearest(
-        self, space: SpaceRow, query: Float[np.ndarray, " D"], top: int, where: Filter, now: float
-    ) -> Found:
-        condition, values = _where(space, where, now)
-        limit = top + MARGIN
-        while True:
-            rows = self._run(
-                f"SELECT image, 1 - (vector <=> %s::vector) AS score FROM {{table}} WHERE {condition} "
-                "ORDER BY score DESC NULLS LAST LIMIT %s",
-                (_text(query), *values, limit),
-            )
-            scores = np.array([np.nan_to_num(row[1] or 0.0) for row in rows])
-            if len(rows) < limit or enough(scores, top):
-                return settle(query, *self.get(space, [row[0] for row in rows]), top)
-            limit *= 2
+    def _each(self, space: SpaceRow) -> Iterator[tuple[int, list[float]]]:
+        last = -1
+        while rows := self._run(
+            "SELECT image, vector::real[] FROM {table} WHERE space = %s AND image > %s "
+            "ORDER BY image LIMIT %s",
+            (space.id, last, READ),
+        ):
+            yield from rows
+            last = rows[-1][0]
 
     def _run(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._lock:

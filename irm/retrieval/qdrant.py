@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from instructions.errors import InputError
-from irm.retrieval.ledger import Image, SpaceRow
+from irm.retrieval.catalog import Image, SpaceRow
 from irm.retrieval.question import Filter
-from irm.retrieval.store import MARGIN, Found, Rows, Vectors, digest_of, digest_text, enough, settle
+from irm.retrieval.vector_store import Found, Vectors, digest_of, settle_from
 
 UNIT = 1e-3  # how far a vector's length may be from 1
 Point = tuple[int, list[float], dict[str, Any]]
@@ -70,13 +70,13 @@ class QdrantStore:
         """Ids of the spaces that it holds."""
         return self.transport.spaces()
 
-    def upsert(self, space: SpaceRow, rows: Rows) -> None:
+    def upsert(self, space: SpaceRow, images: Sequence[Image], vectors: Float[np.ndarray, "N D"]) -> None:
         """Add or replace.
 
         Raises:
             InputError: The vectors are not of length one, so that their dot products are no cosines.
         """
-        vectors = np.ascontiguousarray(rows.vectors, dtype=np.float32)
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         if len(vectors) and abs(np.linalg.norm(vectors, axis=1) - 1).max() > UNIT:
             raise InputError(
                 "Qdrant compares unit vectors, but this gallery contains raw ones, from an earlier "
@@ -84,7 +84,7 @@ class QdrantStore:
             )
         points = [
             (image.id, vector.tolist(), _payload(image))
-            for image, vector in zip(rows.images, vectors, strict=True)
+            for image, vector in zip(images, vectors, strict=True)
         ]
         self.transport.upsert(space, points)
 
@@ -107,17 +107,13 @@ class QdrantStore:
             nobody: Int[np.ndarray, " K"] = np.empty(0, dtype=np.int64)
             return [Found(nobody, np.empty(0)) for _ in queries]
         condition = condition_of(where, now, self.transport.models)
-        found = []
-        for query in queries:
+
+        def nearest(query: Float[np.ndarray, " D"], limit: int) -> list[tuple[int, float]]:
             unit = (query / max(float(np.linalg.norm(query)), 1e-12)).astype(np.float32).tolist()
-            limit = top + MARGIN
-            while True:
-                rows = self.transport.nearest(space.id, unit, limit, condition)
-                if len(rows) < limit or enough(np.array([score for _, score in rows]), top):
-                    break
-                limit *= 2
-            found.append(settle(query, *self.get(space, [image for image, _ in rows]), top))
-        return found
+            return self.transport.nearest(space.id, unit, limit, condition)
+
+        get = partial(self.get, space)
+        return [settle_from(partial(nearest, query), get, query, top) for query in queries]
 
     def count(self, space: SpaceRow, *, where: Filter, now: float) -> int:
         """How many images a search looks at."""
@@ -127,10 +123,7 @@ class QdrantStore:
 
     def digest(self, space: SpaceRow) -> str:
         """Hash of what the engine holds."""
-        total = 0
-        for image, vector in self.transport.each(space.id):
-            total += digest_of([(image, np.array(vector, dtype="<f4").tobytes())])
-        return digest_text(total)
+        return digest_of(self.transport.each(space.id))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -160,25 +153,3 @@ def _payload(image: Image) -> dict[str, Any]:
         "modality": image.modality, "expires": image.expires,
     }  # fmt: skip
     return {name: value for name, value in facts.items() if value is not None}
-
-
-def server_store(address: str, name: str) -> QdrantStore:
-    """A Qdrant server or cluster; the key comes from QDRANT_API_KEY.
-
-    Raises:
-        InputError: The server does not answer.
-    """
-    from irm.retrieval.qdrant_server import connect
-
-    return QdrantStore(connect(address, name), "qdrant")
-
-
-def edge_store(folder: Path) -> QdrantStore:
-    """The engine in this process, its files in a folder.
-
-    Raises:
-        InputError: Another process has it open.
-    """
-    from irm.retrieval.qdrant_edge import EdgeTransport
-
-    return QdrantStore(EdgeTransport(folder), "qdrant-edge")

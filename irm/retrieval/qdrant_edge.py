@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import qdrant_edge as edge
 
 from instructions.errors import InputError
-from irm.retrieval.ledger import SpaceRow
+from irm.retrieval.catalog import SpaceRow
 from irm.retrieval.qdrant import Point
 
 READ = 1000

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from qdrant_client import QdrantClient, models
 
 from instructions.errors import InputError
-from irm.retrieval.ledger import SpaceRow
+from irm.retrieval.catalog import SpaceRow
 from irm.retrieval.qdrant import Point
 
 READ = 1000

@@ -1,4 +1,4 @@
-"""A search question: pictures of a person, an instruction in words or clothes, and a filter."""
+"""A search question: images of a person, an instruction in words or clothes, and a filter."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ MAX_WORDS = 2_000  # characters of a sentence
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded picture of a question."""
+    """A decoded image of a question."""
 
     pixels: UInt8[np.ndarray, "H W 3"]
     name: str
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """A picture file.
+        """An image file.
 
         Raises:
-            InputError: it is missing, damaged, too large or no picture.
+            InputError: it is missing, damaged, too large or no image.
         """
         return cls(read_image(path), str(path))
 
     @classmethod
     def decode(cls, data: bytes, name: str = "upload", max_pixels: int = MAX_PIXELS) -> Self:
-        """The bytes of a picture file; ``name`` is what an error calls it.
+        """The bytes of an image file; ``name`` is what an error calls it.
 
         Raises:
             InputError: as ``read``.
@@ -83,13 +83,13 @@ class Filter:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One search. Several pictures are averaged; negatives are subtracted at half weight."""
+    """One search. Several images are averaged; negatives are subtracted at half weight."""
 
     images: tuple[Picture, ...] = ()
     like: tuple[int, ...] = ()  # gallery images of the wanted person
     negatives: tuple[Picture, ...] = ()  # of somebody else
     unlike: tuple[int, ...] = ()  # gallery images of somebody else
-    text: str | None = None  # the instruction if there is a picture, else the query
+    text: str | None = None  # the instruction if there is an image, else the query
     clothes: Picture | None = None
     task: str | None = None  # None: text and clothes decide
     view: str | None = None  # None: the task decides
@@ -117,21 +117,19 @@ class Question:
             raise InputError(f"re_score is {self.re_score}; it must lie within 0 to {MAX_TOP}")
         if self.text is not None and len(self.text) > MAX_WORDS:
             raise InputError(f"the text has {len(self.text)} characters; at most {MAX_WORDS} are allowed")
-        if not self.has_picture and self.text is None:
-            raise InputError("the query is empty: give a picture of a person, or a description")
-        if not self.has_picture and (self.clothes is not None or self.negatives or self.unlike):
+        if not self.has_image and self.text is None:
+            raise InputError("the query is empty: give an image of a person, or a description")
+        if not self.has_image and (self.clothes is not None or self.negatives or self.unlike):
             raise InputError(
-                "a clothes picture or a picture of somebody else only refines a search; give a picture of "
+                "a clothes image or an image of somebody else only refines a search; give an image of "
                 "the person as well"
             )
         if self.clothes is not None and self.text is not None and self.task != "ctcc":
-            raise InputError(
-                "a picture is combined with either a text or a clothes picture, not both; omit one"
-            )
+            raise InputError("an image is combined with either a text or a clothes image, not both; omit one")
 
     @property
-    def has_picture(self) -> bool:
-        """Whether a picture of the wanted person is given."""
+    def has_image(self) -> bool:
+        """Whether an image of the wanted person is given."""
         return bool(self.images or self.like)
 
     @property
@@ -140,7 +138,7 @@ class Question:
         return self.first + self.top
 
     def digest(self) -> str:
-        """Hash of all pictures and words of the question."""
+        """Hash of all images and words of the question."""
         whole = hashlib.sha256()
         for part in (*self.images, *self.negatives, *([self.clothes] if self.clothes else [])):
             whole.update(part.digest().encode())

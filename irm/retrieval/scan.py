@@ -7,8 +7,9 @@ nearest is a candidate, and only candidates are compared in float64 (``store.set
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Self
 
 import numpy as np
 import torch
@@ -26,12 +27,30 @@ TINY = 1e-15  # shorter vectors are measured in float64
 class Scan:
     """The rows of one space as 8-bit codes, in ascending order of their ids."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, count: int = 0) -> None:
         self.dim = dim
-        self.ids = np.empty(0, dtype=np.int64)
-        self.codes = torch.empty(0, dim, dtype=torch.int8)
-        self.scales = torch.empty(0)
-        self.slack = torch.empty(0)
+        self.ids = np.empty(count, dtype=np.int64)
+        self.codes = torch.empty(count, dim, dtype=torch.int8)
+        self.scales, self.slack = torch.empty(count), torch.empty(count)
+
+    @classmethod
+    def of(
+        cls,
+        parts: Iterable[tuple[Sequence[int], Float[np.ndarray, "_M D"]]],
+        dim: int,
+        count: int,
+    ) -> Self:
+        """A scan of at most ``count`` vectors, which come in parts by ascending id."""
+        made, done = cls(dim, count), 0
+        for ids, vectors in parts:
+            rows = slice(done, done + len(ids))
+            made.ids[rows] = ids
+            codes = quantise(torch.from_numpy(np.array(vectors)))
+            made.codes[rows], made.scales[rows], made.slack[rows] = codes
+            done = rows.stop
+        made.ids, made.codes = made.ids[:done], made.codes[:done]
+        made.scales, made.slack = made.scales[:done], made.slack[:done]
+        return made
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -140,31 +159,6 @@ class Scan:
     def _rounding(self) -> float:
         """Error bound of float32 itself: a few roundings of products of unit vectors, and D of their sums."""
         return (self.dim + 64) * ROUNDING
-
-
-class Filling:
-    """A ``Scan`` in the making: rows are added in the order of their ids, into memory reserved for all."""
-
-    def __init__(self, dim: int, count: int) -> None:
-        self.scan = Scan(dim)
-        self.scan.ids = np.empty(count, dtype=np.int64)
-        self.scan.codes = torch.empty(count, dim, dtype=torch.int8)
-        self.scan.scales, self.scan.slack = torch.empty(count), torch.empty(count)
-        self._done = 0
-
-    def add(self, ids: Int[np.ndarray, " M"], vectors: Float[Tensor, "M D"]) -> None:
-        """The next rows."""
-        rows = slice(self._done, self._done + len(ids))
-        self.scan.ids[rows] = ids
-        self.scan.codes[rows], self.scan.scales[rows], self.scan.slack[rows] = quantise(vectors)
-        self._done = rows.stop
-
-    def finish(self) -> Scan:
-        """The scan of all rows added."""
-        scan = self.scan
-        scan.ids, scan.codes = scan.ids[: self._done], scan.codes[: self._done]
-        scan.scales, scan.slack = scan.scales[: self._done], scan.slack[: self._done]
-        return scan
 
 
 class _Survivors:

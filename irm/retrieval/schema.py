@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from instructions.errors import BrokenError, InputError
-from irm.retrieval.database import Database
+from irm.retrieval.database import Database, transaction
 
 Step = tuple[str, ...]
-Before = Callable[[sqlite3.Connection], None]
 
 # Ids are never reused (AUTOINCREMENT), so that a number in a log cannot come to mean somebody else.
 # Each space has a table of its own, vectors_N, whose rowid is the image.
@@ -49,23 +49,13 @@ MIGRATIONS: tuple[Step, ...] = (
     ),
     # Whether anything has expired is asked at every search.
     ("CREATE INDEX images_expires ON images (expires) WHERE expires IS NOT NULL",),
-    # Keyed digests of pictures that were erased or have expired; see ``forgotten``.
+    # Keyed digests of images that were erased or have expired; see ``forgotten``.
     ("CREATE TABLE forgotten (digest BLOB PRIMARY KEY) WITHOUT ROWID",),
     # From here on they are in a file of their own, to which ``_move_audit`` has copied them.
     ("DROP TABLE kept", "DROP TABLE audit"),
 )
 AUDIT_MOVES = 4  # the version before that step
-TRAIL: tuple[Step, ...] = (
-    (
-        """CREATE TABLE audit (
-            number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, who TEXT NOT NULL,
-            action TEXT NOT NULL, detail TEXT NOT NULL, hash TEXT NOT NULL)""",
-        # Questions that somebody asked to keep: apart from the audit's chain, so that they can be erased.
-        """CREATE TABLE kept (
-            audit INTEGER PRIMARY KEY REFERENCES audit (number), text TEXT, jpegs BLOB NOT NULL,
-            images TEXT NOT NULL)""",
-    ),
-)
+TRAIL: tuple[Step, ...] = ((MIGRATIONS[0][-1], *MIGRATIONS[1]),)  # of the audit's own file
 
 
 def bring_up_to_date(gallery: Database, trail: Database) -> None:
@@ -75,8 +65,7 @@ def bring_up_to_date(gallery: Database, trail: Database) -> None:
         InputError: it was written by a later version of this program.
         BrokenError: it is of an earlier version and cannot be written.
     """
-    version = _version(gallery.connection)
-    _refuse_later(version, len(MIGRATIONS), gallery.folder)
+    version = _version(gallery.connection, len(MIGRATIONS), gallery.folder)
     if gallery.is_read_only:
         if version < len(MIGRATIONS):
             raise BrokenError(
@@ -86,34 +75,32 @@ def bring_up_to_date(gallery: Database, trail: Database) -> None:
         return
     trail.make(stat.S_IMODE(gallery.file.stat().st_mode))
     migrate(trail.connection, trail.folder, TRAIL)
-    move = partial(_move_audit, trail=trail.connection)
-    migrate(gallery.connection, gallery.folder, before={AUDIT_MOVES: move})
+    migrate(
+        gallery.connection, gallery.folder, MIGRATIONS, {AUDIT_MOVES: partial(_move_audit, trail.connection)}
+    )
 
 
 def migrate(
     connection: sqlite3.Connection,
-    folder: object,
-    steps: tuple[Step, ...] | None = None,
-    before: Mapping[int, Before] | None = None,
+    folder: Path,
+    steps: Sequence[Step],
+    before: Mapping[int, Callable[[sqlite3.Connection], None]] | None = None,
 ) -> None:
     """Bring a database to the newest version, one transaction per step.
 
     Args:
         connection: To the database.
         folder: Its folder, for errors.
-        steps: The gallery's by default.
+        steps: The statements from each version to the next.
         before: What to do first within the step from a version.
 
     Raises:
         InputError: it was written by a later version of this program.
     """
-    steps = MIGRATIONS if steps is None else steps
-    version = _version(connection)
-    _refuse_later(version, len(steps), folder)
+    version = _version(connection, len(steps), folder)
     while version < len(steps):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            version = _version(connection)  # another process may have been first
+        with transaction(connection):
+            version = _version(connection, len(steps), folder)  # another process may have been first
             if version < len(steps):
                 if before is not None and version in before:
                     before[version](connection)
@@ -121,29 +108,22 @@ def migrate(
                     connection.execute(statement)
                 version += 1
                 connection.execute(f"PRAGMA user_version = {version}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # a full disk ends it by itself
-                connection.execute("ROLLBACK")
-            raise
 
 
-def _refuse_later(version: int, newest: int, folder: object) -> None:
+def _version(connection: sqlite3.Connection, newest: int, folder: Path) -> int:
+    """The version of a database, refused if this program does not know it."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > newest:
         raise InputError(
             f"the store {folder} has version {version}; this program supports versions up to {newest}: "
             "update the program"
         )
+    return version
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _move_audit(gallery: sqlite3.Connection, trail: sqlite3.Connection) -> None:
+def _move_audit(trail: sqlite3.Connection, gallery: sqlite3.Connection) -> None:
     """Copy the audit out of the gallery's own file; if interrupted, it is copied again."""
-    trail.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(trail):
         for table, marks in (("audit", "?, ?, ?, ?, ?, ?"), ("kept", "?, ?, ?, ?")):
             rows = gallery.execute(f"SELECT * FROM {table}")
             trail.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
@@ -151,8 +131,3 @@ def _move_audit(gallery: sqlite3.Connection, trail: sqlite3.Connection) -> None:
         given = gallery.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchall()
         trail.execute("DELETE FROM sqlite_sequence")
         trail.executemany("INSERT INTO sqlite_sequence VALUES ('audit', ?)", given)
-        trail.execute("COMMIT")
-    except BaseException:
-        if trail.in_transaction:
-            trail.execute("ROLLBACK")
-        raise

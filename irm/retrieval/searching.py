@@ -14,18 +14,17 @@ from jaxtyping import Float, Int, UInt8
 from instructions.errors import InputError
 from irm.retrieval.answer import Answer, Hit, Stage
 from irm.retrieval.calibration import Calibrations
-from irm.retrieval.ledger import Image, Ledger, SpaceRow
+from irm.retrieval.catalog import Catalog, Image, SpaceRow
 from irm.retrieval.model import SearchModel
 from irm.retrieval.planning import Plan
 from irm.retrieval.question import Filter, Question
-from irm.retrieval.second_stage import order_by_match
-from irm.retrieval.store import Found, VectorStore
+from irm.retrieval.vector_store import Found, VectorStore
 from irm.retrieval.views import VIEWS
 from omnireid.metrics import re_rank
 
 HEAD = 100  # images that k-reciprocal re-ranking reorders
-AGAINST = 0.5  # weight of pictures of somebody else (Rocchio)
-EMBEDDED = 64  # pictures of one forward pass
+AGAINST = 0.5  # weight of images of somebody else (Rocchio)
+EMBEDDED = 64  # images of one forward pass
 
 Pixels = UInt8[np.ndarray, "_H _W 3"]
 
@@ -41,7 +40,7 @@ class _Clock:
 class Searcher:
     """The parts of a gallery that a search needs."""
 
-    ledger: Ledger
+    catalog: Catalog
     model: SearchModel
     store: VectorStore
     calibrations: Calibrations
@@ -59,7 +58,7 @@ class Searcher:
         clock = _Clock(begun, loaded - begun, time.perf_counter() - loaded)
         found = self._find(questions, plans, vectors, now)
         rows = zip(questions, plans, vectors, found, totals, strict=True)
-        return [self._say(*row, clock) for row in rows]
+        return [self._answer(*row, clock) for row in rows]
 
     def load(self, space: SpaceRow) -> None:
         """Read everything that a search of a view needs into memory."""
@@ -78,13 +77,13 @@ class Searcher:
                 for number, row in zip(numbers, rows, strict=True):
                     parts[number].append(row)
                 continue
-            asked = [(number, pixels) for number in numbers for pixels in self._pictures(questions[number])]
+            asked = [(number, pixels) for number in numbers for pixels in self._images(questions[number])]
             for first in range(0, len(asked), EMBEDDED):
                 block = asked[first : first + EMBEDDED]
                 vectors = self._embed_block(block, questions, plans, view)
                 for (number, _), row in zip(block, vectors, strict=True):
                     parts[number].append(row)
-        return [_joined(parts[number], question) for number, question in enumerate(questions)]
+        return [_combined(parts[number], question) for number, question in enumerate(questions)]
 
     def _embed_block(
         self,
@@ -103,8 +102,8 @@ class Searcher:
             [None if one is None else one.pixels for one in clothes],
         )
 
-    def _pictures(self, question: Question) -> list[Pixels]:
-        """Pictures of the wanted person, then of somebody else."""
+    def _images(self, question: Question) -> list[Pixels]:
+        """Images of the wanted person, then of somebody else."""
         wanted = [*(one.pixels for one in question.images), *map(self.pixels_of, question.like)]
         others = [*(one.pixels for one in question.negatives), *map(self.pixels_of, question.unlike)]
         return [*wanted, *others]
@@ -134,7 +133,7 @@ class Searcher:
             found.update(zip(numbers, lists, strict=True))
         return [found[number] for number in range(len(questions))]
 
-    def _say(
+    def _answer(
         self,
         question: Question,
         plan: Plan,
@@ -150,7 +149,7 @@ class Searcher:
         is_alike = VIEWS[plan.space.view].beside == "bank"
         is_single = not (question.negatives or question.unlike)
         page = order[question.first : question.depth]
-        images = self.ledger.images([int(found.ids[place]) for place in page])
+        images = self.catalog.images([int(found.ids[place]) for place in page])
         hits = []
         for rank, place in enumerate(page, start=question.first + 1):
             image = images.get(int(found.ids[place]))
@@ -164,10 +163,10 @@ class Searcher:
             total=total,
             task=plan.task,
             view=plan.space.view,
-            instruction=plan.says,
+            instruction=plan.instruction_text,
             route=plan.route,
-            warning=_joined_warnings(
-                self._cut(question, plan), _warning(chances, total), _not_re_ranked(question, stages)
+            warning=_join_warnings(
+                self._truncation(question, plan), _warning(chances, total), _not_re_ranked(question, stages)
             ),
             space=plan.space.id[:12],
             engine=self.store.name,
@@ -184,21 +183,23 @@ class Searcher:
         order = np.arange(len(found.ids))
         stages: list[Stage] = ["cosine"] * len(order)
         if plan.is_text and question.re_score and self.model.can_match and len(order):
-            pictures = {place: self._picture(int(found.ids[place])) for place in order[: question.re_score]}
-            shown = {place: one for place, one in pictures.items() if one is not None}
+            found_pixels = {
+                place: self._pixels(int(found.ids[place])) for place in order[: question.re_score]
+            }
+            shown = {place: one for place, one in found_pixels.items() if one is not None}
             if shown:
-                scores[list(shown)] = order_by_match(self.model, question.text or "", list(shown.values()))
-            order, stages = _sooner(order, list(shown), -scores[list(shown)], "re-scored")
+                scores[list(shown)] = self.model.match(question.text or "", list(shown.values()))
+            order, stages = _move_up(order, list(shown), -scores[list(shown)], "re-scored")
         elif question.re_rank and len(order) > 2:
             ids, vectors = self.store.get(plan.space, [int(one) for one in found.ids[:HEAD]])
             rows = {int(one): row for row, one in enumerate(ids)}
             held = [place for place in order[:HEAD] if int(found.ids[place]) in rows]
             if held:
                 distances = _re_ranked(vector, vectors[[rows[int(found.ids[place])] for place in held]])
-                order, stages = _sooner(order, held, distances, "re-ranked")
+                order, stages = _move_up(order, held, distances, "re-ranked")
         return order, scores, stages
 
-    def _cut(self, question: Question, plan: Plan) -> str | None:
+    def _truncation(self, question: Question, plan: Plan) -> str | None:
         """A warning if the text is longer than the model reads."""
         is_read = plan.instruction is None or plan.instruction.sentence is not None
         if question.text is None or not is_read:
@@ -206,23 +207,22 @@ class Searcher:
         words, read = len(question.text.split()), self.model.words_read(question.text)
         return None if read == words else f"only the first {read} of the {words} words of the text were read"
 
-    def _picture(self, image: int) -> Pixels | None:
-        """The picture of an image; None if it was erased meanwhile."""
+    def _pixels(self, image: int) -> Pixels | None:
+        """The pixels of an image; None if it was erased meanwhile."""
         try:
             return self.pixels_of(image)
         except InputError:
             return None
 
 
-def _sooner(
+def _move_up(
     order: Int[np.ndarray, " K"], places: Sequence[int], distances: Float[np.ndarray, " k"], stage: Stage
 ) -> tuple[Int[np.ndarray, " K"], list[Stage]]:
     """Some places of a list first, by their distances; the others, also erased ones, keep their order."""
-    first = [places[row] for row in np.argsort(distances, kind="stable")]
-    others = [place for place in order if place not in set(places)]
+    first = np.array(places, dtype=order.dtype)[np.argsort(distances, kind="stable")]
     stages: list[Stage] = ["cosine"] * len(order)
     stages[: len(first)] = [stage] * len(first)
-    return np.array([*first, *others], dtype=order.dtype), stages
+    return np.concatenate([first, order[~np.isin(order, first)]]), stages
 
 
 def _hit(rank: int, image: Image, score: float, stage: Stage, percent: int | None, chance: float) -> Hit:
@@ -251,7 +251,7 @@ def _depth(question: Question, plan: Plan) -> int:
     return max(question.depth, HEAD) if question.re_rank else question.depth
 
 
-def _joined(parts: Sequence[Float[np.ndarray, " D"]], question: Question) -> Float[np.ndarray, " D"]:
+def _combined(parts: Sequence[Float[np.ndarray, " D"]], question: Question) -> Float[np.ndarray, " D"]:
     """The query vector: the mean of the positives minus half the mean of the negatives (Rocchio, 1971)."""
     others = len(question.negatives) + len(question.unlike)
     if len(parts) == 1:
@@ -270,7 +270,7 @@ def _re_ranked(query: Float[np.ndarray, " D"], head: Float[np.ndarray, "K D"]) -
     return re_rank(unit[0], unit[1], k1=min(20, len(head)), k2=min(6, len(head)))[0].numpy()
 
 
-def _joined_warnings(*warnings: str | None) -> str | None:
+def _join_warnings(*warnings: str | None) -> str | None:
     return "; ".join(warning for warning in warnings if warning) or None
 
 

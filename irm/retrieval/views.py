@@ -35,7 +35,7 @@ class View:
             asking: how the model's sheet asks.
 
         Raises:
-            InputError: an image has no caption or clothes picture of its own.
+            InputError: an image has no caption or clothes image of its own.
         """
         task = TASKS[self.task]
         if self.beside == "nothing":
@@ -56,21 +56,24 @@ class View:
 
     @property
     def shows_clothes(self) -> bool:
-        """Whether the instructions are the images' own clothes pictures."""
+        """Whether the instructions are the images' own clothes images."""
         return self.beside == "own" and TASKS[self.task].instruction == "clothes"
 
     def says(self, asking: Asking) -> str:
         """The instruction of the images, in words."""
         if self.beside == "bank":
             return sentence_of(self.task, asking) or ""
-        own = {"caption": "own caption", "clothes": "own clothes picture"}
+        own = {
+            "caption": "own caption",
+            "clothes": "own clothes picture",
+        }  # stores hold a hash of these words
         return {"neutral": NEUTRAL.sentence or "", "nothing": ""}.get(self.beside) or own.get(
             TASKS[self.task].instruction, ""
         )
 
 
 def sentence_of(task: str, asking: Asking) -> str | None:
-    """A task's default sentence; the paper's sentence if the run sheet uses a picture instead."""
+    """A task's default sentence; the paper's sentence if the run sheet uses an image instead."""
     return asking.task(task).canonical or TASKS[task].canonical
 
 
@@ -80,11 +83,11 @@ VIEWS: dict[str, View] = {
         View("trad", "the same person, same clothes", "trad", "bank"),
         View("cc", "the same person, whatever the clothes", "cc", "bank"),
         View("vi", "across visible and infrared", "vi", "bank"),
-        View("neutral", "no annotation needed; for free text and clothes pictures", "li", "neutral"),
-        View("neutral_clothes", "no annotation needed; for clothes pictures alone", "ctcc", "neutral"),
+        View("neutral", "no annotation needed; for free text and clothes images", "li", "neutral"),
+        View("neutral_clothes", "no annotation needed; for clothes images alone", "ctcc", "neutral"),
         View("caption", "each image with its own caption", "li", "own"),
-        View("clothes", "each image with its own clothes picture", "ctcc", "own"),
-        View("plain", "for descriptions without a picture", "t2i", "nothing"),
+        View("clothes", "each image with its own clothes image", "ctcc", "own"),
+        View("plain", "for descriptions without an image", "t2i", "nothing"),
     )
 }
 # Views in which a task may be searched, best first; the first that covers all images is taken.

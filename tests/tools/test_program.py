@@ -26,6 +26,17 @@ def test_a_mistyped_option_is_one_sentence_with_exit_code_2(program):
     assert found.stderr.count("\n") == 1
 
 
+def test_a_reader_that_has_had_enough_is_no_error():
+    code = "from tools._program import run\nrun(lambda: [print('x' * 99) for _ in range(9999)])"
+    program = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert program.stdout.readline() == b"x" * 99 + b"\n"
+    program.stdout.close()
+    assert (program.wait(), program.stderr.read()) == (141, b"")
+    program.stderr.close()
+
+
 def test_the_bars_of_libraries_do_not_fill_a_log(tmp_path):
     """Saving and loading a model by transformers draws one on a terminal."""
     code = (

@@ -57,7 +57,7 @@ def test_a_taken_port_is_one_sentence(monkeypatch, capsys, tmp_path):
         port = taken.getsockname()[1]
         assert program(monkeypatch, "--store", tmp_path, "--port", port) == 2
     signal.signal(signal.SIGTERM, before)
-    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1:{port} (Address already in use); choose" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ PAGES: dict[str, tuple[str, str]] = {
     **{f"/{name}": (name, "text/javascript; charset=utf-8") for name in SCRIPTS},
 }
 OPEN = frozenset({*PAGES, "/healthz", "/readyz", "/openapi.json"})  # say nothing of anybody: no token
-DESCRIPTION = """Search a gallery of people by pictures, sentences and clothes pictures (instruct-ReID).
+DESCRIPTION = """Search a gallery of people by images, sentences and clothes images (instruct-ReID).
 
 Errors are JSON: `{"error": {"code", "message"}}`. A server with a token requires the header
 `Authorization: Bearer TOKEN`. A 503 carries `Retry-After`. Similarity is not identification."""
@@ -55,7 +55,7 @@ def build_app(gallery: Gallery, settings: ServerSettings | None = None) -> FastA
         separate_input_output_schemas=False,
     )
     app.state.service = service
-    add_handlers(app, private=str(gallery.ledger.folder), forms=FORMS)
+    add_handlers(app, private=str(gallery.catalog.folder), forms=FORMS)
     app.include_router(health)
     for router in (api, measures):
         app.include_router(router, dependencies=[] if settings.token is None else [Security(BEARER)])

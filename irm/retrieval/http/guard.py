@@ -25,7 +25,7 @@ SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",  # pictures of people stay in no cache
+    "Cache-Control": "no-store",  # images of people stay in no cache
 }
 
 
@@ -67,7 +67,7 @@ class Guard:
             await response(scope, receive, answer)
         finally:
             self._under_way -= 1
-            # The path names an image at most by its number; queries, forms and pictures are never logged.
+            # The path names an image at most by its number; queries, forms and images are never logged.
             # Quoted, because a line break in it would begin a line that nobody logged.
             client = quote(scope["client"][0], safe=":") if scope.get("client") else "?"
             seconds = time.perf_counter() - begun

@@ -73,23 +73,12 @@ def add_handlers(app: FastAPI, private: str, forms: Mapping[str, type[BaseModel]
 
     @app.exception_handler(InputError)
     async def on_input(_: Request, error: InputError) -> JSONResponse:
-        return problem_response(422, str(error).replace(private, "this gallery"))
-
-    @app.exception_handler(HeldError)
-    async def on_held(_: Request, error: HeldError) -> JSONResponse:
+        if isinstance(error, BrokenError):
+            log.error("%s", error)
         told = str(error).replace(private, "this gallery")
-        return problem_response(503, told, {"Retry-After": str(RETRY)})
-
-    @app.exception_handler(BrokenError)
-    async def on_broken(_: Request, error: BrokenError) -> JSONResponse:
-        log.error("%s", error)
-        return problem_response(500, str(error).replace(private, "this gallery"))
-
-    @app.exception_handler(FullError)
-    async def on_full(_: Request, error: FullError) -> JSONResponse:
-        log.error("%s", error)
-        told = str(error).replace(private, "this gallery")
-        return problem_response(503, told, {"Retry-After": str(RETRY)})
+        if isinstance(error, (HeldError, FullError)):
+            return problem_response(503, told, {"Retry-After": str(RETRY)})
+        return problem_response(500 if isinstance(error, BrokenError) else 422, told)
 
     @app.exception_handler(BusyError)
     async def on_busy(_: Request, error: BusyError) -> JSONResponse:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.security import HTTPBearer
@@ -11,7 +12,11 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from instructions.errors import BrokenError, HeldError, InputError
-from irm.retrieval.http.answers import (
+from irm.retrieval.catalog import Catalog
+from irm.retrieval.http.forms import EraseForm, ExplainForm, SearchForm
+from irm.retrieval.http.metrics import KIND
+from irm.retrieval.http.problems import RETRY, ErrorAnswer, Problem
+from irm.retrieval.http.responses import (
     AnswerBody,
     ExplanationBody,
     HealthBody,
@@ -20,11 +25,7 @@ from irm.retrieval.http.answers import (
     explanation_body,
     index_body,
 )
-from irm.retrieval.http.asking import EraseForm, ExplainForm, SearchForm
-from irm.retrieval.http.metrics import KIND
-from irm.retrieval.http.problems import RETRY, ErrorAnswer, Problem
 from irm.retrieval.http.service import Service
-from irm.retrieval.ledger import Ledger
 
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer} for status in (401, 403, 404, 408, 413, 415, 421, 422, 500, 503)
@@ -41,6 +42,7 @@ NO_ROOM = (
 )
 BEARER = HTTPBearer(auto_error=False, description="The server's token.")  # says so; the guard checks it
 ImageId = Annotated[int, Path(ge=0, lt=2**63)]
+Known = TypeVar("Known")
 
 health = APIRouter(tags=["health"])
 HIDDEN = frozenset({"path", "clothes"})  # of what is held: where files lie on the server
@@ -53,7 +55,7 @@ async def takes_forms(request: Request) -> None:
         raise Problem(
             415,
             f"send the request as a form, not as JSON: {KINDS_OF_FORM[0]}, or {KINDS_OF_FORM[1]} if it "
-            "contains no picture",
+            "contains no image",
         )
 
 
@@ -91,9 +93,9 @@ async def ready(request: Request) -> HealthBody:
         raise Problem(503, "the server is shutting down", {"Retry-After": "5"})
     if service.searches.waiting >= service.settings.limits.queue:
         raise Problem(503, "the queue of searches waiting for the model is full", {"Retry-After": "2"})
-    if not await run_in_threadpool(_can_read, service.gallery.ledger):
+    if not await run_in_threadpool(_can_read, service.gallery.catalog):
         raise Problem(503, "the gallery's store cannot be read", {"Retry-After": str(RETRY)})
-    if not await run_in_threadpool(service.gallery.ledger.trail.has_room):
+    if not await run_in_threadpool(service.gallery.catalog.trail.has_room):
         raise Problem(503, NO_ROOM, {"Retry-After": str(RETRY)})
     return HealthBody(status="ready", waiting=service.searches.waiting)
 
@@ -119,7 +121,7 @@ async def index(request: Request) -> IndexBody:
 
 @api.post("/search")
 async def search(request: Request, form: Annotated[SearchForm, FORM]) -> AnswerBody:
-    """Search by pictures, text, a clothes picture, gallery images, or a combination of them."""
+    """Search by images, text, a clothes image, gallery images, or a combination of them."""
     service = service_of(request)
     question = await form.question(service.decode)
     return answer_body(await service.search(question, who=client_of(request)), question.first)
@@ -140,14 +142,14 @@ async def explain(request: Request, form: Annotated[ExplainForm, FORM]) -> Expla
 )
 async def thumbnail(request: Request, image: ImageId) -> Response:
     """The stored thumbnail of an image."""
-    return Response(await _known(request, "picture", image), media_type="image/jpeg")
+    content = await _known(service_of(request).gallery.picture, image)
+    return Response(content, media_type="image/jpeg")
 
 
 @api.get("/images/{image}")
 async def held(request: Request, image: ImageId) -> dict[str, Any]:
     """All data stored about an image, except where its files are."""
-    found = await _known(request, "held", image)
-    assert isinstance(found, dict)
+    found = await _known(service_of(request).gallery.held, image)
     return {name: value for name, value in found.items() if name not in HIDDEN}
 
 
@@ -168,19 +170,18 @@ async def erase(request: Request, form: Annotated[EraseForm, Form()]) -> dict[st
     return receipt.as_dict()
 
 
-def _can_read(ledger: Ledger) -> bool:
+def _can_read(catalog: Catalog) -> bool:
     """Whether a line of the store comes back; one that is gone is not made anew by asking."""
     try:
-        return ledger.file.is_file() and ledger.revision() >= 0
+        return catalog.file.is_file() and catalog.revision() >= 0
     except (InputError, sqlite3.Error, OSError):
         return False
 
 
-async def _known(request: Request, what: str, image: int) -> Any:
+async def _known(what: Callable[[int], Known], image: int) -> Known:
     """What the gallery says of an image; an unknown one is a 404."""
-    gallery = service_of(request).gallery
     try:
-        return await run_in_threadpool(getattr(gallery, what), image)
+        return await run_in_threadpool(what, image)
     except (HeldError, BrokenError):
         raise
     except InputError:

@@ -15,12 +15,19 @@ from irm.retrieval.http.uploads import Decoder
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question with who asked it, or with the hit that is to be explained."""
+class Search:
+    """A question, and who asks it."""
 
     question: Question
     who: str
-    image: int | None = None
+
+
+@dataclass(frozen=True)
+class Explain:
+    """A question, and the hit that is to be explained."""
+
+    question: Question
+    image: int
 
 
 class Service:
@@ -30,10 +37,10 @@ class Service:
         limits = settings.limits
         self.gallery, self.settings = gallery, settings
         self.decode = Decoder(limits, gallery.model.preprocessing)
-        self.searches: Batcher[Asked, Answer] = Batcher(
+        self.searches: Batcher[Search, Answer] = Batcher(
             self._search, capacity=limits.queue, size=limits.batch, name="search"
         )
-        self.explanations: Batcher[Asked, Explanation] = Batcher(
+        self.explanations: Batcher[Explain, Explanation] = Batcher(
             self._explain, capacity=limits.explanations, size=1, name="explain"
         )
         self.metrics = Metrics(lambda: self.searches.waiting)
@@ -63,7 +70,7 @@ class Service:
             BusyError: too many wait.
             InputError: the question cannot be asked of this gallery.
         """
-        return await self.searches.ask(Asked(question, who), seconds=self.settings.limits.answer_seconds)
+        return await self.searches.ask(Search(question, who), seconds=self.settings.limits.answer_seconds)
 
     async def explain(self, question: Question, image: int) -> Explanation:
         """What the model looked at.
@@ -72,11 +79,11 @@ class Service:
             BusyError: too many wait.
             InputError: the question cannot be asked, or there is no such image.
         """
-        asked = Asked(question, "", image)
-        return await self.explanations.ask(asked, seconds=self.settings.limits.answer_seconds)
+        job = Explain(question, image)
+        return await self.explanations.ask(job, seconds=self.settings.limits.answer_seconds)
 
-    def _search(self, jobs: Sequence[Asked]) -> list[Answer]:
+    def _search(self, jobs: Sequence[Search]) -> list[Answer]:
         return self.gallery.search_many([job.question for job in jobs], who=[job.who for job in jobs])
 
-    def _explain(self, jobs: Sequence[Asked]) -> list[Explanation]:
-        return [self.gallery.explain(job.question, job.image) for job in jobs if job.image is not None]
+    def _explain(self, jobs: Sequence[Explain]) -> list[Explanation]:
+        return [self.gallery.explain(job.question, job.image) for job in jobs]

@@ -16,8 +16,8 @@ class Limits:
     """Bounds that keep one client from taking the machine away from the others."""
 
     body_bytes: int = 24 * MIB  # of a whole request
-    image_bytes: int = 12 * MIB  # of one picture; a telephone's photograph has 3 to 8
-    max_pixels: int = 25_000_000  # of one picture, refused before it is decoded; a telephone's has 12 million
+    image_bytes: int = 12 * MIB  # of one image; a telephone's photograph has 3 to 8
+    max_pixels: int = 25_000_000  # of one image, refused before it is decoded; a telephone's has 12 million
     min_side: int = 8  # pixels; nobody can be seen in less
     pictures: int = 8  # of the wanted person, and as many of others
     text: int = 600  # characters; a model reads 70 tokens of them
@@ -27,7 +27,7 @@ class Limits:
     queue: int = 256  # searches that wait for the model
     batch: int = 16  # searches that are embedded together
     explanations: int = 16  # that wait for the model
-    decoders: int = 2  # pictures decoded at once
+    decoders: int = 2  # images decoded at once
     body_seconds: float = 30.0  # for a body to arrive
     answer_seconds: float = 60.0  # for an answer to be there
 

@@ -1,4 +1,4 @@
-"""Pictures that strangers send: told by their first bytes, measured, decoded, and resized at once."""
+"""Images that strangers send: told by their first bytes, measured, decoded, and resized at once."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def kind_of(data: bytes) -> str | None:
 
 
 def decode_upload(data: bytes, *, what: str, limits: Limits) -> Picture:
-    """The picture in some bytes; never with what the sender called it.
+    """The image in some bytes; never with what the sender called it.
 
     Orientation, grey, CMYK, 16 bits and transparency are handled as everywhere; of an animation the first
     frame counts.
 
     Args:
         data: what was sent.
-        what: what an error calls it, e.g. "picture 2".
+        what: what an error calls it, e.g. "image 2".
         limits: bytes, pixels and sides allowed.
 
     Raises:
-        Problem: 413 too large, 415 no picture that is taken, 422 damaged or too small.
+        Problem: 413 too large, 415 no image that is taken, 422 damaged or too small.
     """
     if len(data) > limits.image_bytes:
         raise Problem(413, f"{what} has {len(data)} bytes; at most {limits.image_bytes} are accepted")
@@ -75,7 +75,7 @@ class Decoder:
         self._threads = ThreadPoolExecutor(limits.decoders, thread_name_prefix="decode")
 
     async def people(self, uploads: Sequence[UploadFile], *, what: str) -> tuple[Picture, ...]:
-        """The pictures of people in one field of a form, in order.
+        """The images of people in one field of a form, in order.
 
         Raises:
             Problem: as ``decode_upload``, or there are too many.
@@ -83,14 +83,14 @@ class Decoder:
         return await self._all(uploads, what, self.preprocessing.image_size, self.preprocessing.resize)
 
     async def clothes(self, upload: UploadFile | None) -> Picture | None:
-        """The picture of clothes, if there is one.
+        """The image of clothes, if there is one.
 
         Raises:
             Problem: as ``decode_upload``.
         """
         if upload is None:
             return None
-        return (await self._all([upload], "clothes picture", self.preprocessing.clothes_size))[0]
+        return (await self._all([upload], "clothes image", self.preprocessing.clothes_size))[0]
 
     async def _all(
         self,

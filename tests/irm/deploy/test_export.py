@@ -14,7 +14,7 @@ from PIL import Image
 from instructions.errors import InputError
 from irm.deploy import writing
 from irm.deploy.graph import ImagePath, PlainImagePath
-from irm.deploy.writing import Wanted, export
+from irm.deploy.writing import export
 from irm.models import IRM, SentenceTokenizer
 from omnireid.loading.image import read_image
 from omnireid.loading.resizing import resize
@@ -49,8 +49,10 @@ def images():
 def test_onnx_with_the_sentence_built_in_serves_from_its_description_alone(model, images, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    gap = export(model, Wanted(VIEW, SENTENCE, "onnx"), tmp_path / "served", {"run": "tiny"})
-    assert gap.max_abs_difference < 1e-5 and gap.min_cosine > 0.99999
+    difference = export(
+        model, tmp_path / "served", view=VIEW, instruction=SENTENCE, form="onnx", provenance={"run": "tiny"}
+    )
+    assert difference.max_abs_difference < 1e-5 and difference.min_cosine > 0.99999
     told = json.loads((tmp_path / "served/export.json").read_text())
     assert [one["name"] for one in told["inputs"]] == ["images"]
     assert told["inputs"][0]["shape"] == ["batch", 3, 64, 32]
@@ -62,7 +64,7 @@ def test_onnx_with_the_sentence_built_in_serves_from_its_description_alone(model
 
 
 def test_pt2_takes_an_instructions_tokens_from_the_table(model, images, tmp_path):
-    export(model, Wanted(VIEW, None, "pt2"), tmp_path / "served", {})
+    export(model, tmp_path / "served", view=VIEW, instruction=None, form="pt2", provenance={})
     told = json.loads((tmp_path / "served/export.json").read_text())
     table = np.load(tmp_path / "served/instructions.npz")
     row = told["table"]["sentences"].index(SENTENCE)
@@ -110,13 +112,13 @@ def test_the_documentation_prepares_a_picture_as_the_store_does(picture, monkeyp
     np.testing.assert_allclose(given[0][0].transpose(1, 2, 0), expected, atol=3 / 128)
 
 
-def test_pictures_for_descriptions_are_exported_alone(model, images, tmp_path):
-    export(model, Wanted("t2i", None, "pt2"), tmp_path / "served", {})
+def test_images_for_descriptions_are_exported_alone(model, images, tmp_path):
+    export(model, tmp_path / "served", view="t2i", instruction=None, form="pt2", provenance={})
     served = torch.export.load(tmp_path / "served/model.pt2").module()
     torch.testing.assert_close(served(images), model.embed_image(images))
 
 
-def test_only_what_pictures_pass_is_written(model):
+def test_only_what_images_pass_is_written(model):
     names = ImagePath(model, VIEW).state_dict()
     assert not any("instruction_encoder" in name or "match_head" in name for name in names)
     assert all(
@@ -128,7 +130,7 @@ def test_only_what_pictures_pass_is_written(model):
 def test_features_that_differ_are_refused_and_nothing_is_left(model, tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "TOLERANCE", -1.0)
     with pytest.raises(InputError, match=r"differ from the model's by .*; nothing was written"):
-        export(model, Wanted("t2i", None, "pt2"), tmp_path / "served", {})
+        export(model, tmp_path / "served", view="t2i", instruction=None, form="pt2", provenance={})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,17 +138,17 @@ def test_features_that_differ_are_refused_and_nothing_is_left(model, tmp_path, m
     ("view", "instruction", "reason"),
     [
         ("trad/market", None, "no view 'trad/market'.*trad/market1501, cc/ltcc, t2i"),
-        ("t2i", SENTENCE, "takes no instruction with a picture"),
+        ("t2i", SENTENCE, "takes no instruction with an image"),
         ("cc/ltcc", " ", "--instruction is empty"),
     ],
 )
 def test_what_cannot_be_exported_is_one_sentence(model, tmp_path, view, instruction, reason):
     with pytest.raises(InputError, match=reason):
-        export(model, Wanted(view, instruction, "pt2"), tmp_path / "served", {})
+        export(model, tmp_path / "served", view=view, instruction=instruction, form="pt2", provenance={})
 
 
 def test_a_folder_with_something_in_it_is_left_alone(model, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(InputError, match="is not empty"):
-        export(model, Wanted("t2i", None, "pt2"), tmp_path, {})
+        export(model, tmp_path, view="t2i", instruction=None, form="pt2", provenance={})
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

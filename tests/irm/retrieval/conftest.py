@@ -42,7 +42,7 @@ def search_model(tiny_run):
 
 @pytest.fixture(scope="session")
 def tiny_items(tiny_root):
-    """The gallery of COCAS+ Real2: pictures with captions and clothes pictures."""
+    """The gallery of COCAS+ Real2: images with captions and clothes images."""
     from irm.retrieval import items_of_records
     from omnireid.datasets import load_split
 

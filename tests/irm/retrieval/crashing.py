@@ -5,9 +5,9 @@ import signal
 import sys
 from pathlib import Path
 
-from irm.retrieval import Gallery, care, items_of_folder
+from irm.retrieval import Gallery, erasure, items_of_folder
+from irm.retrieval.catalog import Catalog
 from irm.retrieval.engines import rebuild
-from irm.retrieval.ledger import Ledger
 from irm.retrieval.local import LocalStore
 
 
@@ -20,7 +20,7 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_at(ledger: Ledger, beginning: str, count: int) -> None:
+def die_at(catalog: Catalog, beginning: str, count: int) -> None:
     """Die when the statement that begins so is carried out for the count-th time."""
     left = [count]
 
@@ -29,13 +29,13 @@ def die_at(ledger: Ledger, beginning: str, count: int) -> None:
         if not left[0]:
             die()
 
-    ledger.connection.set_trace_callback(watch)
+    catalog.connection.set_trace_callback(watch)
 
 
 def index(store: str, run: str, folder: str, beginning: str = "", count: str = "0") -> None:
     with Gallery.create(store, run, views=["trad", "plain"]) as gallery:
         if beginning:
-            die_at(gallery.ledger, beginning, int(count))
+            die_at(gallery.catalog, beginning, int(count))
         gallery.add(
             items_of_folder(Path(folder)),
             batch_size=2,
@@ -46,15 +46,14 @@ def index(store: str, run: str, folder: str, beginning: str = "", count: str = "
 
 def build(store: str, address: str) -> None:
     """Die when the first of the views has arrived in the other store."""
-    rebuild(address, Ledger(Path(store)), lambda *_: die())
+    rebuild(address, Catalog(Path(store)), lambda *_: die())
 
 
 def erase(store: str, image: str) -> None:
     """Die when the rows are gone and the files are not yet rewritten."""
-    ledger = Ledger(Path(store))
-    die_at(ledger, "VACUUM", 1)
-    what = care.Erasure(ids=[int(image)], who="test", now=0.0, reason="erase")
-    care.erase(ledger, [LocalStore(ledger)], what)
+    catalog = Catalog(Path(store))
+    die_at(catalog, "VACUUM", 1)
+    erasure.erase(catalog, [LocalStore(catalog)], [int(image)], who="test", now=0.0)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from irm.retrieval import calibration
 from irm.retrieval.calibration import Calibrations, logistic, measure
-from irm.retrieval.ledger import Ledger
+from irm.retrieval.catalog import Catalog
 from irm.retrieval.views import Space
 from omnireid.loading.transforms import Preprocessing
 
@@ -20,15 +20,15 @@ def gallery(tmp_path):
     centres = np.repeat(rng.normal(size=(PEOPLE, DIM)), EACH, axis=0)
     vectors = centres + 1.3 * rng.normal(size=centres.shape)
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    ledger = Ledger(tmp_path, create=True)
-    space = ledger.add_space(Space("weights", "trad", "trad/x", "", Preprocessing()), DIM)
-    write(ledger, space, vectors, first=1, pids=[place // EACH + 1 for place in range(len(vectors))])
-    yield ledger, space, vectors
-    ledger.close()
+    catalog = Catalog(tmp_path, create=True)
+    space = catalog.add_space(Space("weights", "trad", "trad/x", "", Preprocessing()), DIM)
+    write(catalog, space, vectors, first=1, pids=[place // EACH + 1 for place in range(len(vectors))])
+    yield catalog, space, vectors
+    catalog.close()
 
 
-def write(ledger, space, vectors, *, first, pids):
-    with ledger.writing() as connection:
+def write(catalog, space, vectors, *, first, pids):
+    with catalog.writing() as connection:
         for id_, (vector, pid) in enumerate(zip(vectors, pids, strict=True), start=first):
             connection.execute(
                 "INSERT INTO images (id, key, path, size, changed, content, pid, modality, captions, width, "
@@ -46,8 +46,8 @@ def pairs_of(vectors):
 
 
 def test_percent_is_how_many_pairs_of_such_a_score_show_one_person(gallery):
-    ledger, space, vectors = gallery
-    known = measure(ledger, space, len(vectors))
+    catalog, space, vectors = gallery
+    known = measure(catalog, space, len(vectors))
     scores, same = pairs_of(vectors)
     for low in (0.2, 0.3, 0.4, 0.5):
         near = (scores >= low) & (scores < low + 0.05)
@@ -58,18 +58,18 @@ def test_percent_is_how_many_pairs_of_such_a_score_show_one_person(gallery):
 
 
 def test_people_who_were_only_sampled_give_nearly_the_same_percent(gallery, monkeypatch):
-    ledger, space, vectors = gallery
-    whole = measure(ledger, space, len(vectors))
+    catalog, space, vectors = gallery
+    whole = measure(catalog, space, len(vectors))
     monkeypatch.setattr(calibration, "NUM_PEOPLE", 30)
-    part = measure(ledger, space, len(vectors))
+    part = measure(catalog, space, len(vectors))
     assert part.slope != whole.slope
     for score in (0.2, 0.3, 0.4, 0.5):
         assert part.percent(score) == pytest.approx(whole.percent(score), abs=15)
 
 
 def test_chance_is_the_share_of_the_gallery_that_scores_as_high(gallery):
-    ledger, space, vectors = gallery
-    known = measure(ledger, space, len(vectors))
+    catalog, space, vectors = gallery
+    known = measure(catalog, space, len(vectors))
     query = vectors[7] * 3  # of any length
     for score in (0.0, 0.1, 0.2, 0.3):
         found = known.chance(query, np.array([score]))[0]
@@ -78,18 +78,18 @@ def test_chance_is_the_share_of_the_gallery_that_scores_as_high(gallery):
 
 
 def test_without_labels_there_is_no_percent(tmp_path):
-    ledger = Ledger(tmp_path, create=True)
-    space = ledger.add_space(Space("weights", "trad", "trad/x", "", Preprocessing()), DIM)
+    catalog = Catalog(tmp_path, create=True)
+    space = catalog.add_space(Space("weights", "trad", "trad/x", "", Preprocessing()), DIM)
     vectors = np.eye(DIM, dtype=np.float32)[:30]
-    write(ledger, space, vectors, first=1, pids=[None] * 30)
-    assert measure(ledger, space, 30).percent(0.9) is None
-    ledger.close()
+    write(catalog, space, vectors, first=1, pids=[None] * 30)
+    assert measure(catalog, space, 30).percent(0.9) is None
+    catalog.close()
 
 
 def test_a_sample_of_a_large_gallery_is_drawn_from_all_of_it_and_is_the_same_each_time(gallery, monkeypatch):
-    ledger, space, vectors = gallery
+    catalog, space, vectors = gallery
     monkeypatch.setattr(calibration, "NUM_STRANGERS", 40)
-    one, two = (measure(ledger, space, len(vectors)).sample for _ in range(2))
+    one, two = (measure(catalog, space, len(vectors)).sample for _ in range(2))
     assert one.tobytes() == two.tobytes()
     places = (one @ vectors.T).argmax(axis=1)
     np.testing.assert_allclose(one, vectors[np.sort(places)][places.argsort().argsort()], atol=1e-6)
@@ -98,12 +98,12 @@ def test_a_sample_of_a_large_gallery_is_drawn_from_all_of_it_and_is_the_same_eac
 
 
 def test_it_is_measured_again_when_the_gallery_has_grown_by_a_tenth(gallery):
-    ledger, space, vectors = gallery
-    known = Calibrations(ledger)
+    catalog, space, vectors = gallery
+    known = Calibrations(catalog)
     first = known.of(space)
-    write(ledger, space, vectors[:20], first=1001, pids=[None] * 20)
+    write(catalog, space, vectors[:20], first=1001, pids=[None] * 20)
     assert known.of(space) is first
-    write(ledger, space, vectors[:20], first=2001, pids=[None] * 20)
+    write(catalog, space, vectors[:20], first=2001, pids=[None] * 20)
     assert known.of(space) is not first
 
 

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 from instructions.errors import InputError
-from irm.retrieval import Gallery, Picture, Question, care, items_of_folder
+from irm.retrieval import Gallery, Picture, Question, erasure, items_of_folder
+from irm.retrieval.catalog import FILE_NAME, Catalog, sole_indexer
 from irm.retrieval.engines import open_engine, rebuild, verify
-from irm.retrieval.indexing import sole_indexer
-from irm.retrieval.ledger import FILE_NAME, Ledger
 from irm.retrieval.schema import MIGRATIONS
 
 ROOT = Path(__file__).parents[3]
@@ -31,15 +30,15 @@ def pictures(tmp_path_factory, tiny_items) -> Path:
     return folder
 
 
-def check_whole(ledger: Ledger) -> int:
+def check_whole(catalog: Catalog) -> int:
     """Every image has its thumbnail and its vectors, nothing stands alone, nothing twice."""
-    connection = ledger.connection
+    connection = catalog.connection
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     images = {row[0] for row in connection.execute("SELECT id FROM images")}
     keys = [row[0] for row in connection.execute("SELECT key FROM images ORDER BY id")]
     assert len(set(keys)) == len(keys)
-    tables = ["pictures", *(row.table for row in ledger.spaces().values())]
+    tables = ["pictures", *(row.table for row in catalog.spaces().values())]
     for table in tables:
         assert {row[0] for row in connection.execute(f"SELECT image FROM {table}")} == images
     return len(images)
@@ -70,74 +69,74 @@ def test_a_killed_indexing_keeps_what_it_acknowledged_and_goes_on(tmp_path, tiny
         process.send_signal(signal.SIGKILL)
         process.stdout.close()
         process.wait()
-        kept = check_whole(gallery.ledger)
+        kept = check_whole(gallery.catalog)
         assert acknowledged <= kept <= NUM
         again = gallery.add(items_of_folder(pictures), batch_size=2)
         assert (again.added, again.unchanged) == (NUM - kept, kept)
-        assert check_whole(gallery.ledger) == NUM
+        assert check_whole(gallery.catalog) == NUM
 
 
 @pytest.mark.slow
 def test_a_write_that_is_killed_did_not_happen(tmp_path, tiny_run, pictures, search_model):
     # Two images a batch and two views: the eleventh vector is the third batch's, in the midst of its writing.
-    process = start("index", tmp_path / "store", tiny_run, pictures, "INSERT INTO vectors_", 11)
+    process = start("index", tmp_path / "store", tiny_run, pictures, "INSERT OR REPLACE INTO vectors_", 11)
     told = process.communicate()[0]
     assert process.returncode == -signal.SIGKILL
     assert told == "acknowledged 2\nacknowledged 4\n"
     with Gallery.open(tmp_path / "store", model=search_model) as gallery:
-        assert check_whole(gallery.ledger) == 4
+        assert check_whole(gallery.catalog) == 4
         assert gallery.add(items_of_folder(pictures), batch_size=8).added == NUM - 4
-        assert check_whole(gallery.ledger) == NUM
+        assert check_whole(gallery.catalog) == NUM
 
 
 @pytest.mark.slow
 def test_a_rebuild_that_is_killed_leaves_a_store_that_is_refused_until_it_is_rebuilt(own_gallery, tmp_path):
-    ledger, address = own_gallery.ledger, f"edge:{tmp_path / 'edge'}"
-    rebuild(address, ledger)
-    open_engine(address, ledger).close()
-    assert ended("build", ledger.folder, address) == -signal.SIGKILL
+    catalog, address = own_gallery.catalog, f"edge:{tmp_path / 'edge'}"
+    rebuild(address, catalog)
+    open_engine(address, catalog).close()
+    assert ended("build", catalog.folder, address) == -signal.SIGKILL
     with pytest.raises(InputError, match="bring it up to date"):
-        open_engine(address, ledger)
-    assert rebuild(address, ledger) == {
-        view: ledger.count(row.table) for view, row in ledger.spaces().items()
+        open_engine(address, catalog)
+    assert rebuild(address, catalog) == {
+        view: catalog.count(row.table) for view, row in catalog.spaces().items()
     }
-    engine = open_engine(address, ledger)
-    for view in ledger.spaces():
-        verify(engine, ledger, view)
+    engine = open_engine(address, catalog)
+    for view in catalog.spaces():
+        verify(engine, catalog, view)
     engine.close()
 
 
 @pytest.mark.slow
 def test_an_erasure_that_is_killed_is_finished_by_the_next(own_gallery):
-    ledger = own_gallery.ledger
-    fragments = care._fragments(ledger, [3])
+    catalog = own_gallery.catalog
+    fragments = erasure._fragments(catalog, [3])
     own_gallery.close()  # the log goes into the file, where the bytes then lie
-    assert ended("erase", ledger.folder, 3) == -signal.SIGKILL
-    assert care.search_files(ledger.folder, fragments)[1] > 0
-    again = Ledger(ledger.folder)
+    assert ended("erase", catalog.folder, 3) == -signal.SIGKILL
+    assert erasure.search_files(catalog.folder, fragments)[1] > 0
+    again = Catalog(catalog.folder)
     assert 3 not in again.images([3])
     assert own_gallery.erase(images=[3]).images == 0  # the rows were gone, the bytes were not
-    assert care.search_files(ledger.folder, fragments)[1] == 0
+    assert erasure.search_files(catalog.folder, fragments)[1] == 0
     assert check_whole_images(again)
     again.close()
 
 
-def check_whole_images(ledger: Ledger) -> bool:
+def check_whole_images(catalog: Catalog) -> bool:
     """No thumbnail and no vector without its image."""
-    return ledger.connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    return catalog.connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
 def test_an_interrupted_write_leaves_nothing_of_its_batch(own_gallery, pictures, monkeypatch):
     before = check_whole_counts(own_gallery)
-    real = own_gallery.ledger.spaces
+    real = own_gallery.catalog.spaces
 
     def fail():
         # The images and thumbnails of the batch are written by now, its vectors are not.
-        if own_gallery.ledger.connection.in_transaction:
+        if own_gallery.catalog.connection.in_transaction:
             raise KeyboardInterrupt
         return real()
 
-    monkeypatch.setattr(own_gallery.ledger, "spaces", fail)
+    monkeypatch.setattr(own_gallery.catalog, "spaces", fail)
     with pytest.raises(KeyboardInterrupt):
         own_gallery.add(items_of_folder(pictures))
     monkeypatch.undo()
@@ -146,8 +145,8 @@ def test_an_interrupted_write_leaves_nothing_of_its_batch(own_gallery, pictures,
 
 
 def check_whole_counts(gallery) -> dict[str, int]:
-    tables = ["images", "pictures", *(row.table for row in gallery.ledger.spaces().values())]
-    return {table: gallery.ledger.count(table) for table in tables}
+    tables = ["images", "pictures", *(row.table for row in gallery.catalog.spaces().values())]
+    return {table: gallery.catalog.count(table) for table in tables}
 
 
 KILLED_MIGRATION = """
@@ -159,8 +158,7 @@ class Deadly(str): pass
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("PRAGMA journal_mode = WAL")
 connection.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
-schema.MIGRATIONS = (steps[0], (*steps[1], "SELECT die()"))
-schema.migrate(connection, "here")
+schema.migrate(connection, "here", (steps[0], (*steps[1], "SELECT die()")))
 """
 
 
@@ -178,11 +176,11 @@ def test_a_migration_that_is_killed_did_not_happen_and_is_taken_up(tmp_path):
     assert left.execute("PRAGMA user_version").fetchone() == (1,)
     assert left.execute("SELECT 1 FROM sqlite_master WHERE name = 'kept'").fetchone() is None
     left.close()
-    ledger = Ledger(tmp_path)
-    assert ledger.connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
-    assert ledger.fact("model") == "abc"
-    assert ledger.trail.connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
-    ledger.close()
+    catalog = Catalog(tmp_path)
+    assert catalog.connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    assert catalog.metadata("model") == "abc"
+    assert catalog.trail.connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    catalog.close()
 
 
 def test_a_store_of_a_later_version_is_refused(tmp_path):
@@ -190,11 +188,11 @@ def test_a_store_of_a_later_version_is_refused(tmp_path):
     later.execute("PRAGMA user_version = 99")
     later.close()
     with pytest.raises(InputError, match="version 99; this program supports versions up to"):
-        Ledger(tmp_path)
+        Catalog(tmp_path)
 
 
 def test_a_second_process_that_indexes_is_refused_and_searching_goes_on(own_gallery, pictures):
-    with sole_indexer(own_gallery.ledger.folder):
+    with sole_indexer(own_gallery.catalog.folder):
         with pytest.raises(InputError, match="another process is indexing"):
             own_gallery.add(items_of_folder(pictures))
         with pytest.raises(InputError, match="another process is indexing"):
@@ -205,7 +203,7 @@ def test_a_second_process_that_indexes_is_refused_and_searching_goes_on(own_gall
 
 def test_a_search_sees_what_another_process_wrote_and_erased(own_gallery, search_model, pictures):
     total = own_gallery.search(Question(like=(1,), task="trad", top=1)).total
-    with Gallery.open(own_gallery.ledger.folder, model=search_model) as other:
+    with Gallery.open(own_gallery.catalog.folder, model=search_model) as other:
         other.add(items_of_folder(pictures))
         assert own_gallery.search(Question(like=(1,), task="trad", top=1)).total == total + NUM
         found = own_gallery.search(Question(images=(Picture.read(pictures / "000.jpg"),), task="trad", top=3))
@@ -219,13 +217,13 @@ def test_a_search_sees_what_another_process_wrote_and_erased(own_gallery, search
 
 def test_a_full_disk_is_one_sentence_and_the_store_stays_as_it_was(own_gallery, pictures):
     before = check_whole_counts(own_gallery)
-    connection = own_gallery.ledger.connection
+    connection = own_gallery.catalog.connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(InputError, match=r"is full .*; the last batch was not saved"):
         own_gallery.add(items_of_folder(pictures))
     assert check_whole_counts(own_gallery) == before
-    assert check_whole(own_gallery.ledger) == before["images"]
+    assert check_whole(own_gallery.catalog) == before["images"]
     connection.execute("PRAGMA max_page_count = 1073741823")
     assert own_gallery.add(items_of_folder(pictures)).added == NUM
 
@@ -233,7 +231,7 @@ def test_a_full_disk_is_one_sentence_and_the_store_stays_as_it_was(own_gallery, 
 def test_a_file_that_may_not_grow_is_one_sentence_and_the_store_stays_as_it_was(own_gallery, pictures):
     """The operating system itself refuses the bytes, as on a full disk."""
     before = check_whole_counts(own_gallery)
-    log = own_gallery.ledger.file.with_name(f"{FILE_NAME}-wal")
+    log = own_gallery.catalog.file.with_name(f"{FILE_NAME}-wal")
     own_gallery.search(Question(like=(1,), top=1))  # so that there is a log
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 50_000, limits[1]))
@@ -254,15 +252,15 @@ def test_indexing_again_changes_nothing_and_a_changed_picture_is_embedded_anew(
     folder = tmp_path / "copy"
     shutil.copytree(pictures, folder)
     assert own_gallery.add(items_of_folder(folder)).added == NUM
-    revision = own_gallery.ledger.revision()
+    revision = own_gallery.catalog.revision()
     assert own_gallery.add(items_of_folder(folder)).unchanged == NUM
-    assert own_gallery.ledger.revision() == revision
-    space = own_gallery.ledger.spaces()["trad"]
-    ids = [image.id for image in own_gallery.ledger.images_by_key(["001.jpg", "002.jpg"]).values()]
-    one, two = (own_gallery.ledger.vectors(space, [id_])[1] for id_ in sorted(ids))
+    assert own_gallery.catalog.revision() == revision
+    space = own_gallery.catalog.spaces()["trad"]
+    ids = [image.id for image in own_gallery.catalog.images_by_key(["001.jpg", "002.jpg"]).values()]
+    one, two = (own_gallery.catalog.vectors(space, [id_])[1] for id_ in sorted(ids))
     (folder / "001.jpg").write_bytes((folder / "002.jpg").read_bytes())
     assert own_gallery.add(items_of_folder(folder)).updated == 1
-    now = own_gallery.ledger.vectors(space, [min(ids)])[1]
+    now = own_gallery.catalog.vectors(space, [min(ids)])[1]
     assert not np.array_equal(now, one)
     np.testing.assert_allclose(now, two, atol=1e-5)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from instructions.errors import InputError
-from irm.retrieval import Gallery, Question, care
+from irm.retrieval import Gallery, Question, erasure
 from irm.retrieval.engines import check_lengths
-from irm.retrieval.keeping import Keeping
+from irm.retrieval.gallery_store import GalleryStore
 
 DAY = 86400.0
 ROOT = Path(__file__).parents[3]
@@ -45,11 +45,11 @@ def test_who_is_erased_stays_out_and_others_come_in(filled, tiny_items):
 def test_of_who_is_forgotten_a_digest_stays_that_says_nothing(filled):
     gallery, items = filled
     gallery.add([dataclasses.replace(items[0], captions=("said of nobody else",))])
-    content = gallery.ledger.images_by_key(["new0"])["new0"].content
+    content = gallery.catalog.images_by_key(["new0"])["new0"].content
     gallery.erase(keys=["new0"])
-    (digest,) = next(gallery.ledger.connection.execute("SELECT digest FROM forgotten"))
+    (digest,) = next(gallery.catalog.connection.execute("SELECT digest FROM forgotten"))
     assert digest.hex() not in content
-    assert content.encode() not in gallery.ledger.file.read_bytes()
+    assert content.encode() not in gallery.catalog.file.read_bytes()
 
 
 @pytest.mark.parametrize("retry", ["erase", "expire"])
@@ -57,17 +57,17 @@ def test_an_erasure_that_was_cut_short_is_finished_when_asked_again(filled, retr
     gallery, items = filled
     gallery.add(items, now=0.0, keep_days=1.0)
 
-    def interrupted(ledger, *, trail):
+    def interrupted(catalog, *, trail):
         raise InputError("another process is reading an older state")
 
     with monkeypatch.context() as patched, pytest.raises(InputError, match="older state"):
-        patched.setattr(care, "scrub", interrupted)
+        patched.setattr(erasure, "scrub", interrupted)
         gallery.expire(now=2 * DAY)
     fragments = [b"new0", b"new3"]
-    assert care.search_files(gallery.ledger.folder, fragments)[1] == 2
+    assert erasure.search_files(gallery.catalog.folder, fragments)[1] == 2
     receipt = gallery.erase(keys=["new0"]) if retry == "erase" else gallery.expire(now=2 * DAY)
     assert receipt.images == 0
-    assert care.search_files(gallery.ledger.folder, fragments)[1] == 0
+    assert erasure.search_files(gallery.catalog.folder, fragments)[1] == 0
     assert gallery.expire(now=2 * DAY) is None
     with pytest.raises(InputError, match="nothing to erase"):
         gallery.erase(keys=["new0"])
@@ -77,26 +77,28 @@ def test_after_an_erasure_other_processes_do_not_take_the_log_away(own_gallery):
     """Whoever reads a file of its own database gives up its locks; who ends next would delete the log."""
     own_gallery.erase(images=[2])
     own_gallery.search(Question(like=(1,), task="trad", top=1))
-    program = "import sys; from irm.retrieval.keeping import Keeping; Keeping.of(sys.argv[1]).close()"
+    program = (
+        "import sys; from irm.retrieval.gallery_store import GalleryStore as S; S.open(sys.argv[1]).close()"
+    )
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", program, own_gallery.ledger.folder], cwd=ROOT, check=True)
-        assert own_gallery.ledger.file.with_name("gallery.db-wal").exists()
+        subprocess.run([sys.executable, "-c", program, own_gallery.catalog.folder], cwd=ROOT, check=True)
+        assert own_gallery.catalog.file.with_name("gallery.db-wal").exists()
         lines = len(own_gallery.audit(1000))
         own_gallery.search(Question(like=(1,), task="trad", top=1))
-        with Keeping.of(own_gallery.ledger.folder) as other:
+        with GalleryStore.open(own_gallery.catalog.folder) as other:
             assert len(other.audit(1000)) == lines + 1
 
 
 def test_files_that_cannot_be_searched_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(InputError, match=r"files of .* cannot be searched for traces \(it was stopped\)"):
-        care.search_files(tmp_path, [b"traces"])
+        erasure.search_files(tmp_path, [b"traces"])
 
 
 def test_people_are_erased_and_shown_without_the_model(own_gallery, tiny_run):
-    folder = own_gallery.ledger.folder
+    folder = own_gallery.catalog.folder
     own_gallery.close()
-    with Keeping.of(folder) as kept:
+    with GalleryStore.open(folder) as kept:
         before = kept.info().images
         assert kept.held(3)["image"] == 3
         assert kept.erase(images=[3]).images == 1
@@ -106,7 +108,7 @@ def test_people_are_erased_and_shown_without_the_model(own_gallery, tiny_run):
 def test_expired_pictures_are_shown_to_nobody(filled):
     gallery, items = filled
     gallery.add(items, now=0.0, keep_days=1.0)  # which is long ago
-    image = gallery.ledger.images_by_key(["new0"])["new0"].id
+    image = gallery.catalog.images_by_key(["new0"])["new0"].id
     for ask in (gallery.picture, lambda one: gallery.search(Question(like=(one,), task="trad", top=1))):
         with pytest.raises(InputError, match=f"there is no image {image}"):
             ask(image)
@@ -114,22 +116,22 @@ def test_expired_pictures_are_shown_to_nobody(filled):
 
 def test_the_sample_that_scores_are_measured_by_forgets_who_is_erased(own_gallery):
     calibrations = own_gallery._searcher.calibrations
-    space = own_gallery.ledger.spaces()["trad"]
+    space = own_gallery.catalog.spaces()["trad"]
     before = calibrations.of(space)
     own_gallery.erase(images=[2])
     assert len(calibrations.of(space).sample) == len(before.sample) - 1
 
 
 def test_a_vector_that_was_changed_is_found(own_gallery):
-    space = own_gallery.ledger.spaces()["trad"]
-    check_lengths(own_gallery.ledger, "trad")
-    with own_gallery.ledger.writing() as connection:
+    space = own_gallery.catalog.spaces()["trad"]
+    check_lengths(own_gallery.catalog, "trad")
+    with own_gallery.catalog.writing() as connection:
         connection.execute(f"UPDATE {space.table} SET vector = zeroblob(length(vector)) WHERE image = 4")
     with pytest.raises(InputError, match="vector of image 4 in the view 'trad'"):
-        check_lengths(own_gallery.ledger, "trad")
+        check_lengths(own_gallery.catalog, "trad")
 
 
 def test_other_stores_that_still_hold_the_erased_are_counted(own_gallery, search_model):
-    own_gallery.ledger.note(**{"engine 0123456789abcdef": "1"})
+    own_gallery.catalog.set_metadata(**{"engine 0123456789abcdef": "1"})
     assert own_gallery.erase(images=[2]).stores_left == 1
     assert isinstance(own_gallery, Gallery)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from instructions.errors import BrokenError, FullError
-from irm.retrieval import Gallery, Question, audit, care
-from irm.retrieval.keeping import Keeping
-from irm.retrieval.ledger import FILE_NAME, TRAIL_NAME
+from irm.retrieval import Gallery, Question, audit, erasure
+from irm.retrieval.catalog import FILE_NAME, TRAIL_NAME
+from irm.retrieval.gallery_store import GalleryStore
 from tools._program import run
 from tools.index import main
 
@@ -38,24 +38,24 @@ def long_line(gallery):
 
 
 def test_a_search_without_room_for_its_line_is_refused_and_goes_when_there_is_some(own_gallery):
-    lines = audit.check(own_gallery.ledger)
+    lines = audit.check(own_gallery.catalog)
     with (
-        full(own_gallery.ledger.trail),
+        full(own_gallery.catalog.trail),
         pytest.raises(FullError, match=r"is full .* try again; a search is answered only after"),
     ):
         long_line(own_gallery)
-    assert audit.check(own_gallery.ledger) == lines
+    assert audit.check(own_gallery.catalog) == lines
     assert long_line(own_gallery).hits[0].image == 1
-    assert audit.check(own_gallery.ledger) == lines + 1
+    assert audit.check(own_gallery.catalog) == lines + 1
 
 
 def test_an_erasure_without_room_erases_nobody_or_is_finished_when_there_is_some(own_gallery, monkeypatch):
-    fragments = care._fragments(own_gallery.ledger, [3])
+    fragments = erasure._fragments(own_gallery.catalog, [3])
     real = own_gallery.local.delete
 
     def without_room(ids):
-        with full(own_gallery.ledger):
-            own_gallery.ledger.note(filler="x" * 100_000)
+        with full(own_gallery.catalog):
+            own_gallery.catalog.set_metadata(filler="x" * 100_000)
         real(ids)
 
     with monkeypatch.context() as patched:
@@ -69,27 +69,27 @@ def test_an_erasure_without_room_erases_nobody_or_is_finished_when_there_is_some
 
         def execute(self, sql):
             assert sql == "VACUUM"
-            with own_gallery.ledger.errors(), full(own_gallery.ledger):
-                own_gallery.ledger.connection.execute("CREATE TABLE filler AS SELECT zeroblob(100000)")
+            with own_gallery.catalog.errors(), full(own_gallery.catalog):
+                own_gallery.catalog.connection.execute("CREATE TABLE filler AS SELECT zeroblob(100000)")
 
     with monkeypatch.context() as patched:
-        patched.setattr(care, "_rewrite", lambda *_: Rewriting().execute("VACUUM"))
+        patched.setattr(erasure, "_rewrite", lambda *_: Rewriting().execute("VACUUM"))
         with pytest.raises(FullError, match="can no longer be found, but their bytes are still"):
             own_gallery.erase(images=[3])
     assert own_gallery.search(Question(like=(1,), task="trad", top=100)).total == own_gallery.info().images
-    assert care.search_files(own_gallery.ledger.folder, fragments)[1] > 0
+    assert erasure.search_files(own_gallery.catalog.folder, fragments)[1] > 0
     assert own_gallery.erase(images=[3]).images == 0  # the rest
-    assert care.search_files(own_gallery.ledger.folder, fragments)[1] == 0
+    assert erasure.search_files(own_gallery.catalog.folder, fragments)[1] == 0
 
 
 READ = """
 import json, os, sys
-from irm.retrieval import audit, care
-from irm.retrieval.keeping import Keeping
+from irm.retrieval import audit, erasure
+from irm.retrieval.gallery_store import GalleryStore
 if not os.getuid():  # root may write all
     os.setresuid(65534, 65534, 65534)
-with Keeping.of(sys.argv[1]) as kept:
-    told = [kept.info().images, care.held(kept.ledger, 1)["image"], audit.check(kept.ledger)]
+with GalleryStore.open(sys.argv[1]) as kept:
+    told = [kept.info().images, erasure.held(kept.catalog, 1)["image"], audit.check(kept.catalog)]
     try:
         kept.erase(images=[1])
     except Exception as error:
@@ -103,8 +103,8 @@ def guarded(tiny_store):
     """A copy of the store that nobody but its owner may write, where every user may look."""
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     shutil.copytree(tiny_store, folder / "store")
-    with Keeping.of(folder / "store") as kept:
-        audit.write(kept.ledger, [audit.Line("test", "look", {})], 0.0)
+    with GalleryStore.open(folder / "store") as kept:
+        audit.write(kept.catalog, [audit.Line("test", "look", {})], 0.0)
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
     yield folder / "store"
@@ -128,29 +128,29 @@ def test_a_store_that_cannot_be_written_can_be_read_and_says_why_it_is_not_chang
 
 
 @pytest.mark.parametrize(
-    ("hindrance", "kind", "sentence"),
+    ("why_read_only", "kind", "sentence"),
     [
         ("disk I/O error", FullError, r"is full \(disk I/O error\)"),
         ("unable to open database file", BrokenError, "because each search is written to the audit"),
     ],
 )
-def test_a_write_says_what_hindered_the_opening(own_gallery, hindrance, kind, sentence):
-    folder = own_gallery.ledger.folder
+def test_a_write_says_what_hindered_the_opening(own_gallery, why_read_only, kind, sentence):
+    folder = own_gallery.catalog.folder
     own_gallery.close()
-    with Keeping.of(folder) as kept:
-        kept.ledger._database._connections.hindrance = hindrance
-        kept.ledger.connection.execute("PRAGMA query_only = ON")
+    with GalleryStore.open(folder) as kept:
+        kept.catalog.why_read_only = why_read_only
+        kept.catalog.connection.execute("PRAGMA query_only = ON")
         with pytest.raises(kind, match=sentence):
             kept.erase(images=[1])
 
 
 def test_a_gallery_that_cannot_be_written_is_not_opened_for_searching(own_gallery, search_model, monkeypatch):
-    folder = own_gallery.ledger.folder
+    folder = own_gallery.catalog.folder
     own_gallery.close()
     monkeypatch.setattr("irm.retrieval.database.os.access", lambda *_: False)
     with pytest.raises(BrokenError, match=r"cannot be written .* each search is written"):
         Gallery.open(folder, model=search_model)
-    with Keeping.of(folder) as kept:
+    with GalleryStore.open(folder) as kept:
         assert kept.info().images > 1
 
 
@@ -183,9 +183,9 @@ def test_the_files_of_a_new_store_are_their_owners(tmp_path, search_model, tiny_
 
 
 def test_an_audit_that_comes_to_a_shared_store_is_shared_as_the_store_is(own_gallery):
-    folder = own_gallery.ledger.folder
+    folder = own_gallery.catalog.folder
     own_gallery.close()
     (folder / FILE_NAME).chmod(0o660)
     (folder / TRAIL_NAME).unlink()
-    with Keeping.of(folder):
+    with GalleryStore.open(folder):
         assert stat.S_IMODE((folder / TRAIL_NAME).stat().st_mode) == 0o660

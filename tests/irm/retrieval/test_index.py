@@ -4,14 +4,15 @@ import csv
 import json
 import shutil
 import stat
+import subprocess
 import sys
 
 import pytest
 
 from instructions.errors import FullError
 from irm.retrieval import Gallery, Picture, Question, audit
-from irm.retrieval.facts import listed
-from irm.retrieval.keeping import Keeping
+from irm.retrieval.gallery_store import GalleryStore
+from irm.retrieval.info import list_images
 from tools._program import run
 from tools.index import main
 
@@ -108,17 +109,41 @@ def test_images_are_listed_by_person_and_by_the_beginning_of_their_key(monkeypat
     assert capsys.readouterr().out == ""
 
 
+def test_an_erasure_names_what_it_did_not_find(monkeypatch, capsys, filled):
+    asked = (
+        "erase",
+        "--store",
+        filled,
+        "--pid",
+        2,
+        77,
+        "--key",
+        "picture_000.jpg",
+        "picture_0.jpg",
+        "--json",
+    )
+    assert program(monkeypatch, *asked) == 3
+    told = capsys.readouterr()
+    assert json.loads(told.out)["images"] == 5
+    assert told.err == "warning: not found: pid 77, key picture_0.jpg\n"
+
+
 def test_who_has_expired_is_not_listed(filled):
-    with Keeping.of(filled) as kept:
-        with kept.ledger.writing() as connection:
+    with GalleryStore.open(filled) as kept:
+        with kept.catalog.writing() as connection:
             connection.execute("UPDATE images SET expires = 10 WHERE id = 3")
-        assert [image.id for image in listed(kept.ledger, 9.0)] == list(range(1, 13))
-        assert [image.id for image in listed(kept.ledger, 11.0)] == [1, 2, *range(4, 13)]
+        assert [image.id for image in list_images(kept.catalog, 9.0)] == list(range(1, 13))
+        assert [image.id for image in list_images(kept.catalog, 11.0)] == [1, 2, *range(4, 13)]
+
+
+def test_a_store_is_looked_after_without_the_libraries_of_models():
+    code = "import sys, irm.retrieval.gallery_store as _; print({'timm', 'transformers'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
 def test_a_copy_made_while_others_write_is_a_whole_store(monkeypatch, capsys, tmp_path, filled):
-    with Keeping.of(filled) as kept:
-        audit.write(kept.ledger, [audit.Line("test", "look", {})], 0.0)  # stands in the log, not in the file
+    with GalleryStore.open(filled) as kept:
+        audit.write(kept.catalog, [audit.Line("test", "look", {})], 0.0)  # stands in the log, not in the file
         assert program(monkeypatch, "copy", "--store", filled, "--out", tmp_path / "copy") == 0
         kept.erase(images=[1])
     files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "copy").iterdir()}
@@ -135,15 +160,15 @@ def test_a_copy_that_breaks_off_leaves_nothing(monkeypatch, capsys, tmp_path, fi
     def full(*_):
         raise FullError("the disk is full")
 
-    monkeypatch.setattr("irm.retrieval.ledger.Database.copy_to", full)
+    monkeypatch.setattr("irm.retrieval.catalog.Database.copy_to", full)
     assert program(monkeypatch, "copy", "--store", filled, "--out", tmp_path / "in" / "copy") == 2
     assert capsys.readouterr().err == "error: the disk is full\n"
     assert list((tmp_path / "in").iterdir()) == []
 
 
 def test_a_head_that_was_noted_is_compared(monkeypatch, capsys, filled):
-    with Keeping.of(filled) as kept:
-        audit.write(kept.ledger, [audit.Line("test", "look", {})] * 2, 0.0)
+    with GalleryStore.open(filled) as kept:
+        audit.write(kept.catalog, [audit.Line("test", "look", {})] * 2, 0.0)
     assert program(monkeypatch, "info", "--store", filled, "--check", "--json") == 0
     head = json.loads(capsys.readouterr().out)["audit_head"]
     assert head.startswith("2:")
@@ -161,12 +186,26 @@ def test_every_picture_left_out_is_in_the_table_of_them(monkeypatch, capsys, tmp
     for number in range(12):
         (pictures / f"damaged, {number:02}.jpg").write_bytes(b"no picture")
     asked = (tiny_run, "--images", pictures, "--store", tmp_path / "store", "--views", "trad")
-    assert program(monkeypatch, *asked, "--left-out", table) == 0
+    (pictures / ".thumbnails").mkdir()
+    shutil.copy(pictures / "picture_000.jpg", pictures / ".thumbnails")
+    assert program(monkeypatch, *asked, "--left-out", table) == 3
     told = capsys.readouterr().out
+    assert "images skipped in hidden files and folders (.*, @eaDir, __MACOSX): 1\n" in told
+    assert "12 added, 0 updated, 0 unchanged, 12 could not be read" in told
     assert told.count("left out: damaged") == 10 and "left out: 2 more; --left-out FILE lists all" in told
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["key"] for row in rows] == [f"damaged, {number:02}.jpg" for number in range(12)]
     assert all("not a picture" in row["reason"] for row in rows)
+
+
+def test_who_interrupts_is_told_how_to_go_on(monkeypatch, capsys, tmp_path, tiny_run, people):
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("irm.retrieval.indexing.Indexer._embed", pressed)
+    index = (tiny_run, "--images", people, "--store", tmp_path / "store", "--views", "trad")
+    assert program(monkeypatch, *index) == 130
+    assert capsys.readouterr().err == "interrupted; run the same command again to continue\n"
 
 
 @pytest.mark.parametrize(

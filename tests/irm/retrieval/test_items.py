@@ -3,7 +3,7 @@
 import pytest
 
 from instructions.errors import InputError
-from irm.retrieval.items import items_of_folder, items_of_table, time_of
+from irm.retrieval.items import items_of_folder, items_of_table, num_hidden, time_of
 
 
 def test_a_cell_may_hold_line_breaks_of_any_kind(tmp_path):
@@ -56,6 +56,28 @@ def test_a_folder_gives_every_kind_of_picture_and_those_that_nobody_reads_to_be_
     for name in names:
         (tmp_path / name).touch()
     assert [item.key for item in items_of_folder(tmp_path)] == names[:5]
+
+
+def test_hidden_files_and_folders_are_left_out_and_counted(tmp_path):
+    names = [
+        "day.1/a.jpg",
+        ".b.jpg",
+        ".thumbnails/c.jpg",
+        "day/@eaDir/d.jpg",
+        "__MACOSX/e.jpg",
+        ".cache/f.txt",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    (item,) = items_of_folder(tmp_path)
+    assert (item.key, item.path, num_hidden(tmp_path)) == (names[0], str(tmp_path / names[0]), 4)
+
+
+def test_a_hidden_folder_that_was_named_is_not_hidden(tmp_path):
+    (tmp_path / ".photos").mkdir()
+    (tmp_path / ".photos" / "a.jpg").touch()
+    assert [item.key for item in items_of_folder(tmp_path / ".photos")] == ["a.jpg"]
 
 
 def test_a_quote_that_is_never_closed_is_one_sentence(tmp_path):

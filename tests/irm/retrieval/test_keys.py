@@ -1,4 +1,4 @@
-"""Keys of a gallery: one picture each, wherever it lies, with what is known of it."""
+"""Keys of a gallery: one image each, wherever it lies, with what is known of it."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ def day(folder, items):
 
 
 def known(gallery, key):
-    return gallery.ledger.images_by_key([key])[key]
+    return gallery.catalog.images_by_key([key])[key]
 
 
 def test_a_key_that_stands_for_another_picture_is_refused_and_nothing_is_indexed(empty, day1, day2):

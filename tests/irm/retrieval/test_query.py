@@ -1,4 +1,4 @@
-"""Asking from the command line: every form of query, as a table, JSON, CSV and picture."""
+"""Asking from the command line: every form of query, as a table, JSON, CSV and contact sheet."""
 
 import csv
 import json
@@ -25,10 +25,10 @@ def program(monkeypatch, *arguments):
 
 
 FORMS = {
-    "picture": ["--image", "A"],
-    "picture and task": ["--image", "A", "--task", "cc"],
-    "picture and text": ["--image", "A", "--text", "in a red coat"],
-    "picture and clothes": ["--image", "A", "--clothes", "C"],
+    "image": ["--image", "A"],
+    "image and task": ["--image", "A", "--task", "cc"],
+    "image and text": ["--image", "A", "--text", "in a red coat"],
+    "image and clothes": ["--image", "A", "--clothes", "C"],
     "text": ["--text", "a man with a bag", "--re-score", "4"],
     "several pictures, some of others": ["--image", "A", "--image", "B", "--not", "C", "--unlike", "2"],
     "gallery image, re-ranked": ["--like", "3", "--re-rank"],
@@ -199,7 +199,7 @@ def test_a_query_of_a_file_that_cannot_be_asked_harms_no_other(
     assert [one["query"] for one in answers] == said
     assert [one.get("task") for one in answers] == ["trad", None, answers[2]["task"], None, "t2i"]
     assert "gone.jpg" in answers[1]["error"]
-    assert "omit the picture" in answers[3]["error"]
+    assert "omit the image" in answers[3]["error"]
     assert all(len(answers[place]["hits"]) == 2 for place in (0, 2, 4))
     assert err == "error: 2 of 5 queries were not answered; their output lines give the reason\n"
 
@@ -227,14 +227,14 @@ def test_a_line_that_is_no_query_is_one_sentence(monkeypatch, capsys, tmp_path, 
     ("words", "complaint"),
     [
         ([], "the query is empty"),
-        (["--each"], "pass the pictures with --image"),
+        (["--each"], "pass the images with --image"),
         (["--each", "--image", "A", "--queries", "x"], "both run many queries"),
         (["--each", "--image", "A", "--csv", "x.csv"], "--csv and --picture write a single answer"),
-        (["--image", "A", "--picture", "x.gif"], "x.gif has no supported picture suffix"),
+        (["--image", "A", "--picture", "x.gif"], "x.gif has no supported image suffix"),
         (["--image", "/nowhere.jpg"], "there is no such file"),
-        (["--text", "a man", "--task", "cc"], "task cc needs a picture"),
+        (["--text", "a man", "--task", "cc"], "task cc needs an image"),
         (["--image", "A", "--task", "li"], "task li needs a text"),
-        (["--image", "A", "--task", "t2i"], "omit the picture"),
+        (["--image", "A", "--task", "t2i"], "omit the image"),
         (["--image", "A", "--view", "cloths"], "did you mean 'clothes'?"),
         (["--image", "A", "--camera", "one"], "--camera is 'one'"),
         (["--image", "A", "--since", "yesterday"], "'yesterday' is not a time"),

@@ -1,4 +1,4 @@
-"""Pictures that are kept for so many days only: found until then, not a moment later, and then erased."""
+"""Images that are kept for so many days only: found until then, not a moment later, and then erased."""
 
 import shutil
 
@@ -12,7 +12,7 @@ OLD = {"task": "trad", "top": 100}
 
 @pytest.fixture
 def folder(tmp_path, tiny_items):
-    """Six pictures under names that stand nowhere else."""
+    """Six images under names that stand nowhere else."""
     folder = tmp_path / "kept"
     folder.mkdir()
     for number in range(6):
@@ -36,7 +36,7 @@ def test_an_expired_picture_is_never_found_and_erased_when_it_is_told_to(own_gal
     receipt = own_gallery.expire(now=30 * DAY, who="cron")
     assert (receipt.images, receipt.found, own_gallery.info().images) == (6, 0, before)
     assert (own_gallery.audit(1)[0].action, own_gallery.audit(1)[0].who) == ("expire", "cron")
-    for path in own_gallery.ledger.folder.iterdir():
+    for path in own_gallery.catalog.folder.iterdir():
         assert b"passer-by" not in path.read_bytes()
     assert own_gallery.expire(now=99 * DAY) is None
 

@@ -9,8 +9,8 @@ import torch
 from irm.retrieval import native
 from irm.retrieval import scan as scan_module
 from irm.retrieval.native import Coded, Tiles, dot_rows, largest_factor, library
-from irm.retrieval.scan import Filling, Scan, quantise
-from irm.retrieval.store import settle
+from irm.retrieval.scan import Scan, quantise
+from irm.retrieval.vector_store import settle
 
 
 def brute_force(queries, vectors, k, keep=None):
@@ -27,11 +27,9 @@ def brute_force(queries, vectors, k, keep=None):
 
 
 def filled(vectors):
-    filling = Filling(vectors.shape[1], len(vectors))
-    for first in range(0, len(vectors), 1000):
-        part = vectors[first : first + 1000]
-        filling.add(np.arange(first, first + len(part)), part)
-    return filling.finish()
+    rows = range(len(vectors))
+    parts = [(rows[at : at + 1000], vectors[at : at + 1000].numpy()) for at in rows[::1000]]
+    return Scan.of(parts, vectors.shape[1], len(vectors))
 
 
 def spread(count, dim, generator):

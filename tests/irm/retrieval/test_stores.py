@@ -10,10 +10,9 @@ import torch
 
 from instructions.errors import InputError
 from irm.retrieval import Filter
+from irm.retrieval.catalog import COLUMNS, Catalog, Image
 from irm.retrieval.engines import connect, name_of, open_engine, rebuild, verify
-from irm.retrieval.ledger import COLUMNS, Image, Ledger
 from irm.retrieval.local import LocalStore
-from irm.retrieval.store import Rows
 from irm.retrieval.views import Space
 from omnireid.loading.transforms import Preprocessing
 
@@ -41,10 +40,10 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A ledger of images with every kind of fact, and vectors in two spaces, one with many ties."""
-    ledger = Ledger(tmp_path_factory.mktemp("ledger"), create=True)
+    """A catalog of images with every kind of fact, and vectors in two spaces, one with many ties."""
+    catalog = Catalog(tmp_path_factory.mktemp("catalog"), create=True)
     rng = np.random.default_rng(0)
-    with ledger.writing() as connection:
+    with catalog.writing() as connection:
         for place in range(NUM):
             image = Image(
                 key=f"{place}.jpg", path=f"/nowhere/{place}.jpg", size=1, changed=1, content=str(place),
@@ -60,51 +59,51 @@ def written(tmp_path_factory):
                 f"INSERT INTO images ({names}, revision) VALUES ({','.join('?' * 17)}, 1)", image.values()
             )
     spaces = [
-        ledger.add_space(Space("weights", view, "trad/x", "", Preprocessing()), DIM)
+        catalog.add_space(Space("weights", view, "trad/x", "", Preprocessing()), DIM)
         for view in ("trad", "cc")
     ]
     vectors = rng.normal(size=(NUM, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    store = LocalStore(ledger)
-    images = ledger.images(range(1, NUM + 1))
+    store = LocalStore(catalog)
+    images = catalog.images(range(1, NUM + 1))
     for space, rows in zip(spaces, (vectors, vectors[np.arange(NUM) % 9]), strict=True):
-        store.upsert(space, Rows([images[one] for one in range(1, NUM + 1)], rows))
-    yield ledger
-    ledger.close()
+        store.upsert(space, [images[one] for one in range(1, NUM + 1)], rows)
+    yield catalog
+    catalog.close()
 
 
 @pytest.fixture(scope="module", params=STORES)
 def store(request, tmp_path_factory, written):
-    """Each store with what the ledger holds, and the ledger it was filled from; the last test writes."""
+    """Each store with what the catalog holds, and the catalog it was filled from; the last test writes."""
     place = tmp_path_factory.mktemp(request.param)
-    shutil.copytree(written.folder, place / "ledger")
-    ledger = Ledger(place / "ledger")
+    shutil.copytree(written.folder, place / "catalog")
+    catalog = Catalog(place / "catalog")
     if request.param == "local":
-        made = LocalStore(ledger)
+        made = LocalStore(catalog)
     elif request.param == "qdrant":
-        made = _client_in_memory(ledger)
+        made = _client_in_memory(catalog)
     else:
         is_edge = request.param == "qdrant-edge"
         address = f"edge:{place / 'edge'}" if is_edge else request.getfixturevalue("server")
-        rebuild(address, ledger)
-        made = open_engine(address, ledger)
-    yield made, ledger
+        rebuild(address, catalog)
+        made = open_engine(address, catalog)
+    yield made, catalog
     made.clear()
     made.close()
-    ledger.close()
+    catalog.close()
 
 
-def _client_in_memory(ledger):
+def _client_in_memory(catalog):
     """The network transport with the client's own stand-in for a server."""
     qdrant_client = pytest.importorskip("qdrant_client")
     from irm.retrieval.qdrant import QdrantStore
     from irm.retrieval.qdrant_server import ServerTransport
 
     made = QdrantStore(ServerTransport(qdrant_client.QdrantClient(":memory:"), "test"), "qdrant")
-    for space in ledger.spaces().values():
-        for ids, vectors in ledger.each_vector(space):
-            images = ledger.images(ids)
-            made.upsert(space, Rows([images[one] for one in ids], vectors))
+    for space in catalog.spaces().values():
+        for ids, vectors in catalog.each_vector(space):
+            images = catalog.images(ids)
+            made.upsert(space, [images[one] for one in ids], vectors)
     return made
 
 
@@ -137,10 +136,10 @@ def passes(image, where):
     return image.taken is not None and low <= image.taken <= high
 
 
-def brute_force(ledger, space, query, where, top):
+def brute_force(catalog, space, query, where, top):
     """Float64, one image at a time, the lower id first where two are equally near."""
-    ids, vectors = ledger.vectors(space, range(1, NUM + 1))
-    images = ledger.images(ids.tolist())
+    ids, vectors = catalog.vectors(space, range(1, NUM + 1))
+    images = catalog.images(ids.tolist())
     query = query.astype(np.float64)
     scored = []
     for image, vector in zip(ids.tolist(), vectors.astype(np.float64), strict=True):
@@ -153,36 +152,36 @@ def brute_force(ledger, space, query, where, top):
 @pytest.mark.parametrize("where", FILTERS, ids=lambda where: str(where.as_dict()) or "all")
 @pytest.mark.parametrize("view", ["trad", "cc"])
 def test_every_store_finds_what_exact_search_finds(store, where, view):
-    made, ledger = store
-    space = ledger.spaces()[view]
+    made, catalog = store
+    space = catalog.spaces()[view]
     queries = np.random.default_rng(1).normal(size=(3, DIM)).astype(np.float32)
-    expected = [brute_force(ledger, space, query, where, 15) for query in queries]
+    expected = [brute_force(catalog, space, query, where, 15) for query in queries]
     together = made.search(space, queries, 15, where=where, now=NOW)
     assert [found.ids.tolist() for found in together] == expected
     alone = made.search(space, queries[:1], 15, where=where, now=NOW)[0]
     assert alone.ids.tolist() == expected[0]
     assert alone.scores.tobytes() == together[0].scores.tobytes()
     assert made.count(space, where=where, now=NOW) == sum(
-        passes(image, where) for image in ledger.images(range(1, NUM + 1)).values()
+        passes(image, where) for image in catalog.images(range(1, NUM + 1)).values()
     )
 
 
 def test_every_store_holds_the_vectors_bit_for_bit(store):
-    made, ledger = store
-    space = ledger.spaces()["trad"]
-    assert set(made.spaces()) == {row.id for row in ledger.spaces().values()}
+    made, catalog = store
+    space = catalog.spaces()["trad"]
+    assert set(made.spaces()) == {row.id for row in catalog.spaces().values()}
     ids, vectors = made.get(space, [9, 3, 100000])
     assert ids.tolist() == [3, 9]
-    assert vectors.tobytes() == ledger.vectors(space, [3, 9])[1].tobytes()
-    verify(made, ledger, "trad")
+    assert vectors.tobytes() == catalog.vectors(space, [3, 9])[1].tobytes()
+    verify(made, catalog, "trad")
 
 
 def test_writing_again_replaces_and_deleting_removes_from_every_space(store):
-    made, ledger = store
-    space, other = ledger.spaces()["trad"], ledger.spaces()["cc"]
+    made, catalog = store
+    space, other = catalog.spaces()["trad"], catalog.spaces()["cc"]
     before = made.count(space, where=Filter(), now=0.0)
     query = np.eye(DIM, dtype=np.float32)[0]
-    made.upsert(space, Rows([ledger.images([42])[42]], query[None]))
+    made.upsert(space, [catalog.images([42])[42]], query[None])
     assert made.count(space, where=Filter(), now=0.0) == before
     assert made.search(space, query[None], 1, where=Filter(), now=0.0)[0].ids.tolist() == [42]
     made.delete([42, 43])
@@ -193,78 +192,78 @@ def test_writing_again_replaces_and_deleting_removes_from_every_space(store):
 
 
 def test_a_store_that_is_behind_is_refused_until_it_is_rebuilt(tmp_path, written):
-    shutil.copytree(written.folder, tmp_path / "ledger")
-    ledger, address = Ledger(tmp_path / "ledger"), f"edge:{tmp_path / 'edge'}"
-    rebuild(address, ledger)
-    edge = connect(address, name_of(ledger))
+    shutil.copytree(written.folder, tmp_path / "catalog")
+    catalog, address = Catalog(tmp_path / "catalog"), f"edge:{tmp_path / 'edge'}"
+    rebuild(address, catalog)
+    edge = connect(address, name_of(catalog))
     edge.delete([5])
     with pytest.raises(InputError, match="has other vectors"):
-        verify(edge, ledger, "trad")
+        verify(edge, catalog, "trad")
     edge.close()
     with pytest.raises(InputError, match="has 399 vectors for the view 'trad', but the gallery has 400"):
-        open_engine(address, ledger)
-    assert rebuild(address, ledger) == {"trad": NUM, "cc": NUM}
-    open_engine(address, ledger).close()
-    ledger.close()
+        open_engine(address, catalog)
+    assert rebuild(address, catalog) == {"trad": NUM, "cc": NUM}
+    open_engine(address, catalog).close()
+    catalog.close()
 
 
 def test_filters_follow_what_was_written_erased_and_told_otherwise(tmp_path, written):
-    shutil.copytree(written.folder, tmp_path / "ledger")
-    ledger, where = Ledger(tmp_path / "ledger"), Filter(camids=(1,), datasets=("b", "new"))
-    store, space = LocalStore(ledger), ledger.spaces()["trad"]
+    shutil.copytree(written.folder, tmp_path / "catalog")
+    catalog, where = Catalog(tmp_path / "catalog"), Filter(camids=(1,), datasets=("b", "new"))
+    store, space = LocalStore(catalog), catalog.spaces()["trad"]
 
     def count(searched):
         return searched.count(space, where=where, now=NOW)
 
     before = count(store)
-    passing = [one.id for one in ledger.images(range(1, NUM + 1)).values() if passes(one, where)]
+    passing = [one.id for one in catalog.images(range(1, NUM + 1)).values() if passes(one, where)]
     assert before == len(passing) > 20
     store.delete(passing[:3])
-    other = next(one.id for one in ledger.images(range(1, NUM + 1)).values() if one.camid == 2)
-    with ledger.writing() as connection:
+    other = next(one.id for one in catalog.images(range(1, NUM + 1)).values() if one.camid == 2)
+    with catalog.writing() as connection:
         connection.execute(
             "UPDATE images SET camid = 1, dataset = 'new', expires = NULL, revision = "
             "(SELECT value FROM facts WHERE name = 'revision') WHERE id = ?",
             (other,),
         )
-    assert count(store) == count(LocalStore(ledger)) == before - 3 + 1
-    ledger.close()
+    assert count(store) == count(LocalStore(catalog)) == before - 3 + 1
+    catalog.close()
 
 
 def test_a_store_that_missed_a_write_is_refused_though_its_count_is_right(tmp_path, written):
-    shutil.copytree(written.folder, tmp_path / "ledger")
-    ledger, address = Ledger(tmp_path / "ledger"), f"edge:{tmp_path / 'edge'}"
-    rebuild(address, ledger)
-    space = ledger.spaces()["trad"]
-    LocalStore(ledger).upsert(space, Rows([ledger.images([5])[5]], np.eye(DIM, dtype=np.float32)[:1]))
+    shutil.copytree(written.folder, tmp_path / "catalog")
+    catalog, address = Catalog(tmp_path / "catalog"), f"edge:{tmp_path / 'edge'}"
+    rebuild(address, catalog)
+    space = catalog.spaces()["trad"]
+    LocalStore(catalog).upsert(space, [catalog.images([5])[5]], np.eye(DIM, dtype=np.float32)[:1])
     with pytest.raises(InputError, match="is at an older state of the gallery"):
-        open_engine(address, ledger)
-    rebuild(address, ledger)
-    open_engine(address, ledger).close()
-    ledger.close()
+        open_engine(address, catalog)
+    rebuild(address, catalog)
+    open_engine(address, catalog).close()
+    catalog.close()
 
 
 def test_deleted_vectors_leave_no_bytes_in_the_files_of_the_engine(tmp_path, written):
-    shutil.copytree(written.folder, tmp_path / "ledger")
-    ledger, folder = Ledger(tmp_path / "ledger"), tmp_path / "edge"
-    rebuild(f"edge:{folder}", ledger)
-    blob = ledger.vectors(ledger.spaces()["trad"], [77])[1].tobytes()[:32]
+    shutil.copytree(written.folder, tmp_path / "catalog")
+    catalog, folder = Catalog(tmp_path / "catalog"), tmp_path / "edge"
+    rebuild(f"edge:{folder}", catalog)
+    blob = catalog.vectors(catalog.spaces()["trad"], [77])[1].tobytes()[:32]
 
     def is_there():
         return any(blob in path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
     assert is_there()
-    edge = connect(f"edge:{folder}", name_of(ledger))
+    edge = connect(f"edge:{folder}", name_of(catalog))
     edge.delete([77])
     edge.close()
     assert not is_there()
-    ledger.close()
+    catalog.close()
 
 
 def test_qdrant_refuses_vectors_whose_products_are_no_cosines(tmp_path, written):
     edge = connect(f"edge:{tmp_path / 'edge'}", "x")
     with pytest.raises(InputError, match="unit vectors"):
-        edge.upsert(written.spaces()["trad"], Rows([written.images([1])[1]], 2 * torch.eye(DIM)[:1].numpy()))
+        edge.upsert(written.spaces()["trad"], [written.images([1])[1]], 2 * torch.eye(DIM)[:1].numpy())
     edge.close()
 
 

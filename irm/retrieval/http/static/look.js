@@ -1,4 +1,4 @@
-// Why a result is there: heat over both pictures, gates of each layer, weight of each word; what is held; erase.
+// Why a result is there: heat over both images, gates of each layer, weight of each word; what is held; erase.
 
 import { call, forgetThumbnails, thumbnail } from "./api.js";
 import { $, bar, el } from "./dom.js";
@@ -32,7 +32,7 @@ export async function look(hit, column, index, onerased) {
   body.append(drawHeld(hit, index, onerased));
 }
 
-/** A picture under its attention: what was little looked at is dark. */
+/** An image under its attention: what was little looked at is dark. */
 async function heat(url, grid, caption) {
   const image = new Image();
   image.src = url;
@@ -55,7 +55,7 @@ async function heat(url, grid, caption) {
   return el("figure", {}, canvas, el("figcaption", {}, caption));
 }
 
-/** Where in the picture most attention lies, in words. */
+/** Where in the image most attention lies, in words. */
 function whereOf(grid) {
   const sums = [0, 0, 0];
   grid.forEach((row, y) => {
@@ -88,10 +88,10 @@ function drawWords(words) {
   return [el("h2", {}, "Words"), el("p", { className: "words" }, ...spans)];
 }
 
-/** What the store holds about a picture, and the button that erases it or its person. */
+/** What the store holds about an image, and the button that erases it or its person. */
 function drawHeld(hit, index, onerased) {
   const text = el("pre", { className: "held" });
-  const part = el("details", {}, el("summary", {}, "Data stored about this picture"), text);
+  const part = el("details", {}, el("summary", {}, "Data stored about this image"), text);
   part.addEventListener("toggle", async () => {
     if (!part.open || text.textContent) return;
     try {
@@ -114,7 +114,7 @@ function drawErase(hit, onerased) {
       const receipt = await call("/v1/erase", { form });
       forgetThumbnails();
       forget(name === "pids" ? { pid: value } : { image: value });
-      told.textContent = `Erased: ${receipt.images} pictures. Traces found afterwards: ${receipt.found}.`;
+      told.textContent = `Erased: ${receipt.images} images. Traces found afterwards: ${receipt.found}.`;
       onerased();
     } catch (error) {
       told.textContent = error.message;
@@ -123,5 +123,5 @@ function drawErase(hit, onerased) {
   const button = (label, name, value) =>
     el("button", { type: "button", className: "danger", onclick: () => erase(name, value, label) }, `Erase ${label}`);
   const person = hit.pid > 0 && button(`person ${hit.pid}`, "pids", hit.pid);
-  return [el("p", { className: "buttons" }, button("this picture", "images", hit.image), person), told];
+  return [el("p", { className: "buttons" }, button("this image", "images", hit.image), person), told];
 }

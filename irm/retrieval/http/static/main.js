@@ -61,7 +61,7 @@ function show() {
   const total = Math.max(...answers.map((answer) => answer.total));
   const page = Number($("top").value);
   const last = Math.min(first + page, total);
-  say(total ? `Results ${number(first + 1)} to ${number(last)} of ${number(total)}.` : "No picture matches the filter.");
+  say(total ? `Results ${number(first + 1)} to ${number(last)} of ${number(total)}.` : "No image matches the filter.");
   $("pager").hidden = total <= page;
   $("page-line").textContent = `${number(first + 1)}–${number(last)} of ${number(total)}`;
   $("previous").disabled = first === 0;
@@ -103,7 +103,7 @@ function goBack() {
 }
 
 function reset() {
-  location.reload(); // pictures, marks and lists are all in memory, and go
+  location.reload(); // images, marks and lists are all in memory, and go
 }
 
 const KEYS = {
@@ -159,7 +159,7 @@ async function open() {
   }
   const people = index.people ? `, ${number(index.people)} people` : "";
   const engine = index.engine === "local" ? "" : ` · searched by ${index.engine}`;
-  $("index-line").textContent = `${number(index.images)} pictures${people} · model ${index.model}${engine}`;
+  $("index-line").textContent = `${number(index.images)} images${people} · model ${index.model}${engine}`;
   setUpQuery(index, (told) => told && say(told, true));
   setUpSession(index);
   $("query").addEventListener("submit", (event) => {

@@ -1,19 +1,19 @@
-// The left side: pictures, task, instruction, clothes, filter; and the form that a search becomes.
+// The left side: images, task, instruction, clothes, filter; and the form that a search becomes.
 
 import { thumbnail } from "./api.js";
 import { $, el, number } from "./dom.js";
 
 const HINTS = {
-  "": "The task is chosen from the text and the pictures; the results show how they were understood.",
+  "": "The task is chosen from the text and the images; the results show how they were understood.",
   trad: "The same person in the same clothes.",
   cc: "The same person, whatever the clothes.",
   vi: "Across visible light and infrared.",
-  ctcc: "The same person in the clothes of the second picture.",
-  li: "The same person, in a picture that the sentence describes.",
-  t2i: "No picture: the description is the query.",
+  ctcc: "The same person in the clothes of the second image.",
+  li: "The same person, in an image that the sentence describes.",
+  t2i: "No image: the description is the query.",
 };
 
-/** What is asked. Pictures are {file, url} from this machine or {image} from the gallery. */
+/** What is asked. Images are {file, url} from this machine or {image} from the gallery. */
 export const query = { pictures: [], negatives: [], clothes: [] };
 
 let index = null;
@@ -75,7 +75,7 @@ function showTask() {
   $("clothes-drop").hidden = Boolean(spec) && spec.instruction !== "clothes";
   $("clothes-strip").hidden = $("clothes-drop").hidden;
   $("text").disabled = spec?.instruction === "clothes";
-  $("text").placeholder = spec?.canonical ?? (spec?.instruction === "clothes" ? "the clothes picture is the instruction" : "e.g. a man in a red coat and black trousers");
+  $("text").placeholder = spec?.canonical ?? (spec?.instruction === "clothes" ? "the clothes image is the instruction" : "e.g. a man in a red coat and black trousers");
   $("text-label").textContent = spec?.query === "text" ? "Description" : "Instruction";
   const banks = spec ? [spec] : index.tasks;
   $("sentences").replaceChildren(
@@ -125,8 +125,8 @@ function addFiles(name, list, files, most) {
   drawStrips();
   const mebibytes = Math.floor(index.limits.image_bytes / 2 ** 20);
   const told = [];
-  if (fitting.length < files.length) told.push(`Pictures larger than ${mebibytes} MiB were skipped.`);
-  if (taken.length < made.length) told.push(`Only ${taken.length} of ${made.length} pictures were added: at most ${most} are allowed.`);
+  if (fitting.length < files.length) told.push(`Images larger than ${mebibytes} MiB were skipped.`);
+  if (taken.length < made.length) told.push(`Only ${taken.length} of ${made.length} images were added: at most ${most} are allowed.`);
   changed(told.join(" "));
 }
 
@@ -141,9 +141,9 @@ export function drawStrips() {
 }
 
 function tile(item, place, list) {
-  const named = item.file ? item.file.name : `gallery picture ${item.image}`;
+  const named = item.file ? item.file.name : `gallery image ${item.image}`;
   const image = el("img", { alt: named, src: item.url ?? "" });
-  if (!item.file) thumbnail(item.image).then((url) => (image.src = url), () => (image.alt = "picture no longer available"));
+  if (!item.file) thumbnail(item.image).then((url) => (image.src = url), () => (image.alt = "image no longer available"));
   const remove = () => {
     list.splice(place, 1);
     drawStrips();

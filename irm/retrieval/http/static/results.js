@@ -1,4 +1,4 @@
-// The right side: ranked lists as grids of pictures, one or two beside each other.
+// The right side: ranked lists as grids of images, one or two beside each other.
 
 import { thumbnail } from "./api.js";
 import { $, bar, el, number, when } from "./dom.js";
@@ -10,7 +10,7 @@ export function draw(columns, index, actions) {
   $("columns").replaceChildren(
     ...columns.map((column, place) => {
       const other = columns.length > 1 ? columns[1 - place].answer : null;
-      column.legend = `legend-${place}`; // the id of what explains the figures below its pictures
+      column.legend = `legend-${place}`; // the id of what explains the figures below its images
       return drawColumn(column, other, index, actions);
     }),
   );
@@ -30,7 +30,7 @@ function drawColumn(column, other, index, actions) {
     el("header", {}, el("h2", {}, heading), drawRoute(column, index, actions)),
     answer.warning && el("p", { className: "warning" }, answer.warning),
     answer.legend && el("p", { className: "quiet small", id: column.legend }, answer.legend),
-    answer.hits.length ? grid : el("p", {}, "Nothing is left to search: the filter excludes every picture."),
+    answer.hits.length ? grid : el("p", {}, "Nothing is left to search: the filter excludes every image."),
   );
 }
 
@@ -49,13 +49,13 @@ function drawRoute(column, index, actions) {
   return el(
     "p",
     { className: "quiet small" },
-    "Gallery view: ", select, ` ${reason ? `(${reason}) ` : ""}· ${number(answer.total)} pictures · ${milliseconds} ms`,
+    "Gallery view: ", select, ` ${reason ? `(${reason}) ` : ""}· ${number(answer.total)} images · ${milliseconds} ms`,
   );
 }
 
 function drawHit(hit, column, other, index, actions) {
   const image = el("img", { alt: "", loading: "lazy" });
-  thumbnail(hit.image).then((url) => (image.src = url), () => (image.alt = "picture no longer available"));
+  thumbnail(hit.image).then((url) => (image.src = url), () => (image.alt = "image no longer available"));
   const place = [
     hit.camid !== null && `camera ${hit.camid}`,
     hit.dataset && Object.keys(index.datasets).length > 1 && hit.dataset,
@@ -65,7 +65,7 @@ function drawHit(hit, column, other, index, actions) {
   const name = `Result ${hit.rank}, ${hit.says || hit.score.toFixed(3)}, ${place}`;
   const picture = el(
     "button",
-    { type: "button", className: "picture", "aria-label": `${name}. Search from this picture`, "aria-describedby": column.legend, title: "Search from this picture", onclick: () => actions.searchFrom(hit) },
+    { type: "button", className: "picture", "aria-label": `${name}. Search from this image`, "aria-describedby": column.legend, title: "Search from this image", onclick: () => actions.searchFrom(hit) },
     image,
     el("span", { className: "rank", "aria-hidden": "true" }, hit.rank),
     drawMove(hit, other),
@@ -113,7 +113,7 @@ function partOf(hit, hits) {
   return high > low ? 0.1 + (0.9 * (hit.score - low)) / (high - low) : 1;
 }
 
-/** Where the same picture stands in the other list. */
+/** Where the same image stands in the other list. */
 function drawMove(hit, other) {
   if (!other) return null;
   const there = other.hits.find((each) => each.image === hit.image);

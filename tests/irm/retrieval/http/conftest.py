@@ -1,4 +1,4 @@
-"""What the tests of the server share: the application around the tiny store, and pictures as bytes."""
+"""What the tests of the server share: the application around the tiny store, and images as bytes."""
 
 import io
 
@@ -19,7 +19,7 @@ def client(gallery):
 
 @pytest.fixture(scope="session")
 def encode():
-    """A picture of somebody-like noise as the bytes of a file: ``encode("PNG", mode="L", size=(20, 40))``."""
+    """An image of somebody-like noise as the bytes of a file: ``encode("PNG", mode="L", size=(20, 40))``."""
 
     def encode(kind="JPEG", *, mode="RGB", size=(24, 48), seed=0, **options):
         levels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
@@ -32,7 +32,7 @@ def encode():
 
 @pytest.fixture
 def ask(client, encode):
-    """Search as a form: ``ask(images=[jpeg], text="...")``; by default with one picture."""
+    """Search as a form: ``ask(images=[jpeg], text="...")``; by default with one image."""
 
     def ask(*, path="/v1/search", **given):
         given = given or {"images": [encode()]}

@@ -3,9 +3,9 @@
 import pytest
 from starlette.testclient import TestClient
 
+from irm.retrieval.catalog import sole_indexer
 from irm.retrieval.http.app import build_app
 from irm.retrieval.http.settings import ServerSettings
-from irm.retrieval.indexing import sole_indexer
 
 TOKEN = "a-token-of-the-tests"
 
@@ -56,7 +56,7 @@ def test_an_erasure_of_nobody_is_refused(client):
 
 
 def test_an_erasure_beside_an_indexing_is_to_be_asked_again(client, own_gallery):
-    with sole_indexer(own_gallery.ledger.folder):
+    with sole_indexer(own_gallery.catalog.folder):
         reply = client.post("/v1/erase", data={"images": 1})
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "busy")
     assert int(reply.headers["retry-after"]) > 0

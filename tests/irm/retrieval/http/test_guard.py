@@ -183,7 +183,7 @@ def test_a_bug_is_an_error_without_its_trace(gallery, monkeypatch):
 )
 def test_trouble_of_the_server_is_not_laid_to_who_asks(gallery, monkeypatch, trouble, status, code):
     def fail(*_, **__):
-        with gallery.ledger.errors():
+        with gallery.catalog.errors():
             raise trouble
 
     for name in ("search_many", "held", "picture"):
@@ -196,17 +196,17 @@ def test_trouble_of_the_server_is_not_laid_to_who_asks(gallery, monkeypatch, tro
         ):
             assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
             assert ("retry-after" in reply.headers) == (status == 503)
-            assert str(gallery.ledger.folder) not in reply.text
+            assert str(gallery.catalog.folder) not in reply.text
 
 
 def test_a_store_that_cannot_be_read_is_not_ready(own_gallery):
     with TestClient(build_app(own_gallery)) as client:
         assert client.get("/readyz").status_code == 200
-        for file in own_gallery.ledger.folder.glob("gallery.db*"):
+        for file in own_gallery.catalog.folder.glob("gallery.db*"):
             file.unlink()
         reply = client.get("/readyz")
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "busy")
-        assert not own_gallery.ledger.file.exists()
+        assert not own_gallery.catalog.file.exists()
         assert client.get("/healthz").status_code == 200
 
 

@@ -92,7 +92,7 @@ def test_files_for_which_there_is_no_room_are_told(entered, pictures):
     entered.set_input_files("#picture-file", pictures)
     entered.wait_for_selector("#picture-strip li")
     assert entered.locator("#picture-strip li").count() == 8
-    assert entered.inner_text("#status") == "Only 8 of 13 pictures were added: at most 8 are allowed."
+    assert entered.inner_text("#status") == "Only 8 of 13 images were added: at most 8 are allowed."
 
 
 def test_the_figures_of_a_hit_are_explained_to_eyes_pointer_and_screen_reader(entered, pictures):
@@ -112,7 +112,7 @@ def test_an_exported_list_names_each_picture_by_its_key(entered, pictures, own_g
     with entered.expect_download() as download:
         entered.click("#export-csv")
     rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
-    known = own_gallery.ledger.images([int(row["image"]) for row in rows])
+    known = own_gallery.catalog.images([int(row["image"]) for row in rows])
     assert [row["key"] for row in rows] == [known[int(row["image"])].key for row in rows]
     shown = entered.locator(".hit .key").first
     assert (shown.get_attribute("title"), shown.inner_text()) == (

@@ -114,7 +114,7 @@ def test_the_index_says_what_can_be_asked_and_no_folder(client, gallery):
     assert {task["name"] for task in told["tasks"]} == set(gallery.info().tasks)
     assert len(next(task for task in told["tasks"] if task["name"] == "cc")["bank"]) == 20
     assert not told["can_erase"]
-    assert str(gallery.ledger.folder) not in reply.text
+    assert str(gallery.catalog.folder) not in reply.text
     assert gallery.info().run not in reply.text
 
 
@@ -148,7 +148,7 @@ def test_a_mistake_is_one_sentence_in_json(ask, gallery, form, words):
     error = reply.json()["error"]
     assert error["code"] == "bad_input"
     assert words in error["message"]
-    assert str(gallery.ledger.folder) not in reply.text
+    assert str(gallery.catalog.folder) not in reply.text
 
 
 def test_a_files_name_in_place_of_the_file_is_told(client):
@@ -190,6 +190,6 @@ def test_a_search_stands_in_the_audit_without_its_text(own_gallery):
 
 def test_filters_reach_the_engine_whole(encode):
     """Every field of the engine's filter that the form has, by the same name."""
-    from irm.retrieval.http.asking import SearchForm
+    from irm.retrieval.http.forms import SearchForm
 
     assert set(Filter.__dataclass_fields__) - set(SearchForm.model_fields) == {"pids"}

@@ -66,7 +66,7 @@ def test_what_is_no_picture_of_a_person_is_refused(ask, name):
     reply = ask(images=[data])
     assert reply.status_code == status, reply.text
     message = reply.json()["error"]["message"]
-    assert message.startswith("picture")
+    assert message.startswith("image")
     assert "alert" not in message
 
 
@@ -97,7 +97,7 @@ def test_a_picture_held_sideways_is_the_upright_one(encode):
     exif[0x0112] = 6
     file = io.BytesIO()
     upright.transpose(Image.Transpose.ROTATE_90).save(file, "PNG", exif=exif)
-    turned = decode_upload(file.getvalue(), what="picture", limits=LIMITS)
+    turned = decode_upload(file.getvalue(), what="image", limits=LIMITS)
     assert np.array_equal(turned.pixels, np.asarray(upright))
 
 
@@ -105,7 +105,7 @@ def test_sixteen_bits_lose_their_lower_byte_and_are_not_white():
     levels = np.full((48, 24), 4000, dtype=np.uint16)
     file = io.BytesIO()
     Image.fromarray(levels).save(file, "PNG")
-    assert set(decode_upload(file.getvalue(), what="picture", limits=LIMITS).pixels.ravel()) == {4000 >> 8}
+    assert set(decode_upload(file.getvalue(), what="image", limits=LIMITS).pixels.ravel()) == {4000 >> 8}
 
 
 def test_the_first_picture_of_an_animation_counts():
@@ -113,7 +113,7 @@ def test_the_first_picture_of_an_animation_counts():
     for kind, options in (("PNG", {}), ("WEBP", {"lossless": True})):
         file = io.BytesIO()
         frames[0].save(file, kind, save_all=True, append_images=frames[1:], **options)
-        found = decode_upload(file.getvalue(), what="picture", limits=LIMITS)
+        found = decode_upload(file.getvalue(), what="image", limits=LIMITS)
         assert np.array_equal(found.pixels, np.asarray(frames[0]))
 
 
@@ -130,7 +130,7 @@ def test_a_picture_cut_off_anywhere_is_refused_or_read(encode, kind):
     whole = encode(kind)
     for length in range(0, len(whole), max(1, len(whole) // 60)):
         try:
-            decode_upload(whole[:length], what="picture", limits=LIMITS)
+            decode_upload(whole[:length], what="image", limits=LIMITS)
         except Problem as problem:
             assert problem.status_code in (415, 422)
 
@@ -143,7 +143,7 @@ def test_damaged_bytes_are_refused_or_read(encode, data, kind):
         place = data.draw(st.integers(0, len(whole) - 1))
         whole[place] = data.draw(st.integers(0, 255))
     try:
-        picture = decode_upload(bytes(whole), what="picture", limits=LIMITS)
+        picture = decode_upload(bytes(whole), what="image", limits=LIMITS)
     except Problem as problem:
         assert problem.status_code in (413, 415, 422)
     else:

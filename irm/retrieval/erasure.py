@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
 import time
@@ -13,15 +14,15 @@ from typing import Any
 
 from instructions.errors import HeldError, InputError
 from irm.retrieval import audit, forgotten
-from irm.retrieval.database import telling
-from irm.retrieval.ledger import PARAMETERS, Ledger
-from irm.retrieval.store import VectorStore
+from irm.retrieval.catalog import AMONG, Catalog
+from irm.retrieval.database import explain_full_disk
 from irm.retrieval.traces import search_files
+from irm.retrieval.vector_store import VectorStore
 
 SHORTEST = 8  # shorter names are not searched for
 FRAGMENT = 32  # bytes searched for: long enough that pixels and vectors do not repeat them by accident
 START_OF_SCAN = b"\xff\xda"  # stands once in a JPEG, before its pixels
-UNFINISHED = "unfinished erasure"  # a fact of the ledger: its files still hold what was deleted
+UNFINISHED = "unfinished erasure"  # in the metadata: its files still hold what was deleted
 PATIENCE = 60.0  # seconds to wait for other readers of SQLite's log
 LEFT = (
     "the erased images can no longer be found, but their bytes are still in the files: rewriting these "
@@ -47,106 +48,115 @@ class Receipt:
 
 
 def find(
-    ledger: Ledger, *, pids: Sequence[int] = (), images: Sequence[int] = (), keys: Sequence[str] = ()
+    catalog: Catalog, *, pids: Sequence[int] = (), images: Sequence[int] = (), keys: Sequence[str] = ()
 ) -> list[int]:
     """Ids of images, by person, by number or by key."""
     found: set[int] = set()
     for column, values in (("pid", pids), ("id", images), ("key", keys)):
-        for first in range(0, len(values), PARAMETERS):
-            part = list(values[first : first + PARAMETERS])
-            marks = ",".join("?" * len(part))
-            rows = ledger.connection.execute(f"SELECT id FROM images WHERE {column} IN ({marks})", part)
-            found |= {row[0] for row in rows}
+        sql = f"SELECT id FROM images WHERE {column} {AMONG}"
+        found |= {row[0] for row in catalog.connection.execute(sql, (json.dumps(values),))}
     return sorted(found)
 
 
-def expired(ledger: Ledger, now: float) -> list[int]:
+def unmatched(
+    catalog: Catalog, *, pids: Sequence[int] = (), images: Sequence[int] = (), keys: Sequence[str] = ()
+) -> list[str]:
+    """The persons, numbers and keys that ``find`` finds no image of."""
+    run, missing = catalog.connection.execute, []
+    for name, column, values in (("pid", "pid", pids), ("image", "id", images), ("key", "key", keys)):
+        for value in values:
+            sql = f"SELECT 1 FROM images WHERE {column} {AMONG} LIMIT 1"
+            if run(sql, (json.dumps([value]),)).fetchone() is None:
+                missing.append(f"{name} {value}")
+    return missing
+
+
+def expired(catalog: Catalog, now: float) -> list[int]:
     """Ids of the images whose time has run out."""
-    rows = ledger.connection.execute("SELECT id FROM images WHERE expires <= ? ORDER BY id", (now,))
+    rows = catalog.connection.execute("SELECT id FROM images WHERE expires <= ? ORDER BY id", (now,))
     return [row[0] for row in rows]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Erasure:
-    """What is to be erased, and on whose behalf."""
-
-    ids: Sequence[int]
-    who: str  # named in the audit; the erased people are not
-    now: float  # unix seconds
-    reason: str  # "erase" or "expire"
-
-
 def erase(
-    ledger: Ledger, stores: Iterable[VectorStore], what: Erasure, followed: Callable[[], None] = lambda: None
+    catalog: Catalog,
+    stores: Iterable[VectorStore],
+    ids: Sequence[int],
+    *,
+    who: str,
+    now: float,
+    reason: str = "erase",
+    followed: Callable[[], None] = lambda: None,
 ) -> Receipt:
     """Remove images everywhere, rewrite the files, and search them for what was removed.
 
     Args:
-        ledger: The record.
-        stores: Where vectors are; the ledger's own store last.
-        what: What is erased.
+        catalog: The record.
+        stores: Where vectors are; the catalog's own store last.
+        ids: Of the images.
+        who: The caller, who is named in the audit; the erased people are not.
+        now: Unix seconds.
+        reason: "erase" or "expire".
         followed: Called when it is gone from all stores.
 
     Raises:
         HeldError: Something is still there because another process reads the files.
     """
-    ids = what.ids
-    fragments = _fragments(ledger, ids)
-    views = tuple(ledger.spaces())
-    lines = audit.kept_questions(ledger, ids)
+    fragments = _fragments(catalog, ids)
+    views = tuple(catalog.spaces())
+    lines = audit.kept_questions(catalog, ids)
     # The audit's file is rewritten only if it holds something to erase, because searches wait meanwhile.
-    is_kept = bool(lines) or ledger.fact(UNFINISHED) == "1"
+    is_kept = bool(lines) or catalog.metadata(UNFINISHED) == "1"
     # The rows that name the images go last, so that an interrupted erasure can be found and finished.
-    with telling("the images to be erased are still in the gallery"):
-        with ledger.writing() as connection:
-            forgotten.remember(ledger, connection, ids)
+    with explain_full_disk("the images to be erased are still in the gallery"):
+        with catalog.writing() as connection:
+            forgotten.remember(catalog, connection, ids)
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, '1')", (UNFINISHED,))
         told = {"images": len(ids), "kept_questions": len(lines)}
-        audit.write(ledger, [audit.Line(what.who, what.reason, told)], what.now)
+        audit.write(catalog, [audit.Line(who, reason, told)], now)
         if lines:
-            audit.forget(ledger, lines)
+            audit.forget(catalog, lines)
         for store in stores:
             store.delete(ids)
     followed()
-    scrub(ledger, trail=is_kept)
-    searched, found = search_files(ledger.folder, fragments)
+    scrub(catalog, trail=is_kept)
+    searched, found = search_files(catalog.folder, fragments)
     if found:
         raise HeldError(
-            f"{len(ids)} images are erased, but {found} traces are still in the files of {ledger.folder}, "
+            f"{len(ids)} images are erased, but {found} traces are still in the files of {catalog.folder}, "
             "because another process is reading them; stop it and run the same command again"
         )
-    ledger.note(**{UNFINISHED: "0", audit.HEAD: audit.head(ledger)})
-    return Receipt(len(ids), views, searched, found, what.now, what.who)
+    catalog.set_metadata(**{UNFINISHED: "0", audit.HEAD: audit.head(catalog)})
+    return Receipt(len(ids), views, searched, found, now, who)
 
 
-def finish(ledger: Ledger) -> bool:
+def finish(catalog: Catalog) -> bool:
     """Finish an interrupted erasure; returns whether there was one.
 
     Raises:
         InputError: As ``scrub``.
     """
-    if ledger.fact(UNFINISHED) != "1":
+    if catalog.metadata(UNFINISHED) != "1":
         return False
-    scrub(ledger, trail=True)
-    ledger.note(**{UNFINISHED: "0"})
+    scrub(catalog, trail=True)
+    catalog.set_metadata(**{UNFINISHED: "0"})
     return True
 
 
-def scrub(ledger: Ledger, *, trail: bool) -> None:
+def scrub(catalog: Catalog, *, trail: bool) -> None:
     """Rewrite the database without what was deleted, and empty its log; searches go on meanwhile.
 
     Args:
-        ledger: Whose database.
+        catalog: Whose database.
         trail: Also rewrite the audit's file, which makes searches wait.
 
     Raises:
         HeldError: Another process keeps reading an older state.
         FullError: There is no room for what is rewritten.
     """
-    with telling(LEFT), ledger.errors():
-        _rewrite(ledger.connection, ledger.folder)
+    with explain_full_disk(LEFT), catalog.errors():
+        _rewrite(catalog.connection, catalog.folder)
         if trail:
-            _rewrite(ledger.trail.connection, ledger.folder)
+            _rewrite(catalog.trail.connection, catalog.folder)
 
 
 def _rewrite(connection: sqlite3.Connection, folder: Path) -> None:
@@ -164,19 +174,19 @@ def _rewrite(connection: sqlite3.Connection, folder: Path) -> None:
         time.sleep(0.1)
 
 
-def held(ledger: Ledger, image: int, *, with_vectors: bool = False) -> dict[str, Any]:
+def held(catalog: Catalog, image: int, *, with_vectors: bool = False) -> dict[str, Any]:
     """Everything that is stored about an image.
 
     Raises:
         InputError: There is no such image.
     """
-    row = ledger.images([image]).get(image)
+    row = catalog.images([image]).get(image)
     if row is None:
-        raise InputError(f"there is no image {image} in {ledger.folder}")
-    picture = ledger.picture(image) or b""
+        raise InputError(f"there is no image {image} in {catalog.folder}")
+    picture = catalog.thumbnail(image) or b""
     vectors: dict[str, Any] = {}
-    for view, space in ledger.spaces().items():
-        ids, values = ledger.vectors(space, [image])
+    for view, space in catalog.spaces().items():
+        ids, values = catalog.vectors(space, [image])
         if len(ids):
             told = {
                 "space": space.id,
@@ -189,27 +199,27 @@ def held(ledger: Ledger, image: int, *, with_vectors: bool = False) -> dict[str,
         **{name: value for name, value in asdict(row).items() if name != "id"},
         "thumbnail": {"bytes": len(picture), "sha256": hashlib.sha256(picture).hexdigest()},
         "vectors": vectors,
-        "kept_questions": audit.kept_questions(ledger, [image]),
+        "kept_questions": audit.kept_questions(catalog, [image]),
     }
 
 
-def _fragments(ledger: Ledger, ids: Sequence[int]) -> list[bytes]:
+def _fragments(catalog: Catalog, ids: Sequence[int]) -> list[bytes]:
     """Byte strings that would be traces of some images: names, captions, parts of thumbnails and vectors."""
-    images = ledger.images(list(ids))
+    images = catalog.images(list(ids))
     texts = {text.encode() for image in images.values() for text in (image.key, image.path, *image.captions)}
     texts = {text for text in texts if len(text) >= SHORTEST}
     sizes = {image.size for image in images.values()}
-    others = [row[0] for row in ledger.connection.execute("SELECT id, size FROM images") if row[1] in sizes]
-    copies = sorted(set(others) - set(ids))  # possibly the same picture under another name, which stays
-    pieces = _pieces(_blobs(ledger, ids)) - _pieces(_blobs(ledger, copies))
-    return sorted(pieces | (texts - _still_meant(ledger, set(ids), texts)))
+    others = [row[0] for row in catalog.connection.execute("SELECT id, size FROM images") if row[1] in sizes]
+    copies = sorted(set(others) - set(ids))  # possibly the same image under another name, which stays
+    pieces = _pieces(_blobs(catalog, ids)) - _pieces(_blobs(catalog, copies))
+    return sorted(pieces | (texts - _still_meant(catalog, set(ids), texts)))
 
 
-def _blobs(ledger: Ledger, ids: Sequence[int]) -> list[bytes]:
+def _blobs(catalog: Catalog, ids: Sequence[int]) -> list[bytes]:
     """Thumbnails and vectors; of a JPEG only what follows its tables, which are the same in every file."""
-    blobs = [(ledger.picture(image) or b"").rpartition(START_OF_SCAN)[2] for image in ids]
-    for space in ledger.spaces().values():
-        blobs += [row.tobytes() for row in ledger.vectors(space, ids)[1]]
+    blobs = [(catalog.thumbnail(image) or b"").rpartition(START_OF_SCAN)[2] for image in ids]
+    for space in catalog.spaces().values():
+        blobs += [row.tobytes() for row in catalog.vectors(space, ids)[1]]
     return blobs
 
 
@@ -224,13 +234,13 @@ def _pieces(blobs: Iterable[bytes]) -> set[bytes]:
     return pieces
 
 
-def _still_meant(ledger: Ledger, goes: set[int], texts: set[bytes]) -> set[bytes]:
+def _still_meant(catalog: Catalog, goes: set[int], texts: set[bytes]) -> set[bytes]:
     """Those of the texts that also occur in the names of images that stay."""
     if not texts:
         return set()
     any_of = re.compile(b"|".join(re.escape(text) for text in texts))
     shared: set[bytes] = set()
-    for image, *names in ledger.connection.execute("SELECT id, key, path, captions FROM images"):
+    for image, *names in catalog.connection.execute("SELECT id, key, path, captions FROM images"):
         line = "\n".join(names).encode()
         if image not in goes and any_of.search(line):
             shared |= {text for text in texts if text in line}

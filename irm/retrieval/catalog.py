@@ -16,10 +16,14 @@ from instructions.errors import InputError
 from irm.retrieval.database import Database
 from irm.retrieval.schema import bring_up_to_date
 from irm.retrieval.views import Space
+from omnireid.files import sole_writer
 from omnireid.records import UNKNOWN, Record
 
 FILE_NAME, TRAIL_NAME = "gallery.db", "audit.db"
-PARAMETERS = 900  # of one statement; SQLite's oldest limit is 999
+AMONG = (
+    "IN (SELECT value FROM json_each(?))"  # a list of any length, as one parameter: ``json.dumps(values)``
+)
+REVISION = "(SELECT value FROM facts WHERE name = 'revision')"
 COLUMNS = (
     "key", "path", "size", "changed", "content", "pid", "camid", "taken", "dataset", "clothes_id", "modality",
     "captions", "clothes", "width", "height", "added", "expires",
@@ -34,7 +38,7 @@ class Image:
     path: str
     size: int  # bytes and time of change of the file: whether it must be read again
     changed: int
-    content: str  # hash of the file, its captions and its clothes picture
+    content: str  # hash of the file, its captions and its clothes image
     pid: int | None
     camid: int | None
     taken: float | None
@@ -83,7 +87,7 @@ class SpaceRow:
         return f"vectors_{self.number}"
 
 
-class Ledger:
+class Catalog(Database):
     """What a gallery holds; thread-safe."""
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
@@ -92,92 +96,73 @@ class Ledger:
         Raises:
             InputError: there is no store, or it is of a later version, or no database.
         """
-        self.folder = folder
-        self.file = folder / FILE_NAME
+        super().__init__(folder / FILE_NAME)
         if not create and not self.file.is_file():
             raise InputError(
                 f"{folder} is not a gallery store; create one with python -m tools.index RUN --images DIR "
                 f"--store {folder}"
             )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._database = Database(self.file)
         if create:
-            self._database.make()
+            self.make()
         # The audit has a file of its own, so that searches can write to it while the gallery's is rewritten.
         self.trail = Database(folder / TRAIL_NAME)
         with self.errors():
-            bring_up_to_date(self._database, self.trail)
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """This thread's own."""
-        return self._database.connection
-
-    def check_writable(self) -> None:
-        """See ``Database.check_writable``."""
-        self._database.check_writable()
+            bring_up_to_date(self, self.trail)
 
     def close(self) -> None:
-        """Close every connection; the ledger cannot be used afterwards."""
-        self._database.close()
+        """Close every connection; the catalog cannot be used afterwards."""
+        super().close()
         self.trail.close()
 
-    def copy_to(self, folder: Path) -> None:
+    def copy_store(self, folder: Path) -> None:
         """Write the store into another folder as it is at this moment.
 
         The audit's file is copied last, so that it contains the line that the gallery's file refers to.
         """
-        for database in (self._database, self.trail):
+        for database in (self, self.trail):
             database.copy_to(folder / database.file.name)
-
-    def errors(self) -> AbstractContextManager[None]:
-        """See ``Database.errors``."""
-        return self._database.errors()
 
     @contextmanager
     def writing(self, *, is_gallery: bool = True) -> Iterator[sqlite3.Connection]:
         """One transaction, see ``Database.writing``.
 
         Args:
-            is_gallery: Whether searches must take note of the change; not for a mere fact.
+            is_gallery: Whether searches must take note of the change; not for metadata.
         """
-        with self._database.writing() as connection:
+        with super().writing() as connection:
             if is_gallery:
                 connection.execute(
                     "UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = 'revision'"
                 )
             yield connection
 
-    def snapshot(self) -> AbstractContextManager[None]:
-        """See ``Database.snapshot``."""
-        return self._database.snapshot()
-
     def revision(self) -> int:
         """A counter that every write by any process raises."""
         with self.errors():
-            return int(self.fact("revision") or 0)
+            return int(self.metadata("revision") or 0)
 
-    def gone_since(self, revision: int) -> list[int]:
+    def removed_since(self, revision: int) -> list[int]:
         """Images that were removed after a revision."""
         with self.errors():
             rows = self.connection.execute("SELECT image FROM gone WHERE revision > ?", (revision,))
             return [row[0] for row in rows]
 
-    def written_since(self, revision: int) -> list[int]:
+    def changed_since(self, revision: int) -> list[int]:
         """Images that were added or changed after a revision."""
         with self.errors():
             rows = self.connection.execute("SELECT id FROM images WHERE revision > ?", (revision,))
             return [row[0] for row in rows]
 
-    def fact(self, name: str) -> str | None:
-        """The value noted under a name."""
+    def metadata(self, name: str) -> str | None:
+        """A value of the gallery's metadata; None if it was never set."""
         row = self.connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
-    def note(self, **facts: str) -> None:
-        """Note values by name; searches need not take note."""
+    def set_metadata(self, **values: str) -> None:
+        """Set values of the metadata; searches need not notice."""
         with self.writing(is_gallery=False) as connection:
-            connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+            connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", values.items())
 
     def spaces(self) -> dict[str, SpaceRow]:
         """Spaces by view."""
@@ -214,19 +199,14 @@ class Ledger:
         return {image.key: image for image in self._select("key", list(keys))}
 
     def _select(self, column: str, values: Sequence[object]) -> Iterator[Image]:
-        for first in range(0, len(values), PARAMETERS):
-            part = values[first : first + PARAMETERS]
-            marks = ",".join("?" * len(part))
-            names = f"id, {', '.join(COLUMNS)}"
-            with self.errors():
-                rows = self.connection.execute(
-                    f"SELECT {names} FROM images WHERE {column} IN ({marks})", part
-                ).fetchall()
-            for id_, *row in rows:
-                given = dict(zip(COLUMNS, row, strict=True))
-                yield Image(**{**given, "captions": tuple(json.loads(given["captions"]))}, id=id_)
+        sql = f"SELECT id, {', '.join(COLUMNS)} FROM images WHERE {column} {AMONG}"
+        with self.errors():
+            rows = self.connection.execute(sql, (json.dumps(values),)).fetchall()
+        for id_, *row in rows:
+            given = dict(zip(COLUMNS, row, strict=True))
+            yield Image(**{**given, "captions": tuple(json.loads(given["captions"]))}, id=id_)
 
-    def picture(self, image: int) -> bytes | None:
+    def thumbnail(self, image: int) -> bytes | None:
         """The thumbnail of an image, a JPEG."""
         with self.errors():
             row = self.connection.execute("SELECT jpeg FROM pictures WHERE image = ?", (image,)).fetchone()
@@ -236,20 +216,11 @@ class Ledger:
         self, row: SpaceRow, ids: Sequence[int]
     ) -> tuple[Int[np.ndarray, " M"], Float[np.ndarray, "M D"]]:
         """The vectors of some images, by ascending id; images without one are left out."""
-        wanted = sorted({int(id_) for id_ in ids})
-        found: list[int] = []
-        blobs: list[bytes] = []
-        for first in range(0, len(wanted), PARAMETERS):
-            part = wanted[first : first + PARAMETERS]
-            marks = ",".join("?" * len(part))
-            with self.errors():
-                rows = self.connection.execute(
-                    f"SELECT image, vector FROM {row.table} WHERE image IN ({marks}) ORDER BY image", part
-                ).fetchall()
-            found += [image for image, _ in rows]
-            blobs += [blob for _, blob in rows]
-        vectors = np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(found), row.dim)
-        return np.array(found, dtype=np.int64), vectors
+        sql = f"SELECT image, vector FROM {row.table} WHERE image {AMONG} ORDER BY image"
+        with self.errors():
+            rows = self.connection.execute(sql, (json.dumps([int(id_) for id_ in ids]),)).fetchall()
+        vectors = np.frombuffer(b"".join(blob for _, blob in rows), dtype="<f4")
+        return np.array([id_ for id_, _ in rows], dtype=np.int64), vectors.reshape(len(rows), row.dim)
 
     def each_vector(
         self, row: SpaceRow, size: int = 2048
@@ -262,6 +233,21 @@ class Ledger:
                 yield [image for image, _ in part], vectors.reshape(len(part), row.dim)
 
     def count(self, table: str) -> int:
-        """Rows of a table of this ledger."""
+        """Rows of a table of this catalog."""
         with self.errors():
             return int(self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def write_vectors(
+    connection: sqlite3.Connection, row: SpaceRow, ids: Sequence[int], vectors: Float[np.ndarray, "M D"]
+) -> None:
+    """Add or replace the vectors of some images, within a transaction."""
+    blobs = [vector.tobytes() for vector in np.ascontiguousarray(vectors, dtype="<f4")]
+    connection.executemany(f"INSERT OR REPLACE INTO {row.table} VALUES (?, ?)", zip(ids, blobs, strict=True))
+
+
+def sole_indexer(folder: Path) -> AbstractContextManager[None]:
+    """Lock a store, in which one process at a time indexes or erases; see ``sole_writer``."""
+    return sole_writer(
+        folder, f"another process is indexing or erasing in {folder}; wait until it is done and try again"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from irm.retrieval.ledger import Image, SpaceRow
+from irm.retrieval.catalog import Image, SpaceRow
 from irm.retrieval.question import Filter
 from omnireid.metrics.comparison import Comparison
 
@@ -23,19 +23,6 @@ Vectors = tuple[Int[np.ndarray, " M"], Float[np.ndarray, "M D"]]  # ids, ascendi
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Images to be stored: their vectors of one space, and the facts that filters ask for."""
-
-    images: Sequence[Image]
-    vectors: Float[np.ndarray, "N D"]
-
-    @property
-    def ids(self) -> list[int]:
-        """Ids of the images."""
-        return [image.id for image in self.images]
-
-
-@dataclass(frozen=True, eq=False)
 class Found:
     """The nearest images of one query, nearest first; ties by the lower id."""
 
@@ -44,7 +31,7 @@ class Found:
 
 
 class VectorStore(Protocol):
-    """Where vectors are searched. The ledger is the record; every store can be rebuilt from it."""
+    """Where vectors are searched. The catalog is the record; every store can be rebuilt from it."""
 
     name: str
 
@@ -52,8 +39,8 @@ class VectorStore(Protocol):
         """Ids of the spaces that it holds."""
         ...
 
-    def upsert(self, space: SpaceRow, rows: Rows) -> None:
-        """Add vectors, or replace those of the same images; durable when it returns."""
+    def upsert(self, space: SpaceRow, images: Sequence[Image], vectors: Float[np.ndarray, "N D"]) -> None:
+        """Add the images' vectors, or replace them, with what filters need; durable when it returns."""
         ...
 
     def delete(self, ids: Sequence[int]) -> None:
@@ -131,19 +118,32 @@ def settle_each(
     return settled
 
 
-def enough(scores: Float[np.ndarray, " M"], top: int) -> bool:
-    """Whether an external engine's list, best first, surely contains the exact nearest ``top``."""
-    return len(scores) > top and scores[-1] < scores[top - 1] - 2 * ERROR
+def settle_from(
+    nearest: Callable[[int], list[tuple[int, float]]],
+    get: Callable[[list[int]], Vectors],
+    query: Float[np.ndarray, " D"],
+    top: int,
+) -> Found:
+    """``settle`` with an external engine's nearest, as many as surely include the exact ones.
+
+    Args:
+        nearest: Gives ids and cosines of so many images, best first.
+        get: Gives the vectors of images.
+        query: Any norm.
+        top: How many are wanted.
+    """
+    limit = top + MARGIN
+    while True:
+        rows = nearest(limit)
+        if len(rows) < limit or rows[-1][1] < rows[top - 1][1] - 2 * ERROR:
+            return settle(query, *get([image for image, _ in rows]), top)
+        limit *= 2
 
 
-def digest_of(pairs: Sequence[tuple[int, bytes]]) -> int:
-    """A sum of hashes, so that stores need not return their rows in order."""
+def digest_of(pairs: Iterable[tuple[int, Sequence[float] | Float[np.ndarray, " D"]]]) -> str:
+    """A sum of hashes of ids and vectors, so that stores need not return them in order."""
     total = 0
-    for image, blob in pairs:
+    for image, vector in pairs:
+        blob = np.asarray(vector, dtype="<f4").tobytes()
         total += int.from_bytes(hashlib.sha256(image.to_bytes(8, "little") + blob).digest()[:8], "little")
-    return total
-
-
-def digest_text(total: int) -> str:
-    """The sum as text."""
     return f"{total % 2**64:016x}"

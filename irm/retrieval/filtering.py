@@ -1,15 +1,15 @@
-"""Filters: the facts of all images as columns in memory, kept up to date with the ledger."""
+"""Filters: what is known of each image as columns in memory, kept up to date with the catalog."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from irm.retrieval.ledger import Ledger
+from irm.retrieval.catalog import Catalog
 from irm.retrieval.question import Filter
 from omnireid.records import MODALITIES
 
@@ -20,7 +20,7 @@ SELECT = "SELECT id, coalesce(pid, -1), coalesce(camid, -1), taken, dataset, mod
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The facts that filters ask for, one row per image, by ascending id."""
+    """What filters ask for, one row per image, by ascending id."""
 
     ids: Int[np.ndarray, " N"]
     pids: Int[np.ndarray, " N"]  # -1 where unknown, as for cameras
@@ -31,10 +31,9 @@ class Columns:
     expires: Float[np.ndarray, " N"]
 
     @classmethod
-    def joined(cls, parts: Iterable[Self]) -> Self:
+    def joined(cls, parts: Sequence[Self]) -> Self:
         """Several tables as one, sorted by id."""
-        listed = list(parts)
-        whole = [np.concatenate([getattr(part, field.name) for part in listed]) for field in fields(cls)]
+        whole = [np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)]
         order = whole[0].argsort(kind="stable")
         return cls(*(column[order] for column in whole))
 
@@ -43,11 +42,11 @@ class Columns:
         return type(self)(*(getattr(self, field.name)[keep] for field in fields(self)))
 
 
-class FactTable:
-    """The columns of a ledger: read in full when first needed, then only what has changed."""
+class FilterIndex:
+    """The columns of a catalog: read in full when first needed, then only what has changed."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
         self._names: dict[str, int] = {}  # of data sets
         self._known: tuple[int, Columns] | None = None  # with the revision that they stand at
 
@@ -58,7 +57,7 @@ class FactTable:
 
         Args:
             ids: Ascending.
-            revision: Of the ledger, of which the caller holds a snapshot.
+            revision: Of the catalog, of which the caller holds a snapshot.
             where: The filter.
             now: Unix seconds.
         """
@@ -77,8 +76,8 @@ class FactTable:
 
     def _has_expired(self, now: float) -> bool:
         sql = "SELECT min(expires) FROM images WHERE expires IS NOT NULL"
-        with self.ledger.errors():
-            first = self.ledger.connection.execute(sql).fetchone()[0]
+        with self.catalog.errors():
+            first = self.catalog.connection.execute(sql).fetchone()[0]
         return first is not None and first <= now
 
     def _keep(self, columns: Columns, where: Filter, now: float) -> Bool[np.ndarray, " N"]:
@@ -99,24 +98,24 @@ class FactTable:
 
     def _follow(self, revision: int) -> Columns:
         if self._known is None:
-            columns = Columns.joined([self._columns([]), *self._read(SELECT, ())])
+            columns = self._read(SELECT)
         else:
             since, columns = self._known
             if since != revision:
-                gone = self.ledger.gone_since(since)
-                fresh = Columns.joined(
-                    [self._columns([]), *self._read(f"{SELECT} WHERE revision > ?", (since,))]
-                )
-                stays = ~np.isin(columns.ids, np.concatenate([np.array(gone, dtype=np.int64), fresh.ids]))
+                removed = np.array(self.catalog.removed_since(since), dtype=np.int64)
+                fresh = self._read(f"{SELECT} WHERE revision > ?", since)
+                stays = ~np.isin(columns.ids, np.concatenate([removed, fresh.ids]))
                 columns = Columns.joined([columns.at(stays), fresh])
         self._known = revision, columns
         return columns
 
-    def _read(self, statement: str, values: tuple[int, ...]) -> Iterable[Columns]:
-        with self.ledger.errors():
-            rows = self.ledger.connection.execute(statement, values)
+    def _read(self, statement: str, *values: int) -> Columns:
+        parts = [self._columns([])]
+        with self.catalog.errors():
+            rows = self.catalog.connection.execute(statement, values)
             while part := rows.fetchmany(READ):
-                yield self._columns(part)
+                parts.append(self._columns(part))
+        return Columns.joined(parts)
 
     def _columns(self, rows: list[tuple[Any, ...]]) -> Columns:
         columns = tuple(zip(*rows, strict=True)) if rows else ((),) * len(fields(Columns))

@@ -39,23 +39,25 @@ Seconds = Annotated[
 
 
 class SearchForm(BaseModel):
-    """A search by pictures, text, a clothes picture, or several (multipart; a list is a repeated field)."""
+    """A search by images, text, a clothes image, or several (multipart; a list is a repeated field)."""
 
     model_config = ConfigDict(extra="forbid")
 
     images: list[UploadFile] = Field(
-        [], description="Pictures of the person to find; the features of several pictures are averaged."
+        [], description="Images of the person to find; the features of several images are averaged."
     )
-    negatives: list[UploadFile] = Field([], description="Pictures of somebody else.")
-    clothes: UploadFile | None = Field(None, description="A clothes picture as the instruction.")
+    negatives: list[UploadFile] = Field([], description="Images of somebody else.")
+    clothes: UploadFile | None = Field(None, description="A clothes image as the instruction.")
     like: list[ImageId] = Field(
-        [], max_length=LIMITS.pictures, description="Ids of gallery images to search with, like pictures."
+        [],
+        max_length=LIMITS.pictures,
+        description="Ids of gallery images to search with, like uploaded ones.",
     )
     unlike: list[ImageId] = Field([], max_length=64, description="Ids of gallery images of somebody else.")
     text: str | None = Field(
         None,
         max_length=LIMITS.text,
-        description="The instruction for a picture; without a picture, the query itself.",
+        description="The instruction for an image; without an image, the query itself.",
     )
     task: Word | None = Field(
         None, description="trad, cc, vi, ctcc, li or t2i; if omitted, chosen from the rest of the query."
@@ -76,13 +78,13 @@ class SearchForm(BaseModel):
         """What the engine is asked.
 
         Raises:
-            Problem: a picture is not taken.
+            Problem: an image is not taken.
             InputError: the parts do not make a question.
         """
         return Question(
-            images=await decode.people(self.images, what="picture"),
+            images=await decode.people(self.images, what="image"),
             like=tuple(self.like),
-            negatives=await decode.people(self.negatives, what="picture of somebody else"),
+            negatives=await decode.people(self.negatives, what="image of somebody else"),
             unlike=tuple(self.unlike),
             text=(self.text or "").strip() or None,
             clothes=await decode.clothes(self.clothes),

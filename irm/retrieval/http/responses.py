@@ -79,7 +79,7 @@ class ExplanationBody(BaseModel):
 
 
 class TaskBody(BaseModel):
-    """One of the six tasks, with the instructions that its pictures can be given."""
+    """One of the six tasks, with the instructions that its images can be given."""
 
     name: str
     title: str
@@ -128,13 +128,13 @@ class HealthBody(BaseModel):
 
 def answer_body(answer: Answer, first: int) -> AnswerBody:
     """A page of hits, beginning after the first ``first``."""
-    hits = [{**_facts(hit, HitBody), "says": hit.says()} for hit in answer.hits]
+    hits = [{**_fields(hit, HitBody), "says": hit.says()} for hit in answer.hits]
     return AnswerBody.model_validate(
-        {**_facts(answer, AnswerBody), "hits": hits, "first": first, "legend": answer.legend()}
+        {**_fields(answer, AnswerBody), "hits": hits, "first": first, "legend": answer.legend()}
     )
 
 
-def _facts(thing: object, body: type[BaseModel]) -> dict[str, Any]:
+def _fields(thing: object, body: type[BaseModel]) -> dict[str, Any]:
     """The fields of a dataclass that its body shows."""
     return {name: getattr(thing, name) for name in body.model_fields if hasattr(thing, name)}
 

@@ -1,4 +1,4 @@
-"""The ledger under many threads, and items whose clothes pictures change or are damaged."""
+"""The catalog under many threads, and items whose clothes images change or are damaged."""
 
 import dataclasses
 import shutil
@@ -10,18 +10,18 @@ from irm.retrieval import Question
 
 def test_connections_end_with_their_threads(own_gallery):
     def ask():
-        own_gallery.ledger.count("images")
+        own_gallery.catalog.count("images")
 
     for _ in range(20):
         thread = threading.Thread(target=ask)
         thread.start()
         thread.join()
-    assert len(own_gallery.ledger._database._connections) <= 2
-    assert own_gallery.ledger.count("images")
+    assert len(own_gallery.catalog._open) <= 2
+    assert own_gallery.catalog.count("images")
 
 
 def with_own_clothes(tiny_items, folder):
-    """Three items with clothes pictures that a test may change."""
+    """Three items with clothes images that a test may change."""
     items = []
     for number, item in enumerate(item for item in tiny_items if item.clothes):
         copy = folder / f"clothes{number}.jpg"
@@ -34,7 +34,7 @@ def with_own_clothes(tiny_items, folder):
 
 def test_a_damaged_clothes_picture_is_named_and_stops_nobody_else(own_gallery, tiny_items, tmp_path):
     items = with_own_clothes(tiny_items, tmp_path)
-    Path(items[1].clothes).write_text("no picture")
+    Path(items[1].clothes).write_text("no image")
     found = own_gallery.add(items)
     assert found.added == 2
     assert [key for key, _ in found.failures] == ["own1"]
