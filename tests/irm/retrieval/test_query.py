@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from irm.retrieval import Gallery, Picture, Question, items_of_folder
+from irm.retrieval import Gallery, Picture, Question, SearchModel, items_of_folder
 from irm.retrieval.answer import MEANINGS
 from tools._program import run
+from tests.pretend_gpu import pretend_gpu
 from tools.query import main
 
 
@@ -22,6 +23,28 @@ def program(monkeypatch, *arguments):
     with pytest.raises(SystemExit) as ended:
         run(main)
     return ended.value.code
+
+
+def test_a_model_on_a_gpu_indexes_and_finds_as_on_a_cpu(monkeypatch, tmp_path, tiny_run, tiny_items, gallery):
+    person, clothes = Picture.read(tiny_items[0].path), Picture.read(tiny_items[5].clothes)
+    questions = [
+        Question(images=(person,), task="trad"),
+        Question(images=(person,), clothes=clothes),
+        Question(images=(person,), text="in a red coat"),
+        Question(text="a man with a bag", re_score=4),
+    ]
+    expected = gallery.search_many(questions)
+    with pretend_gpu(monkeypatch):
+        model = SearchModel.load(tiny_run)
+        assert model.embedder.model.device.type == "cuda"
+        with Gallery.create(tmp_path / "store", model, dataset="cocas_real2") as other:
+            other.add(tiny_items, now=0.0)
+            found = other.search_many(questions)
+    for answer, other in zip(found, expected, strict=True):
+        assert [hit.key for hit in answer.hits] == [hit.key for hit in other.hits]
+        assert [hit.score for hit in answer.hits] == pytest.approx(
+            [hit.score for hit in other.hits], abs=1e-5
+        )
 
 
 FORMS = {

@@ -28,6 +28,7 @@ from omnireid.metrics import (
 )
 from omnireid.protocols import PROTOCOLS
 from tests import reference
+from tests.pretend_gpu import pretend_gpu
 
 MARKET = PROTOCOLS["market"]
 ROOT = Path(__file__).parents[3]
@@ -407,14 +408,25 @@ def test_a_device_tile_equals_a_host_tile():
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_device_that_rounds_products_in_another_way_gives_the_same_bits(monkeypatch, metric, dtype):
+    with pretend_gpu(monkeypatch, rounding=2.0**-20):
+        check_that_a_gpu_gives_the_same_bits(metric, dtype)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_a_gpu_gives_the_same_bits(metric, dtype):
+    check_that_a_gpu_gives_the_same_bits(metric, dtype)
+
+
+def check_that_a_gpu_gives_the_same_bits(metric, dtype):
     query, gallery, *labels = world(17, 100, 3000, 64)
     here = query.to(dtype), gallery.to(dtype)
-    there = [features.cuda() for features in here]
+    there = [features.to("cuda") for features in here]
     for found, expected in zip(
         rank_protocols(*there, *labels, list(PROTOCOLS.values()), metric=metric),
         rank_protocols(*here, *labels, list(PROTOCOLS.values()), metric=metric),
