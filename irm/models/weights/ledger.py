@@ -68,9 +68,10 @@ class Ledger:
             )
         if not key.endswith(COUNT):
             if not tensor.is_floating_point():
+                kind = str(tensor.dtype).removeprefix("torch.")
                 raise ValueError(
-                    f"{key!r} of {self.name} holds {str(tensor.dtype).removeprefix('torch.')}, but weights are "
-                    "floating-point numbers; give the checkpoint as it was before it was quantised"
+                    f"{key!r} of {self.name} holds {kind}, but weights are floating-point numbers; give "
+                    "the checkpoint as it was before it was quantised"
                 )
             tensor = tensor.float()
             if not tensor.isfinite().all():
