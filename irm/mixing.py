@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from instructions.errors import InputError
@@ -13,7 +15,7 @@ from omnireid.datasets import load_split
 from omnireid.leakage import FINGERPRINTS, People, drop_test_people
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.feed import Source
-from omnireid.loading.held_out import hold_out
+from omnireid.loading.held_out import HeldOut, hold_out
 from omnireid.loading.mixture import Mixture
 from omnireid.loading.transforms import Augmentation, Preprocessing
 from omnireid.protocols import refuse_unfit
@@ -54,7 +56,8 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
         )
         for row, source in zip(run.mixture, kept, strict=True)
     ]
-    training, held_out = hold_out(sources, run.validation.share, run.seed)
+    chosen, held_out = hold_out(sources, run.validation.share, run.seed)
+    training = _without_held_out(chosen, held_out, notes)
     mixture = Mixture(
         training,
         preprocessing,
@@ -65,6 +68,27 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
         held_out=held_out,
     )
     return mixture, tuple(notes)
+
+
+def _without_held_out(
+    sources: Sequence[Source], held_out: Sequence[HeldOut], notes: list[str]
+) -> list[Source]:
+    """The sources without anybody held out of another one, which may show the same person by another number.
+
+    The raw layout and the lists of one data set number its people differently, and CUHK-PEDES holds pictures
+    of other sets. Recognised by file and by file name; what looks alike is compared with the test only.
+    """
+    if not held_out:
+        return list(sources)
+    hidden = [People(one.split.name, (*one.split.query, *one.split.gallery)) for one in held_out]
+    people = [People(source.dataset, source.records) for source in sources]
+    kept, report = drop_test_people(people, hidden, by_look=False)
+    if report.num_dropped:
+        notes.append(
+            f"{report.num_dropped} training pictures dropped, whose people are held out of another source "
+            "for validation"
+        )
+    return [replace(source, records=one.records) for source, one in zip(sources, kept, strict=True)]
 
 
 def refuse_lone_pictures(mixture: Mixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from omnireid.datasets.datalists import read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, find_lists
 from omnireid.datasets.scan import NUMBER, Dressed, number_outfits, text_lines
-from omnireid.records import Record, Split
+from omnireid.records import UNKNOWN, Record, Split
 
 _CITATION = (
     "Li et al., COCAS+: Large-Scale Clothes-Changing Person Re-identification with Clothes Templates, "
@@ -83,10 +84,31 @@ def read_real1(root: Path, variant: str) -> Split:  # noqa: ARG001  one signatur
             continue
         split = read_datalists(root, "cocas_real1", task)
         notes += split.notes
-        for record in split.train:
+        for record in _numbered_alike(split.train, by_image) if by_image else split.train:
             seen = by_image.get(record.image)
             by_image[record.image] = record if seen is None else replace(seen, captions=record.captions)
     return Split("cocas_real1", tuple(by_image.values()), notes=tuple(notes))
+
+
+def _numbered_alike(records: Sequence[Record], known: Mapping[str, Record]) -> list[Record]:
+    """Records of another list of the same pictures, each person and outfit under its number in the first.
+
+    A list numbers both in the order in which they appear; pictures that both lists have tell who is who.
+    """
+    shared = [(record, known[record.image]) for record in records if record.image in known]
+    pids = {record.pid: first.pid for record, first in shared}
+    outfits = {record.clothes_id: first.clothes_id for record, first in shared} | {UNKNOWN: UNKNOWN}
+    everybody = (*known.values(), *records)
+    next_pid = 1 + max(record.pid for record in everybody)
+    next_outfit = 1 + max(record.clothes_id for record in everybody)
+    for record in records:
+        if record.pid not in pids:
+            pids[record.pid], next_pid = next_pid, next_pid + 1
+        if record.clothes_id not in outfits:
+            outfits[record.clothes_id], next_outfit = next_outfit, next_outfit + 1
+    return [
+        replace(record, pid=pids[record.pid], clothes_id=outfits[record.clothes_id]) for record in records
+    ]
 
 
 def read_table(path: Path, columns: str) -> list[dict[str, str]]:

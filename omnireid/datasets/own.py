@@ -27,9 +27,10 @@ NEEDED = ("split", "image", "pid")
 _NEEDED = frozenset(NEEDED)
 BETWEEN_CAPTIONS = "|"  # in a CSV cell
 JUNK = "-1"
+UNSET = "-1"  # of a camera or clothes: unknown, as everywhere else
 KINDS = (".csv", ".jsonl", ".CSV", ".JSONL")  # some systems write endings in capitals
 
-Row = Mapping[str, Any]  # cells by column; a missing or empty cell is absent
+Row = dict[str, Any]  # cells by column; a missing or empty cell is absent
 
 
 def own_dataset(name: str) -> Dataset:
@@ -120,7 +121,7 @@ def _read_for_text(tables: Sequence[str], root: Path, variant: str) -> Split:
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """Line number and filled cells of each row, checked for the columns that every row needs.
+    """Line number and known cells of each row, checked for the columns that every row needs.
 
     Raises:
         InputError: if the text is not such a table, a column is misspelt, or a row lacks a needed cell.
@@ -134,6 +135,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
             if row["split"] not in PARTS:
                 near = near_miss(row["split"], PARTS)
                 raise InputError(f"{path}:{line}: split {row['split']!r}{near}; use {', '.join(PARTS)}")
+            for column in ("camera", "clothes_id"):
+                if row.get(column) == UNSET:
+                    del row[column]
             yield line, row
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text: {error}") from None

@@ -28,7 +28,7 @@ class HeldOut:
 def hold_out(
     sources: Sequence[Source], share: float, seed: int
 ) -> tuple[tuple[Source, ...], tuple[HeldOut, ...]]:
-    """Hold out a share of each source's people, at least two; the same ones for all tasks on a data set.
+    """Hold out a share of each source's people, at least two; by their numbers, the same ones for all tasks.
 
     Args:
         sources: the sources to be trained on.

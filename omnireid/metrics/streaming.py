@@ -238,7 +238,8 @@ class _Search:
     def _people_before(self, number: int) -> Int[np.ndarray, " B"]:
         """Other people before each query's first right answer."""
         parts = zip(self._people[number], self._identities.kept_classes[number], strict=False)
-        codes = np.unique(np.concatenate([part for part, kept in parts if kept]))
+        nobody = np.zeros(0, dtype=np.int64)  # where no stranger counts
+        codes = np.unique(np.concatenate([nobody, *(part for part, kept in parts if kept)]))
         asking = self._targets.rows[codes // (int(self._identities.people.max()) + 1)]
         rows = self._rows.searchsorted(asking)
         return np.bincount(rows, minlength=len(self._rows))

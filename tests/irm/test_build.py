@@ -227,6 +227,17 @@ def test_nobody_of_a_test_is_kept_aside_to_choose_a_model_by(tiny_root, seed):
     assert chosen <= {record.image for record in whole.sources[0].records}
 
 
+def test_nobody_is_trained_on_who_is_held_out_of_another_source(tiny_root):
+    """LTCC's own layout and its list of clothes pictures number the same people differently."""
+    rows = "mixture=[{task: cc, dataset: ltcc}, {task: ctcc, dataset: ltcc}]"
+    mixture, notes = mixture_of(f"data={tiny_root}", rows, "evaluation=[]", "validation.share=0.3", "seed=3")
+    sides = [side for one in mixture.held_out for side in (one.split.query, one.split.gallery)]
+    hidden = {record.image for side in sides for record in side}
+    trained = [{record.image for record in source.records} for source in mixture.sources]
+    assert all(trained) and not hidden & set().union(*trained)
+    assert any("are held out of another source for validation" in note for note in notes)
+
+
 def test_the_sentences_of_a_training_are_banks_captions_and_descriptions(tiny_root):
     rows = (
         "mixture=[{task: trad, dataset: market1501}, {task: li, dataset: cocas_real1},"

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
+COUNT = "num_batches_tracked"  # of a batch norm: the only whole number among a network's tensors
+
 
 class UnrecordedError(ValueError):
     """A checkpoint does not record what is needed; ``option`` names what the caller can say instead."""
@@ -51,10 +53,11 @@ class Ledger:
         self._dropped: dict[str, tuple[str, ...]] = {}
 
     def take(self, key: str, shape: Sequence[int] | None = None) -> Tensor:
-        """Take one tensor, as float32 if it is floating point.
+        """Take one tensor, as float32 unless it is a count.
 
         Raises:
-            ValueError: naming the key when it is missing, has another shape, or is not finite.
+            ValueError: naming the key when it is missing, has another shape, holds whole numbers in place of
+                weights (a quantised file), or is not finite.
         """
         if key not in self.tensors:
             raise ValueError(f"{self.name} has no {key!r}")
@@ -63,7 +66,13 @@ class Ledger:
             raise ValueError(
                 f"{key!r} of {self.name} has shape {tuple(tensor.shape)}; it should be {tuple(shape)}"
             )
-        if tensor.is_floating_point():
+        if not key.endswith(COUNT):
+            if not tensor.is_floating_point():
+                kind = str(tensor.dtype).removeprefix("torch.")
+                raise ValueError(
+                    f"{key!r} of {self.name} holds {kind}, but weights are floating-point numbers; give "
+                    "the checkpoint as it was before it was quantised"
+                )
             tensor = tensor.float()
             if not tensor.isfinite().all():
                 raise ValueError(f"{key!r} of {self.name} contains NaN or infinity")

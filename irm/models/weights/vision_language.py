@@ -76,7 +76,8 @@ def take_albef(ledger: Ledger, *, tower: Tower, predicts_words: bool = True) -> 
         )
     shape = _text_shape(ledger, root, depth=min(crossing))
     text = _take_text(ledger, shape, _under(root))
-    depth = max(crossing) + 1 - min(crossing)
+    last = max(max(crossing), _least_layers(shape["embed_dim"]) - 1)
+    depth = last + 1 - min(crossing)
     match = _take_match(ledger, shape, depth, root, first=min(crossing))
     match["log_temperature"] = ledger.take("temp", ()).log()
     words = {}
@@ -106,7 +107,8 @@ def convert_blip(tensors: Mapping[str, Tensor], *, name: str) -> tuple[VisionLan
     crossing = _indices(tensors, r"text_encoder\.encoder\.layer\.(\d+)\.crossattention\..*")
     if not crossing:
         raise ValueError(f"{name} has no 'text_encoder.encoder.layer.0.crossattention.self.query.weight'")
-    shape = _text_shape(ledger, root, depth=max(crossing) + 1)
+    width = ledger.take(f"{root}embeddings.word_embeddings.weight").shape[-1]
+    shape = _text_shape(ledger, root, depth=max(max(crossing) + 1, _least_layers(width)))
     kinds = torch.zeros(2, shape["embed_dim"])  # BLIP has no token types, so ours add zero
     text = _take_text(ledger, shape, _under(root), {"embeddings.token_type_embeddings.weight": kinds})
     match = _take_match(ledger, shape, shape["depth"], root, first=0)
@@ -119,6 +121,12 @@ def convert_blip(tensors: Mapping[str, Tensor], *, name: str) -> tuple[VisionLan
 def _indices(keys: Mapping[str, Tensor], pattern: str) -> list[int]:
     compiled = re.compile(pattern)
     return [int(found[1]) for key in keys if (found := compiled.fullmatch(key))]
+
+
+def _least_layers(width: int) -> int:
+    """Of a BERT of this width: a file that lacks whole layers at the end is not taken for a shallow one."""
+    usual = text_spec("blip_base")
+    return usual.depth if width == usual.embed_dim else 0
 
 
 def _under(root: str) -> Callable[[str], str]:

@@ -117,9 +117,11 @@ class _Reader:
         for part in self.parts:
             self._raw(part)
         num_registers = self._raw("reg_token").shape[1] if "reg_token" in self.own else len(self.registers)
+        # Of a known width, so that a file which lacks whole blocks at the end is not taken for a shallow one.
+        least = spec.depth if width == spec.embed_dim else 0
         told = {
             "embed_dim": width,
-            "depth": max(depths) + 1,
+            "depth": max(max(depths) + 1, least),
             "num_heads": spec.num_heads if width == spec.embed_dim else width // HEAD_WIDTH,
             "patch_size": self._raw("patch_embed.proj.weight").shape[-1],
             "reg_tokens": num_registers,

@@ -16,6 +16,24 @@ def test_a_picture_in_both_lists_of_real1_has_clothes_and_caption(make):
     ]
 
 
+def test_lists_of_real1_in_another_order_mean_the_same_people(make):
+    root = make("cocas_real1")
+    lists = {
+        "train_ctcc.txt": ["a.jpg t.jpg 5 1 0", "b.jpg t.jpg 6 2 0", "e.jpg t.jpg 6 2 0"],
+        "train_attr.txt": [
+            "c.jpg a_man 7 3 0",
+            "b.jpg a_man 6 2 0",
+            "d.jpg a_man 5 1 0",
+            "a.jpg a_man 5 1 0",
+        ],
+    }
+    for name, lines in lists.items():
+        (root / "real1/datalist" / name).write_text("\n".join(lines))
+    a, b, c, d, e = sorted(REAL1.read(root).train, key=lambda record: record.image)
+    assert (a.pid, a.clothes_id) == (d.pid, d.clothes_id) and (b.pid, b.clothes_id) == (e.pid, e.clothes_id)
+    assert len({a.pid, b.pid, c.pid}) == len({a.clothes_id, b.clothes_id, c.clothes_id}) == 3
+
+
 def test_one_list_of_real1_is_enough(make):
     root = make("cocas_real1")
     (root / "real1/datalist/train_ctcc.txt").unlink()

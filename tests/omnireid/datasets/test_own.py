@@ -77,6 +77,13 @@ def test_three_columns_are_enough_and_without_cameras_nothing_is_junk(table):
     assert split.train[0].clothes_id == UNKNOWN
 
 
+def test_a_camera_of_minus_one_is_unknown_and_so_are_clothes(table):
+    rows = ("query,a.jpg,7,-1,-1", "query,b.jpg,7,3,2", "gallery,c.jpg,7,-1,-1", "gallery,d.jpg,7,3,2")
+    split = load_split(table("\n".join(("split,image,pid,camera,clothes_id", *rows))), "own/shop", "cc")
+    assert [record.camid for record in (*split.query, *split.gallery)] == [-1, 3, -2, 3]
+    assert [record.clothes_id for record in (*split.query, *split.gallery)] == [-1, 0, -1, 0]
+
+
 def test_people_and_cameras_may_be_words_and_are_the_same_in_every_part(table):
     text = "split,image,pid,camera\ntrain,a.jpg,Ann,door\nquery,b.jpg,Bea,lift\ngallery,c.jpg,Bea,door\n"
     split = load_split(table(text), "own/shop", "cc")

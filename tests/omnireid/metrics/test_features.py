@@ -284,6 +284,15 @@ def test_a_query_without_an_answer_has_a_ranked_list_too(name):
     assert (lists.head >= 0).all()
 
 
+@pytest.mark.parametrize("name", ["market", "llcm"])
+def test_a_gallery_of_bad_detections_alone_answers_nobody(name):
+    query_features, gallery_features, query, gallery = world(3)
+    gallery.pids[:] = -1
+    ranking = rank_features(query_features, gallery_features, query, gallery, PROTOCOLS[name])
+    assert ranking.num_valid_queries == 0
+    assert not ranking.num_kept.any()
+
+
 def test_identical_features_are_ranked_by_the_gallery_index(monkeypatch):
     query, gallery = (reference.labels(num, np.random.default_rng(0)) for num in (5, 300))
     sides = torch.ones(5, 4), torch.ones(300, 4), query, gallery

@@ -1,5 +1,6 @@
 """ALBEF and BLIP as instruction encoder and match head, from a converted folder, against transformers."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -146,6 +147,15 @@ def test_a_missing_an_extra_and_a_misshapen_key_of_albef_are_refused_by_name(key
     ):
         with pytest.raises(ValueError, match=sentence):
             convert_albef(broken, name="it")
+
+
+def test_an_albef_without_its_last_layer_is_not_taken_for_a_shallow_one():
+    shapes = checkpoints.albef(queue=1, vocab=4, positions=17)
+    nothing = torch.zeros(())  # spread over every shape without memory
+    tensors = {key: nothing.expand(shape) for key, shape in shapes.items() if ".layer.11." not in key}
+    key = "text_encoder.bert.encoder.layer.11.attention.self.query.weight"
+    with pytest.raises(ValueError, match=f"^it has no '{re.escape(key)}'$"):
+        convert_albef(tensors, name="it")
 
 
 def test_a_word_matrix_that_is_not_the_embeddings_is_refused():

@@ -162,6 +162,19 @@ def test_the_folder_says_where_its_weights_come_from_and_what_was_left_behind(tm
     assert "decoder_pred.bias" in spec["provenance"]["dropped"]["decoder of the masked pretraining"]
 
 
+def test_a_file_that_lacks_its_last_blocks_is_not_taken_for_a_shallow_network():
+    tensors = checkpoints.filled(checkpoints.vit(dim=32, depth=1, positions=9))
+    with pytest.raises(ValueError, match=r"^it has no 'blocks\.1\.norm1\.weight'$"):
+        convert_vit("timm", tensors, name="it", backbone="tiny", image_size=(64, 32))
+
+
+def test_quantised_weights_are_refused_by_name():
+    tensors = small_of("hap")
+    tensors["blocks.1.mlp.fc1.weight"] = tensors["blocks.1.mlp.fc1.weight"].to(torch.int8)
+    with pytest.raises(ValueError, match=r"^'blocks\.1\.mlp\.fc1\.weight' of it holds int8, but weights are"):
+        convert_vit("hap", tensors, name="it")
+
+
 @pytest.mark.parametrize("kind", [kind for kind in VIT_FORMATS if kind != "blip"])
 def test_a_missing_an_extra_and_a_misshapen_key_are_refused_by_name(kind):
     layout = VIT_FORMATS[kind]
