@@ -1,9 +1,9 @@
 """A GPU made of the CPU: CUDA's rules on what may meet what, and true values, for tests without a GPU.
 
-A tensor "on cuda" holds its values in a CPU tensor. As on a GPU, an operation between the two sides is an error,
-the few that CUDA allows (copies, numbers, indices) excepted; matrix products may be rounded otherwise. What
-cannot be shown is CUDA's own kernels and the backward pass, because autograd's engine asks the driver:
-gradients are constants here. tests/irm/training/test_waits.py has the backward pass, on shapes alone.
+A tensor on "cuda" holds its values in a CPU tensor. As with CUDA, an operation on tensors of both sides is an
+error, except for copies, scalars and indices; matrix products can be given other rounding errors. Not shown
+are CUDA's kernels, and the backward pass, because autograd's engine asks the driver: gradients are constants.
+tests/irm/training/test_waits.py runs the backward pass on shapes alone.
 """
 
 import contextlib

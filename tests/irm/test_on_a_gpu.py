@@ -1,4 +1,4 @@
-"""What runs on a GPU, run on a pretended one: no tensor meets the other side, and figures are those of a CPU."""
+"""GPU code on a pretended GPU: no tensor meets one of the host, and figures are those of a CPU."""
 
 import copy
 import io

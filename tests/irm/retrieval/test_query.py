@@ -12,8 +12,8 @@ from PIL import Image
 
 from irm.retrieval import Gallery, Picture, Question, SearchModel, items_of_folder
 from irm.retrieval.answer import MEANINGS
-from tools._program import run
 from tests.pretend_gpu import pretend_gpu
+from tools._program import run
 from tools.query import main
 
 
