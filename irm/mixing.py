@@ -67,8 +67,8 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
     return mixture, tuple(notes)
 
 
-def refuse_lone_pictures(mixture: Mixture) -> None:
-    """Refuse batches with one picture per person, which leave triplets without positives.
+def refuse_single_images(mixture: Mixture) -> None:
+    """Refuse batches with one image per person, which leave triplets without positives.
 
     Raises:
         InputError: a source has such batches.
@@ -76,7 +76,7 @@ def refuse_lone_pictures(mixture: Mixture) -> None:
     for source in mixture.sources:
         if source.num_instances == 1 and source.task.objective == "identity":
             raise InputError(
-                f"{source.domain}: num_instances is 1, and one picture per person leaves the triplet loss "
+                f"{source.domain}: num_instances is 1, and one image per person leaves the triplet loss "
                 "without positives; set it to at least 2"
             )
 
@@ -109,7 +109,7 @@ def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
 
 
 def _split(run: IRMRun, row: RowSheet) -> Split:
-    keep = asking_of(run).shows_lists_picture(row.task)
+    keep = asking_of(run).keeps_clothes_image(row.task)
     return load_split(run.data, row.dataset, row.task, row.variant, row.source, keep_clothes_image=keep)
 
 

@@ -49,7 +49,7 @@ class Row:
         Raises:
             InputError: as ``load_split``.
         """
-        keep = self.asking.shows_lists_picture(self.task)
+        keep = self.asking.keeps_clothes_image(self.task)
         return load_split(data, self.dataset, self.task, self.variant, self.source, keep_clothes_image=keep)
 
     @property
@@ -204,7 +204,7 @@ class _Searches:
     def _constant(self, instructions: Sequence[Instruction] | None) -> Asked:
         """The same sentence, or the image of the lists, for every image of a side."""
         assert instructions  # neither task lacks them
-        return Asked(instructions[0].sentence or "the picture of the lists", instructions)
+        return Asked(instructions[0].sentence or "the image of the lists", instructions)
 
     def _embed(self, side: Literal["query", "gallery"], asked: Asked, *, keep: bool = True) -> Features:
         """A side with one instruction, from memory if possible; sides not to be kept do not fill it."""

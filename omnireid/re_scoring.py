@@ -26,7 +26,7 @@ class ReScorer:
     query: PairStates  # states of every query of the split
     gallery: PairStates  # states of every image of the split
     top: int  # images scored for each query; all where the gallery has fewer
-    batch_size: int  # pairs, or pictures of either side of a block, at a time
+    batch_size: int  # pairs, or images of either side of a block, at a time
 
     def apply(
         self, distances: Distances, query_rows: Int[np.ndarray, " B"], gallery_rows: Int[np.ndarray, " g"]

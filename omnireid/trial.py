@@ -30,7 +30,7 @@ from omnireid.protocols import Protocol
 from omnireid.re_scoring import ReScorer
 from omnireid.records import Labels
 
-NUM_SHOWN = 10  # of each ranked list, for pictures
+NUM_SHOWN = 10  # of each ranked list, to be drawn
 Arrange = Callable[[Distances, slice], Distances]  # replaces the distances of a block of drawn queries
 
 

@@ -1,4 +1,4 @@
-"""Annotate pictures as OmniReID was: `python -m tools.annotate STEP WORK`, attributes to lists."""
+"""Annotate images as OmniReID was: `python -m tools.annotate STEP WORK`, attributes to lists."""
 
 import argparse
 import hashlib
@@ -21,7 +21,7 @@ EXAMPLE = """the steps, in order; an interrupted step resumes when run again:
   python -m tools.annotate attributes WORK --csv attributes.csv
   python -m tools.annotate attributes WORK --model person-attributes-recognition-crossroad-0230.xml
   python -m tools.annotate sentences WORK            from templates, or by a language model: --llm FOLDER
-  python -m tools.annotate crops WORK --model u2net_cloth.onnx    without --model: a fixed band of the picture
+  python -m tools.annotate crops WORK --model u2net_cloth.onnx    without --model: a fixed band of the image
   python -m tools.annotate templates WORK --shop shop_pictures/
   python -m tools.annotate review WORK               WORK/review/page-0001.html, for any browser
   python -m tools.annotate decide WORK decisions.json
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("work", type=Path, metavar="WORK", help="folder of the work in progress")
         return sub.add_argument
 
-    add = step("start", "choose the pictures: those of a list, or of a data set")
+    add = step("start", "choose the images: those of a list, or of a data set")
     add("--dataset", required=True, metavar="NAME", help="data set to write lists for, e.g. cocas_real1")
     add("--part", default="train", metavar="PART", help="train or gallery (default: train)")
     add("--list", type=Path, metavar="FILE", help="lines of image, anything, person, clothes and camera")
@@ -53,24 +53,24 @@ def parser() -> argparse.ArgumentParser:
     add("--model", type=Path, metavar="FILE", help="Intel's crossroad-0230 for OpenVINO (.xml)")
     add("--zero-shot", metavar="NAME", help="folder or hub id of CLIP, SigLIP or the like")
     add("--device", default="auto", choices=DEVICES, help="device of --zero-shot (--model runs on the CPU)")
-    add = step("sentences", "describe each picture from its attributes")
+    add = step("sentences", "describe each image from its attributes")
     add("--llm", type=Path, metavar="DIR", help="folder of a causal language model (default: templates)")
     add("--seed", type=int, default=0, metavar="N", help="random seed of the wording (default: 0)")
     add("--device", default="auto", choices=DEVICES, help="device of the language model (default: auto)")
     add = step("crops", "cut out upper clothes")
     add("--model", type=Path, metavar="FILE", help="u2net_cloth_seg (.onnx); default: a fixed image band")
-    add = step("templates", "propose shop pictures for each crop")
-    add("--shop", type=Path, required=True, metavar="DIR", help="folder of pictures of clothes")
+    add = step("templates", "propose shop images for each crop")
+    add("--shop", type=Path, required=True, metavar="DIR", help="folder of images of clothes")
     add("--count", type=int, default=40, metavar="N", help="templates proposed per crop (default: 40)")
     add = step("review", "write the HTML sheet on which a person reviews the proposals")
-    add("--all", action="store_true", help="also show pictures that are already reviewed")
-    add("--per-page", type=int, default=50, metavar="N", help="pictures per page (default: 50)")
+    add("--all", action="store_true", help="also show images that are already reviewed")
+    add("--per-page", type=int, default=50, metavar="N", help="images per page (default: 50)")
     add = step("decide", "apply the decisions exported from a sheet")
     add("files", type=Path, nargs="+", metavar="FILE", help="files of decisions, oldest first")
-    add = step("export", "write the official lists, captions and clothes pictures")
-    add("--out", type=Path, metavar="DIR", help="root of the lists, or a data root (the pictures' root)")
+    add = step("export", "write the official lists, captions and clothes images")
+    add("--out", type=Path, metavar="DIR", help="root of the lists, or a data root (the images' root)")
     add("--instruct", default="both", metavar="WHAT", help="ctcc: crops, templates or both (default: both)")
-    add("--unreviewed", action="store_true", help="also export pictures that no one has reviewed")
+    add("--unreviewed", action="store_true", help="also export images that no one has reviewed")
     return made
 
 
@@ -86,7 +86,7 @@ def main() -> None:
 def _start(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
     from instructions.errors import InputError
     from omnireid.annotation.export import list_names
-    from omnireid.annotation.work import PARTS, Work, pictures_of_list, pictures_of_records
+    from omnireid.annotation.work import PARTS, Work, images_of_list, images_of_records
     from omnireid.datasets import load_split
     from omnireid.datasets.catalog import dataset_named
 
@@ -100,7 +100,7 @@ def _start(asked: argparse.Namespace, now: str, console: Console) -> Iterator[st
             raise InputError(
                 f"--root is {asked.root}; give the folder that the paths of {asked.list} are relative to"
             )
-        root, pictures = asked.root, pictures_of_list(asked.list)
+        root, images = asked.root, images_of_list(asked.list)
     else:
         if not entry.raw_tasks:
             raise InputError(
@@ -108,9 +108,9 @@ def _start(asked: argparse.Namespace, now: str, console: Console) -> Iterator[st
             )
         split = load_split(asked.data, asked.dataset, entry.raw_tasks[0], source="raw")
         root = asked.data
-        pictures = pictures_of_records(split.train if asked.part == "train" else split.gallery, root)
-    work = Work.start(asked.work, root, asked.dataset, asked.part, pictures)
-    yield f"{len(pictures)} pictures of {work.dataset} ({work.part}) to annotate in {asked.work}"
+        images = images_of_records(split.train if asked.part == "train" else split.gallery, root)
+    work = Work.start(asked.work, root, asked.dataset, asked.part, images)
+    yield f"{len(images)} images of {work.dataset} ({work.part}) to annotate in {asked.work}"
 
 
 def _attributes(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
@@ -122,17 +122,17 @@ def _attributes(asked: argparse.Namespace, now: str, console: Console) -> Iterat
     if len(given) != 1:
         raise InputError("give one of --csv FILE, --model FILE and --zero-shot NAME")
     if asked.csv is not None:
-        yield f"{import_table(work, asked.csv, now=now)} pictures have attributes from {asked.csv}"
+        yield f"{import_table(work, asked.csv, now=now)} images have attributes from {asked.csv}"
         return
     with _bar(console, "attributes") as show:
         num_new, num_unreadable = propose(work, _proposer(asked), now=now, progress=show)
-    yield f"the model predicted attributes of {num_new} more pictures"
+    yield f"the model predicted attributes of {num_new} more images"
     yield from _unreadable(num_unreadable)
 
 
 def _unreadable(count: int) -> Iterator[str]:
     if count:
-        yield f"{count} pictures could not be read; python -m tools.check_data names them"
+        yield f"{count} images could not be read; python -m tools.check_data names them"
 
 
 def _proposer(asked: argparse.Namespace) -> "AttributeProposer":
@@ -156,7 +156,7 @@ def _sentences(asked: argparse.Namespace, now: str, console: Console) -> Iterato
         num_new, num_lacking = write_sentences(
             work, writer, name=name, version=version, seed=asked.seed, now=now, progress=show
         )
-    yield f"{num_new} more pictures are described by {name}"
+    yield f"{num_new} more images are described by {name}"
     if asked.llm is not None:
         entries = work.journal("sentences").entries()
         source = (name, version, asked.seed)
@@ -197,7 +197,7 @@ def _crops(asked: argparse.Namespace, now: str, console: Console) -> Iterator[st
     human_parser: HumanParser = BandParser() if asked.model is None else ClothParser(asked.model)
     with _bar(console, "crops") as show:
         num_new, num_empty, num_unreadable = crop_clothes(work, human_parser, now=now, progress=show)
-    yield f"{num_new} more pictures were parsed by {human_parser.name}; {num_empty} show no upper clothes"
+    yield f"{num_new} more images were parsed by {human_parser.name}; {num_empty} show no upper clothes"
     yield from _unreadable(num_unreadable)
 
 
@@ -245,7 +245,7 @@ def _decide(asked: argparse.Namespace, now: str, console: Console) -> Iterator[s
                 f"regenerate them with python -m tools.annotate sentences {asked.work}"
             )
     num_decided = len(work.journal("decisions").latest())
-    yield f"{num_decided} of {len(work.pictures())} pictures are reviewed"
+    yield f"{num_decided} of {len(work.images())} images are reviewed"
 
 
 def _export(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
@@ -262,9 +262,9 @@ def _export(asked: argparse.Namespace, now: str, console: Console) -> Iterator[s
     for name, count in found.lists.items():
         yield f"{found.root / name}: {count} lines, with a provenance file next to them"
     if found.num_unreviewed:
-        yield f"{found.num_unreviewed} pictures were left out because no one has reviewed them"
+        yield f"{found.num_unreviewed} images were left out because no one has reviewed them"
     if found.num_without:
-        yield f"{found.num_without} pictures were left out because they were rejected or have no instruction"
+        yield f"{found.num_without} images were left out because they were rejected or have no instruction"
 
 
 STEPS = {

@@ -30,10 +30,10 @@ from omnireid.datasets.check import (
     unreadable,
 )
 from omnireid.datasets.counts import MANIFEST, Manifest, judge_counts, read_manifest
+from omnireid.datasets.images import Opened, copies, image_paths, open_images, unopened
 from omnireid.datasets.ledger import NAME as LEDGER
 from omnireid.datasets.ledger import Ledger
 from omnireid.datasets.own import FOLDER, PREFIX, own_names
-from omnireid.datasets.pictures import Opened, copies, open_pictures, pictures_of, unopened
 from omnireid.datasets.scan import refuse_closed, refusing_os_errors
 from tools._program import program_parser, run, say
 
@@ -128,9 +128,9 @@ def _check(name: str, readings: list[Reading], unread: list[Finding], manifest: 
            asked: argparse.Namespace, ledger: Ledger, bar: Progress) -> Checked:  # fmt: skip
     findings = [*unread, *(finding for reading in readings for finding in examine(reading))]
     findings += judge_counts(readings, manifest)
-    paths = pictures_of(readings, asked.limit)
+    paths = image_paths(readings, asked.limit)
     task = bar.add_task(f"opening {name}", total=len(paths))
-    opened = open_pictures(paths, asked.workers, lambda more: bar.advance(task, more), ledger)
+    opened = open_images(paths, asked.workers, lambda more: bar.advance(task, more), ledger)
     findings += unopened(name, opened)
     findings += [finding for reading in readings for finding in copies(reading, opened.contents)]
     return Checked(name, tuple(readings), tuple(dict.fromkeys(findings)), opened)
@@ -168,7 +168,7 @@ def _table(checked: Sequence[Checked], root: Path) -> Table:
             severity: sum(f.severity == severity for f in data.findings)
             for severity in ("problem", "warning")
         }
-        totals = (str(data.opened.num_pictures), str(num["problem"]), str(num["warning"]))
+        totals = (str(data.opened.num_images), str(num["problem"]), str(num["warning"]))
         for row, reading in enumerate(data.readings):
             sizes = [str(len(reading.part(part))) for part in PARTS]
             kinds = (_distinct(reading, name) for name in ("pid", "camid", "clothes_id"))
@@ -235,7 +235,7 @@ def _end(console: Console, checked: Sequence[Checked]) -> None:
     warnings = sum(f.severity == "warning" for data in checked for f in data.findings)
     known = sum(data.opened.num_known for data in checked)
     if known:
-        unchanged = f"{known} pictures were opened by an earlier check and are unchanged"
+        unchanged = f"{known} images were opened by an earlier check and are unchanged"
         say(console, f"{unchanged}; --afresh opens them again")
     num_sets = sum(bool(data.name) for data in checked)
     console.print(f"{num_sets} data sets: {problems} problems, {warnings} warnings", highlight=False)

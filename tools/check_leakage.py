@@ -23,7 +23,7 @@ file, by file name and by appearance; the fingerprint of each image is kept in D
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = program_parser(
-        "check_leakage", "Find test people, and copies of test pictures, in training sets.", EXAMPLE
+        "check_leakage", "Find test people, and copies of test images, in training sets.", EXAMPLE
     )
     add = made.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="folder that contains the data sets")
@@ -87,23 +87,23 @@ def _people(data: Path, name: str, part: str) -> "People":
         records = split.train if part == "train" else (*split.query, *split.gallery)
         if records:
             return People(name, records)
-    raise refused or InputError(f"{name} under {data} has no {part} pictures")
+    raise refused or InputError(f"{name} under {data} has no {part} images")
 
 
 def _write(asked: argparse.Namespace, report: "LeakageReport", console: Console) -> None:
     from omnireid.files import write_whole
-    from omnireid.leakage.pairs_picture import pairs_picture
+    from omnireid.leakage.pair_sheet import draw_pairs
 
     if asked.json is not None:
         write_text(asked.json, report.to_json())
         say(console, f"wrote the report to {asked.json}")
     if asked.picture is not None:
-        picture = pairs_picture(report.leaks)
-        if picture is None:
-            console.print("no copies were found by appearance, so no picture was written", highlight=False)
+        sheet = draw_pairs(report.leaks)
+        if sheet is None:
+            console.print("no copies were found by appearance, so no sheet was written", highlight=False)
             return
         asked.picture.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(asked.picture, picture)
+        write_whole(asked.picture, sheet)
         say(console, f"wrote the suspected copies to {asked.picture}")
 
 

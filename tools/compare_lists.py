@@ -1,4 +1,4 @@
-"""Ranked lists of two runs as a picture: `python -m tools.compare_lists RUN_A RUN_B --out FILE.png`."""
+"""Ranked lists of two runs as a figure: `python -m tools.compare_lists RUN_A RUN_B --out FILE.png`."""
 
 import argparse
 import io
@@ -22,14 +22,14 @@ EXAMPLE = """example:
     --names baseline,MLLMReID --queries 6 --top 10 --out case_study.png
 
 Without --rows the queries shown are those where the two differ most, whichever wins, one per person; this
-rule and the comparison over all queries are printed in the picture. A run with a matcher is ranked by it."""
+rule and the comparison over all queries are printed in the figure. A run with a matcher is ranked by it."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = program_parser(
         "compare_lists",
-        "The ranked lists of two runs for the same queries, one below the other, as a picture.",
+        "The ranked lists of two runs for the same queries, one below the other, as a figure.",
         EXAMPLE,
     )
     add = made.add_argument
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     add("--match", type=int, metavar="K", help="images that a matcher scores per query (all)")
     add("--batch-size", type=int, default=128, metavar="N", help="images per batch (128)")
     add("--workers", type=int, default=0, metavar="N", help="processes that read images (0)")
-    add("--out", type=Path, required=True, metavar="FILE", help="output picture, .png or .jpg")
+    add("--out", type=Path, required=True, metavar="FILE", help="output figure, .png or .jpg")
     return made
 
 
@@ -86,9 +86,9 @@ def main() -> None:
         rows, note = chosen, "shown: the queries given by --rows"
         check_queries(rows, first.evaluation)
     instructions = query_instructions(split, searched[0].asking.task(asked.task), "right")
-    picture = case_study(first, second, split, instructions, rows, top=asked.top, note=note)
+    figure = case_study(first, second, split, instructions, rows, top=asked.top, note=note)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG" if asked.out.suffix.lower() == ".png" else "JPEG", quality=92)
+    figure.save(buffer, "PNG" if asked.out.suffix.lower() == ".png" else "JPEG", quality=92)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(asked.out, buffer.getvalue())
     print(summary(first, second))
@@ -98,7 +98,7 @@ def main() -> None:
             f"{one.name} AP {100 * one.evaluation.average_precision[query]:.1f}" for one in (first, second)
         )
         print(f"  query {query}, person {split.query[query].pid}: {scores}")
-    print(f"wrote the picture to {asked.out}")
+    print(f"wrote the figure to {asked.out}")
 
 
 def _evaluated(

@@ -83,7 +83,7 @@ def main() -> None:
     height, width = size
     other = ", ".join(f"{name} {value}" for name, value in plain.overrides.items())
     print(
-        f"{asked.out}: a {plain.name}{f' with {other},' if other else ''} for {height}x{width} pictures; "
+        f"{asked.out}: a {plain.name}{f' with {other},' if other else ''} for {height}x{width} images; "
         f"tokens before and after differ by {gap:g}"
     )
     if asked.judge:

@@ -8,11 +8,11 @@ from tools._program import program_parser, run, waiting
 EXAMPLE = """examples:
   python -m tools.export_model runs/demo/run --out served --view cc/ltcc --instruction "ignore clothes"
   python -m tools.export_model runs/demo/run --out served --view li/cocas_real1 --format pt2
-  python -m tools.export_model runs/demo/run --out served --view t2i        pictures, found by descriptions
+  python -m tools.export_model runs/demo/run --out served --view t2i        images, found by descriptions
 
 With --instruction the sentence is built in (its K' and V' are constants) and the input is `images` alone.
 Without, `tokens` and `mask` of an instruction are inputs too, and instructions.npz has those of the task's
-sentences. FOLDER gets model.onnx or model.pt2, and export.json: how pictures are prepared, names and
+sentences. FOLDER gets model.onnx or model.pt2, and export.json: how images are prepared, names and
 shapes of inputs and outputs, and how far the features are from the model's; docs/inside.md serves one.
 ONNX needs `pip install -e '.[export]'`."""
 

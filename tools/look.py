@@ -1,4 +1,4 @@
-"""See inside a run: `python -m tools.look RUN --image F [--text T] --out picture.png`; or its embeddings."""
+"""See inside a run: `python -m tools.look RUN --image F [--text T] --out look.png`; or its embeddings."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ EXAMPLE = """examples:
   python -m tools.look runs/demo/run --image someone.jpg --text "a man in a red coat" --out look.png
   python -m tools.look runs/demo/run --image someone.jpg --clothes coat.jpg --out look.png
 
-The picture shows where the class token attends, where and how strongly the instruction acts in each layer and
+The figure shows where the class token attends, where and how strongly the instruction acts in each layer and
 head, how far each gate is open, and which words are attended to (docs/inside.md explains how to read it).
 
 Where a split lies in the space of features, in TensorBoard's projector:
@@ -31,9 +31,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add = made.add_argument
     add("run", type=Path, metavar="RUN", help="run folder of tools.train, or a model folder")
-    add("--image", type=Path, metavar="F", help="picture of a person")
+    add("--image", type=Path, metavar="F", help="image of a person")
     add("--text", metavar="T", help="instruction in words")
-    add("--clothes", type=Path, metavar="F", help="instruction as a picture of clothes")
+    add("--clothes", type=Path, metavar="F", help="instruction as an image of clothes")
     add(
         "--task",
         metavar="t",
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=2000,
         metavar="N",
-        help="maximum number of queries and of gallery pictures (default: 2000)",
+        help="maximum number of queries and of gallery images (default: 2000)",
     )
     add("--no-thumbnails", action="store_true", help="draw dots instead of thumbnails")
     return made
@@ -70,9 +70,9 @@ def main() -> None:
 
 def _draw(asked: argparse.Namespace) -> None:
     if asked.out is None:
-        raise InputError("--out is missing; name the picture to write, e.g. --out look.png")
+        raise InputError("--out is missing; name the figure to write, e.g. --out look.png")
     if asked.out.suffix.lower() != ".png":
-        raise InputError(f"--out is {asked.out}; the picture is a PNG, so the name must end in .png")
+        raise InputError(f"--out is {asked.out}; the figure is a PNG, so the name must end in .png")
     need_libraries("drawing", ("matplotlib",), extra="report")
     refuse_unwritable(asked.out)
     with waiting("loading the model"):
@@ -83,17 +83,17 @@ def _draw(asked: argparse.Namespace) -> None:
         from omnireid.files import write_whole
         from omnireid.loading.image import read_image
 
-        picture = read_image(asked.image)
+        image = read_image(asked.image)
         clothes = None if asked.clothes is None else read_image(asked.clothes)
         model = SearchModel.load(asked.run)
-    inside = look_inside(model, picture, task=asked.task, text=asked.text, clothes=clothes)
+    inside = look_inside(model, image, task=asked.task, text=asked.text, clothes=clothes)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(asked.out, draw(inside, subtitle=f"{asked.run.name} {model.fingerprint[:12]}"))
     print(f"{asked.out}: task {inside.task}, {inside.says or 'no instruction'}")
 
 
 def _project(asked: argparse.Namespace) -> None:
-    """Write the features of a split with the labels of each picture."""
+    """Write the features of a split with the labels of each image."""
     if asked.dataset is None:
         raise InputError(
             "--dataset is missing; name the data set whose test part to embed, e.g. --dataset market1501"
@@ -115,7 +115,7 @@ def _project(asked: argparse.Namespace) -> None:
     root = asked.data or Path(opened.sheet.data)
     asking = asking_of(opened.sheet)
     split = load_split(
-        root, asked.dataset, task, asked.variant, keep_clothes_image=asking.shows_lists_picture(task)
+        root, asked.dataset, task, asked.variant, keep_clothes_image=asking.keeps_clothes_image(task)
     )
     embedder = trained_embedder(opened)
     count = write_projector(
@@ -125,7 +125,7 @@ def _project(asked: argparse.Namespace) -> None:
         asking.task(task),
         thumbnails=not asked.no_thumbnails,
     )
-    holds = "no pictures" if asked.no_thumbnails else "pictures of people"
+    holds = "no images" if asked.no_thumbnails else "images of people"
     print(f"{asked.projector}: {count} points and {holds}; look at them with")
     print(f"  tensorboard --logdir {asked.projector}")
 

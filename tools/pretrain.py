@@ -90,7 +90,7 @@ def _print_plan(sheet: "PretrainRun", processes: int) -> None:
     for line in sizes(vlm):
         print(line)
     print(
-        f"a step{' of each process' if processes > 1 else ''}: {batch} pictures of {height}x{width}, "
+        f"a step{' of each process' if processes > 1 else ''}: {batch} images of {height}x{width}, "
         f"{vlm.num_image_tokens} image and {TEXT_TOKENS} text tokens each"
     )
     for sentence in plan.sentences():

@@ -74,14 +74,14 @@ class _PlainLines:
         rate = done.done / max(now - self.start, 1e-6)
         left = (done.total - done.done) / rate
         self.console.print(
-            f"drawn {done.done}/{done.total} ({done.dataset}), {rate:.0f} pictures/s, {left:.0f} s left",
+            f"drawn {done.done}/{done.total} ({done.dataset}), {rate:.0f} images/s, {left:.0f} s left",
             highlight=False,
         )
 
 
 def _bar(console: Console) -> tuple[Progress, Report]:
     columns = (
-        TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TextColumn("pictures"),
+        TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TextColumn("images"),
         TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
     )  # fmt: skip
     bar = Progress(*columns, console=console)
@@ -118,7 +118,7 @@ def _conclusion(asked: argparse.Namespace, written: tuple[Written, ...], seconds
     reused = sum(row.num_reused for row in written)
     kept = f", {reused} files reused" if reused else ""
     return (
-        f"{num_drawn} pictures drawn in {seconds:.1f} s ({num_drawn / seconds:.0f} a second){kept}: "
+        f"{num_drawn} images drawn in {seconds:.1f} s ({num_drawn / seconds:.0f} a second){kept}: "
         f"{num_files} image files in {asked.out}"
     )
 

@@ -23,7 +23,7 @@ EXAMPLE = """examples:
   python -m tools.write_continuations --data data/omnireid --dataset msmt17 --variant train_val \\
     --captions icfg_pedes,rstpreid --llm smollm2 --out runs/words/msmt17
 
-OUT gets captions.jsonl (one training picture per line: its captions, their source and how they were matched)
+OUT gets captions.jsonl (one training image per line: its captions, their source and how they were matched)
 and continuations.jsonl, to which every batch is appended: the same command resumes an interrupted run and
 repeats nothing; other captions or another --reach need another OUT. A sheet of tools.pretrain names OUT as
 `words` of its data set."""
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = program_parser(
         "write_continuations",
-        "Attach captions to a ReID data set's training pictures and let a language model continue them.",
+        "Attach captions to a ReID data set's training images and let a language model continue them.",
         EXAMPLE,
     )
     made.add_argument(
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         "--reach",
         choices=("own", "same_camera", "same_person"),
         default="same_camera",
-        help="to which pictures without captions they are extended (same_camera: same person and camera)",
+        help="to which images without captions they are extended (same_camera: same person and camera)",
     )
     made.add_argument(
         "--llm", metavar="MODEL", help="hub id, folder, .gguf file or smollm2 (default: captions only)"
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def _captions(asked: argparse.Namespace, console: Console) -> "tuple[Caption, ...]":
-    """The captions of the training pictures: those that OUT already has, or attached now."""
+    """The captions of the training images: those that OUT already has, or attached now."""
     from omnireid.captioning.attach import FILE_NAME
     from omnireid.captioning.origin import LEDGER, Origin, inputs_digest, keep_captions, known_captions
     from omnireid.captioning.sources import read_source
@@ -114,11 +114,11 @@ def _captions(asked: argparse.Namespace, console: Console) -> "tuple[Caption, ..
         say(console, sentence)
     if not captions:
         raise InputError(
-            f"no training picture of {asked.dataset} has captions, so there is nothing to continue"
+            f"no training image of {asked.dataset} has captions, so there is nothing to continue"
         )
     is_rewritten = path.is_file() and (asked.out / LEDGER).is_file()
     keep_captions(asked.out, origin, captions, coverage)
-    because = " (rewritten, because pictures or captions changed)" if is_rewritten else ""
+    because = " (rewritten, because images or captions changed)" if is_rewritten else ""
     say(console, f"captions: {path}{because}")
     return captions
 
@@ -129,11 +129,11 @@ def _source_names(asked: argparse.Namespace) -> tuple[str, ...]:
 
     names = tuple(name.strip() for name in asked.captions.split(","))
     if "own" in names and len(names) > 1:
-        raise InputError("--captions own stands alone; other sources describe pictures of other data sets")
+        raise InputError("--captions own stands alone; other sources describe images of other data sets")
     for name in names:
         if name in SOURCES and asked.dataset not in SOURCES[name].describes:
             known = ", ".join(SOURCES[name].describes)
-            raise InputError(f"{name} describes no pictures of {asked.dataset} (it describes {known})")
+            raise InputError(f"{name} describes no images of {asked.dataset} (it describes {known})")
     return names
 
 
@@ -143,14 +143,14 @@ def _attached(
     described: "Mapping[str, Sequence[Described]]",
     console: Console,
 ) -> "tuple[tuple[Caption, ...], Coverage]":
-    """Captions of the sources, or without sources the data set's own, on the training pictures."""
+    """Captions of the sources, or without sources the data set's own, on the training images."""
     from omnireid.captioning.attach import Coverage, attach_captions, own_captions
 
     if not described:
         captions = own_captions(split.train, asked.data, asked.dataset)
         people = len({record.pid for record in split.train})
         return captions, Coverage(len(captions), len(split.train), people, {"own": len(captions)}, {})
-    with _bar(console, "comparing pictures") as show:
+    with _bar(console, "comparing images") as show:
         return attach_captions(split, described, asked.data, reach=asked.reach, progress=show)
 
 

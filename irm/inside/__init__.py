@@ -1,1 +1,1 @@
-"""See inside a model: what its layers look at, how loud instructions are, where pictures lie."""
+"""See inside a model: what its layers look at, how loud instructions are, where images lie."""

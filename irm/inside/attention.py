@@ -29,7 +29,7 @@ class Told:
 
 @dataclass(frozen=True, eq=False)
 class LayerView:
-    """What one layer did with the first picture of a batch."""
+    """What one layer did with the first image of a batch."""
 
     attention: Float[Tensor, "h N N"]  # softmax(S)
     told: Told | None  # None where nobody said anything, or the layer does not listen

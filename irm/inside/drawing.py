@@ -1,4 +1,4 @@
-"""One page of what a model saw: picture, attention, words, gates, layer by layer."""
+"""One page of what a model saw: image, attention, words, gates, layer by layer."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def draw(inside: Inside, *, subtitle: str) -> bytes:
         head, body, film = parts
         _heading(head, inside, subtitle)
         if inside.listening is None:
-            _pictures(body, inside)
+            _images(body, inside)
         else:
             left, right = body.subfigures(1, 2, width_ratios=(1.25, 1.0))
-            _pictures(left, inside)
+            _images(left, inside)
             _instruction(right, inside, inside.listening)
         _layers(film, inside)
         buffer = io.BytesIO()
@@ -66,11 +66,11 @@ def _heading(part: SubFigure, inside: Inside, subtitle: str) -> None:
     part.text(0.012, 0.16, facts, fontsize=10, color=QUIET, va="center")
 
 
-def _pictures(part: Figure | SubFigure, inside: Inside) -> None:
-    """The picture, where the class token looks, where the instruction is loud."""
+def _images(part: Figure | SubFigure, inside: Inside) -> None:
+    """The image, where the class token looks, where the instruction is loud."""
     part.set_facecolor(PAPER)
     maps: list[tuple[str, str, Float[np.ndarray, "h w"] | None, str]] = [
-        ("the picture", "model input", None, LOOKS),
+        ("the image", "model input", None, LOOKS),
         ("where the model looks", "attention rollout over all layers", inside.rollout, LOOKS),
     ]
     if inside.listening is not None:
@@ -79,21 +79,21 @@ def _pictures(part: Figure | SubFigure, inside: Inside) -> None:
         )
     row = part.subplots(1, len(maps), squeeze=False)[0]
     for axes, (title, remark, heat, colours) in zip(row, maps, strict=True):
-        _over(axes, inside.picture, heat, colours)
+        _over(axes, inside.image, heat, colours)
         axes.set_title(title, loc="left", fontsize=12, weight="bold", pad=20)
         axes.text(0, 1.02, remark, transform=axes.transAxes, color=QUIET, fontsize=8.5)
 
 
 def _over(
-    axes: Axes, picture: UInt8[np.ndarray, "H W 3"], heat: Float[np.ndarray, "h w"] | None, colours: str
+    axes: Axes, image: UInt8[np.ndarray, "H W 3"], heat: Float[np.ndarray, "h w"] | None, colours: str
 ) -> None:
-    """A picture in grey under its heat, or the picture as it is."""
-    height, width = picture.shape[:2]
+    """An image in grey under its heat, or the image as it is."""
+    height, width = image.shape[:2]
     axes.set_axis_off()
     if heat is None:
-        axes.imshow(picture)
+        axes.imshow(image)
         return
-    axes.imshow(0.6 * picture.mean(axis=-1) + 0.4 * 255, cmap="gray", vmin=0, vmax=255)
+    axes.imshow(0.6 * image.mean(axis=-1) + 0.4 * 255, cmap="gray", vmin=0, vmax=255)
     place = (-0.5, width - 0.5, height - 0.5, -0.5)
     axes.imshow(heat, cmap=colours, alpha=0.12 + 0.7 * heat, extent=place, interpolation="bicubic")
 
@@ -107,7 +107,7 @@ def _instruction(part: SubFigure, inside: Inside, listening: Listening) -> None:
         upper.text(
             0,
             1.03,
-            "the class token's attention over the clothes picture",
+            "the class token's attention over the clothes image",
             transform=upper.transAxes,
             color=QUIET,
         )
@@ -181,7 +181,7 @@ def _layers(part: SubFigure, inside: Inside) -> None:
     for place, maps in enumerate(pairs[first:], first):
         for heat, colours in maps:
             axes = next(row)
-            _over(axes, inside.picture, heat, colours)
+            _over(axes, inside.image, heat, colours)
             said = "attention" if colours == LOOKS else "instruction"
             axes.set_title(f"layer {place + 1} {said}", fontsize=8.5, color=QUIET, loc="left")
 

@@ -1,4 +1,4 @@
-"""One picture under one instruction, seen from inside: where, to which words and how loud (section 4.2)."""
+"""One image under one instruction, seen from inside: where, to which words and how loud (section 4.2)."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ Pixels = UInt8[np.ndarray, "_H _W 3"]
 class Listening:
     """What became of the instruction; heat is 0..1."""
 
-    heard: Float[np.ndarray, "h w"]  # where in the picture the instruction is loud, mean over layers
+    heard: Float[np.ndarray, "h w"]  # where in the image the instruction is loud, mean over layers
     layers: tuple[Float[np.ndarray, "h w"], ...]  # the same in each layer, mean over heads
     gates: Float[np.ndarray, "layers heads"]  # what V' is multiplied with
     loudness: Float[np.ndarray, "layers heads"]  # of the class token: |g softmax(S') V'| / |softmax(S) V|
     words: tuple[
         tuple[str, float], ...
     ]  # share of the class token's look at each word, where it is a sentence
-    clothes: Float[np.ndarray, "c d"] | None  # the same over the clothes picture, where it is one
+    clothes: Float[np.ndarray, "c d"] | None  # the same over the clothes image, where it is one
     turned: float  # degrees between the retrieval feature with it and without any
 
 
 @dataclass(frozen=True, eq=False)
 class Inside:
-    """One forward pass, as a picture needs it."""
+    """One forward pass, as an image needs it."""
 
-    picture: Pixels
+    image: Pixels
     clothes: Pixels | None
     task: str
     says: str  # the instruction, in words
@@ -62,20 +62,20 @@ class Inside:
 
 def look_inside(
     model: SearchModel,
-    picture: Pixels,
+    image: Pixels,
     *,
     task: str | None = None,
     text: str | None = None,
     clothes: Pixels | None = None,
 ) -> Inside:
-    """Embed a picture and keep what the layers did.
+    """Embed an image and keep what the layers did.
 
     Args:
         model: of a run.
-        picture: decoded, of any size.
+        image: decoded, of any size.
         task: by default li with a text, ctcc with clothes, else the first one with a bank of sentences.
         text: the instruction.
-        clothes: the instruction, as a picture of clothes.
+        clothes: the instruction, as an image of clothes.
 
     Raises:
         InputError: what is asked does not fit together, or the model was not trained for it.
@@ -86,7 +86,7 @@ def look_inside(
     view = next(view for view in VIEWS.values() if view.task == task)
     domain = model.domain(view)
     instruction = _instruction(task, text, clothes, model.asking)
-    pixels = model.resized([picture])
+    pixels = model.resized([image])
     transformer = model.embedder.model.editing_transformer
     given = None if instruction is None else [instruction]
     with model.lock, watching(transformer) as layers:
@@ -98,10 +98,10 @@ def look_inside(
         alone = _alone(model, pixels, domain)
         listening = _listening(model, layers, instruction, _degrees(feature, alone))
     return Inside(
-        picture=pixels[0],
+        image=pixels[0],
         clothes=clothes,
         task=task,
-        says="" if instruction is None else instruction.sentence or "a picture of clothes",
+        says="" if instruction is None else instruction.sentence or "an image of clothes",
         domain=domain,
         rollout=rolled_out(layers, prefix, grid),
         layers=tuple(stretched(on_grid(one, prefix, grid)) for one in maps),
@@ -118,18 +118,18 @@ def _task(model: SearchModel, text: str | None, clothes: Pixels | None) -> str:
 
 
 def _instruction(task: str, text: str | None, clothes: Pixels | None, asking: Asking) -> Instruction | None:
-    """What stands beside the picture; a neutral sentence where nothing was given.
+    """What stands beside the image; a neutral sentence where nothing was given.
 
     Raises:
         InputError: two instructions at once, an empty one, or one where the task has none.
     """
     if text is not None and clothes is not None:
-        raise InputError("an instruction is either a text or a clothes picture; omit --text or --clothes")
+        raise InputError("an instruction is either a text or a clothes image; omit --text or --clothes")
     if text is not None and not text.strip():
         raise InputError("--text is empty; write an instruction, or omit --text")
     if TASKS[task].instruction == "none":
         if text is not None or clothes is not None:
-            raise InputError(f"task {task} takes no instruction with a picture; omit --text and --clothes")
+            raise InputError(f"task {task} takes no instruction with an image; omit --text and --clothes")
         return None
     if clothes is not None:
         return Instruction(clothes="clothes", source="user")

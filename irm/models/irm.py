@@ -1,6 +1,6 @@
 """IRM, the instruct-ReID model (section 4): editing transformer, instruction encoder, fusion, necks.
 
-Shapes everywhere in this package: ``B`` batch, ``H W`` image, ``h w`` clothes picture, ``P`` patches, ``N``
+Shapes everywhere in this package: ``B`` batch, ``H W`` image, ``h w`` clothes image, ``P`` patches, ``N``
 tokens (class token, registers, patches), ``D`` width of image tokens, ``L`` instruction tokens, ``E`` their
 width, ``T`` text tokens, ``S`` streams of the fusion, ``J`` what is compared in a search.
 """
@@ -75,7 +75,7 @@ class IRM(
         super().__init__()
         self.retrieval = Retrieval(**retrieval or {})
         self.reading = Reading(**{"albef": text_spec(instruction["text"]["name"]).albef, **(reading or {})})
-        self.image_spec = backbone_spec(backbone["name"])  # mean and std for the pictures
+        self.image_spec = backbone_spec(backbone["name"])  # mean and std for the images
         self.clothes_spec = backbone_spec(instruction["image"]["name"])
         self.instruction_encoder = InstructionEncoder(**instruction)
         text = self.instruction_encoder.text
@@ -95,12 +95,12 @@ class IRM(
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width of the pictures."""
+        """Height and width of the images."""
         return self.editing_transformer.vit.patch_embed.img_size
 
     @property
     def clothes_size(self) -> tuple[int, int]:
-        """Height and width of the clothes pictures."""
+        """Height and width of the clothes images."""
         return self.instruction_encoder.image.patch_embed.img_size
 
     @property
@@ -164,12 +164,12 @@ class IRM(
         clothes: Float[Tensor, "C 3 h w"] | None = None,
         clothes_rows: Int[Tensor, " C"] | None = None,
     ) -> InstructionTokens:
-        """Instructions of one batch: sentences for some rows, clothes pictures for the others.
+        """Instructions of one batch: sentences for some rows, clothes images for the others.
 
         Args:
             sentences: the sentences.
             sentence_rows: which row of the batch each belongs to.
-            clothes: the clothes pictures, or None.
+            clothes: the clothes images, or None.
             clothes_rows: which row of the batch each belongs to.
 
         Raises:
@@ -181,7 +181,7 @@ class IRM(
         if clothes is not None and clothes_rows is not None and len(clothes):
             groups.append((self.instruction_encoder.encode_images(clothes.to(self.device)), clothes_rows))
         if not groups:
-            raise ValueError("there is no instruction to encode: neither a sentence nor a clothes picture")
+            raise ValueError("there is no instruction to encode: neither a sentence nor a clothes image")
         return merge_rows(groups)
 
     def forward(
@@ -246,7 +246,7 @@ class IRM(
 
         Args:
             images: of ``image_size``, normalised with ``image_spec``'s mean and std.
-            instructions: one per image: a sentence, or a clothes picture of ``clothes_size``, normalised with
+            instructions: one per image: a sentence, or a clothes image of ``clothes_size``, normalised with
                 ``clothes_spec``; None embeds the images without instructions.
             view: whose batch-norm statistics, one of ``necks.names``; may be left out when there is only one.
 

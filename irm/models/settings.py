@@ -16,7 +16,7 @@ MATCH: dict[str, Any] = {"layers": 6}
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Which features a search compares, and how its pictures were resized."""
+    """Which features a search compares, and how its images were resized."""
 
     feature: Literal["edited", "fused", "both"] = "edited"  # section 4.2: F; released code: F_out
     normalise: bool = True  # to unit length; the released code compares raw features

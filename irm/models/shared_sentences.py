@@ -1,4 +1,4 @@
-"""One sentence for all pictures of a search: K' and V' of eq. 3 are then constants, computed once."""
+"""One sentence for all images of a search: K' and V' of eq. 3 are then constants, computed once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SharedSentences:
         self._kept: Latest[SharedInstruction] = Latest(CAPACITY)
 
     def beside(self, count: int, sentence: str) -> SharedInstruction:
-        """The sentence as the instruction of ``count`` pictures; takes no gradient."""
+        """The sentence as the instruction of ``count`` images; takes no gradient."""
         self._kept.forget_unless(versions_of((*self._encoder.parameters(), *self._transformer.parameters())))
         one = self._kept.get(sentence, self._compute)
         return SharedInstruction(

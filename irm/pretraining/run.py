@@ -19,7 +19,7 @@ from irm.mllm import VLM
 from irm.mllm.tuning import TrainedPart, sizes
 from irm.pretraining.build import (
     build_objective,
-    build_pictures,
+    build_training_mixture,
     build_vlm,
     corpus_of,
     image_sheet,
@@ -66,12 +66,12 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
     """Build everything of a run; equal seeds give equal weights.
 
     Raises:
-        InputError: for parts, words or pictures that are not there or do not fit.
+        InputError: for parts, words or images that are not there or do not fit.
     """
     seed_all(run.seed)
     is_half = choose_autocast(run.precision, device) is not None
     # The words make a tiny tokenizer, so who is trained on is found out before there is a model.
-    draft, notes = build_pictures(run)
+    draft, notes = build_training_mixture(run)
     words, word_notes = read_words(run, draft)
     vlm = build_vlm(run, corpus_of(words), frozen_dtype=torch.bfloat16 if is_half else torch.float32)
     mixture = draft.seen_by(preprocessing_of(vlm))
@@ -119,7 +119,7 @@ def _reading(run: PretrainRun, vlm: VLM) -> Iterator[str]:
     height, width = vlm.image_size
     asked = "x".join(map(str, run.model.image_size))
     yield (
-        f"pictures are resized, not cropped, to whole patches, {height}x{width} (requested: {asked}): "
+        f"images are resized, not cropped, to whole patches, {height}x{width} (requested: {asked}): "
         f"{vlm.num_image_tokens} image tokens"
     )
     taught, read = vlm.projector_layer, run.model.feature_layer

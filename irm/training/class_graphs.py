@@ -57,7 +57,7 @@ class ClassGraphs:
         try:
             asked = Asked("own", gallery_instructions(shown, source.task))
             people = embed_side(embedder, shown, "gallery", source.task, asked=asked, settings=settings)
-            scorer = embedder.picture_scorer()
+            scorer = embedder.image_scorer()
             if scorer is not None and people.states is not None:
                 return -score_all(scorer, people.states, people.states, settings.batch_size)
             unit = torch.nn.functional.normalize(people.vectors, dim=1)

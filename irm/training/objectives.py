@@ -1,4 +1,4 @@
-"""What is minimised: equation 7 for the five picture tasks, and who takes which batch (IRM, sec. 4.4)."""
+"""What is minimised: equation 7 for the five image tasks, and who takes which batch (IRM, sec. 4.4)."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class IdentityObjective(nn.Module):
         self.composition_temperature = composition_temperature
 
     def forward(self, model: IRM, batch: Batch) -> LossBreakdown:
-        """Loss terms of one batch of pictures with their instructions."""
+        """Loss terms of one batch of images with their instructions."""
         output = encode_rows(partial(self._encode, model), batch, self.parts)
         batch = whole_batch(batch)
         necked = model.neck(output, view=batch.domain)
@@ -151,8 +151,8 @@ class IdentityObjective(nn.Module):
         outfits = given.asked[given.clothes_rows]
         if self.weights.get("outfit") and len(outfits) and not (outfits < 0).any():
             assert output.instruction is not None
-            pictures = output.instruction[_sent(given.clothes_rows, output.instruction)]
-            terms["outfit"] = outfit_loss(pictures, _sent(outfits, pictures))
+            clothes = output.instruction[_sent(given.clothes_rows, output.instruction)]
+            terms["outfit"] = outfit_loss(clothes, _sent(outfits, clothes))
         return terms
 
     def _on_scores(self, batch: Batch, output: IRMOutput, model: IRM) -> dict[str, Tensor]:

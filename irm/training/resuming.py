@@ -57,7 +57,7 @@ def fill(checkpoint: Path, bench: Bench) -> dict[str, Any]:
     facts = load_checkpoint(checkpoint, bench.state)
     if facts["data"] != bench.fingerprint:
         raise InputError(
-            f"the training pictures or their texts differ from those of {checkpoint} (people, order or "
+            f"the training images or their texts differ from those of {checkpoint} (people, order or "
             "number); a resumed run must keep its data, so start a new run in another --out"
         )
     return facts

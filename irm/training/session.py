@@ -231,7 +231,7 @@ def _train(
 
 
 def _describe(error: NonFiniteLossError, out: Path, bench: Bench) -> str:
-    """Write down which pictures the non-finite loss came from; returns the error sentence."""
+    """Write down which images the non-finite loss came from; returns the error sentence."""
     rank = this_rank().rank  # each rank names its own share of the batch
     path = out / f"nonfinite-step-{error.step}{f'-rank-{rank}' if rank else ''}.json"
     batch = error.batch
@@ -243,6 +243,6 @@ def _describe(error: NonFiniteLossError, out: Path, bench: Bench) -> str:
     }
     write_whole(path, json.dumps(content, indent=1).encode(), durable=True)
     return (
-        f"the loss of {batch.domain} is not a finite number at step {error.step}; its pictures are listed "
+        f"the loss of {batch.domain} is not a finite number at step {error.step}; its images are listed "
         f"in {path}; lower optimizer.lr or set optimizer.clip_grad_norm=1, then start again in another --out"
     )

@@ -17,17 +17,17 @@ from irm.model_schema import EQ_7, EQ_8
 from irm.models import IRM
 from omnireid.loading.mixture import Mixture
 
-# Terms of the five picture tasks: made once for each domain from the width D of F and the number of training
+# Terms of the five image tasks: made once for each domain from the width D of F and the number of training
 # people, called with (output: IRMOutput, necked: Necked, batch: Batch).
 PICTURE_TERMS: dict[str, Callable[[int, int], nn.Module]] = {}
 
-# Terms of text-to-image: made from the width J of the space that pictures and texts share, called with
+# Terms of text-to-image: made from the width J of the space that images and texts share, called with
 # (image_vectors: B J, text_vectors: B J, labels: B); the vectors have length one.
 PAIR_TERMS: dict[str, Callable[[int], nn.Module]] = {}
 
 
 def make_picture_terms(names: Iterable[str], model: IRM, mixture: Mixture) -> dict[str, nn.ModuleDict]:
-    """The named picture terms of each domain that tells people apart."""
+    """The named image terms of each domain that tells people apart."""
     dim = model.editing_transformer.embed_dim
     return {
         domain: _make(PICTURE_TERMS, names, dim, mixture.num_classes(domain)) for domain in model.necks.names

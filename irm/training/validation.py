@@ -19,7 +19,7 @@ def validate(model: IRM, mixture: Mixture, *, workers: int = 0) -> dict[str, flo
     Args:
         model: whose features are compared; texts are not re-scored by a match head.
         mixture: its `held_out` holds the people.
-        workers: processes that read pictures.
+        workers: processes that read images.
     """
     was_training = model.training
     embedder = IRMEmbedder(model)

@@ -13,7 +13,7 @@ from instructions.banks import BANKS
 from instructions.instruction import NEUTRAL_SENTENCE
 from irm.build import build_irm, domain_of, named_parameters, word_head_of
 from irm.embedder import preprocessing_of
-from irm.mixing import build_mixture, fingerprint, refuse_lone_pictures, shares
+from irm.mixing import build_mixture, fingerprint, refuse_single_images, shares
 from irm.models import IRM
 from irm.models.match_weights import load_word_head
 from irm.schema import IRMRun
@@ -137,7 +137,7 @@ def build_workshop(run: IRMRun, device: torch.device, described: Path | None = N
 
 
 def instructions_of(mixture: Mixture) -> Iterator[str]:
-    """Every sentence that may be a picture's instruction in the mixture, possibly several times."""
+    """Every sentence that may be an image's instruction in the mixture, possibly several times."""
     for source in mixture.sources:
         if source.task.sentence is not None:
             yield source.task.sentence
@@ -179,7 +179,7 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture, *, begins: bool 
     refuse_idle_objectives(weights, {TASKS[row.task].objective for row in run.mixture})
     own = [name for name, factor in losses.own.items() if factor]
     if any(weights[name] for name in ("adaptive_triplet", "adaptive_triplet_fused", "score_triplet")):
-        refuse_lone_pictures(mixture)
+        refuse_single_images(mixture)
     identity = IdentityObjective(
         {domain: mixture.num_classes(domain) for domain in model.necks.names},
         dim=model.editing_transformer.embed_dim,
@@ -224,7 +224,7 @@ def _size(model: IRM, mixture: Mixture, device: torch.device) -> str:
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     whole = sum(parameter.numel() for parameter in model.parameters())
     rows = ", ".join(
-        f"{source.domain} ({mixture.num_classes(source.domain)} people, {len(source.records)} pictures)"
+        f"{source.domain} ({mixture.num_classes(source.domain)} people, {len(source.records)} images)"
         for source in mixture.sources
     )
     return f"{trained / 1e6:.1f} of {whole / 1e6:.1f} M parameters train on {device}: {rows}"

@@ -4,7 +4,7 @@ from omnireid.annotation.attributes import AttributeProposer, Proposal
 from omnireid.annotation.crops import BandParser, HumanParser, Parsed, upper_box
 from omnireid.annotation.journal import By, Entry, Journal
 from omnireid.annotation.templates import ColorDescriber, Describer
-from omnireid.annotation.work import Picture, Work
+from omnireid.annotation.work import ListedImage, Work
 
 __all__ = [
     "AttributeProposer",
@@ -15,8 +15,8 @@ __all__ = [
     "Entry",
     "HumanParser",
     "Journal",
+    "ListedImage",
     "Parsed",
-    "Picture",
     "Proposal",
     "Work",
     "upper_box",

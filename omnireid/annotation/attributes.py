@@ -41,14 +41,14 @@ class AttributeProposer(Protocol):
         ...
 
     def propose(self, pixels: UInt8[np.ndarray, "H W 3"]) -> Proposal:
-        """Attributes of the person in the middle of the picture."""
+        """Attributes of the person in the middle of the image."""
         ...
 
 
 def propose(
     work: Work, proposer: AttributeProposer, *, now: str, progress: Progress | None = None
 ) -> tuple[int, int]:
-    """Ask a model about every picture that it has not seen yet; how many are new, and how many unreadable.
+    """Ask a model about every image that it has not seen yet; how many are new, and how many unreadable.
 
     Raises:
         InputError: The model named a word that table 7 does not have.
@@ -56,9 +56,9 @@ def propose(
     by = By("model", proposer.name, proposer.version, time=now)
     journal = work.journal("attributes")
     done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
-    pictures = [picture.image for picture in work.pictures() if picture.image not in done]
+    images = [listed.image for listed in work.images() if listed.image not in done]
     num_unreadable = 0
-    for image, pixels in work.pixels(pictures, progress):
+    for image, pixels in work.pixels(images, progress):
         if pixels is None:
             num_unreadable += 1
             continue
@@ -66,17 +66,17 @@ def propose(
         words = AttributeSet(found.words).to_dict()
         confidence = {name: round(float(found.confidence[name]), 4) for name in words}
         journal.add(Entry(image, {"words": words, "confidence": confidence}, by))
-    return len(pictures) - num_unreadable, num_unreadable
+    return len(images) - num_unreadable, num_unreadable
 
 
 def import_table(work: Work, path: Path, *, now: str) -> int:
-    """Take attributes from a CSV table, by hand or from elsewhere; how many pictures are new.
+    """Take attributes from a CSV table, by hand or from elsewhere; how many images are new.
 
-    Its first line names the columns: ``image``, as in the list of pictures, and any of the 20 attributes. An
+    Its first line names the columns: ``image``, as in the list of images, and any of the 20 attributes. An
     empty cell says nothing.
 
     Raises:
-        InputError: A column, a word or a picture is unknown; nothing is taken then.
+        InputError: A column, a word or an image is unknown; nothing is taken then.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -90,7 +90,7 @@ def import_table(work: Work, path: Path, *, now: str) -> int:
             hint = near_miss(name, ATTRIBUTES)
             raise InputError(f"{path}: unknown column {name!r}{hint}; known: image, {', '.join(ATTRIBUTES)}")
     by = By("table", path.name, hashlib.sha256(text.encode()).hexdigest()[:16], time=now)
-    known = {picture.image for picture in work.pictures()}
+    known = {listed.image for listed in work.images()}
     entries = [
         _entry(path, number, rows[0], row, known, by)
         for number, row in enumerate(rows[1:], start=2)
@@ -112,9 +112,7 @@ def _entry(
     row = dict(zip(names, cells, strict=False))
     image = row.pop("image", "").strip()
     if image not in known:
-        raise InputError(
-            f"{path}:{number}: {image!r} is not in the list of pictures{near_miss(image, known)}"
-        )
+        raise InputError(f"{path}:{number}: {image!r} is not in the list of images{near_miss(image, known)}")
     try:
         words = AttributeSet({name: word.strip() for name, word in row.items() if word.strip()})
     except InputError as error:

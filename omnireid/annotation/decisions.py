@@ -23,7 +23,7 @@ NONE_PROPOSED: tuple[Path, tuple[str, ...]] = (Path(), ())
 
 @dataclass(frozen=True)
 class Decision:
-    """What one person says of one picture; None where they left a matter open."""
+    """What one person says of one image; None where they left a matter open."""
 
     image: str
     words: AttributeSet | None
@@ -70,15 +70,15 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> Applied:
     speaks of the old attribute, so it is not taken for the person's.
 
     Raises:
-        InputError: A picture or template is not known; nothing is written then.
+        InputError: An image or template is not known; nothing is written then.
     """
     reviewer, decisions = read_decisions(path)
     by = By("person", reviewer, fingerprint_of(path), time=now)
-    known = {picture.image for picture in work.pictures()}
+    known = {listed.image for listed in work.images()}
     proposed = proposed_templates(work)
     for decision in decisions:
         if decision.image not in known:
-            raise InputError(f"{path}: {decision.image!r} is not in the list of pictures")
+            raise InputError(f"{path}: {decision.image!r} is not in the list of images")
         if decision.template and decision.template not in proposed.get(decision.image, NONE_PROPOSED)[1]:
             raise InputError(f"{path}: {decision.template!r} was not proposed for {decision.image}")
     journal = work.journal("decisions")
@@ -96,7 +96,7 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> Applied:
             num_void += 1
         elif decision.sentence is not None:
             num_lacking += _add_sentence(work.journal("sentences"), decision, words, by)
-        # With the folder: another shop may be searched later, and its names mean other pictures.
+        # With the folder: another shop may be searched later, and its names mean other images.
         shop = str(proposed[decision.image][0]) if decision.template else None
         value = {"crop": decision.crop, "template": decision.template, "shop": shop}
         journal.add(Entry(decision.image, value, by))

@@ -1,4 +1,4 @@
-"""What was found out about each picture, one line a finding: who said so, with what, and when."""
+"""What was found out about each image, one line a finding: who said so, with what, and when."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class By:
 
     @property
     def source(self) -> tuple[str, str, int | None]:
-        """Two findings of one source on one picture are the same finding."""
+        """Two findings of one source on one image are the same finding."""
         return (self.name, self.version, self.seed)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One finding about one picture."""
+    """One finding about one image."""
 
-    image: str  # as the list of pictures writes it
+    image: str  # as the list of images writes it
     value: Mapping[str, Any]
     by: By
 
@@ -67,7 +67,7 @@ class Journal:
                     yield self._entry(number, line)
 
     def latest(self) -> dict[str, Entry]:
-        """The finding that stands for each picture: the last of the weightiest kind."""
+        """The finding that stands for each image: the last of the weightiest kind."""
         standing: dict[str, Entry] = {}
         for entry in self.entries():
             before = standing.get(entry.image)

@@ -81,7 +81,7 @@ class CrossroadAttributes:
 
 
 class ClothParser:
-    """U2-Net trained on iMaterialist fashion pictures (cloth-segmentation, MIT): upper, lower, full body.
+    """U2-Net trained on iMaterialist fashion images (cloth-segmentation, MIT): upper, lower, full body.
 
     It wants the garment large and sharp; on small surveillance crops it often finds nothing, which the crop
     then says.

@@ -24,9 +24,9 @@ def write_sentences(
     now: str,
     progress: Progress | None = None,
 ) -> tuple[int, int]:
-    """Describe every picture whose attributes are known; how many are new, and how many texts lack words.
+    """Describe every image whose attributes are known; how many are new, and how many texts lack words.
 
-    A picture whose attributes changed since is described anew. The same seed gives the same texts, whatever
+    An image whose attributes changed since is described anew. The same seed gives the same texts, whatever
     was interrupted.
 
     Raises:
@@ -43,22 +43,22 @@ def write_sentences(
         for entry in journal.entries()
         if entry.by.source == by.source
     }
-    pictures = [
-        picture.image
-        for picture in work.pictures()
-        if picture.image in known
-        and len(known[picture.image][0])
-        and (picture.image, fingerprint(known[picture.image][0])) not in done
+    images = [
+        listed.image
+        for listed in work.images()
+        if listed.image in known
+        and len(known[listed.image][0])
+        and (listed.image, fingerprint(known[listed.image][0])) not in done
     ]
     num_lacking = 0
-    for number, image in enumerate(pictures, start=1):
+    for number, image in enumerate(images, start=1):
         attributes = known[image][0]
         value = _write(writer, attributes, random.Random(f"{seed} {image}"))
         num_lacking += bool(value["missing"])
         journal.add(Entry(image, {**value, "attributes": fingerprint(attributes)}, by))
         if progress is not None:
-            progress(number, len(pictures))
-    return len(pictures), num_lacking
+            progress(number, len(images))
+    return len(images), num_lacking
 
 
 def fingerprint(attributes: AttributeSet) -> str:
@@ -67,7 +67,7 @@ def fingerprint(attributes: AttributeSet) -> str:
 
 
 def standing_sentences(work: Work) -> dict[str, Entry]:
-    """The text that stands for each picture: the last of the weightiest kind, if its attributes stand."""
+    """The text that stands for each image: the last of the weightiest kind, if its attributes stand."""
     known = work.attributes()
     standing: dict[str, Entry] = {}
     for entry in work.journal("sentences").entries():

@@ -178,8 +178,8 @@ def misnamed_folders(root: Path) -> Iterator[Finding]:
 
 
 def examine(reading: Reading) -> Iterator[Finding]:
-    """All findings about a reading that do not require opening pictures."""
-    once = (_numbers, _repetitions, _test_pictures_in_train, _shared_people)
+    """All findings about a reading that do not require opening images."""
+    once = (_numbers, _repetitions, _test_images_in_train, _shared_people)
     for check in (*(() if reading.again else once), _instructions, _answers):
         yield from check(reading)
 
@@ -191,7 +191,7 @@ def _numbers(reading: Reading) -> Iterator[Finding]:
         wrong = np.flatnonzero(column_of(records, "pid") < 0)
         if len(wrong):
             example = records[int(wrong[0])].image
-            message = f"{len(wrong)} {part} pictures have a negative person id, e.g. {example}"
+            message = f"{len(wrong)} {part} images have a negative person id, e.g. {example}"
             yield reading.find("problem", message, "number people from 0; only junk has a negative id (-1)")
         if card.num_cameras is None:
             continue
@@ -199,32 +199,32 @@ def _numbers(reading: Reading) -> Iterator[Finding]:
         far = np.flatnonzero(~np.isin(camids, [*range(card.num_cameras), *NO_CAMERA.values()]))
         if len(far):
             first = records[int(far[0])]
-            message = f"{len(far)} {part} pictures name an unknown camera ({first.camid + 1}: {first.image})"
+            message = f"{len(far)} {part} images name an unknown camera ({first.camid + 1}: {first.image})"
             fix = f"{card.title} has cameras 1 to {card.num_cameras} (0 to {card.num_cameras - 1} in lists)"
             yield reading.find("problem", message, fix)
 
 
 def _repetitions(reading: Reading) -> Iterator[Finding]:
     for part in PARTS:
-        if part == "query" and reading.task.query == "text":  # several captions of one picture
+        if part == "query" and reading.task.query == "text":  # several captions of one image
             continue
         counted = Counter(images_of(reading.part(part)))
         repeated = [image for image, count in counted.items() if count > 1]
         if repeated:
-            message = f"{len(repeated)} {part} pictures are listed more than once, e.g. {repeated[0]}"
+            message = f"{len(repeated)} {part} images are listed more than once, e.g. {repeated[0]}"
             yield reading.find("problem", message, "remove the repeated lines")
 
 
-def _test_pictures_in_train(reading: Reading) -> Iterator[Finding]:
+def _test_images_in_train(reading: Reading) -> Iterator[Finding]:
     images = {part: set(images_of(reading.part(part))) for part in PARTS}
     for part in ("query", "gallery"):
         shared = sorted(images["train"] & images[part])
         if shared:
-            message = f"{len(shared)} training pictures are also in the {part}, e.g. {shared[0]}"
+            message = f"{len(shared)} training images are also in the {part}, e.g. {shared[0]}"
             yield reading.find("problem", message, "remove them from the training list")
     shared = sorted(images["query"] & images["gallery"])
     if shared and reading.task.query == "image":
-        message = f"{len(shared)} query pictures are also in the gallery, e.g. {shared[0]}"
+        message = f"{len(shared)} query images are also in the gallery, e.g. {shared[0]}"
         yield reading.find(
             "warning", message, "harmless if the protocol ignores matches from the query's own camera"
         )
@@ -247,10 +247,10 @@ def _shared_people(reading: Reading) -> Iterator[Finding]:
 def _instructions(reading: Reading) -> Iterator[Finding]:
     task = reading.task
     parts: tuple[Part, ...] = PARTS
-    if task.query == "text":  # gallery pictures have no captions
+    if task.query == "text":  # gallery images have no captions
         what, parts = "caption", ("train", "query")
     elif task.instruction in ("clothes", "caption"):
-        what = "clothes picture" if task.instruction == "clothes" else "caption"
+        what = "clothes image" if task.instruction == "clothes" else "caption"
     else:
         return
     for part in parts:
@@ -260,13 +260,13 @@ def _instructions(reading: Reading) -> Iterator[Finding]:
         else:
             lacking = np.flatnonzero([record.clothes is None for record in records])
         if len(lacking):
-            message = f"{len(lacking)} {part} pictures have no {what}, e.g. {records[int(lacking[0])].image}"
+            message = f"{len(lacking)} {part} images have no {what}, e.g. {records[int(lacking[0])].image}"
             if part == "gallery":
                 fix = "a neutral instruction is used instead; state this with the results"
                 yield reading.find("warning", message, fix)
             else:  # an own table does not say which tasks it is for
                 severity: Severity = "warning" if reading.card.name.startswith(PREFIX) else "problem"
-                yield reading.find(severity, message, f"give each picture a {what}, or remove it")
+                yield reading.find(severity, message, f"give each image a {what}, or remove it")
 
 
 def _answers(reading: Reading) -> Iterator[Finding]:

@@ -70,7 +70,7 @@ GALLERY_COLUMNS = "image_path pid clothes_id camera_id"
 
 
 def read_real1(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
-    """Real1 from its lists; a picture in both lists gets its clothes picture and its captions.
+    """Real1 from its lists; an image in both lists gets its clothes image and its captions.
 
     Raises:
         InputError: if neither list is there.
@@ -107,13 +107,13 @@ def read_table(path: Path, columns: str) -> list[dict[str, str]]:
 
 
 def _prefix(root: Path, folder: str, example: str) -> str:
-    # The released tables do not say what their paths are relative to; the first picture decides.
+    # The released tables do not say what their paths are relative to; the first image decides.
     places = (root, root / folder, root.parent)
     return f"{next((place for place in places if (place / example).exists()), root)}/"
 
 
 def read_real2(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
-    """Real2 from its own folder: queries with their template, gallery pictures without instruction.
+    """Real2 from its own folder: queries with their template, gallery images without instruction.
 
     Raises:
         InputError: if one of the two tables is missing or empty.

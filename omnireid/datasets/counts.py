@@ -19,11 +19,11 @@ from omnireid.datasets.list_table import LISTS
 MANIFEST = "synthetic.json"  # at the root of a tree of omnireid.synthetic
 Manifest = Mapping[str, Mapping[str, int]]
 
-_JUNK = re.compile(r"(\d+) junk pictures")
+_JUNK = re.compile(r"(\d+) junk images")
 
 
 def read_manifest(root: Path) -> Manifest | None:
-    """Counts of a synthetic tree by data set; None if the pictures are real.
+    """Counts of a synthetic tree by data set; None if the images are real.
 
     Raises:
         InputError: if the manifest cannot be understood.

@@ -1,4 +1,4 @@
-"""Your own pictures: a table below ``own/``, CSV or JSON lines, that is read like any other data set."""
+"""Your own images: a table below ``own/``, CSV or JSON lines, that is read like any other data set."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _read(tables: Sequence[str], root: Path, variant: str) -> Split:  # noqa: AR
             _append(builders, path, line, row, numbers)
     notes = [f"read from {path}"]
     if num_junk:
-        notes.append(f"{num_junk} junk pictures (pid -1) left out")
+        notes.append(f"{num_junk} junk images (pid -1) left out")
     train, query, gallery = (builders[part].finish() for part in PARTS)
     stem = path.parent.name if path.stem == "records" else path.stem
     return Split(PREFIX + stem, train, query, gallery, tuple(notes))

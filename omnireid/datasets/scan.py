@@ -20,12 +20,12 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file name is a picture's; hidden files such as ``._0002_c1s1_000451_03.jpg`` are not."""
+    """Whether a file name is an image's; hidden files such as ``._0002_c1s1_000451_03.jpg`` are not."""
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
 def image_names(folder: str | Path) -> list[str]:
-    """Names of the pictures directly inside a folder, sorted; a missing folder has none."""
+    """Names of the images directly inside a folder, sorted; a missing folder has none."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if is_image_name(entry.name))
@@ -128,12 +128,12 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
 def matched(
     folder: str | Path, pattern: re.Pattern[str], notes: list[str]
 ) -> Iterator[tuple[str, re.Match[str]]]:
-    """Path and parsed name of each picture of a folder, in name order.
+    """Path and parsed name of each image of a folder, in name order.
 
-    Pictures whose names do not match the pattern are left out and reported in ``notes``.
+    Images whose names do not match the pattern are left out and reported in ``notes``.
 
     Raises:
-        InputError: if the folder has pictures but none matches.
+        InputError: if the folder has images but none matches.
     """
     names = image_names(folder)
     prefix = f"{folder}/"
@@ -146,12 +146,12 @@ def matched(
             yield prefix + name, match
     if names and len(strangers) == len(names):
         raise InputError(
-            f"{folder} holds {len(names)} pictures, but no name matches {pattern.pattern!r}, e.g. "
+            f"{folder} holds {len(names)} images, but no name matches {pattern.pattern!r}, e.g. "
             f"{strangers[0]!r} does not; is this the right folder?"
         )
     if strangers:
         notes.append(
-            f"{len(strangers)} pictures of {folder} skipped: name not recognised, e.g. {strangers[0]!r}"
+            f"{len(strangers)} images of {folder} skipped: name not recognised, e.g. {strangers[0]!r}"
         )
 
 
@@ -161,7 +161,7 @@ def note_missing(parts: Mapping[str, Path], notes: list[str]) -> None:
 
 
 class Dressed(NamedTuple):
-    """A picture whose outfit is a name; outfits are numbered once all parts are read."""
+    """An image whose outfit is a name; outfits are numbered once all parts are read."""
 
     image: str
     pid: int

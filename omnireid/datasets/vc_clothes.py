@@ -38,7 +38,7 @@ CARD = DatasetCard(
     notes=("the two-camera variants are evaluated by the plain Market-1501 rule",),
 )
 
-NAME = re.compile(r"(\d+)-(\d+)-(\d+)-(\d+)")  # person, camera, outfit of that person, picture
+NAME = re.compile(r"(\d+)-(\d+)-(\d+)-(\d+)")  # person, camera, outfit of that person, image
 TEST_CAMERAS = {"all": (1, 2, 3, 4), "same_clothes": (2, 3), "clothes_change": (3, 4)}
 
 

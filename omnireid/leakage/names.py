@@ -1,6 +1,6 @@
-"""Finds test people by number, file and file name, also across data sets that share pictures (IRM, 5.2).
+"""Finds test people by number, file and file name, also across data sets that share images (IRM, 5.2).
 
-CUHK-PEDES holds pictures of Market-1501 and CUHK03, ICFG-PEDES those of MSMT17, under other person numbers.
+CUHK-PEDES holds images of Market-1501 and CUHK03, ICFG-PEDES those of MSMT17, under other person numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from omnireid.leakage.people import Leak, People, Reason
 
 @dataclass(frozen=True)
 class Borrowed:
-    """Pictures that one data set took from another: where they are, and whom their file names identify."""
+    """Images that one data set took from another: where they are, and whom their file names identify."""
 
     folder: str  # part of the image path
     dataset: str

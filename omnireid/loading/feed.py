@@ -104,7 +104,7 @@ class Feed:
                 image = source.records[int(lacking[0])].image
                 raise InputError(f"{image} has no caption, which task {task.name} trains on")
         may_be_bare = task.instruction in ("caption", "clothes") and source.gallery_instruction == "neutral"
-        if task.instruction in ("caption", "clothes", "picture") and not may_be_bare:
+        if task.instruction in ("caption", "clothes", "listed_image") and not may_be_bare:
             for record in source.records:
                 own_instruction(record, task)
 
@@ -226,6 +226,6 @@ class Feed:
         total = len(self.source.records)
         if len(faults) > max(1, MAX_UNREADABLE * total):
             raise InputError(
-                f"{self.source.domain}: more than 1 % of its {total} training pictures cannot be read; "
+                f"{self.source.domain}: more than 1 % of its {total} training images cannot be read; "
                 f"{next(iter(faults.values()))}"
             )

@@ -73,7 +73,7 @@ def _test_of(source: Source, records: Sequence[Record]) -> HeldOut:
     if not (relevant & keep).any():  # one camera, or none known: then allow matches from the same camera
         if gallery is query:
             raise InputError(
-                f"no person held out from {source.domain} has a second picture to be retrieved; "
+                f"no person held out from {source.domain} has a second image to be retrieved; "
                 f"set validation.share=0"
             )
         query = [replace(record, camid=-1) for record in query]

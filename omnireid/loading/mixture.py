@@ -134,7 +134,7 @@ class Mixture:
             known = self.unreadable[domain]
             for path, reason in faults.items():
                 if path not in known:
-                    log.warning("%s; another picture is used instead", reason)
+                    log.warning("%s; another image is used instead", reason)
             known.update(faults)
             self._feeds[self.domains.index(domain)].refuse_too_many(known)
         return [raw for raw, _ in made]

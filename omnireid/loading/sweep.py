@@ -91,7 +91,7 @@ def eval_batches(
         task: written into the batches.
         domain: written into the batches: whose batch-norm statistics apply, e.g. "trad/market1501".
         instructions: one per record (``query_instructions``, ``gallery_instructions``), or None.
-        texts: one per record where texts are the queries; no picture is read then.
+        texts: one per record where texts are the queries; no image is read then.
         batch_size: rows of a batch.
         workers: processes that read ahead.
         cache: keeps decoded images between sweeps.

@@ -95,7 +95,7 @@ class Identities:
             relevant, keep = protocol.judge(query, gallery)
             if (relevant & ~own).any() or ((keep != strangers_kept[columns]) & ~own).any():
                 raise InputError(
-                    "this protocol counts pictures of other people as true matches, or as junk for some "
+                    "this protocol counts images of other people as true matches, or as junk for some "
                     "queries only; judge the whole matrix and pass it to rank"
                 )
             right.append((relevant & keep)[own])

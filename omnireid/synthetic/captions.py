@@ -1,4 +1,4 @@
-"""Texts about a synthetic picture: descriptions (`li`), captions (`t2i`), SYNTH-PEDES fields."""
+"""Texts about a synthetic image: descriptions (`li`), captions (`t2i`), SYNTH-PEDES fields."""
 
 import re
 

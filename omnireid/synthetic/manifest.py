@@ -14,7 +14,7 @@ from omnireid.synthetic.presets import Preset
 from omnireid.synthetic.world import Plan
 
 FILE_NAME = "synthetic.json"
-VERSION = 1  # of the pictures and layouts: raise it whenever the same seed would give other bytes
+VERSION = 1  # of the images and layouts: raise it whenever the same seed would give other bytes
 
 
 @dataclass(frozen=True)

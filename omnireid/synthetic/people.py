@@ -44,7 +44,7 @@ class Take:
     person: int  # number in the cast; the published pid may be another
     outfit: int
     camera: int  # zero-based
-    number: int  # counts all pictures of the person, over outfits, cameras and splits
+    number: int  # counts all images of the person, over outfits, cameras and splits
     modality: Modality = "rgb"
 
 
@@ -58,7 +58,7 @@ class Cast:
         self.cameras: tuple[Camera, ...] = tuple(camera.eased(difficulty) for camera in drawn)
 
     def rng(self, stream: Stream, *key: int) -> np.random.Generator:
-        """The random generator of one thing, by stream and the numbers of person, picture or outfit."""
+        """The random generator of one thing, by stream and the numbers of person, image or outfit."""
         return np.random.default_rng([self.seed, self.site.number, _STREAMS.index(stream), *key])
 
     def identity(self, person: int) -> Identity:
@@ -70,16 +70,16 @@ class Cast:
         return _outfit(self, person, outfit)
 
     def shot(self, take: Take) -> Shot:
-        """The moment of a picture."""
+        """The moment of an image."""
         rng = self.rng("shot", take.person, take.number)
         return Shot.draw(rng, self.cameras[take.camera], self.identity(take.person))
 
     def attributes(self, take: Take) -> AttributeSet:
-        """The attributes of table 7 of a picture."""
+        """The attributes of table 7 of an image."""
         return _attributes(self, take)
 
     def word_rng(self, take: Take, caption: int) -> random.Random:
-        """The generator of one caption of a picture."""
+        """The generator of one caption of an image."""
         return random.Random(int(self.rng("caption", take.person, take.number, caption).integers(2**63)))
 
     def clothes_id(self, person: int, outfit: int) -> int:

@@ -11,7 +11,7 @@ from omnireid.synthetic.clothes import crop_clothes, render_template
 from omnireid.synthetic.outfit import Outfit
 from omnireid.synthetic.people import Take
 from omnireid.synthetic.render import Rendering, render_person
-from omnireid.synthetic.world import Picture, View, World
+from omnireid.synthetic.world import ImagePlan, View, World
 
 Pixels = np.ndarray  # (H W 3) uint8
 
@@ -20,19 +20,19 @@ _LOOSE = 0.09  # largest error of a detector's box at each edge, as a share of t
 _CUT = (0.45, 0.75)  # share of each side that a badly cropped box keeps
 
 
-def render_files(world: World, picture: Picture) -> list[tuple[str, bytes]]:
+def render_files(world: World, image: ImagePlan) -> list[tuple[str, bytes]]:
     """Path and content of every file of an image; views of the same kind are encoded once."""
-    take = picture.take
+    take = image.take
     cast = world.casts[take.dataset]
-    rendering = _render(world, take) if picture.shows_person else None
+    rendering = _render(world, take) if image.shows_person else None
     encoded: dict[tuple[View, str], bytes] = {}
-    for file in picture.files:
+    for file in image.files:
         kind = (file.view, PurePosixPath(file.path).suffix)
         if kind not in encoded:
             pixels = _view(world, take, rendering, file.view)
             quality = cast.cameras[take.camera].jpeg_quality if rendering else _TEMPLATE_QUALITY
             encoded[kind] = encode(pixels, kind[1], quality)
-    return [(file.path, encoded[file.view, PurePosixPath(file.path).suffix]) for file in picture.files]
+    return [(file.path, encoded[file.view, PurePosixPath(file.path).suffix]) for file in image.files]
 
 
 def encode(pixels: Pixels, suffix: str, quality: int) -> bytes:
@@ -72,7 +72,7 @@ def _view(world: World, take: Take, rendering: Rendering | None, view: View) -> 
             return render_template(outfit, cast.rng("template", take.person, take.outfit), size=side)
         case "white_shirt":
             return render_template(white_shirt(), np.random.default_rng(0), size=side)
-    assert rendering is not None, f"{view} of a picture without a person"
+    assert rendering is not None, f"{view} of an image without a person"
     match view:
         case "clothes":
             return crop_clothes(rendering, side)

@@ -1,4 +1,4 @@
-"""The plan of a tree: the files of every picture, and every text file, before anything is rendered."""
+"""The plan of a tree: the files of every image, and every text file, before anything is rendered."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ImagePlan:
     """One take and all the files made of it: rendered once, written several times."""
 
     take: Take
@@ -43,7 +43,7 @@ class Plan:
     """The plan of a data set."""
 
     dataset: str
-    pictures: tuple[Picture, ...]
+    images: tuple[ImagePlan, ...]
     texts: dict[str, bytes]  # path from the root of the tree to content
     summary: dict[str, int]  # what the manifest and the summary table say of it
     # Files that are, byte for byte, test files of another data set.
@@ -67,7 +67,7 @@ class World:
         return self.preset.counts[dataset]
 
     def image_size(self, dataset: str) -> tuple[int, int]:
-        """Height and width of the pictures of a data set."""
+        """Height and width of the images of a data set."""
         return self.preset.image_size or SITES[dataset].image_size
 
 
@@ -77,9 +77,9 @@ class Draft:
 
     world: World
     dataset: str
-    pictures: list[Picture] = field(default_factory=list)
+    images: list[ImagePlan] = field(default_factory=list)
     texts: dict[str, bytes] = field(default_factory=dict)
-    taken: dict[int, int] = field(default_factory=dict)  # pictures of each person so far
+    taken: dict[int, int] = field(default_factory=dict)  # images of each person so far
 
     @property
     def cast(self) -> Cast:
@@ -97,22 +97,22 @@ class Draft:
         return SITES[self.dataset].folder
 
     def take(self, person: int, outfit: int, camera: int, *, infrared: bool = False) -> Take:
-        """The next picture of a person."""
+        """The next image of a person."""
         number = self.taken.get(person, 0)
         self.taken[person] = number + 1
         return Take(self.dataset, person, outfit, camera, number, "ir" if infrared else "rgb")
 
     def tour(self, person: int, outfit: int, shots: Mapping[str, int]) -> Iterator[tuple[str, Take]]:
-        """The pictures of a person in an outfit: under each camera so many for every part of the data set."""
+        """The images of a person in an outfit: under each camera so many for every part of the data set."""
         for camera in self.cast.itinerary(person, outfit, self.counts.cameras):
             for part, count in shots.items():
                 for _ in range(count):
                     yield part, self.take(person, outfit, camera)
 
     def shoot(self, take: Take, *files: str | File) -> None:
-        """Plan the files of a take; a bare path, from the data set's folder, shows the whole picture."""
+        """Plan the files of a take; a bare path, from the data set's folder, shows the whole image."""
         placed = tuple(File(file) if isinstance(file, str) else file for file in files)
-        self.pictures.append(Picture(take, tuple(File(f"{self.folder}/{f.path}", f.view) for f in placed)))
+        self.images.append(ImagePlan(take, tuple(File(f"{self.folder}/{f.path}", f.view) for f in placed)))
 
     def line(self, path: str, instruction: str, take: Take, *, pid: int | None = None) -> str:
         """A take's line in an official list; ``pid`` where it differs from the person's number."""
@@ -124,10 +124,10 @@ class Draft:
         self.texts[f"{self.folder}/{path}"] = "".join(f"{line}\n" for line in lines).encode("ascii")
 
     def finish(self, sizes: dict[str, int], overlaps: dict[str, str] | None = None) -> Plan:
-        """The plan; ``sizes`` are the pictures (for `t2i` queries: captions) of each part."""
-        paths = [file.path for picture in self.pictures for file in picture.files]
-        assert len(set(paths)) == len(paths), f"{self.dataset}: one file name for two pictures"
-        cameras = {picture.take.camera for picture in self.pictures if picture.shows_person}
+        """The plan; ``sizes`` are the images (for `t2i` queries: captions) of each part."""
+        paths = [file.path for image in self.images for file in image.files]
+        assert len(set(paths)) == len(paths), f"{self.dataset}: one file name for two images"
+        cameras = {image.take.camera for image in self.images if image.shows_person}
         ids = {"train_ids": self.counts.train_ids, "test_ids": self.counts.test_ids}
         summary = {**ids, **sizes, "cameras": len(cameras)}
-        return Plan(self.dataset, tuple(self.pictures), self.texts, summary, overlaps or {})
+        return Plan(self.dataset, tuple(self.images), self.texts, summary, overlaps or {})

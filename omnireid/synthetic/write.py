@@ -20,15 +20,15 @@ from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.manifest import claim, finished
 from omnireid.synthetic.presets import Preset
 from omnireid.synthetic.studio import render_files
-from omnireid.synthetic.world import Picture, Plan, World
+from omnireid.synthetic.world import ImagePlan, Plan, World
 
-_CHUNK = 16  # pictures that a worker takes at a time: small enough to stop soon, of one person mostly
-_WORTH_WORKERS = 400  # below so many pictures, starting processes costs more than they save
+_CHUNK = 16  # images that a worker takes at a time: small enough to stop soon, of one person mostly
+_WORTH_WORKERS = 400  # below so many images, starting processes costs more than they save
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: pictures drawn of those missing; ``total`` is 0 while a data set is planned."""
+    """How far a run is: images drawn of those missing; ``total`` is 0 while a data set is planned."""
 
     dataset: str
     done: int
@@ -42,7 +42,7 @@ class Written:
     plan: Plan
     num_files: int  # image files of the data set, old and new
     num_reused: int  # of these, how many were there before
-    num_drawn: int  # pictures rendered in this run; one picture may be several files
+    num_drawn: int  # images rendered in this run; one image may be several files
     seconds: float  # work of all processes together
 
 
@@ -65,7 +65,7 @@ def write_omnireid(
         preset: Its size.
         seed: Seed of everything drawn; not negative.
         workers: Number of processes; None for one per core available to this process.
-        progress: Called after each small batch of pictures.
+        progress: Called after each small batch of images.
         datasets: Write only these data sets; others may be added later.
 
     Raises:
@@ -105,26 +105,26 @@ def _checked(seed: int, workers: int | None, datasets: Sequence[str] | None) -> 
 def _write_plans(
     out: Path, world: World, plans: list[Plan], workers: int, report: Report
 ) -> tuple[Written, ...]:
-    missing: dict[str, list[Picture]] = {}
+    missing: dict[str, list[ImagePlan]] = {}
     num_reused: dict[str, int] = {}
     for plan in plans:
-        there = {file.path for p in plan.pictures for file in p.files if _is_written(out / file.path)}
+        there = {file.path for p in plan.images for file in p.files if _is_written(out / file.path)}
         num_reused[plan.dataset] = len(there)
-        missing[plan.dataset] = [p for p in plan.pictures if any(file.path not in there for file in p.files)]
+        missing[plan.dataset] = [p for p in plan.images if any(file.path not in there for file in p.files)]
         _make_folders(out, plan)
         _write_texts(out, plan)
     seconds: dict[str, float] = defaultdict(float)
     done, total = 0, sum(map(len, missing.values()))
-    for dataset, num_pictures, spent in _draw_all(
+    for dataset, num_images, spent in _draw_all(
         out, world, missing, workers if total > _WORTH_WORKERS else 1
     ):
         seconds[dataset] += spent
-        done += num_pictures
+        done += num_images
         report(Progress(dataset, done, total))
     return tuple(
         Written(
             plan=plan,
-            num_files=sum(len(picture.files) for picture in plan.pictures),
+            num_files=sum(len(image.files) for image in plan.images),
             num_reused=num_reused[plan.dataset],
             num_drawn=len(missing[plan.dataset]),
             seconds=seconds[plan.dataset],
@@ -140,7 +140,7 @@ def _num_cores() -> int:
 
 
 def _make_folders(out: Path, plan: Plan) -> None:
-    paths = [file.path for picture in plan.pictures for file in picture.files] + list(plan.texts)
+    paths = [file.path for image in plan.images for file in image.files] + list(plan.texts)
     for folder in sorted({path.rpartition("/")[0] for path in paths}):
         (out / folder).mkdir(parents=True, exist_ok=True)
 
@@ -153,17 +153,17 @@ def _write_texts(out: Path, plan: Plan) -> None:
 
 
 def _draw_all(
-    out: Path, world: World, missing: dict[str, list[Picture]], workers: int
+    out: Path, world: World, missing: dict[str, list[ImagePlan]], workers: int
 ) -> Iterator[tuple[str, int, float]]:
-    """Draw what is missing; yields data set, pictures and seconds of each chunk as it is finished."""
+    """Draw what is missing; yields data set, images and seconds of each chunk as it is finished."""
     chunks = [
-        (dataset, pictures[start : start + _CHUNK])
-        for dataset, pictures in missing.items()
-        for start in range(0, len(pictures), _CHUNK)
+        (dataset, images[start : start + _CHUNK])
+        for dataset, images in missing.items()
+        for start in range(0, len(images), _CHUNK)
     ]
     if workers == 1:
-        for dataset, pictures in chunks:
-            yield dataset, len(pictures), _draw(out, world, pictures)
+        for dataset, images in chunks:
+            yield dataset, len(images), _draw(out, world, images)
         return
     pool = ProcessPoolExecutor(
         workers,
@@ -172,9 +172,7 @@ def _draw_all(
         initargs=(out, world.preset, world.seed),
     )
     try:
-        futures = {
-            pool.submit(_draw_in_worker, pictures): (dataset, len(pictures)) for dataset, pictures in chunks
-        }
+        futures = {pool.submit(_draw_in_worker, images): (dataset, len(images)) for dataset, images in chunks}
         for future in as_completed(futures):
             yield *futures.pop(future), future.result()
     except BrokenProcessPool:
@@ -185,10 +183,10 @@ def _draw_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _draw(out: Path, world: World, pictures: Sequence[Picture]) -> float:
+def _draw(out: Path, world: World, images: Sequence[ImagePlan]) -> float:
     start = time.perf_counter()
-    for picture in pictures:
-        for path, content in render_files(world, picture):
+    for image in images:
+        for path, content in render_files(world, image):
             write_whole(out / path, content)
     return time.perf_counter() - start
 
@@ -211,9 +209,9 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _draw_in_worker(pictures: Sequence[Picture]) -> float:
+def _draw_in_worker(images: Sequence[ImagePlan]) -> float:
     out, world = _worker
-    return _draw(out, world, pictures)
+    return _draw(out, world, images)
 
 
 def _is_written(path: Path) -> bool:

@@ -49,7 +49,7 @@ def test_the_models_settings_arrive():
     assert len(notes) == 3, "backbone, sentences and clothes start at random, and that is said"
 
 
-def test_picture_tasks_have_necks_and_text_to_image_has_a_match_head():
+def test_image_tasks_have_necks_and_text_to_image_has_a_match_head():
     model, _ = build()
     assert model.necks.names == tuple(
         f"{task}/{name}"

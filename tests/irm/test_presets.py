@@ -90,7 +90,7 @@ def test_the_released_sheet_trains_and_judges_as_the_authors():
 
 
 def asked(root, preset, *overrides):
-    """What stands beside the training pictures of each task in eight steps, and every sentence there is."""
+    """What stands beside the training images of each task in eight steps, and every sentence there is."""
     run = read_run(TINY, [f"data={root}", f"preset={preset}", "gallery_instruction=own", *overrides])
     mixture, _ = build_mixture(run, Preprocessing(image_size=(16, 8), clothes_size=(8, 8)))
     given = {}
@@ -120,7 +120,7 @@ def test_the_paper_draws_from_banks_and_the_released_code_says_one_sentence_or_s
 
 @pytest.mark.parametrize(
     ("preset", "sentence", "instruction"),
-    [("paper", None, "bank"), ("released", "cross modiality", "picture")],
+    [("paper", None, "bank"), ("released", "cross modiality", "listed_image")],
 )
 def test_a_run_is_evaluated_as_it_was_trained_to_be_asked(preset, sentence, instruction):
     rows = rows_of(Run(TINY.parent, read_run(TINY, [f"preset={preset}"])))
@@ -128,9 +128,9 @@ def test_a_run_is_evaluated_as_it_was_trained_to_be_asked(preset, sentence, inst
     assert (specs["vi"].sentence, specs["cc"].instruction) == (sentence, instruction)
 
 
-def test_a_set_whose_lists_name_no_picture_cannot_be_asked_by_one(tiny_root):
+def test_a_set_whose_lists_name_no_image_cannot_be_asked_by_one(tiny_root):
     run = read_run(TINY, [f"data={tiny_root}", "cc_instruction=image", "mixture.1.source=raw"])
-    with pytest.raises(InputError, match="has no picture in column two of a list, which task cc needs"):
+    with pytest.raises(InputError, match="has no image in column two of a list, which task cc needs"):
         build_mixture(run, Preprocessing())
 
 

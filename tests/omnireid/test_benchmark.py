@@ -29,7 +29,7 @@ TRAD = Row("trad", "market1501", "market")
 
 
 class Pixels:
-    """A model without weights: a tiny picture and, if obedient, the letters of the sentence."""
+    """A model without weights: a tiny image and, if obedient, the letters of the sentence."""
 
     preprocessing = Preprocessing(image_size=(8, 4), clothes_size=(4, 4))
 
@@ -127,7 +127,7 @@ def test_every_sentence_of_a_bank_can_be_evaluated(tiny_root):
     ],
 )
 def test_both_sides_of_a_test_are_instructed_as_in_the_sheet(tiny_root, row, said):
-    """What the model really gets: one sentence for all, or the one picture that the lists name."""
+    """What the model really gets: one sentence for all, or the one image that the lists name."""
     heard = {"query": [], "gallery": []}
 
     class Ear(Pixels):
@@ -144,7 +144,7 @@ def test_both_sides_of_a_test_are_instructed_as_in_the_sheet(tiny_root, row, sai
         assert bool(shirts) == (said is None)
         for clothes in shirts:
             assert torch.equal(clothes, clothes[:1].expand_as(clothes))
-    label = said or "the picture of the lists"
+    label = said or "the image of the lists"
     assert (result.headline.query_asked, result.headline.gallery_asked) == (label, label)
 
 

@@ -263,7 +263,7 @@ def test_draws_are_averaged_with_their_deviation(split):
     ) | {-1}
 
 
-def test_texts_search_pictures_and_the_nearest_are_re_scored(split):
+def test_texts_search_images_and_the_nearest_are_re_scored(split):
     task = TASKS["t2i"]
     fake = FakePairs(noise=2.0)
     first = evaluate(Fake(noise=2.0), split, task, "text_to_image", settings=SMALL)
@@ -343,7 +343,7 @@ def test_what_cannot_be_evaluated_is_refused_in_one_sentence(split):
         evaluate(Fake(), split, task, "markets", **asked)
     with pytest.raises(InputError, match="no gallery images"):
         evaluate(Fake(), replace(split, gallery=()), task, "market", **asked)
-    with pytest.raises(InputError, match="needs one instruction per picture"):
+    with pytest.raises(InputError, match="needs one instruction per image"):
         evaluate(Fake(), split, task, "market")
     with pytest.raises(InputError, match="takes no instructions"):
         evaluate(Fake(), split, TASKS["t2i"], "text_to_image", **asked)

@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """The drawn trees on paper: text files as they are, pictures as empty files."""
+    """The drawn trees on paper: text files as they are, images as empty files."""
     out = tmp_path_factory.mktemp("hazards")
     for name in (
         "market1501",
@@ -48,7 +48,7 @@ def root(tmp_path_factory):
         "icfg_pedes",
     ):
         plan = LAYOUTS[name](World(PRESETS["tiny"], 0))
-        contents = {file.path: b"" for picture in plan.pictures for file in picture.files} | plan.texts
+        contents = {file.path: b"" for image in plan.images for file in image.files} | plan.texts
         for path, content in contents.items():
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             (out / path).write_bytes(content)
@@ -84,7 +84,7 @@ def test_h2_visible_to_infrared_queries_every_visible_image_and_draws_the_infrar
 
 def test_h3_single_shot_and_multi_shot_are_two_protocols_with_two_names(root):
     split = load_split(root, "prcc", "cc")
-    gallery = labels_of([*split.gallery, *split.gallery])  # two pictures a person
+    gallery = labels_of([*split.gallery, *split.gallery])  # two images a person
     _, all_of_a = PROTOCOLS["prcc_multi_shot"].draw(labels_of(split.query), gallery, 0)
     _, one_each = PROTOCOLS["prcc_single_shot"].draw(labels_of(split.query), gallery, 0)
     assert len(all_of_a) == len(gallery)

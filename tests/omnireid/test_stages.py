@@ -21,7 +21,7 @@ TRAD, T2I = Row("trad", "market1501", "market"), Row("t2i", "cuhk_pedes", "text_
 
 
 class Stripes:
-    """A model without weights: mean colors of pictures, of any norm; a text is its length."""
+    """A model without weights: mean colors of images, of any norm; a text is its length."""
 
     preprocessing = Preprocessing(image_size=(8, 4), clothes_size=(4, 4))
 

@@ -1,4 +1,4 @@
-"""Captioned pictures in train, val and test, some training people being those of another data set."""
+"""Captioned images in train, val and test, some training people being those of another data set."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from omnireid.synthetic.world import Draft, World
 
 _VAL_SHARE = 3  # one validation person per this many test people
 
-Pictures = Sequence[tuple[str, Take]]  # path below the data set's root, and take
+Images = Sequence[tuple[str, Take]]  # path below the data set's root, and take
 
 
 @dataclass(frozen=True)
 class Captioned:
-    """A picture and its captions: one entry of an annotation file."""
+    """An image and its captions: one entry of an annotation file."""
 
     split: str
     pid: int
     path: str  # below imgs
     captions: tuple[str, ...]
-    original: str | None = None  # the other data set's test picture of which this one is a copy
+    original: str | None = None  # the other data set's test image of which this one is a copy
 
 
 def shoot_captioned(
     draft: Draft,
     path: Callable[[int, Take, str | None], str],
-    takes_of: Callable[[World, str], Mapping[int, Pictures]],
+    takes_of: Callable[[World, str], Mapping[int, Images]],
     parts: tuple[str, str],
     root: str,
     *,
@@ -37,16 +37,16 @@ def shoot_captioned(
     num_captions: int,
     has_val: bool = True,
 ) -> list[Captioned]:
-    """Plan all pictures; pids run through train, borrowed training people, val and test.
+    """Plan all images; pids run through train, borrowed training people, val and test.
 
     Args:
         draft: the plan of the data set.
-        path: of a picture below imgs, from its pid, its take, and its original's path if it is borrowed.
-        takes_of: pictures of the other data set's people in one of its folders.
+        path: of an image below imgs, from its pid, its take, and its original's path if it is borrowed.
+        takes_of: images of the other data set's people in one of its folders.
         parts: its folders of test and of training people.
         root: of the other data set, in the tree.
         first_pid: pid of the first person.
-        num_captions: captions of each picture.
+        num_captions: captions of each image.
         has_val: whether there are validation people.
     """
     counts = draft.counts
@@ -54,14 +54,14 @@ def shoot_captioned(
         _borrowed(draft.world, takes_of, part, num_ids)
         for part, num_ids in zip(parts, (counts.overlap_ids, counts.shared_ids), strict=True)
     )
-    borrowed = [pictures[: counts.shots] for pictures in tested] + [pictures[::2] for pictures in trained]
+    borrowed = [images[: counts.shots] for images in tested] + [images[::2] for images in trained]
     num_val = -(-counts.test_ids // _VAL_SHARE) if has_val else 0
-    people: list[tuple[str, Pictures | None]] = [("train", None)] * (counts.train_ids - len(borrowed))
-    people += [("train", pictures) for pictures in borrowed]
+    people: list[tuple[str, Images | None]] = [("train", None)] * (counts.train_ids - len(borrowed))
+    people += [("train", images) for images in borrowed]
     people += [("val", None)] * num_val + [("test", None)] * counts.test_ids
     rows = []
-    for pid, (split, pictures) in enumerate(people, first_pid):
-        for original, take in pictures or _own(draft, pid, split):
+    for pid, (split, images) in enumerate(people, first_pid):
+        for original, take in images or _own(draft, pid, split):
             name, source = path(pid, take, original), draft.world.casts[take.dataset]
             captions = tuple(annotator_caption(source, take, number + 1) for number in range(num_captions))
             copied = f"{root}/{original}" if original and original.startswith(f"{parts[0]}/") else None
@@ -71,16 +71,16 @@ def shoot_captioned(
 
 
 def _own(draft: Draft, pid: int, split: str) -> list[tuple[None, Take]]:
-    """Pictures of a person of the data set itself."""
+    """Images of a person of the data set itself."""
     shots = draft.counts.shots if split == "train" else draft.counts.gallery_shots
     return [(None, draft.take(pid, 0, camera)) for camera in draft.cast.itinerary(pid, 0, shots)]
 
 
 def _borrowed(
-    world: World, takes_of: Callable[[World, str], Mapping[int, Pictures]], part: str, num_ids: int
-) -> list[Pictures]:
-    """Pictures of the first people in a folder of the other data set."""
-    people = [pictures for _, pictures in sorted(takes_of(world, part).items())[:num_ids]] if num_ids else []
+    world: World, takes_of: Callable[[World, str], Mapping[int, Images]], part: str, num_ids: int
+) -> list[Images]:
+    """Images of the first people in a folder of the other data set."""
+    people = [images for _, images in sorted(takes_of(world, part).items())[:num_ids]] if num_ids else []
     assert len(people) == num_ids, f"the other data set has fewer than {num_ids} people in {part}"
     return people
 
@@ -91,7 +91,7 @@ def write_annotations(draft: Draft, file: str, entries: Sequence[Mapping[str, ob
 
 
 def sizes_of(rows: Sequence[Captioned], *parts: str) -> dict[str, int]:
-    """Size of these parts, as ``Draft.finish`` takes them: pictures, of queries captions."""
+    """Size of these parts, as ``Draft.finish`` takes them: images, of queries captions."""
     test = [row for row in rows if row.split == "test"]
     sizes = {split: sum(row.split == split for row in rows) for split in ("train", "val")}
     sizes |= {"query": sum(len(row.captions) for row in test), "gallery": len(test)}
@@ -99,5 +99,5 @@ def sizes_of(rows: Sequence[Captioned], *parts: str) -> dict[str, int]:
 
 
 def overlaps_of(draft: Draft, rows: Sequence[Captioned]) -> dict[str, str]:
-    """Each borrowed picture and its original, from the root of the tree."""
+    """Each borrowed image and its original, from the root of the tree."""
     return {f"{draft.folder}/imgs/{row.path}": row.original for row in rows if row.original}

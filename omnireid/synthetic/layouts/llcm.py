@@ -59,6 +59,6 @@ def _write_index(
 def _write_lists(draft: Draft, found: dict[str, list[tuple[str, Take]]]) -> None:
     """Visible to infrared; stored beside the images, since this data set has no ``datalist`` folder."""
     parts = {"train": found["vis"] + found["nir"], "query": found["test_vis"], "gallery": found["test_nir"]}
-    for part, pictures in parts.items():
-        lines = (draft.line(f"{ROOT}/{path}", IGNORED["vi"], take) for path, take in pictures)
+    for part, images in parts.items():
+        lines = (draft.line(f"{ROOT}/{path}", IGNORED["vi"], take) for path, take in images)
         draft.write(f"{part}.txt", lines)

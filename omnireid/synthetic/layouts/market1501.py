@@ -79,8 +79,8 @@ def _junk(draft: Draft, test_pids: list[int]) -> int:
 def takes_of(world: World, part: str) -> dict[int, list[tuple[str, Take]]]:
     """Path and take of each person's images in a folder, some of which CUHK-PEDES includes."""
     found: dict[int, list[tuple[str, Take]]] = {}
-    for picture in plan(world).pictures:
-        folder, name = picture.files[0].path.rsplit("/", 1)
+    for image in plan(world).images:
+        folder, name = image.files[0].path.rsplit("/", 1)
         if folder.endswith(part) and name[:2] != "-1" and name[:4] != "0000":
-            found.setdefault(int(name[:4]), []).append((f"{part}/{name}", picture.take))
+            found.setdefault(int(name[:4]), []).append((f"{part}/{name}", image.take))
     return found

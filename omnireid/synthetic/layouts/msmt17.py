@@ -53,8 +53,8 @@ def _write_part(draft: Draft, folder: str, part: str, takes: Iterable[tuple[int,
 def takes_of(world: World, side: str) -> dict[int, list[tuple[str, Take]]]:
     """Path and take of each person's images in train or test; ICFG-PEDES and RSTPReid include some."""
     found: dict[int, list[tuple[str, Take]]] = {}
-    for picture in plan(world).pictures:
-        part, person, name = picture.files[0].path.rsplit("/", 2)
+    for image in plan(world).images:
+        part, person, name = image.files[0].path.rsplit("/", 2)
         if part.endswith(f"/{side}"):
-            found.setdefault(int(person), []).append((f"{side}/{person}/{name}", picture.take))
+            found.setdefault(int(person), []).append((f"{side}/{person}/{name}", image.take))
     return found

@@ -1,4 +1,4 @@
-"""RSTPReid and ICFG-PEDES on disk: pictures with captions, some of them of MSMT17's people."""
+"""RSTPReid and ICFG-PEDES on disk: images with captions, some of them of MSMT17's people."""
 
 from omnireid.synthetic.captions import tokens
 from omnireid.synthetic.layouts import msmt17
@@ -10,7 +10,7 @@ _MSMT17 = (msmt17.takes_of, ("test", "train"), f"msmt/{msmt17.ROOT}")
 
 
 def plan_rstpreid(world: World) -> Plan:
-    """Two captions per picture; file names do not show which people are MSMT17's."""
+    """Two captions per image; file names do not show which people are MSMT17's."""
     draft = Draft(world, "rstpreid")
 
     def path(pid: int, take: Take, _: str | None) -> str:
@@ -25,7 +25,7 @@ def plan_rstpreid(world: World) -> Plan:
 
 
 def plan_icfg_pedes(world: World) -> Plan:
-    """One caption per picture; the file names, and the folders train and test, are MSMT17's."""
+    """One caption per image; the file names, and the folders train and test, are MSMT17's."""
     draft = Draft(world, "icfg_pedes")
 
     def path(pid: int, take: Take, original: str | None) -> str:

@@ -39,7 +39,7 @@ def test_with_closed_gates_the_edited_feature_is_the_plain_backbone_s(tiny_irm):
     assert torch.equal(instructed.edited, model(images).edited)
 
 
-def test_sentences_and_clothes_pictures_share_a_batch(tiny_irm):
+def test_sentences_and_clothes_images_share_a_batch(tiny_irm):
     model, (images, clothes) = tiny_irm(), draw_images()
     mixed = model.embed(images, ["ignore clothes", clothes[1], "wear a long red coat"], view="a")
     sentences = model.embed(images[[0, 2]], ["ignore clothes", "wear a long red coat"], view="a")

@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory, tiny_root):
-    """Words for half of the tiny Market-1501's training pictures."""
+    """Words for half of the tiny Market-1501's training images."""
     folder = tmp_path_factory.mktemp("words")
     records = load_split(tiny_root, "market1501", "trad").train
     rows = [
@@ -57,7 +57,7 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_result(tmp_path, tiny_root, 
     run = sheet(tiny_root, words)
     summary, said = told(run, tmp_path / "whole")
     assert summary.is_finished
-    assert "16 of 32 training pictures have texts" in said and "continuations by m)" in said
+    assert "16 of 32 training images have texts" in said and "continuations by m)" in said
     assert "LoRA: 9,472 of 9,472 parameters are trainable (float32)" in said
     told(run, tmp_path / "stopped")
     for step in (4, 6):  # as if the machine had gone after step 3
@@ -121,7 +121,7 @@ def test_a_batch_without_words_trains_the_reid_part_alone(tiny_root):
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_does(tmp_path, tiny_root, words):
-    """Pictures meet in the ReID losses, answers are counted over both; words are drawn alike."""
+    """Images meet in the ReID losses, answers are counted over both; words are drawn alike."""
     overrides = ["words.max_turns=1", "optimizer.steps=3"]
     told(sheet(tiny_root, words, *overrides), tmp_path / "one")
     row = f"mixture=[{{task: trad, dataset: market1501, words: {words}}}]"
@@ -186,7 +186,7 @@ def agree(one, other):
             torch.testing.assert_close(found[key], expected[key], atol=1e-4, rtol=1e-3)
 
 
-def test_a_loss_that_is_no_number_names_its_pictures(tmp_path, tiny_root, words, monkeypatch):
+def test_a_loss_that_is_no_number_names_its_images(tmp_path, tiny_root, words, monkeypatch):
     monkeypatch.setattr(
         "irm.pretraining.objective.language_loss", lambda likelihood, _: likelihood * float("nan")
     )
@@ -218,9 +218,9 @@ def test_missing_words_are_one_sentence(tmp_path, tiny_root, words):
     with pytest.raises(InputError, match=r"there is no continuations file .* words.instruction=diverse"):
         build_bench(sheet(tiny_root, tmp_path), CPU)
     bench = build_bench(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
-    assert any("16 of 32 training pictures have texts" in note for note in bench.notes)
+    assert any("16 of 32 training images have texts" in note for note in bench.notes)
     (tmp_path / "captions.jsonl").write_text("")
-    with pytest.raises(InputError, match="has no texts for any training picture of market1501"):
+    with pytest.raises(InputError, match="has no texts for any training image of market1501"):
         build_bench(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
 
 

@@ -39,12 +39,12 @@ def left_behind(out):
 
 @pytest.fixture(scope="module")
 def without_test(tiny_root, tmp_path_factory):
-    """The tiny Market-1501, whose test pictures are no pictures: whoever opens one is found out."""
+    """The tiny Market-1501, whose test images are no images: whoever opens one is found out."""
     root = tmp_path_factory.mktemp("choice") / "data"
     shutil.copytree(tiny_root / "market", root / "market")
-    pictures = [path for path in root.rglob("*.jpg") if path.parent.name in ("query", "bounding_box_test")]
-    assert pictures
-    for path in pictures:
+    images = [path for path in root.rglob("*.jpg") if path.parent.name in ("query", "bounding_box_test")]
+    assert images
+    for path in images:
         path.write_bytes(b"whoever reads this looks at the test")
     return root
 

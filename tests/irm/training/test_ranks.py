@@ -43,7 +43,7 @@ def assert_same(found, expected):
 
 
 def test_two_processes_have_the_gradients_of_one(alone, tmp_path):
-    """One of them has no clothes picture at all, so its clothes encoder learns from the other alone.
+    """One of them has no clothes image at all, so its clothes encoder learns from the other alone.
 
     As the paper has it, and with the released lessons: teacher, queue, hidden and replaced words.
     """

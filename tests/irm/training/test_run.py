@@ -218,7 +218,7 @@ def test_another_sheet_cannot_resume_a_run(whole, tiny_root, override, complaint
 
 def test_other_data_cannot_resume_a_run(whole, tiny_root, monkeypatch):
     monkeypatch.setattr("irm.training.workshop.fingerprint", lambda *_: "another")
-    with pytest.raises(InputError, match="training pictures or their texts differ from those"):
+    with pytest.raises(InputError, match="training images or their texts differ from those"):
         go(sheet(tiny_root), whole[0], resume=True)
 
 
@@ -259,7 +259,7 @@ def test_missing_data_leave_no_run_folder(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_loss_that_is_no_number_names_its_pictures(tiny_root, tmp_path, monkeypatch):
+def test_a_loss_that_is_no_number_names_its_images(tiny_root, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "irm.training.image_text.contrastive_loss",
         lambda image, *_, **__: image.sum() * float("nan"),

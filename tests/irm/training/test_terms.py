@@ -10,7 +10,7 @@ from irm.training import terms
 from irm.training.image_text import ImageTextObjective
 from irm.training.objectives import IdentityObjective, TripletRule
 from irm.training.workshop import build_workshop
-from tests.irm.training.test_objectives import EQ_7, LABELS, TINY, build, described, image_text, pictures
+from tests.irm.training.test_objectives import EQ_7, LABELS, TINY, build, described, image_batch, image_text
 
 
 class Spread(nn.Module):
@@ -42,8 +42,8 @@ def registries(monkeypatch):
     monkeypatch.setitem(terms.PAIR_TERMS, "agreement", Agreement)
 
 
-def test_a_picture_term_is_added_with_its_factor_and_trains_its_own_parameters():
-    model, batch = build(), pictures()
+def test_a_image_term_is_added_with_its_factor_and_trains_its_own_parameters():
+    model, batch = build(), image_batch()
     dim = model.editing_transformer.embed_dim
     term = Spread(dim, 2)
     objective = IdentityObjective(
@@ -119,7 +119,7 @@ def test_terms_of_ones_own_may_stand_alone():
 @pytest.mark.parametrize(
     ("idle", "own", "equation"),
     [(EQ_7, "agreement", "7"), (("contrastive", "matching"), "spread", "8")],
-    ids=["pictures", "pairs"],
+    ids=["images", "pairs"],
 )
 def test_a_term_of_one_kind_does_not_stand_for_the_other(tiny_root, idle, own, equation):
     nothing = [f"losses.weights.{name}=0" for name in idle]

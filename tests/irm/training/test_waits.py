@@ -22,7 +22,7 @@ from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import LessonRule, Lessons
 from irm.training.loop import LoopSettings, moved
 from irm.training.optimizer import build_optimizer
-from tests.irm.training.test_objectives import build, described, identity, image_text, pictures
+from tests.irm.training.test_objectives import build, described, identity, image_batch, image_text
 
 META = torch.device("meta")
 TO_COPY, COPY = torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default
@@ -98,7 +98,7 @@ def step(model, objective, batch, device):
 
 def test_equation_7_with_clothes_and_outfits_waits_for_nothing(meta):
     objective = identity(build(), weights={"composition": 1.0, "outfit": 1.0})
-    found, waits = step(build(), objective, pictures(), meta)
+    found, waits = step(build(), objective, image_batch(), meta)
     assert {"adaptive_triplet", "adaptive_triplet_fused", "composition", "outfit"} <= set(found)
     assert waits == []
 
@@ -126,7 +126,7 @@ def test_the_released_lessons_wait_for_nothing(meta):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(
     ("objective", "batch"),
-    [(identity, pictures), (lambda _: image_text(), described)],
+    [(identity, image_batch), (lambda _: image_text(), described)],
     ids=["eq. 7", "eq. 8"],
 )
 def test_on_a_gpu_no_step_waits(objective, batch):

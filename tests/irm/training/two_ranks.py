@@ -47,7 +47,7 @@ def build(parts, *, taught):
 
 
 def batches():
-    """Four people, two pictures each; the second half of the first batch is told sentences alone."""
+    """Four people, two images each; the second half of the first batch is told sentences alone."""
     rng = torch.Generator().manual_seed(1)
     rows, labels = torch.arange(8), torch.arange(8) // 2
     common = {"pids": labels, "labels": labels, "camids": rows, "indices": rows, "worn": labels}

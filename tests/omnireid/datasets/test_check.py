@@ -29,7 +29,7 @@ def test_a_clean_reading_gives_no_finding():
 @pytest.mark.parametrize(
     ("change", "severity", "message"),
     [
-        ({"train": (A, A)}, "problem", "1 train pictures are listed more than once"),
+        ({"train": (A, A)}, "problem", "1 train images are listed more than once"),
         ({"train": (A, replace(B, pid=9))}, "problem", "also in the query"),
         ({"train": (A, replace(C, pid=9))}, "problem", "also in the gallery"),
         (
@@ -40,7 +40,7 @@ def test_a_clean_reading_gives_no_finding():
         ({"gallery": (C, Record("d.jpg", -3, 0))}, "problem", "negative person id"),
         ({"gallery": (C, Record("d.jpg", 2, 6))}, "problem", "name an unknown camera (7: d.jpg)"),
         ({"query": (B, Record("d.jpg", 5, 0))}, "warning", "1 query people are not in the gallery"),
-        ({"gallery": (C, B)}, "warning", "1 query pictures are also in the gallery"),
+        ({"gallery": (C, B)}, "warning", "1 query images are also in the gallery"),
     ],
 )
 def test_each_fault_is_found(change, severity, message):
@@ -65,7 +65,7 @@ def test_a_query_without_instruction_is_a_problem_and_a_gallery_without_one_is_n
     messages = found(replace(CLEAN, train=()), "cocas_real2", "li")
     assert [severity for severity, _ in messages] == ["problem", "warning"]
     messages = found(replace(CLEAN, train=()), "cocas_real2", "ctcc")
-    assert ["clothes picture" in message for _, message in messages] == [True, True]
+    assert ["clothes image" in message for _, message in messages] == [True, True]
 
 
 def test_repeated_images_of_text_queries_are_no_finding():
@@ -167,7 +167,7 @@ def test_a_second_task_of_one_table_repeats_no_finding_of_the_first(tmp_path):
     readings = own_table(tmp_path, "split,image,pid,captions\ntrain,a.jpg,1,A man.\ntrain,a.jpg,1,\n")
     messages = [finding.message for reading in readings for finding in examine(reading)]
     assert [message.partition(": ")[0] for message in messages] == ["raw trad", "raw li", "raw t2i"]
-    assert "listed more than once" in messages[0] and "1 train pictures have no caption" in messages[1]
+    assert "listed more than once" in messages[0] and "1 train images have no caption" in messages[1]
 
 
 def test_a_table_whose_name_is_none_is_a_finding(tmp_path):
@@ -193,7 +193,7 @@ def test_a_drawn_tree_is_judged_by_its_manifest(tmp_path):
     )
     manifest = read_manifest(tmp_path)
     plain = reading(CLEAN, source="raw")
-    with_junk = reading(replace(CLEAN, notes=("3 junk pictures (pid -1) left out",)), source="raw")
+    with_junk = reading(replace(CLEAN, notes=("3 junk images (pid -1) left out",)), source="raw")
     assert [f.message for f in judge_counts([plain], manifest)] == [
         "raw trad: 1 gallery records, but the synthetic tree was generated with 4"
     ]

@@ -1,4 +1,4 @@
-"""Folder scanning: sorted, pictures only."""
+"""Folder scanning: sorted, images only."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from omnireid.datasets.scan import (
 )
 
 
-def test_only_pictures_count_and_hidden_files_do_not():
+def test_only_images_count_and_hidden_files_do_not():
     assert [is_image_name(n) for n in ("a.jpg", "a.PNG", "a.jpeg", "a.bmp")] == [True] * 4
     assert [is_image_name(n) for n in ("Thumbs.db", "._a.jpg", "a.jpg.part", ".jpg")] == [False] * 4
 

@@ -21,10 +21,10 @@ def plans():
 
 @pytest.fixture(scope="module")
 def root(plans, tmp_path_factory):
-    """The tiny tree: text files as they are, pictures as empty files."""
+    """The tiny tree: text files as they are, images as empty files."""
     out = tmp_path_factory.mktemp("omnireid")
     for plan in plans.values():
-        contents = {file.path: b"" for picture in plan.pictures for file in picture.files} | plan.texts
+        contents = {file.path: b"" for image in plan.images for file in image.files} | plan.texts
         for path, content in contents.items():
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             (out / path).write_bytes(content)
@@ -41,8 +41,8 @@ def test_every_way_of_reading_is_there_and_finds_the_counts_of_the_plan(root, pl
         assert ("raw", DATASETS[name].raw_tasks[0]) in ways
     findings = [finding for reading in readings for finding in examine(reading)]
     findings += judge_counts(readings, {name: plans[name].summary})
-    # Real2's raw tables have no clothes picture for the gallery, as in the real download.
-    assert [f for f in findings if "gallery pictures have no clothes picture" not in f.message] == []
+    # Real2's raw tables have no clothes image for the gallery, as in the real download.
+    assert [f for f in findings if "gallery images have no clothes image" not in f.message] == []
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_lists_and_raw_layout_agree_on_the_test(root, name, task):
         assert said("raw", part) == said("lists", part) != Counter()
 
 
-def test_every_picture_that_a_task_needs_is_in_the_tree(root):
+def test_every_image_that_a_task_needs_is_in_the_tree(root):
     for name, entry in DATASETS.items():
         for task in entry.card.tasks:
             split = load_split(root, name, task)
@@ -66,7 +66,7 @@ def test_every_picture_that_a_task_needs_is_in_the_tree(root):
                 assert record.clothes is None or (root / record.clothes).is_file(), record
 
 
-def test_the_pictures_that_cuhk_pedes_took_from_the_market_test_are_dropped(root, plans):
+def test_the_images_that_cuhk_pedes_took_from_the_market_test_are_dropped(root, plans):
     pedes, market = load_split(root, "cuhk_pedes", "t2i"), load_split(root, "market1501", "trad")
     taken = {str(root / path) for path in plans["cuhk_pedes"].overlaps}
     assert taken and taken <= {record.image for record in pedes.train}

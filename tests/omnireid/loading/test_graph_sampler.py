@@ -25,7 +25,7 @@ def test_neighbours_are_the_person_and_the_nearest_in_order():
 def test_the_diagonal_is_ignored_and_ties_go_to_the_lower_number():
     distances = np.ones((4, 4)) + 9 * np.eye(
         4
-    )  # minus scores: a picture may resemble another more than itself
+    )  # minus scores: an image may resemble another more than itself
     assert class_graph(0, distances, 2).neighbours.tolist() == [[0, 1], [1, 0], [2, 0], [3, 0]]
 
 

@@ -35,7 +35,7 @@ def crumb() -> Preset:
 
 
 def _files(plan: Plan) -> list[str]:
-    return [file.path for picture in plan.pictures for file in picture.files]
+    return [file.path for image in plan.images for file in image.files]
 
 
 def _lists(plan: Plan) -> dict[str, list[str]]:
