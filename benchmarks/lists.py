@@ -19,8 +19,8 @@ from pathlib import Path
 
 from omnireid.datasets import load_split
 from omnireid.leakage import People, drop_test_people
-from omnireid.loading.feed import Source
 from omnireid.loading.mixture import Mixture
+from omnireid.loading.source_loader import Source
 from omnireid.loading.transforms import Preprocessing
 from omnireid.tasks import TASKS
 from tools import _program

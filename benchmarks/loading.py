@@ -20,10 +20,10 @@ from PIL import Image
 from torchvision import transforms as torchvision
 
 from instructions.errors import InputError
+from omnireid.loading.buffer_pool import BufferPool
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.image import read_image
 from omnireid.loading.resizing import resize
-from omnireid.loading.room import Room
 from omnireid.loading.transforms import Preprocessing, TrainTransform, empty_pixels
 from tools import _program
 
@@ -51,7 +51,7 @@ def write_images(folder: Path, height: int, width: int, count: int) -> list[str]
 
 def pipelines(paths: list[str]) -> dict[str, Callable[[], object]]:
     preprocessing = Preprocessing()
-    transform, cache, room = TrainTransform(preprocessing), ImageCache(2**31), Room()
+    transform, cache, room = TrainTransform(preprocessing), ImageCache(2**31), BufferPool()
     usual = torchvision.Compose(
         [
             torchvision.Resize(preprocessing.image_size),

@@ -25,12 +25,12 @@ from irm.mllm import SyncReID, plain_vit
 from irm.mllm.export import load_exported_tower
 from irm.models.backbones import CLIP_MEAN, CLIP_STD
 from irm.pretraining.encoder import EncoderEmbedder, held_out, start_tower
-from irm.pretraining.run import build_bench, pretrain_run
+from irm.pretraining.run import build_joint_setup, pretrain_run
 from irm.pretraining.schema import PretrainRun
 from irm.training.loop import LossBreakdown, train
 from irm.training.optimizer import build_optimizer, parameter_groups
 from irm.training.run import loop_settings
-from irm.training.seeding import repeatable, seed_all
+from irm.training.seeding import deterministic, seed_all
 from omnireid.benchmark import run_row
 from omnireid.loading.batch import Batch
 from tools import _program
@@ -62,7 +62,7 @@ class PlainReID(nn.Module):
 
 def train_control(run: PretrainRun, *, lr_factor: float = 1.0) -> VisionTransformer:
     """The tower of a joint sheet after as many steps on the same batches, without the language model."""
-    bench = build_bench(run, CPU)
+    bench = build_joint_setup(run, CPU)
     vit = plain_vit(bench.model.tower, run.model.image_size).vit
     losses = run.losses
     seed_all(run.seed)
@@ -81,7 +81,7 @@ def train_control(run: PretrainRun, *, lr_factor: float = 1.0) -> VisionTransfor
     factors = {name: factor for name, factor in plan.lr_multipliers.items() if name in ("tower", "objective")}
     groups = parameter_groups(named, weight_decay=plan.weight_decay, decay=plan.decay, lr_multipliers=factors)
     settings = loop_settings(plan, CPU, bench.weights, run.seed, run.precision)
-    with repeatable(CPU):
+    with deterministic(CPU):
         train(
             vit,
             objective,

@@ -7,14 +7,14 @@ import os
 from pathlib import Path
 
 from instructions.errors import InputError
-from irm.build import asking_of, domain_of
+from irm.build import domain_of, instruction_settings_of
 from irm.schema import EvaluationSheet, IRMRun, RowSheet
 from omnireid.datasets import load_split
 from omnireid.leakage import FINGERPRINTS, People, drop_test_people
 from omnireid.loading.cache import ImageCache
-from omnireid.loading.feed import Source
 from omnireid.loading.held_out import hold_out
 from omnireid.loading.mixture import Mixture
+from omnireid.loading.source_loader import Source
 from omnireid.loading.transforms import Augmentation, Preprocessing
 from omnireid.protocols import refuse_unfit
 from omnireid.records import Split
@@ -39,7 +39,7 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
     notes += [*missing, *report.sentences()]
     sources = [
         Source(
-            task=asking_of(run).task(row.task),
+            task=instruction_settings_of(run).task(row.task),
             dataset=row.dataset,
             records=source.records,
             weight=row.weight,
@@ -109,7 +109,7 @@ def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
 
 
 def _split(run: IRMRun, row: RowSheet) -> Split:
-    keep = asking_of(run).keeps_clothes_image(row.task)
+    keep = instruction_settings_of(run).keeps_clothes_image(row.task)
     return load_split(run.data, row.dataset, row.task, row.variant, row.source, keep_clothes_image=keep)
 
 

@@ -15,11 +15,11 @@ from jaxtyping import Bool, Float, Int
 from instructions.errors import InputError
 from omnireid.extraction import (
     DEFAULTS,
-    NOTHING_ASKED,
-    Asked,
+    NO_INSTRUCTIONS,
     Features,
     Progress,
     Settings,
+    SideInstructions,
     embed_side,
     pair_scorer,
 )
@@ -85,8 +85,8 @@ def evaluate(
     task: TaskSpec,
     protocol: str,
     *,
-    query: Asked = NOTHING_ASKED,
-    gallery: Asked = NOTHING_ASKED,
+    query: SideInstructions = NO_INSTRUCTIONS,
+    gallery: SideInstructions = NO_INSTRUCTIONS,
     settings: Settings = DEFAULTS,
     progress: Progress | None = None,
 ) -> Evaluation:

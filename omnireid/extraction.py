@@ -18,8 +18,8 @@ from omnireid.columns import labels_of
 from omnireid.interfaces import Embedder, ImageMatching, PairScorer, PairStates, Side
 from omnireid.loading.batch import Batch
 from omnireid.loading.cache import ImageCache
+from omnireid.loading.eval_batches import eval_batches
 from omnireid.loading.instruct import query_texts
-from omnireid.loading.sweep import eval_batches
 from omnireid.metrics import Metric, ReRanking
 from omnireid.records import Labels, Record, Split
 from omnireid.tasks import TaskSpec
@@ -28,7 +28,7 @@ Progress = Callable[[str, int, int], None]  # what is being done, how many are d
 
 
 @dataclass(frozen=True)
-class Asked:
+class SideInstructions:
     """The instructions of one side's images, and their label in a table.
 
     ``instructions`` come from ``omnireid.loading.instruct``, one per record; None for tasks without any.
@@ -38,7 +38,7 @@ class Asked:
     instructions: Sequence[Instruction] | None = None
 
 
-NOTHING_ASKED = Asked()
+NO_INSTRUCTIONS = SideInstructions()
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def embed_side(
     side: Side,
     task: TaskSpec,
     *,
-    asked: Asked = NOTHING_ASKED,
+    asked: SideInstructions = NO_INSTRUCTIONS,
     settings: Settings = DEFAULTS,
     progress: Progress | None = None,
 ) -> Features:
@@ -152,7 +152,9 @@ def _embed(embedder: Embedder, scorer: PairScorer | None, batch: Batch, side: Si
     return embedder.embed(batch, side) if scorer is None else scorer.states(batch, side)
 
 
-def _check(records: Sequence[Record], split: Split, side: Side, task: TaskSpec, asked: Asked) -> None:
+def _check(
+    records: Sequence[Record], split: Split, side: Side, task: TaskSpec, asked: SideInstructions
+) -> None:
     if not records:
         raise InputError(f"{split.name} has no {side} images, so task {task.name} cannot be evaluated on it")
     if (task.instruction == "none") != (asked.instructions is None):

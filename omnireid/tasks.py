@@ -13,7 +13,7 @@ class TaskSpec:
     ``instruction`` is the kind of an image's instruction: a sentence of a ``bank`` (both sides), a
     ``caption`` (of the wanted image for a query, its own in the gallery), a ``clothes`` image (a template
     for a query, its own crop in the gallery), or none (``t2i``: the description is the query). A
-    ``listed_image`` is the one that the lists name for every image of a set (see ``Asking``).
+    ``listed_image`` is the one that the lists name for every image of a set (see ``InstructionSettings``).
     """
 
     name: str
@@ -49,7 +49,7 @@ TASKS: dict[str, TaskSpec] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class InstructionSettings:
     """How tasks without annotations get their instructions; the defaults are the paper's (section 4.1, D.1).
 
     ``sentences``: one of the bank's twenty, or one ``constant`` sentence in training and test, as in the
@@ -74,4 +74,4 @@ class Asking:
         return self.task(name).instruction == "listed_image"
 
 
-AS_THE_PAPER = Asking()
+PAPER_INSTRUCTIONS = InstructionSettings()

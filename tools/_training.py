@@ -10,7 +10,7 @@ from tools._program import Parser, program_parser
 
 if TYPE_CHECKING:
     from irm.schema import RunSheet
-    from irm.training.session import Summary
+    from irm.training.run_training import Summary
 
 R = TypeVar("R", bound="RunSheet")
 

@@ -62,7 +62,7 @@ def main() -> None:
     chosen = None if asked.rows is None else _numbers(asked.rows)
     refuse_unwritable(asked.out)
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
-    from irm.build import asking_of
+    from irm.build import instruction_settings_of
     from irm.evaluation import open_run
     from omnireid.benchmark import Row
     from omnireid.case_study import RULE, case_study, check_queries, most_different, summary
@@ -77,7 +77,9 @@ def main() -> None:
         raise InputError(f"there is no task {asked.task!r}; known: {', '.join(TASKS)}")
     protocol = asked.protocol or suited_protocol(asked.task, asked.dataset, asked.variant)
     row = Row(asked.task, asked.dataset, protocol, asked.variant)
-    searched = [replace(row, asking=asking_of(one.sheet)) for one in opened]  # each as its own sheet asks
+    searched = [
+        replace(row, instruction_settings=instruction_settings_of(one.sheet)) for one in opened
+    ]  # each as its own sheet asks
     split = searched[0].split(data)
     first, second = _evaluated(asked, names, opened, searched, data)
     if chosen is None:
@@ -85,7 +87,7 @@ def main() -> None:
     else:
         rows, note = chosen, "shown: the queries given by --rows"
         check_queries(rows, first.evaluation)
-    instructions = query_instructions(split, searched[0].asking.task(asked.task), "right")
+    instructions = query_instructions(split, searched[0].instruction_settings.task(asked.task), "right")
     figure = case_study(first, second, split, instructions, rows, top=asked.top, note=note)
     buffer = io.BytesIO()
     figure.save(buffer, "PNG" if asked.out.suffix.lower() == ".png" else "JPEG", quality=92)

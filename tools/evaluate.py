@@ -17,7 +17,7 @@ from tools._program import need_libraries, program_parser, progress_bar, refuse_
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from irm.evaluation import Candidate, Listener
+    from irm.evaluation import Callbacks, Candidate
     from omnireid.benchmark import Row, RowResult
     from omnireid.report import Fact, Report
 
@@ -235,9 +235,9 @@ def _evaluate(
     return results, untrained, left_out
 
 
-def _listener(asked: argparse.Namespace, bar: "Progress", left_out: dict[str, str]) -> "Listener":
+def _listener(asked: argparse.Namespace, bar: "Progress", left_out: dict[str, str]) -> "Callbacks":
     """Shows on a bar how rows go on, and notes in ``left_out`` why one failed."""
-    from irm.evaluation import Listener
+    from irm.evaluation import Callbacks
 
     line = bar.add_task("", total=None)
 
@@ -245,7 +245,7 @@ def _listener(asked: argparse.Namespace, bar: "Progress", left_out: dict[str, st
         left_out[row.label] = str(error)
         say(bar.console, f"{row.label} is left out: {error}")
 
-    return Listener(
+    return Callbacks(
         progress=lambda what, done, total: bar.update(line, description=what, completed=done, total=total),
         say=lambda text: say(bar.console, text),
         on_features=None if asked.save_features is None else outcome.keep_features(asked.save_features),

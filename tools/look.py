@@ -78,7 +78,7 @@ def _draw(asked: argparse.Namespace) -> None:
     with waiting("loading the model"):
         # Heavy imports come after parsing, so that --help and mistyped options answer at once.
         from irm.inside.drawing import draw
-        from irm.inside.looking import look_inside
+        from irm.inside.inspection import inspect_image
         from irm.retrieval import SearchModel
         from omnireid.files import write_whole
         from omnireid.loading.image import read_image
@@ -86,10 +86,10 @@ def _draw(asked: argparse.Namespace) -> None:
         image = read_image(asked.image)
         clothes = None if asked.clothes is None else read_image(asked.clothes)
         model = SearchModel.load(asked.run)
-    inside = look_inside(model, image, task=asked.task, text=asked.text, clothes=clothes)
+    inspection = inspect_image(model, image, task=asked.task, text=asked.text, clothes=clothes)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(asked.out, draw(inside, subtitle=f"{asked.run.name} {model.fingerprint[:12]}"))
-    print(f"{asked.out}: task {inside.task}, {inside.says or 'no instruction'}")
+    write_whole(asked.out, draw(inspection, subtitle=f"{asked.run.name} {model.fingerprint[:12]}"))
+    print(f"{asked.out}: task {inspection.task}, {inspection.instruction or 'no instruction'}")
 
 
 def _project(asked: argparse.Namespace) -> None:
@@ -100,7 +100,7 @@ def _project(asked: argparse.Namespace) -> None:
         )
     if asked.limit < 1:
         raise InputError(f"--limit is {asked.limit}; give a number above zero")
-    from irm.build import asking_of
+    from irm.build import instruction_settings_of
     from irm.evaluation import open_run, trained_embedder
     from irm.inside.projector import some_of_the_test, write_projector
     from omnireid.datasets import dataset_named, load_split
@@ -113,16 +113,20 @@ def _project(asked: argparse.Namespace) -> None:
     if task not in TASKS:
         raise InputError(f"there is no task {task!r}; known: {', '.join(TASKS)}")
     root = asked.data or Path(opened.sheet.data)
-    asking = asking_of(opened.sheet)
+    instruction_settings = instruction_settings_of(opened.sheet)
     split = load_split(
-        root, asked.dataset, task, asked.variant, keep_clothes_image=asking.keeps_clothes_image(task)
+        root,
+        asked.dataset,
+        task,
+        asked.variant,
+        keep_clothes_image=instruction_settings.keeps_clothes_image(task),
     )
     embedder = trained_embedder(opened)
     count = write_projector(
         asked.projector,
         embedder,
         some_of_the_test(split, asked.limit),
-        asking.task(task),
+        instruction_settings.task(task),
         thumbnails=not asked.no_thumbnails,
     )
     holds = "no images" if asked.no_thumbnails else "images of people"

@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import UInt8
 
 from instructions.errors import InputError
-from omnireid.extraction import Asked, Progress, embed_side
+from omnireid.extraction import Progress, SideInstructions, embed_side
 from omnireid.files import check_new_folder, replace_folder
 from omnireid.interfaces import Embedder, Side
 from omnireid.loading.image import read_image
@@ -84,7 +84,7 @@ def _embedded(
     sides: tuple[tuple[Side, Sequence[Record]], ...] = (("query", split.query), ("gallery", split.gallery))
     for side, shown in sides:
         told = asked[side]
-        found = embed_side(embedder, split, side, task, asked=Asked(side, told), progress=progress)
+        found = embed_side(embedder, split, side, task, asked=SideInstructions(side, told), progress=progress)
         vectors.append(found.vectors)
         says = [""] * len(shown) if told is None else [one.sentence or "an image of clothes" for one in told]
         rows += [_row(record, task.name, side, said) for record, said in zip(shown, says, strict=True)]

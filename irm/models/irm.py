@@ -26,8 +26,8 @@ from irm.models.instruction_encoder import InstructionEncoder
 from irm.models.neck import NeckBank
 from irm.models.output import IRMOutput, Necked
 from irm.models.parts import build_fusion, build_match_head, build_matcher
-from irm.models.reader import SentenceReader
-from irm.models.settings import BACKBONE, INSTRUCTION, MATCH, Reading, Retrieval
+from irm.models.sentence_encoder import SentenceEncoder
+from irm.models.settings import BACKBONE, INSTRUCTION, MATCH, RetrievalSettings, SentenceSettings
 from irm.models.shared_sentences import SharedSentences
 from irm.models.tokenizer import SentenceTokenizer
 from irm.models.tokens import InstructionTokens, class_token, merge_rows, patch_tokens
@@ -67,14 +67,16 @@ class IRM(
             fusion: arguments of ``Fusion``: layers, streams, mask_padding, blocks; see ``build_fusion``.
             match: arguments of ``MatchHead``: layers, num_heads, hidden_dim, dropout; None builds none.
             necks: domains with batch-norm statistics of their own.
-            retrieval: arguments of ``Retrieval``: feature, normalise, projection_dim, after_neck, resize.
-            reading: arguments of ``Reading``: albef, max_tokens, pad_to_max, cache.
+            retrieval: arguments of ``RetrievalSettings``.
+            reading: arguments of ``SentenceSettings``.
             matcher: arguments of ``QAConv``: channels; None builds none.
             cameras: arguments of ``CameraEmbedding``; None builds none.
         """
         super().__init__()
-        self.retrieval = Retrieval(**retrieval or {})
-        self.reading = Reading(**{"albef": text_spec(instruction["text"]["name"]).albef, **(reading or {})})
+        self.retrieval = RetrievalSettings(**retrieval or {})
+        self.reading = SentenceSettings(
+            **{"albef": text_spec(instruction["text"]["name"]).albef, **(reading or {})}
+        )
         self.image_spec = backbone_spec(backbone["name"])  # mean and std for the images
         self.clothes_spec = backbone_spec(instruction["image"]["name"])
         self.instruction_encoder = InstructionEncoder(**instruction)
@@ -90,8 +92,8 @@ class IRM(
         self.text_projection = nn.Linear(text.embed_dim, self.retrieval.projection_dim)
         self.log_temperature = nn.Parameter(torch.tensor(0.07).log())  # ALBEF starts at 0.07
         kept = self.reading.cache if self.fusion.mask_padding else 0  # padding states are not kept
-        self.reader = SentenceReader(self.instruction_encoder, capacity=kept)
-        self.shared = SharedSentences(self.reader.read, text, self.editing_transformer)
+        self.sentence_encoder = SentenceEncoder(self.instruction_encoder, capacity=kept)
+        self.shared = SharedSentences(self.sentence_encoder.encode, text, self.editing_transformer)
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -116,16 +118,16 @@ class IRM(
     @property
     def tokenizer(self) -> SentenceTokenizer | None:
         """The tokenizer; a model fresh from its constructor has none."""
-        return self.reader.tokenizer
+        return self.sentence_encoder.tokenizer
 
     def train(self, mode: bool = True) -> IRM:
         """Also drop cached K' and V': a fused optimizer changes weights without raising their versions."""
-        self.shared.forget()
+        self.shared.clear()
         return super().train(mode)
 
     def attach_tokenizer(self, tokenizer: SentenceTokenizer) -> None:
-        """Give the model its tokenizer; see ``SentenceReader.attach``."""
-        self.reader.attach(tokenizer)
+        """Give the model its tokenizer; see ``SentenceEncoder.attach``."""
+        self.sentence_encoder.attach(tokenizer)
 
     def load_tokenizer(self, folder: Path) -> None:
         """Attach the tokenizer in a folder, reading sentences as this model was built to.
@@ -149,13 +151,13 @@ class IRM(
         if len(self.fusion.blocks):
             self.fusion.copy_blocks(vit.blocks[-len(self.fusion.blocks) :])
 
-    def remember(self, sentences: Iterable[str]) -> None:
-        """Read many sentences ahead, e.g. a training set's; see ``SentenceReader.remember``."""
-        self.reader.remember(sentences)
+    def precompute(self, sentences: Iterable[str]) -> None:
+        """Read many sentences ahead, e.g. a training set's; see ``SentenceEncoder.precompute``."""
+        self.sentence_encoder.precompute(sentences)
 
     def encode_sentences(self, sentences: Sequence[str]) -> InstructionTokens:
         """Features of sentences, one row each; from memory where the encoder is frozen."""
-        return self.reader.read(sentences, training=self.training)
+        return self.sentence_encoder.encode(sentences, training=self.training)
 
     def encode(
         self,

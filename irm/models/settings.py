@@ -15,7 +15,7 @@ MATCH: dict[str, Any] = {"layers": 6}
 
 
 @dataclass(frozen=True)
-class Retrieval:
+class RetrievalSettings:
     """Which features a search compares, and how its images were resized."""
 
     feature: Literal["edited", "fused", "both"] = "edited"  # section 4.2: F; released code: F_out
@@ -26,7 +26,7 @@ class Retrieval:
 
 
 @dataclass(frozen=True)
-class Reading:
+class SentenceSettings:
     """How sentences are read."""
 
     albef: bool = False  # see SentenceTokenizer

@@ -16,9 +16,9 @@ from irm.mixing import build_mixture, refuse_single_images
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Tuning, load_parts, tune
 from irm.mllm.projector_weights import FEATURE_LAYER, load_projector
 from irm.models.backbones import CLIP_MEAN, CLIP_STD
-from irm.pretraining.asking import FIRST_QUESTION, FURTHER_QUESTION, turns_of
 from irm.pretraining.objective import JointObjective, Words
 from irm.pretraining.schema import PretrainRun
+from irm.pretraining.turns import FIRST_QUESTION, FURTHER_QUESTION, turns_of
 from irm.schema import IRMRun, SourceSheet
 from omnireid.captioning.attach import FILE_NAME as CAPTIONS
 from omnireid.captioning.attach import read_captions, relative

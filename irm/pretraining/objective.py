@@ -9,9 +9,9 @@ from torch import nn
 
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Turn, language_loss, overall_loss
 from irm.training.breakdown import LossBreakdown
-from irm.training.loop import moved
+from irm.training.global_batch import local_rows
+from irm.training.loop import to_device
 from irm.training.ranks import from_first_rank, gather_rows, mean_over_ranks
-from irm.training.rows import own_rows
 from omnireid.loading.batch import Batch
 
 Words = Sequence[Sequence[str]]  # of each record of a domain: its answers, perhaps none
@@ -51,7 +51,7 @@ class JointObjective(nn.Module):
         """
         assert isinstance(model, VLM) and batch.images is not None
         dialogue = self._encoder.batch(self._dialogues(batch))
-        output = model(batch.images, moved(dialogue, batch.images.device))
+        output = model(batch.images, to_device(dialogue, batch.images.device))
         sync = self.heads[batch.domain](gather_rows(output.latent), gather_rows(batch.labels))
         num_tokens = mean_over_ranks(torch.tensor(float(dialogue.num_answer_tokens)))
         language = language_loss(output.negative_log_likelihood, num_tokens.item())
@@ -64,4 +64,4 @@ class JointObjective(nn.Module):
         words = self._words[batch.domain]
         draw = torch.Generator().manual_seed(int(from_first_rank(torch.randint(2**62, ()))))
         turns = [self._ask(words[row], draw) for row in gather_rows(batch.indices).tolist()]
-        return own_rows(turns)
+        return local_rows(turns)

@@ -29,17 +29,17 @@ from irm.pretraining.build import (
 )
 from irm.pretraining.objective import JointObjective, Words
 from irm.pretraining.schema import PretrainRun
-from irm.training.bench import Bench, optimizer_of
 from irm.training.checkpoint import TrainingState
 from irm.training.ranks import this_rank
+from irm.training.run_training import RunKind, Summary, run_training
 from irm.training.seeding import seed_all
-from irm.training.session import Kind, Summary, carry_out
-from irm.training.sharding import kept, shard, whole
+from irm.training.setup import TrainingSetup, optimizer_of
+from irm.training.sharding import describe_shards, gather_full, shard
 from omnireid.loading.mixture import Mixture
 
 
 @dataclass(frozen=True)
-class JointBench(Bench):
+class JointSetup(TrainingSetup):
     """A joint run, ready to train."""
 
     model: VLM
@@ -54,7 +54,7 @@ class JointBench(Bench):
 
     def result(self) -> Callable[[Path], object]:
         """The trained tower, the other trained weights and the tokenizer."""
-        return partial(self.model.save_pretrained, weights=whole(self.model.leaving()))
+        return partial(self.model.save_pretrained, weights=gather_full(self.model.leaving()))
 
 
 def read_pretrain(path: Path, overrides: Sequence[str] = ()) -> PretrainRun:
@@ -62,7 +62,7 @@ def read_pretrain(path: Path, overrides: Sequence[str] = ()) -> PretrainRun:
     return read_sheet(path, overrides, PretrainRun, {})
 
 
-def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
+def build_joint_setup(run: PretrainRun, device: torch.device) -> JointSetup:
     """Build everything of a run; equal seeds give equal weights.
 
     Raises:
@@ -79,11 +79,11 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
     sharing: tuple[str, ...] = ()
     if run.shard and this_rank().world > 1:
         shard(vlm, vlm.layers, device)
-        sharing = (kept(vlm.parameters()),)
+        sharing = (describe_shards(vlm.parameters()),)
     vlm.to(device)
     objective.to(device)
     optimizer = optimizer_of(run.optimizer, trained_parameters(vlm, objective))
-    return JointBench(
+    return JointSetup(
         model=vlm,
         objectives=objective,
         state=TrainingState(TrainedPart(vlm), objective, optimizer),
@@ -97,17 +97,17 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
     )
 
 
-JOINT_TRAINING = Kind(
+JOINT_TRAINING = RunKind(
     # Its checkpoints hold what is trained; the frozen parts are read anew from where the sheet says.
-    build=lambda run, device, _: build_bench(run, device),
+    build=lambda run, device, _: build_joint_setup(run, device),
     read=read_pretrain,
     free=("data", "loader", "logging", "evaluation", "activation_checkpointing", "chunk", "shard"),
 )
 
 
 def pretrain_run(run: PretrainRun, out: Path, *, resume: bool, console: Console) -> Summary:
-    """Train as the sheet says; see ``carry_out``."""
-    return carry_out(run, out, JOINT_TRAINING, resume=resume, console=console)
+    """Train as the sheet says; see ``run_training``."""
+    return run_training(run, out, JOINT_TRAINING, resume=resume, console=console)
 
 
 def _fingerprint(mixture: Mixture, words: Mapping[str, Words], root: Path) -> str:

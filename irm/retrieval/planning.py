@@ -12,7 +12,7 @@ from irm.retrieval.ledger import Ledger, SpaceRow
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
 from irm.retrieval.views import PREFERRED, VIEWS, known_view, sentence_of
-from omnireid.tasks import TASKS, Asking
+from omnireid.tasks import TASKS, InstructionSettings
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _preferred(task: str, held: Mapping[str, Held]) -> str:
     )
 
 
-def _instruction(question: Question, task: str, view: str, asking: Asking) -> Instruction:
+def _instruction(question: Question, task: str, view: str, asking: InstructionSettings) -> Instruction:
     if question.clothes is not None:
         return Instruction(clothes=question.clothes.name, source="user")
     if question.text is not None:

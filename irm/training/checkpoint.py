@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from instructions.errors import InputError
 from irm.training.class_graphs import ClassGraphs
 from irm.training.moving_average import MovingAverage
-from irm.training.sharding import is_sharded, parts_of, parts_of_optimizer, whole
+from irm.training.sharding import gather_full, is_sharded, shard_optimizer_state, shard_weights
 from omnireid.files import sha256_of
 
 MANIFEST = "manifest.json"
@@ -49,14 +49,14 @@ class TrainingState:
         """What a checkpoint holds; collective: each rank may have only a part of it."""
         training: dict[str, Any] = {
             "objectives": self.objectives.state_dict(),
-            "optimizer": whole(self.optimizer.state_dict()),
+            "optimizer": gather_full(self.optimizer.state_dict()),
         }
         if self.average is not None:
             training["num_averaged"] = self.average.n_averaged
         if self.graphs is not None:
             training["graphs"] = self.graphs.state_dict()
         is_parted = any(map(is_sharded, self.model.parameters()))
-        model = whole(self.model.state_dict()) if is_parted else self.model
+        model = gather_full(self.model.state_dict()) if is_parted else self.model
         average = None if self.average is None else self.average.module
         return Contents(model, average, training, self.describe)
 
@@ -158,12 +158,12 @@ def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
     try:
         if any(map(is_sharded, state.model.parameters())):
             weights = safetensors.torch.load_file(folder / "model.safetensors")
-            state.model.load_state_dict(parts_of(weights, state.model))
+            state.model.load_state_dict(shard_weights(weights, state.model))
         else:
             safetensors.torch.load_model(state.model, str(folder / "model.safetensors"))
         training = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
         state.objectives.load_state_dict(training["objectives"])
-        state.optimizer.load_state_dict(parts_of_optimizer(training["optimizer"], state.optimizer))
+        state.optimizer.load_state_dict(shard_optimizer_state(training["optimizer"], state.optimizer))
         if state.average is not None:
             safetensors.torch.load_model(state.average.module, str(folder / "average.safetensors"))
             state.average.n_averaged.copy_(training["num_averaged"])

@@ -14,8 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from irm.losses import MatchPairs, contrastive_loss, match_pairs, matching_loss
 from irm.models import IRM, InstructionTokens, IRMOutput
 from irm.training.breakdown import LossBreakdown, weigh
+from irm.training.global_batch import encode_rows, gather_batch, local_pairs, local_rows
 from irm.training.lessons import Lessons
-from irm.training.rows import encode_rows, own_pairs, own_rows, whole_batch
 from omnireid.loading.batch import Batch
 
 
@@ -53,7 +53,7 @@ class ImageTextObjective(nn.Module):
     def forward(self, model: IRM, batch: Batch) -> LossBreakdown:
         """Loss terms of one batch of images with their descriptions."""
         described = encode_rows(partial(self._encode, model), batch, self.parts)
-        output, text, labels = described.image, described.text, whole_batch(batch).labels
+        output, text, labels = described.image, described.text, gather_batch(batch).labels
         image_vectors, text_vectors = model.project_image(output.edited), model.project_text(text.pooled)
         terms = {name: term(image_vectors, text_vectors, labels) for name, term in self.own.items()}
         if self.weights["contrastive"] and self.lessons is None:
@@ -65,7 +65,7 @@ class ImageTextObjective(nn.Module):
         if self.weights["matching"]:
             similarity = text_vectors @ image_vectors.T / model.temperature
             # The loop seeds the default generator for each step, so the draw is the step's own.
-            pairs = own_pairs(match_pairs(similarity, labels, torch.default_generator))
+            pairs = local_pairs(match_pairs(similarity, labels, torch.default_generator))
             logits = self._match(model, text, output.match_tokens, pairs)
             terms["matching"] = matching_loss(logits, pairs.matches)
         return weigh(terms, self.weights)
@@ -75,7 +75,7 @@ class ImageTextObjective(nn.Module):
     ) -> dict[str, Tensor]:
         """The contrastive loss with a teacher, hidden words, replaced words."""
         assert batch.texts is not None
-        terms, images = {}, own_rows(described.image.match_tokens)
+        terms, images = {}, local_rows(described.image.match_tokens)
         if self.weights["contrastive"]:
             terms["contrastive"] = lessons.contrastive(
                 model,

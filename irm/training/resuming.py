@@ -12,14 +12,14 @@ from instructions.errors import InputError
 from irm.config import differences
 from irm.model_schema import Sheet
 from irm.schema import RunSheet
-from irm.training.bench import Bench
 from irm.training.checkpoint import find_checkpoint, load_checkpoint
+from irm.training.setup import TrainingSetup
 
 # Schedules whose learning rates do not depend on the number of steps, which may therefore be raised.
 OPEN_ENDED = ("constant", "steps")
 
 
-def newest(
+def latest_checkpoint(
     run: RunSheet, out: Path, *, read: Callable[[Path], Sheet], free: Collection[str], console: Console
 ) -> Path | None:
     """The newest whole checkpoint of a run folder; None where there is none yet.
@@ -48,14 +48,14 @@ def newest(
     return found.folder
 
 
-def fill(checkpoint: Path, bench: Bench) -> dict[str, Any]:
-    """Fill what trains from a checkpoint that ``newest`` found; returns its facts, ``step`` among them.
+def restore(checkpoint: Path, setup: TrainingSetup) -> dict[str, Any]:
+    """Load the checkpoint that ``latest_checkpoint`` found; returns its facts, ``step`` among them.
 
     Raises:
         InputError: it is of another model, or the data have changed.
     """
-    facts = load_checkpoint(checkpoint, bench.state)
-    if facts["data"] != bench.fingerprint:
+    facts = load_checkpoint(checkpoint, setup.state)
+    if facts["data"] != setup.fingerprint:
         raise InputError(
             f"the training images or their texts differ from those of {checkpoint} (people, order or "
             "number); a resumed run must keep its data, so start a new run in another --out"

@@ -7,7 +7,7 @@ from statistics import mean
 from irm.embedder import IRMEmbedder
 from irm.models import IRM
 from omnireid.evaluation import evaluate
-from omnireid.extraction import Asked, Settings
+from omnireid.extraction import Settings, SideInstructions
 from omnireid.loading.held_out import HeldOut
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.loading.mixture import Mixture
@@ -41,8 +41,8 @@ def _mean_ap(embedder: IRMEmbedder, held_out: HeldOut, settings: Settings) -> fl
         held_out.split,
         held_out.task,
         held_out.protocol,
-        query=Asked("right", query_instructions(held_out.split, held_out.task)),
-        gallery=Asked("own", gallery_instructions(held_out.split, held_out.task)),
+        query=SideInstructions("right", query_instructions(held_out.split, held_out.task)),
+        gallery=SideInstructions("own", gallery_instructions(held_out.split, held_out.task)),
         settings=settings,
     )
     return evaluation.mean_ap

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from instructions.errors import InputError
 from omnireid.columns import labels_of
-from omnireid.loading.feed import Source
+from omnireid.loading.source_loader import Source
 from omnireid.protocols import PROTOCOLS
 from omnireid.records import Record, Split
 from omnireid.tasks import TaskSpec

@@ -12,7 +12,7 @@ import numpy as np
 from instructions import banks
 from instructions.errors import InputError
 from instructions.instruction import NEUTRAL, Instruction
-from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.keyed_random import Purpose, generator
 from omnireid.records import UNKNOWN, Record, Split
 from omnireid.tasks import TaskSpec
 

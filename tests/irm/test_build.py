@@ -19,7 +19,7 @@ from irm.config import read_run
 from irm.embedder import preprocessing_of
 from irm.mixing import build_mixture, fingerprint, shares
 from irm.models import build_backbone, save_backbone
-from irm.training.workshop import instructions_of, texts_of
+from irm.training.irm_setup import instructions_of, texts_of
 from omnireid.datasets import load_split
 
 TINY = Path(__file__).parents[2] / "configs" / "irm" / "tiny.yaml"

@@ -12,7 +12,7 @@ from irm.build import build_irm
 from irm.config import read_run
 from irm.evaluation import Run, rows_of
 from irm.mixing import build_mixture
-from irm.training.workshop import build_objectives, instructions_of
+from irm.training.irm_setup import build_objectives, instructions_of
 from omnireid.loading.transforms import Preprocessing
 
 TINY = Path(__file__).parents[2] / "configs" / "irm" / "tiny.yaml"
@@ -124,7 +124,7 @@ def test_the_paper_draws_from_banks_and_the_released_code_says_one_sentence_or_s
 )
 def test_a_run_is_evaluated_as_it_was_trained_to_be_asked(preset, sentence, instruction):
     rows = rows_of(Run(TINY.parent, read_run(TINY, [f"preset={preset}"])))
-    specs = {row.task: row.asking.task(row.task) for row in rows}
+    specs = {row.task: row.instruction_settings.task(row.task) for row in rows}
     assert (specs["vi"].sentence, specs["cc"].instruction) == (sentence, instruction)
 
 

@@ -12,7 +12,7 @@ from instructions.errors import InputError
 from instructions.instruction import NEUTRAL
 from omnireid.columns import labels_of
 from omnireid.evaluation import evaluate, judge, pair_scorer
-from omnireid.extraction import Asked, Settings, embed_side
+from omnireid.extraction import Settings, SideInstructions, embed_side
 from omnireid.interfaces import Embedder, PairScorer, PairStates
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.loading.transforms import Preprocessing
@@ -103,8 +103,8 @@ def split(tmp_path_factory):
 
 def sides(split, task, mode="right", gallery_mode="own"):
     return {
-        "query": Asked(mode, query_instructions(split, task, mode)),
-        "gallery": Asked(gallery_mode, gallery_instructions(split, task, gallery_mode)),
+        "query": SideInstructions(mode, query_instructions(split, task, mode)),
+        "gallery": SideInstructions(gallery_mode, gallery_instructions(split, task, gallery_mode)),
     }
 
 
@@ -412,7 +412,7 @@ def test_every_number_has_its_protocol(split):
 
 def test_the_neutral_instruction_is_an_instruction_like_others(split):
     task = TASKS["li"]
-    asked = Asked("none", [NEUTRAL] * len(split.query))
+    asked = SideInstructions("none", [NEUTRAL] * len(split.query))
     result = embed_side(Fake(), split, "query", task, asked=asked)
     assert result.asked == "none"
     assert len(result) == 12

@@ -16,8 +16,8 @@ from omnireid.columns import labels_of
 from omnireid.datasets import DATASETS, load_split
 from omnireid.extraction import Features
 from omnireid.leakage import People, drop_test_people
-from omnireid.loading.feed import Source
 from omnireid.loading.held_out import hold_out
+from omnireid.loading.source_loader import Source
 from omnireid.metrics import Given, rank, rank_features
 from omnireid.protocols import PROTOCOLS, suited_protocol
 from omnireid.protocols.draws import everything
@@ -296,7 +296,7 @@ def test_h10_the_tail_is_ordered_by_distance_and_ties_by_index():
 _ORDER = """
 from omnireid.datasets import load_split
 from omnireid.loading.held_out import hold_out
-from omnireid.loading.feed import Source
+from omnireid.loading.source_loader import Source
 from omnireid.tasks import TASKS
 for name, task in (("ltcc", "cc"), ("vc_clothes", "cc"), ("llcm", "vi"), ("own/shop", "trad")):
     split = load_split({root!r}, name, task, source="raw")

@@ -19,9 +19,9 @@ from omnireid.leakage import (
     fingerprint,
     fingerprints_of,
 )
+from omnireid.leakage.drop_test_people import SHARED
 from omnireid.leakage.fingerprints import MAX_BITS, MAX_COLOR, SIDE
 from omnireid.leakage.people import COLUMNS
-from omnireid.leakage.sieve import SHARED
 from omnireid.records import Record
 
 TEST_IMAGE = "/data/market/Market-1501/bounding_box_test/0004_c2s1_022375_01.jpg"

@@ -8,7 +8,7 @@ from instructions.errors import InputError
 from omnireid.benchmark import Row, run_row
 from omnireid.columns import labels_of
 from omnireid.evaluation import evaluate, judge
-from omnireid.extraction import Asked, Settings, embed_side, pair_scorer
+from omnireid.extraction import Settings, SideInstructions, embed_side, pair_scorer
 from omnireid.interfaces import GridScorer, ImageMatching, PairStates
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.loading.transforms import Preprocessing
@@ -75,8 +75,8 @@ def split(tmp_path_factory):
 
 def asked(split):
     return {
-        "query": Asked("right", query_instructions(split, TRAD)),
-        "gallery": Asked("own", gallery_instructions(split, TRAD)),
+        "query": SideInstructions("right", query_instructions(split, TRAD)),
+        "gallery": SideInstructions("own", gallery_instructions(split, TRAD)),
     }
 
 

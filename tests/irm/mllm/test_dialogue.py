@@ -6,7 +6,7 @@ from instructions.continuation import CONTINUE_IMAGE_TURN, IMAGE_SLOT
 from irm.mllm import Turn
 from irm.mllm.dialogue import IGNORED
 from irm.mllm.shapes import IMAGE_TOKEN
-from irm.pretraining.asking import FIRST_QUESTION
+from irm.pretraining.turns import FIRST_QUESTION
 
 
 def spoken(vlm, ids):

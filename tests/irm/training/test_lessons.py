@@ -70,9 +70,9 @@ def test_the_teacher_is_an_exponential_average_of_the_text_side():
     model, objective = released(momentum=0.9)
     weight = model.text_projection.weight
     first = weight.detach().clone()
-    objective.lessons.follow(model)  # the teacher starts as a copy
+    objective.lessons.update_teacher(model)  # the teacher starts as a copy
     weight.data += 1.0
-    objective.lessons.follow(model)
+    objective.lessons.update_teacher(model)
     teacher = objective.lessons.teacher.module.projection.weight
     torch.testing.assert_close(teacher, 0.9 * first + 0.1 * (first + 1.0))
 
@@ -83,8 +83,8 @@ def test_the_teacher_takes_one_step_a_step_however_many_batches_have_description
     rows = "mixture=[{task: t2i, dataset: cuhk_pedes}, {task: t2i, dataset: icfg_pedes}]"
     overrides = [f"data={tiny_root}", rows, "optimizer.steps=3", "losses.lessons={}", "evaluation=[]"]
     run = read_run(TINY, [*overrides, "losses.weights={hidden_words: 1.0}", "optimizer.lr_multipliers={}"])
-    follow, steps = Lessons.follow, []
-    monkeypatch.setattr(Lessons, "follow", lambda self, model: steps.append(follow(self, model)))
+    update, steps = Lessons.update_teacher, []
+    monkeypatch.setattr(Lessons, "update_teacher", lambda self, model: steps.append(update(self, model)))
     train_run(run, tmp_path / "run", resume=False, console=Console(quiet=True))
     assert len(steps) == 1 + 3  # it begins as the model does
 

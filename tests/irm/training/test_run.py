@@ -131,8 +131,8 @@ def test_a_damaged_checkpoint_costs_only_its_own_steps(whole, tiny_root, tmp_pat
     with monkeypatch.context() as patch:
         stop_after(patch, 3)
         go(sheet(tiny_root), out)
-    newest = out / "checkpoints" / "step-00000003" / "training.pt"
-    newest.write_bytes(newest.read_bytes()[:100])
+    latest_checkpoint = out / "checkpoints" / "step-00000003" / "training.pt"
+    latest_checkpoint.write_bytes(latest_checkpoint.read_bytes()[:100])
     summary, text = go(sheet(tiny_root), out, resume=True)
     assert "training.pt differs from the file that was written" in text
     assert summary.start == 2
@@ -217,7 +217,7 @@ def test_another_sheet_cannot_resume_a_run(whole, tiny_root, override, complaint
 
 
 def test_other_data_cannot_resume_a_run(whole, tiny_root, monkeypatch):
-    monkeypatch.setattr("irm.training.workshop.fingerprint", lambda *_: "another")
+    monkeypatch.setattr("irm.training.irm_setup.fingerprint", lambda *_: "another")
     with pytest.raises(InputError, match="training images or their texts differ from those"):
         go(sheet(tiny_root), whole[0], resume=True)
 
@@ -298,7 +298,7 @@ def test_loader_processes_that_leave_first_do_not_cost_the_run(tiny_root, tmp_pa
         raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("irm.training.workshop.Workshop.batches", leaving)
+        patch.setattr("irm.training.irm_setup.Workshop.batches", leaving)
         summary, _ = go(sheet(tiny_root), tmp_path / "run")
     assert summary.step == 3
     assert (tmp_path / "run" / "checkpoints" / "step-00000003").is_dir()
@@ -309,6 +309,6 @@ def test_loader_processes_that_die_unasked_are_an_error(tiny_root, tmp_path, mon
         yield self.mixture.step(start)
         raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
 
-    monkeypatch.setattr("irm.training.workshop.Workshop.batches", dying)
+    monkeypatch.setattr("irm.training.irm_setup.Workshop.batches", dying)
     with pytest.raises(RuntimeError, match="Killed"):
         go(sheet(tiny_root), tmp_path / "run")

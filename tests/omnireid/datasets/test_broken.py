@@ -8,9 +8,9 @@ from PIL import Image
 
 from instructions.errors import InputError
 from omnireid.datasets import load_split
-from omnireid.loading.feed import Source
+from omnireid.loading.eval_batches import eval_batches
 from omnireid.loading.mixture import Mixture
-from omnireid.loading.sweep import eval_batches
+from omnireid.loading.source_loader import Source
 from omnireid.loading.transforms import Preprocessing
 from omnireid.tasks import TASKS
 from tools import check_data

@@ -13,7 +13,7 @@ PIDS = np.repeat([7, 3, 9, 1, 4], [5, 4, 1, 3, 2])
 def sampler(seed=0, people=3, images=2, number=0):
     made = GraphSampler(PIDS, people, images, seed=seed)
     distances = np.abs(np.subtract.outer(np.arange(5.0), np.arange(5.0)))  # on a line
-    made.follow(class_graph(number, distances, made.num_identities))
+    made.set_graph(class_graph(number, distances, made.num_identities))
     return made
 
 

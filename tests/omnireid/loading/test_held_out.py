@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from instructions.errors import InputError
-from omnireid.loading.feed import Source
 from omnireid.loading.held_out import hold_out
+from omnireid.loading.source_loader import Source
 from omnireid.records import Record
 from omnireid.tasks import TASKS
 

@@ -15,8 +15,8 @@ from instructions.errors import InputError
 from instructions.instruction import NEUTRAL_SENTENCE
 from omnireid.loading.batch import Batch, InstructionBatch
 from omnireid.loading.cache import ImageCache
-from omnireid.loading.feed import Source
 from omnireid.loading.mixture import Mixture, mixture_loader
+from omnireid.loading.source_loader import Source
 from omnireid.loading.transforms import AUGMENTATIONS, Preprocessing
 from omnireid.tasks import TASKS
 

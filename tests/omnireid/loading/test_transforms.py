@@ -11,8 +11,8 @@ from torchvision.transforms.v2 import functional as torchvision
 from instructions.errors import InputError
 from omnireid.loading import pixels as pixels_module
 from omnireid.loading.cache import ImageCache
+from omnireid.loading.eval_batches import eval_batches
 from omnireid.loading.resizing import resize
-from omnireid.loading.sweep import eval_batches
 from omnireid.loading.transforms import (
     AUGMENTATIONS,
     Augmentation,

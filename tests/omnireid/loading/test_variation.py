@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.keyed_random import Purpose, generator
 from omnireid.loading.transforms import AUGMENTATIONS, Preprocessing, TrainTransform, empty_pixels
 from omnireid.loading.variation import Drawing, Variations
 

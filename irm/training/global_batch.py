@@ -43,7 +43,7 @@ def encode_rows(encode: Callable[[Batch], R], batch: Batch, parts: int) -> R:
     return encoded if this_rank().world == 1 else _gathered(encoded)
 
 
-def whole_batch(batch: Batch) -> Batch:
+def gather_batch(batch: Batch) -> Batch:
     """The batch of all ranks, as far as losses need it: labels, and outfits asked for, worn and shown."""
     if this_rank().world == 1:
         return batch
@@ -58,14 +58,14 @@ def whole_batch(batch: Batch) -> Batch:
     return replace(batch, labels=gather_rows(batch.labels), worn=worn, instruction=instruction)
 
 
-def own_rows(rows: S) -> S:
+def local_rows(rows: S) -> S:
     """This rank's share of the rows of all ranks."""
     ranks = this_rank()
     share = len(rows) // ranks.world
     return rows[ranks.rank * share : (ranks.rank + 1) * share]
 
 
-def own_pairs(pairs: MatchPairs) -> MatchPairs:
+def local_pairs(pairs: MatchPairs) -> MatchPairs:
     """This rank's share of the pairs that the first rank drew; shares are equal, so that means agree."""
     ranks = this_rank()
     if ranks.world == 1:

@@ -4,7 +4,7 @@ import torch
 
 from instructions.continuation import BASELINE_PROMPTS, CONTINUE_IMAGE
 from irm.mllm.shapes import IMAGE_TOKEN
-from irm.pretraining.asking import FIRST_QUESTION, FURTHER_QUESTION, turns_of
+from irm.pretraining.turns import FIRST_QUESTION, FURTHER_QUESTION, turns_of
 
 
 def asked(words, instruction):

@@ -51,7 +51,7 @@ def drop_test_people(
     """
     index = TestPeople(tests)
     pairs = by_look if isinstance(by_look, frozenset) else SHARED if by_look else frozenset()
-    looks = _Looks(tests, pairs, cache, progress)
+    looks = _AppearanceIndex(tests, pairs, cache, progress)
     kept: list[People] = []
     leaks: list[Leak] = []
     num_records = num_dropped = 0
@@ -74,7 +74,7 @@ def drop_test_people(
     return tuple(kept), report
 
 
-class _Looks:
+class _AppearanceIndex:
     """Test images per data set, fingerprinted when a training source first needs them."""
 
     def __init__(

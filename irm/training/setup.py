@@ -35,7 +35,7 @@ def optimizer_of(plan: OptimizerSheet, parameters: Iterable[tuple[str, nn.Parame
     )
 
 
-def doubts_of(plan: OptimizerSheet) -> list[str]:
+def schedule_warnings(plan: OptimizerSheet) -> list[str]:
     """Warnings about parts of a schedule that are never reached; harmless in a short trial."""
     doubts = []
     if 0 < plan.steps <= plan.warmup_steps:
@@ -50,7 +50,7 @@ def doubts_of(plan: OptimizerSheet) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Bench(ABC):
+class TrainingSetup(ABC):
     """A run, ready to train."""
 
     model: nn.Module
@@ -79,7 +79,7 @@ class Bench(ABC):
     def prepare(self) -> None:
         """Called once, when the weights of the run's start or checkpoint are in place."""
 
-    def follow(self) -> None:
+    def after_update(self) -> None:
         """Update whatever follows the weights, such as a moving average; called after each update."""
         if self.state.average is not None:
             self.state.average.update_parameters(self.model)

@@ -8,10 +8,10 @@ import torch
 
 from instructions.errors import InputError
 from omnireid.loading.cache import ImageCache
+from omnireid.loading.eval_batches import eval_batches
 from omnireid.loading.image import read_image
 from omnireid.loading.instruct import gallery_instructions, query_texts
 from omnireid.loading.resizing import resize
-from omnireid.loading.sweep import eval_batches
 from omnireid.loading.transforms import Preprocessing
 from omnireid.records import Split
 from omnireid.tasks import TASKS
