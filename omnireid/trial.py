@@ -15,7 +15,7 @@ from torch import Tensor
 from omnireid.extraction import Features
 from omnireid.metrics import (
     Distances,
-    Given,
+    ExactDistances,
     Metric,
     RankedLists,
     Ranking,
@@ -117,7 +117,7 @@ def _re_ranked(query: _Side, gallery: _Side, metric: Metric, how: ReRanking) -> 
     def arrange(_: Distances, rows: slice) -> Distances:
         found, values = next(blocks)
         assert found == rows
-        return Given(values.numpy())
+        return ExactDistances(values.numpy())
 
     return arrange
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tools._asked import HOW, protocols_of, re_ranking_of
 from tools._outcome import warn, write_per_query
-from tools._program import print_tables, refuse_unwritable, say, table, write_text
+from tools._program import print_line, print_tables, refuse_unwritable, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.benchmark import RowResult
@@ -81,7 +81,7 @@ def main(asked: argparse.Namespace, console: Console) -> None:
         from omnireid.feature_file import order_table
 
         write_text(asked.order, order_table(split))
-        say(
+        print_line(
             console,
             f"{asked.order} lists {len(split.query)} queries and {len(split.gallery)} gallery images",
         )
@@ -122,17 +122,17 @@ def _judge(asked: argparse.Namespace, split: "Split", console: Console) -> None:
     print_tables(console, table(f"{asked.features.name}, scores in percent", heads, rows))
     if asked.json is not None:
         write_text(asked.json, report.to_json())
-        say(console, f"wrote the report to {asked.json}")
+        print_line(console, f"wrote the report to {asked.json}")
     if asked.per_query is not None:
         write_per_query(asked.per_query, [result])
-        say(console, f"wrote per-query scores to {asked.per_query}")
+        print_line(console, f"wrote per-query scores to {asked.per_query}")
     if asked.html is not None:
         from omnireid.html_report import html_page
 
         title = f"{asked.features.name} on {split.name}"
         page = html_page(title, [result], provenance=provenance, introduction=f"Data: {asked.data}.")
         write_text(asked.html, page)
-        say(console, f"wrote the HTML page to {asked.html}")
+        print_line(console, f"wrote the HTML page to {asked.html}")
     warn(result.warnings)
 
 

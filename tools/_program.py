@@ -111,7 +111,7 @@ def refuse_unwritable(*files: Path | None, folder: Path | None = None) -> None:
             )
 
 
-def say(console: Console, sentence: str, **style: Any) -> None:
+def print_line(console: Console, sentence: str, **style: Any) -> None:
     """Print a sentence on one line, however narrow the terminal; numbers and paths are not coloured."""
     console.print(sentence, highlight=False, soft_wrap=True, **style)
 

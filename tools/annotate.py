@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import DEVICES, program_parser, progress_bar, run, say
+from tools._program import DEVICES, print_line, program_parser, progress_bar, run
 
 if TYPE_CHECKING:
     from instructions.sentences import SentenceWriter
@@ -80,7 +80,7 @@ def main() -> None:
     console = Console(markup=False)
     now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     for line in STEPS[asked.step](asked, now, console):
-        say(console, line)
+        print_line(console, line)
 
 
 def _start(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001

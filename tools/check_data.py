@@ -22,20 +22,20 @@ from omnireid.datasets.card import PARTS
 from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
 from omnireid.datasets.check import (
     Finding,
-    Reading,
-    examine,
-    misnamed_folders,
-    read_every_way,
-    sets_of_the_root_itself,
+    LoadedSplit,
+    datasets_at_root,
+    find_problems,
+    load_every_way,
+    misspelt_folders,
     unreadable,
 )
-from omnireid.datasets.counts import MANIFEST, Manifest, judge_counts, read_manifest
-from omnireid.datasets.images import Opened, copies, image_paths, open_images, unopened
+from omnireid.datasets.counts import MANIFEST, Manifest, check_counts, read_manifest
+from omnireid.datasets.images import ImageCheck, duplicate_images, image_paths, open_images, unreadable_images
 from omnireid.datasets.ledger import NAME as LEDGER
 from omnireid.datasets.ledger import Ledger
 from omnireid.datasets.own import FOLDER, PREFIX, own_names
-from omnireid.datasets.scan import refuse_closed, refusing_os_errors
-from tools._program import program_parser, run, say
+from omnireid.datasets.scan import refuse_unreadable, refusing_os_errors
+from tools._program import print_line, program_parser, run
 
 _EXAMPLES = """examples:
   python -m tools.check_data --root data
@@ -55,9 +55,9 @@ class Checked:
     """The findings about one data set."""
 
     name: str
-    readings: tuple[Reading, ...]
+    readings: tuple[LoadedSplit, ...]
     findings: tuple[Finding, ...]
-    opened: Opened
+    opened: ImageCheck
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -91,31 +91,31 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
             f"the data root {asked.root} is not a folder; give the folder that holds the data sets"
         )
     with refusing_os_errors():
-        refuse_closed(asked.root.expanduser())
+        refuse_unreadable(asked.root.expanduser())
     return asked
 
 
-def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[Reading], list[Finding]]]:
+def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[LoadedSplit], list[Finding]]]:
     """Every data set under the root, by name."""
     root, only = asked.root.expanduser(), asked.dataset
     names = [*DATASETS] if only is None else [dataset_named(only).card.name]
-    found: dict[str, tuple[list[Reading], list[Finding]]] = {}
+    found: dict[str, tuple[list[LoadedSplit], list[Finding]]] = {}
     try:
         names += own_names(root) if only is None else []
     except OSError as error:
         found[FOLDER] = ([], [unreadable(FOLDER, error)])
     for name in names:
         task = bar.add_task(f"reading {name}", total=None)
-        outcomes = list(read_every_way(name, root, named=only is not None))
+        outcomes = list(load_every_way(name, root, named=only is not None))
         bar.remove_task(task)
         if outcomes:
-            readings = [outcome for outcome in outcomes if isinstance(outcome, Reading)]
+            readings = [outcome for outcome in outcomes if isinstance(outcome, LoadedSplit)]
             found[name] = (readings, [outcome for outcome in outcomes if isinstance(outcome, Finding)])
     if not found and only is not None:
         raise InputError(dataset_named(only).not_found(root))
     if not found:
-        near = "".join(f"; {finding.message}" for finding in misnamed_folders(root))
-        itself = sets_of_the_root_itself(root)
+        near = "".join(f"; {finding.message}" for finding in misspelt_folders(root))
+        itself = datasets_at_root(root)
         near += f"; this folder itself looks like that of {' or '.join(itself)}" if itself else ""
         raise InputError(
             f"no data set was found under {root}; docs/data.md describes the folder layout "
@@ -124,15 +124,15 @@ def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[Read
     return found
 
 
-def _check(name: str, readings: list[Reading], unread: list[Finding], manifest: Manifest | None,
+def _check(name: str, readings: list[LoadedSplit], unread: list[Finding], manifest: Manifest | None,
            asked: argparse.Namespace, ledger: Ledger, bar: Progress) -> Checked:  # fmt: skip
-    findings = [*unread, *(finding for reading in readings for finding in examine(reading))]
-    findings += judge_counts(readings, manifest)
+    findings = [*unread, *(finding for reading in readings for finding in find_problems(reading))]
+    findings += check_counts(readings, manifest)
     paths = image_paths(readings, asked.limit)
     task = bar.add_task(f"opening {name}", total=len(paths))
     opened = open_images(paths, asked.workers, lambda more: bar.advance(task, more), ledger)
-    findings += unopened(name, opened)
-    findings += [finding for reading in readings for finding in copies(reading, opened.contents)]
+    findings += unreadable_images(name, opened)
+    findings += [finding for reading in readings for finding in duplicate_images(reading, opened.contents)]
     return Checked(name, tuple(readings), tuple(dict.fromkeys(findings)), opened)
 
 
@@ -144,11 +144,11 @@ def _open_ledger(asked: argparse.Namespace, console: Console) -> Ledger:
         if asked.ledger is not None:
             raise InputError(f"--ledger {asked.ledger} cannot be written: {error.strerror}") from None
         reason = f"{path} cannot be written ({error.strerror})"
-        say(console, f"{reason}, so the next check starts over; --ledger FILE keeps results elsewhere")
+        print_line(console, f"{reason}, so the next check starts over; --ledger FILE keeps results elsewhere")
         return Ledger(None)
 
 
-def _distinct(reading: Reading, name: str) -> int:
+def _distinct(reading: LoadedSplit, name: str) -> int:
     """The number of different people, cameras or outfits; negative numbers mean none."""
     values = np.concatenate([column_of(reading.part(part), name) for part in PARTS])
     nameless = (
@@ -187,15 +187,15 @@ def _print_findings(console: Console, checked: Sequence[Checked]) -> None:
         for (dataset, fix), alike in groupby(findings, lambda finding: (finding.dataset, finding.fix)):
             for finding in alike:
                 text = f"[{colour}]{severity}[/] {dataset}, {escape(finding.message)}"
-                say(console, text)
-            say(console, f"  how to fix: {escape(fix)}")
+                print_line(console, text)
+            print_line(console, f"  how to fix: {escape(fix)}")
 
 
 def _print_notes(console: Console, checked: Sequence[Checked]) -> None:
     for data in checked:
         for note in dict.fromkeys(note for reading in data.readings for note in reading.split.notes):
             if not note.startswith("read from"):
-                say(console, f"[dim]note[/] {data.name}, {escape(note)}")
+                print_line(console, f"[dim]note[/] {data.name}, {escape(note)}")
 
 
 def main() -> None:
@@ -219,15 +219,15 @@ def main() -> None:
         checked += _folders(asked.root.expanduser())
     wide.print(_table([data for data in checked if data.name], asked.root))
     if manifest is not None:
-        say(console, f"synthetic data: counts are checked against {MANIFEST}")
+        print_line(console, f"synthetic data: counts are checked against {MANIFEST}")
     _print_notes(console, checked)
     _print_findings(console, checked)
     _end(console, checked)
 
 
 def _folders(root: Path) -> list[Checked]:
-    findings = tuple(misnamed_folders(root))
-    return [Checked("", (), findings, Opened(0, 0, (), {}))] if findings else []
+    findings = tuple(misspelt_folders(root))
+    return [Checked("", (), findings, ImageCheck(0, 0, (), {}))] if findings else []
 
 
 def _end(console: Console, checked: Sequence[Checked]) -> None:
@@ -236,7 +236,7 @@ def _end(console: Console, checked: Sequence[Checked]) -> None:
     known = sum(data.opened.num_known for data in checked)
     if known:
         unchanged = f"{known} images were opened by an earlier check and are unchanged"
-        say(console, f"{unchanged}; --afresh opens them again")
+        print_line(console, f"{unchanged}; --afresh opens them again")
     num_sets = sum(bool(data.name) for data in checked)
     console.print(f"{num_sets} data sets: {problems} problems, {warnings} warnings", highlight=False)
     if problems:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import print_tables, program_parser, progress_bar, run, say, table, write_text
+from tools._program import print_line, print_tables, program_parser, progress_bar, run, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.leakage import LeakageReport, People
@@ -48,9 +48,9 @@ def main() -> None:
     console = Console(markup=False)
     train = [_people(asked.data, name, "train") for name in asked.train.split(",")]
     tests = [_people(asked.data, name, "test") for name in asked.test.split(",")]
-    by_look: bool | frozenset[frozenset[str]] = True
+    by_appearance: bool | frozenset[frozenset[str]] = True
     if asked.look_at_all:
-        by_look = frozenset(frozenset((one.dataset, other.dataset)) for one in train for other in tests)
+        by_appearance = frozenset(frozenset((one.dataset, other.dataset)) for one in train for other in tests)
     with progress_bar(console, 32) as bar:
         line = bar.add_task("", total=None)
 
@@ -58,14 +58,14 @@ def main() -> None:
             bar.update(line, description=what, completed=done, total=total)
 
         _, report = drop_test_people(
-            train, tests, by_look=by_look, cache=asked.data / FINGERPRINTS, progress=show
+            train, tests, by_appearance=by_appearance, cache=asked.data / FINGERPRINTS, progress=show
         )
     if report.people:
         print_tables(
             console, table("test people in training sets", COLUMNS, report.rows(), num_text_columns=2)
         )
     for sentence in report.sentences():
-        say(console, sentence)
+        print_line(console, sentence)
     _write(asked, report, console)
 
 
@@ -96,7 +96,7 @@ def _write(asked: argparse.Namespace, report: "LeakageReport", console: Console)
 
     if asked.json is not None:
         write_text(asked.json, report.to_json())
-        say(console, f"wrote the report to {asked.json}")
+        print_line(console, f"wrote the report to {asked.json}")
     if asked.picture is not None:
         sheet = draw_pairs(report.leaks)
         if sheet is None:
@@ -104,7 +104,7 @@ def _write(asked: argparse.Namespace, report: "LeakageReport", console: Console)
             return
         asked.picture.parent.mkdir(parents=True, exist_ok=True)
         write_whole(asked.picture, sheet)
-        say(console, f"wrote the suspected copies to {asked.picture}")
+        print_line(console, f"wrote the suspected copies to {asked.picture}")
 
 
 if __name__ == "__main__":

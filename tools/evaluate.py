@@ -12,7 +12,15 @@ from tools import _asked as wanted
 from tools import _features as foreign
 from tools import _outcome as outcome
 from tools._compare import compare
-from tools._program import need_libraries, program_parser, progress_bar, refuse_unwritable, run, say, waiting
+from tools._program import (
+    need_libraries,
+    print_line,
+    program_parser,
+    progress_bar,
+    refuse_unwritable,
+    run,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -105,7 +113,7 @@ def main() -> None:
     path = wanted.report_path(asked, candidate, is_partial=False)
     if asked.reuse and (kept := _kept(asked, path, candidate)) is not None:
         outcome.print_report(console, *kept)
-        say(console, f"reused the report {path}: same model, same options")
+        print_line(console, f"reused the report {path}: same model, same options")
         return
     refuse_unwritable(path, asked.html, asked.per_query, folder=asked.save_features)
     if asked.html is not None:
@@ -148,12 +156,12 @@ def _conclude(
     try:
         if asked.per_query is not None:
             outcome.write_per_query(asked.per_query, results[0])
-            say(console, f"wrote per-query scores to {asked.per_query}")
+            print_line(console, f"wrote per-query scores to {asked.per_query}")
         if asked.html is not None:
             outcome.write_page(asked.html, results[0], before, candidate.folder, report)
-            say(console, f"wrote the HTML page to {asked.html}")
+            print_line(console, f"wrote the HTML page to {asked.html}")
         if asked.save_features is not None:
-            say(console, f"saved each row's features in {asked.save_features}")
+            print_line(console, f"saved each row's features in {asked.save_features}")
         beside = outcome.digests(_beside(asked))
     finally:  # a page that cannot be made does not cost the numbers; without its digest it is not reused
         path = wanted.report_path(asked, candidate, is_partial=bool(left_out))
@@ -161,7 +169,7 @@ def _conclude(
         for file, one in ((_untrained_path(path), before), (path, report)):
             if one.evaluations:
                 replace(one, provenance={**one.provenance, **beside}).write(file)
-        say(console, f"wrote the report to {path}")
+        print_line(console, f"wrote the report to {path}")
 
 
 def _untrained_path(path: Path) -> Path:
@@ -212,7 +220,7 @@ def _evaluate(
     untrained: list[RowResult] = []
     if present:
         if left_out:
-            say(console, f"left out (reasons at the end): {', '.join(left_out)}")
+            print_line(console, f"left out (reasons at the end): {', '.join(left_out)}")
         embedder = trained_embedder(candidate, precision=asked.precision)
         with progress_bar(console, 28) as bar:
             listener = _listener(asked, bar, left_out)
@@ -226,7 +234,9 @@ def _evaluate(
             )
             if before is not None:
                 told = replace(
-                    listener, say=lambda text: say(console, f"{text} (untrained)"), on_features=None
+                    listener,
+                    say=lambda text: print_line(console, f"{text} (untrained)"),
+                    on_features=None,
                 )
                 again = [result.row for result in results]
                 untrained = evaluate_rows(before, again, data, settings=settings, listener=told)
@@ -243,11 +253,11 @@ def _listener(asked: argparse.Namespace, bar: "Progress", left_out: dict[str, st
 
     def failed(row: "Row", error: ValueError) -> None:
         left_out[row.label] = str(error)
-        say(bar.console, f"{row.label} is left out: {error}")
+        print_line(bar.console, f"{row.label} is left out: {error}")
 
     return Callbacks(
         progress=lambda what, done, total: bar.update(line, description=what, completed=done, total=total),
-        say=lambda text: say(bar.console, text),
+        say=lambda text: print_line(bar.console, text),
         on_features=None if asked.save_features is None else outcome.keep_features(asked.save_features),
         on_failure=failed,
     )

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from omnireid.datasets.cuhk03_release import extract
-from tools._program import program_parser, run, say
+from tools._program import print_line, program_parser, run
 
 EXAMPLE = """example:
   python -m tools.extract_cuhk03 --root data/cuhk03        with data/cuhk03/cuhk03_release/cuhk-03.mat
@@ -31,7 +31,7 @@ def main() -> None:
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("", total=None)
         num_images = extract(root, lambda done: bar.update(task, completed=done))
-    say(console, f"{num_images} images and 20 classic splits are in {root}")
+    print_line(console, f"{num_images} images and 20 classic splits are in {root}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from instructions.errors import InputError
 from tools._program import Parser, run
-from tools._training import asked_out, asked_sheet, say_end, sheet_parser
+from tools._training import print_summary, resolved_sheet, run_folder, sheet_parser
 
 if TYPE_CHECKING:
     from irm.pretraining.schema import PretrainRun
@@ -53,7 +53,7 @@ def main() -> None:
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.pretraining.run import pretrain_run, read_pretrain
 
-    sheet = asked_sheet(arguments, read_pretrain)
+    sheet = resolved_sheet(arguments, read_pretrain)
     if sheet is None:
         return
     if arguments.processes < 1:
@@ -61,9 +61,9 @@ def main() -> None:
     if arguments.plan:
         _print_plan(sheet, arguments.processes)
         return
-    out = asked_out(arguments)
+    out = run_folder(arguments)
     summary = pretrain_run(sheet, out, resume=arguments.resume, console=Console(markup=False))
-    say_end(summary, "the tower", then=f"python -m tools.export_backbone {out} --out FOLDER")
+    print_summary(summary, "the tower", then=f"python -m tools.export_backbone {out} --out FOLDER")
 
 
 def _print_plan(sheet: "PretrainRun", processes: int) -> None:

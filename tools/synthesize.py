@@ -28,7 +28,7 @@ from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.presets import PRESETS, Preset
 from omnireid.synthetic.write import Progress as Done
 from omnireid.synthetic.write import Report, Written, write_omnireid
-from tools._program import print_tables, program_parser, run, say
+from tools._program import print_line, print_tables, program_parser, run
 
 _EXAMPLES = """examples:
   python -m tools.synthesize --out data/tiny --preset tiny
@@ -136,9 +136,9 @@ def main() -> None:
     if any(row.num_drawn for row in written) or not (asked.out / SHEET).exists():
         write_contact_sheet(asked.out)
     print_tables(console, _summary(written))
-    say(console, _conclusion(asked, written, seconds))
+    print_line(console, _conclusion(asked, written, seconds))
     if (asked.out / SHEET).exists():
-        say(console, f"contact sheet: {asked.out / SHEET}")
+        print_line(console, f"contact sheet: {asked.out / SHEET}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from instructions.errors import InputError
-from tools._program import DEVICES, program_parser, progress_bar, run, say
+from tools._program import DEVICES, print_line, program_parser, progress_bar, run
 
 if TYPE_CHECKING:
     from irm.pretraining.continuations import Answers
@@ -106,12 +106,12 @@ def _captions(asked: argparse.Namespace, console: Console) -> "tuple[Caption, ..
     path = asked.out / FILE_NAME
     if known is not None:
         for sentence in (*known.report, f"captions: {path} (as before)"):
-            say(console, sentence)
+            print_line(console, sentence)
         return known.captions
     make_folder(asked.out)
     captions, coverage = _attached(asked, split, described, console)
     for sentence in coverage.sentences():
-        say(console, sentence)
+        print_line(console, sentence)
     if not captions:
         raise InputError(
             f"no training image of {asked.dataset} has captions, so there is nothing to continue"
@@ -119,7 +119,7 @@ def _captions(asked: argparse.Namespace, console: Console) -> "tuple[Caption, ..
     is_rewritten = path.is_file() and (asked.out / LEDGER).is_file()
     keep_captions(asked.out, origin, captions, coverage)
     because = " (rewritten, because images or captions changed)" if is_rewritten else ""
-    say(console, f"captions: {path}{because}")
+    print_line(console, f"captions: {path}{because}")
     return captions
 
 
@@ -171,7 +171,7 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
         with _bar(console, "continuing captions") as show:
             made = write_continuations(writer, wanted, cache, progress=show)
     useless = sum(not each.text for each in made)
-    say(
+    print_line(
         console,
         f"continuations: {len(made)} of {len(wanted)} captions, {len(cache) - known} generated now, "
         f"{useless} unusable (empty or a repeated caption); {asked.out / FILE_NAME}",
@@ -186,7 +186,7 @@ def _continue(asked: argparse.Namespace, captions: "tuple[Caption, ...]", consol
             soft_wrap=True,
         )
     for each in [each for each in made if each.text][:3]:
-        say(console, f"  {each.caption}\n    -> {each.text}")
+        print_line(console, f"  {each.caption}\n    -> {each.text}")
 
 
 def _writer(asked: argparse.Namespace) -> "Answers":

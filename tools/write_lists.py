@@ -10,7 +10,7 @@ from instructions.errors import InputError
 from omnireid.datasets.catalog import DATASETS, dataset_named
 from omnireid.datasets.list_table import LISTS
 from omnireid.datasets.list_writer import write_lists
-from tools._program import program_parser, run, say
+from tools._program import print_line, program_parser, run
 
 EXAMPLE = """examples:
   python -m tools.write_lists --root data                              every data set under data/
@@ -45,7 +45,7 @@ def main() -> None:
     def written(path: Path, num_lines: int) -> None:
         nonlocal num_files
         num_files += 1
-        say(console, f"{num_lines:>10,} lines  {path}")
+        print_line(console, f"{num_lines:>10,} lines  {path}")
 
     for name in names:
         if asked.dataset is None and DATASETS[name].find(root) in (None, root):
@@ -53,7 +53,7 @@ def main() -> None:
         for sentence in write_lists(
             root, (asked.out or root).expanduser(), name, replace=asked.replace, written=written
         ):
-            say(console, f"left out: {sentence}")
+            print_line(console, f"left out: {sentence}")
     if not num_files:
         raise InputError(
             f"nothing under {root} could be written as lists; docs/data.md describes the folder layout"

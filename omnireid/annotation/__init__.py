@@ -2,14 +2,13 @@
 
 from omnireid.annotation.attributes import AttributeProposer, Proposal
 from omnireid.annotation.crops import BandParser, HumanParser, Parsed, upper_box
-from omnireid.annotation.journal import By, Entry, Journal
+from omnireid.annotation.journal import Entry, Journal, Provenance
 from omnireid.annotation.templates import ColorDescriber, Describer
 from omnireid.annotation.work import ListedImage, Work
 
 __all__ = [
     "AttributeProposer",
     "BandParser",
-    "By",
     "ColorDescriber",
     "Describer",
     "Entry",
@@ -18,6 +17,7 @@ __all__ = [
     "ListedImage",
     "Parsed",
     "Proposal",
+    "Provenance",
     "Work",
     "upper_box",
 ]

@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 
 from instructions.attributes import ATTRIBUTES, AttributeSet
 from instructions.errors import InputError, near_miss
-from omnireid.annotation.journal import By, Entry
+from omnireid.annotation.journal import Entry, Provenance
 from omnireid.annotation.work import Progress, Work
 
 
@@ -53,7 +53,7 @@ def propose(
     Raises:
         InputError: The model named a word that table 7 does not have.
     """
-    by = By("model", proposer.name, proposer.version, time=now)
+    by = Provenance("model", proposer.name, proposer.version, time=now)
     journal = work.journal("attributes")
     done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
     images = [listed.image for listed in work.images() if listed.image not in done]
@@ -89,7 +89,7 @@ def import_table(work: Work, path: Path, *, now: str) -> int:
         if name != "image" and name not in ATTRIBUTES:
             hint = near_miss(name, ATTRIBUTES)
             raise InputError(f"{path}: unknown column {name!r}{hint}; known: image, {', '.join(ATTRIBUTES)}")
-    by = By("table", path.name, hashlib.sha256(text.encode()).hexdigest()[:16], time=now)
+    by = Provenance("table", path.name, hashlib.sha256(text.encode()).hexdigest()[:16], time=now)
     known = {listed.image for listed in work.images()}
     entries = [
         _entry(path, number, rows[0], row, known, by)
@@ -105,7 +105,7 @@ def import_table(work: Work, path: Path, *, now: str) -> int:
 
 
 def _entry(
-    path: Path, number: int, names: Sequence[str], cells: Sequence[str], known: set[str], by: By
+    path: Path, number: int, names: Sequence[str], cells: Sequence[str], known: set[str], by: Provenance
 ) -> Entry:
     if len(cells) > len(names):
         raise InputError(f"{path}: row {number} has {len(cells)} cells for {len(names)} columns")

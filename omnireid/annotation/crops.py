@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from omnireid.annotation.journal import By, Entry
+from omnireid.annotation.journal import Entry, Provenance
 from omnireid.annotation.work import Progress, Work
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are outside
@@ -85,7 +85,9 @@ def crop_clothes(
     Returns:
         How many are new, how many of them show no upper clothes, and how many could not be read.
     """
-    by = By("rule" if isinstance(parser, BandParser) else "model", parser.name, parser.version, time=now)
+    by = Provenance(
+        "rule" if isinstance(parser, BandParser) else "model", parser.name, parser.version, time=now
+    )
     journal = work.journal("crops")
     done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
     images = [listed.image for listed in work.images() if listed.image not in done]

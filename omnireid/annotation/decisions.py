@@ -11,7 +11,7 @@ from typing import Any
 from instructions.attributes import AttributeSet
 from instructions.errors import InputError
 from instructions.evidence import missing_words
-from omnireid.annotation.journal import By, Entry, Journal
+from omnireid.annotation.journal import Entry, Journal, Provenance
 from omnireid.annotation.sentences import fingerprint, standing_sentences
 from omnireid.annotation.templates import proposed_templates
 from omnireid.annotation.work import Work
@@ -73,7 +73,7 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> Applied:
         InputError: An image or template is not known; nothing is written then.
     """
     reviewer, decisions = read_decisions(path)
-    by = By("person", reviewer, fingerprint_of(path), time=now)
+    by = Provenance("person", reviewer, fingerprint_of(path), time=now)
     known = {listed.image for listed in work.images()}
     proposed = proposed_templates(work)
     for decision in decisions:
@@ -108,7 +108,7 @@ def fingerprint_of(path: Path) -> str:
     return sha256_of(path)[:16]
 
 
-def _add_sentence(journal: Journal, decision: Decision, words: AttributeSet, by: By) -> bool:
+def _add_sentence(journal: Journal, decision: Decision, words: AttributeSet, by: Provenance) -> bool:
     """A person's text, an empty one included: it says that none is right; whether it lacks words."""
     missing = missing_words(words, decision.sentence or "") if decision.sentence else []
     value = {

@@ -14,11 +14,11 @@ from PIL import Image
 from instructions.attributes import AttributeSet
 from instructions.errors import InputError
 from omnireid.annotation.crops import cut, standing_boxes
-from omnireid.annotation.journal import By, Entry
+from omnireid.annotation.journal import Entry, Provenance
 from omnireid.annotation.sentences import standing_sentences
 from omnireid.annotation.work import ListedImage, Work
 from omnireid.datasets.list_table import LISTS
-from omnireid.datasets.load import home_of_lists
+from omnireid.datasets.load import lists_root
 from omnireid.files import make_folder, write_whole
 from omnireid.loading.image import read_image
 
@@ -41,7 +41,7 @@ class _Clothes:
     path: str  # relative to the root of the lists
     source: Path
     box: tuple[int, int, int, int] | None  # None: the whole image is the template
-    by: By
+    by: Provenance
 
 
 def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only: bool = True) -> Exported:
@@ -59,7 +59,7 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
         InputError: The data set has no such lists, or nothing is left to write.
     """
     names = list_names(work.dataset, work.part)
-    out = home_of_lists(out, work.dataset)
+    out = lists_root(out, work.dataset)
     _refuse_foreign(out, names)
     images = work.images()
     decided = work.journal("decisions").latest()

@@ -15,7 +15,7 @@ KINDS: tuple[Kind, ...] = ("rule", "model", "table", "person")
 
 
 @dataclass(frozen=True)
-class By:
+class Provenance:
     """Where a finding comes from: enough to make it again, or to ask somebody."""
 
     kind: Kind
@@ -36,9 +36,9 @@ class Entry:
 
     image: str  # as the list of images writes it
     value: Mapping[str, Any]
-    by: By
+    by: Provenance
 
-    def outweighs(self, other: Entry) -> bool:
+    def takes_precedence_over(self, other: Entry) -> bool:
         """Whether this finding stands although the other one came later."""
         return KINDS.index(self.by.kind) > KINDS.index(other.by.kind)
 
@@ -71,7 +71,7 @@ class Journal:
         standing: dict[str, Entry] = {}
         for entry in self.entries():
             before = standing.get(entry.image)
-            if before is None or not before.outweighs(entry):
+            if before is None or not before.takes_precedence_over(entry):
                 standing[entry.image] = entry
         return standing
 
@@ -100,7 +100,7 @@ class Journal:
     def _entry(self, number: int, line: bytes) -> Entry:
         try:
             content = json.loads(line)
-            by = By(**content["by"])
+            by = Provenance(**content["by"])
             if by.kind not in KINDS:
                 raise ValueError(f"unknown kind {by.kind!r}")
             return Entry(content["image"], content["value"], by)

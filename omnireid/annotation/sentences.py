@@ -10,7 +10,7 @@ from instructions.attributes import AttributeSet
 from instructions.errors import InputError
 from instructions.evidence import missing_words
 from instructions.sentences import LLMWriter, SentenceWriter
-from omnireid.annotation.journal import By, Entry, Kind
+from omnireid.annotation.journal import Entry, Kind, Provenance
 from omnireid.annotation.work import Progress, Work
 
 
@@ -37,7 +37,7 @@ def write_sentences(
         raise InputError(f"{work.folder} has no attributes yet; run the step attributes first")
     journal = work.journal("sentences")
     kind: Kind = "model" if isinstance(writer, LLMWriter) else "rule"
-    by = By(kind, name, version, seed, now)
+    by = Provenance(kind, name, version, seed, now)
     done = {
         (entry.image, entry.value["attributes"])
         for entry in journal.entries()
@@ -74,7 +74,7 @@ def standing_sentences(work: Work) -> dict[str, Entry]:
         attributes = known.get(entry.image, (AttributeSet({}), ()))[0]
         before = standing.get(entry.image)
         is_current = entry.value["attributes"] == fingerprint(attributes)
-        if is_current and (before is None or not before.outweighs(entry)):
+        if is_current and (before is None or not before.takes_precedence_over(entry)):
             standing[entry.image] = entry
     return standing
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from instructions.errors import InputError
 from omnireid.annotation.crops import cut, standing_boxes
-from omnireid.annotation.journal import By, Entry, Kind
+from omnireid.annotation.journal import Entry, Kind, Provenance
 from omnireid.annotation.work import Progress, Work
 from omnireid.datasets.scan import is_image_name
 from omnireid.loading.image import read_image
@@ -121,7 +121,7 @@ def propose_templates(
     names = [str(path.relative_to(shop)) for path in paths]
     listed = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
     kind: Kind = "rule" if isinstance(describer, ColorDescriber) else "model"
-    by = By(kind, f"{describer.name} on {shop.name}", f"{describer.version}-{listed}", time=now)
+    by = Provenance(kind, f"{describer.name} on {shop.name}", f"{describer.version}-{listed}", time=now)
     journal = work.journal("templates")
     done = {
         (entry.image, tuple(entry.value["box"]))

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from instructions.attributes import AttributeSet
 from instructions.errors import InputError
-from omnireid.annotation.journal import KINDS, By, Journal
+from omnireid.annotation.journal import KINDS, Journal, Provenance
 from omnireid.datasets.datalists import read_lines
 from omnireid.files import make_folder, write_whole
 from omnireid.loading.image import read_image
@@ -150,10 +150,10 @@ class Work:
         """The findings of a step."""
         return Journal(self.folder / f"{step}.jsonl")
 
-    def attributes(self) -> dict[str, tuple[AttributeSet, tuple[By, ...]]]:
+    def attributes(self) -> dict[str, tuple[AttributeSet, tuple[Provenance, ...]]]:
         """What is known of each image: tables over models over rules, a person over all; and by whom."""
         entries = sorted(self.journal("attributes").entries(), key=lambda entry: KINDS.index(entry.by.kind))
-        known: dict[str, tuple[AttributeSet, tuple[By, ...]]] = {}
+        known: dict[str, tuple[AttributeSet, tuple[Provenance, ...]]] = {}
         for entry in entries:
             words = AttributeSet(entry.value["words"])
             before, sources = known.get(entry.image, (AttributeSet({}), ()))

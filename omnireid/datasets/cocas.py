@@ -11,7 +11,7 @@ from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.datalists import read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, find_lists
-from omnireid.datasets.scan import NUMBER, Dressed, number_outfits, text_lines
+from omnireid.datasets.scan import NUMBER, OutfitImage, number_outfits, text_lines
 from omnireid.records import Record, Split
 
 _CITATION = (
@@ -128,7 +128,7 @@ def read_real2(root: Path, variant: str) -> Split:  # noqa: ARG001  one signatur
     templates = _prefix(root, "templates", tables["query"][0]["template_path"])
     dressed = [
         [
-            Dressed(
+            OutfitImage(
                 images + row["image_path"],
                 int(row["pid"]),
                 int(row["camera_id"]) - first_camera,

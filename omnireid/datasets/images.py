@@ -14,9 +14,9 @@ from pathlib import Path
 from instructions.errors import InputError
 from omnireid.columns import clothes_of, images_of
 from omnireid.datasets.card import PARTS
-from omnireid.datasets.check import COPY_AGAIN, NUM_EXAMPLES, Finding, Reading
+from omnireid.datasets.check import COPY_AGAIN, NUM_EXAMPLES, Finding, LoadedSplit
 from omnireid.datasets.ledger import Ledger, key_of, number_of
-from omnireid.datasets.scan import OPEN, is_closed
+from omnireid.datasets.scan import GRANT_ACCESS, is_unreadable
 from omnireid.loading.image import decode_image, read_image
 
 _CHUNK = 64  # images per job of a thread
@@ -32,13 +32,13 @@ KINDS: tuple[tuple[str, str, str], ...] = (
         "more than the limit",
         "these are not person crops: crop the people, or remove the images",
     ),
-    ("closed", os.strerror(errno.EACCES), OPEN),
+    ("closed", os.strerror(errno.EACCES), GRANT_ACCESS),
     ("damaged", "", f"the copy is damaged: {COPY_AGAIN}, or remove the images"),
 )
 
 
 @dataclass(frozen=True)
-class Opened:
+class ImageCheck:
     """How many images were checked, which could not be opened, and a hash of each one's bytes."""
 
     num_images: int
@@ -47,7 +47,7 @@ class Opened:
     contents: Mapping[str, int]  # path to the hash of its bytes
 
 
-def image_paths(readings: Iterable[Reading], limit: int | None = None) -> list[str]:
+def image_paths(readings: Iterable[LoadedSplit], limit: int | None = None) -> list[str]:
     """Every distinct image in the readings, clothes images included; evenly thinned to ``limit``."""
     named: dict[str, None] = {}
     for reading in readings:
@@ -62,7 +62,7 @@ def image_paths(readings: Iterable[Reading], limit: int | None = None) -> list[s
 
 def open_images(
     paths: Sequence[str], workers: int, progress: Callable[[int], None], ledger: Ledger | None = None
-) -> Opened:
+) -> ImageCheck:
     """Decode each image that is not in the ledger; ``progress`` is called with the number newly done.
 
     If interrupted, it saves what is done to the ledger and stops at once.
@@ -83,7 +83,7 @@ def open_images(
                 ledger.enter(outcome.key, outcome.content)
         progress(len(outcomes))
     ledger.flush()
-    return Opened(len(paths), num_known, tuple(failures), contents)
+    return ImageCheck(len(paths), num_known, tuple(failures), contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _attempt(path: str, ledger: Ledger) -> _Outcome:
         return _Outcome(path)  # it came back in the meantime
 
 
-def unopened(dataset: str, opened: Opened) -> list[Finding]:
+def unreadable_images(dataset: str, opened: ImageCheck) -> list[Finding]:
     """A finding per kind of failure, for the images that cannot be read."""
     of_kind: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for path, reason in opened.failures:
@@ -150,14 +150,14 @@ def _neighbour(path: str, kind: str) -> str:
         return f" (a link to {place.readlink()}, which does not exist)"
     if kind == "missing" and "\\" in path:
         return " (use / instead of \\ between folders)"
-    if kind != "missing" or not place.parent.is_dir() or is_closed(place.parent):
+    if kind != "missing" or not place.parent.is_dir() or is_unreadable(place.parent):
         return ""
     stem = place.stem.lower()
     near = sorted(other.name for other in place.parent.iterdir() if other.stem.lower() == stem)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def copies(reading: Reading, contents: Mapping[str, int]) -> Iterator[Finding]:
+def duplicate_images(reading: LoadedSplit, contents: Mapping[str, int]) -> Iterator[Finding]:
     """Findings for images in two parts under different names that are identical byte for byte."""
     owners = {
         part: {contents[path]: path for path in images_of(reading.part(part)) if contents.get(path)}

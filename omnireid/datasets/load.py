@@ -93,7 +93,7 @@ def _refuse_another(root: Path, entry: Dataset) -> None:
         )
 
 
-def home_of_lists(root: Path, dataset: str) -> Path:
+def lists_root(root: Path, dataset: str) -> Path:
     """Where lists of a data set are written: in its own folder below a data root, which no other set shares.
 
     A folder that is not a data root, or is already the data set's own, is returned unchanged.

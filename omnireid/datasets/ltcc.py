@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omnireid.datasets.card import Counts, DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.scan import Dressed, image_names, matched, note_missing, number_outfits
+from omnireid.datasets.scan import OutfitImage, image_names, matched, note_missing, number_outfits
 from omnireid.records import Split
 
 _COUNTS: Counts = {
@@ -56,7 +56,7 @@ def read(root: Path, variant: str) -> Split:
     note_missing(folders, notes)
     parts = [
         [
-            Dressed(path, int(match[1]), int(match[3]) - 1, f"{match[1]}_{match[2]}")
+            OutfitImage(path, int(match[1]), int(match[3]) - 1, f"{match[1]}_{match[2]}")
             for path, match in matched(folder, NAME, notes)
         ]
         for folder in folders.values()

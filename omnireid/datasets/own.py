@@ -16,7 +16,7 @@ from omnireid.columns import Records, RecordsBuilder, clothes_of, column_of
 from omnireid.datasets.captions import captions_of, query_per_caption
 from omnireid.datasets.card import NO_CAMERA, PARTS, DatasetCard, Part
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.scan import is_closed
+from omnireid.datasets.scan import is_unreadable
 from omnireid.records import UNKNOWN, Modality, Split
 from omnireid.tasks import TASKS
 
@@ -73,7 +73,7 @@ def own_names(root: str | Path) -> list[str]:
 
 def _may_hold_records(folder: Path) -> bool:
     """Whether a folder has a table, or may not be listed: then its reader reports that."""
-    return is_closed(folder) or any((folder / f"records{kind}").exists() for kind in KINDS)
+    return is_unreadable(folder) or any((folder / f"records{kind}").exists() for kind in KINDS)
 
 
 def missing_columns(split: Split) -> dict[str, str]:

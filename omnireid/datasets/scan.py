@@ -13,7 +13,7 @@ from typing import NamedTuple
 from instructions.errors import InputError
 from omnireid.records import Record
 
-OPEN = "grant read permission (chmod -R u+rX), or move it away"
+GRANT_ACCESS = "grant read permission (chmod -R u+rX), or move it away"
 NUMBER = re.compile(r"\d{1,9}")  # a person or a camera; more digits do not fit into an array
 PERSON = NUMBER  # a folder named after a person
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
@@ -55,22 +55,22 @@ def named_subfolders(folder: str | Path, pattern: re.Pattern[str], notes: list[s
     return [name for name in names if pattern.fullmatch(name)]
 
 
-def is_closed(folder: str | Path) -> bool:
+def is_unreadable(folder: str | Path) -> bool:
     """Whether a folder may not be listed or entered, which would make it look empty."""
-    return not _may(folder, os.R_OK | os.X_OK)
+    return not _has_access(folder, os.R_OK | os.X_OK)
 
 
-def refuse_closed(folder: str | Path) -> None:
+def refuse_unreadable(folder: str | Path) -> None:
     """Refuse a folder that the current user may not read.
 
     Raises:
         PermissionError: it is.
     """
-    if is_closed(folder):
+    if is_unreadable(folder):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
-def _may(path: str | Path, what: int) -> bool:
+def _has_access(path: str | Path, what: int) -> bool:
     return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 
@@ -79,15 +79,15 @@ def unreadable_path(error: OSError) -> str:
     if error.filename is None:  # a read that failed half-way
         return "a file"
     above = reversed(Path(error.filename).parents)
-    return str(next((folder for folder in above if not _may(folder, os.X_OK)), error.filename))
+    return str(next((folder for folder in above if not _has_access(folder, os.X_OK)), error.filename))
 
 
 def remedy_for(error: OSError) -> str:
     """What to do about an operating system error."""
-    return OPEN if isinstance(error, PermissionError) else "check the disk, or copy it again"
+    return GRANT_ACCESS if isinstance(error, PermissionError) else "check the disk, or copy it again"
 
 
-def closed_below(folder: str | Path) -> list[str]:
+def unreadable_below(folder: str | Path) -> list[str]:
     """Every unreadable folder at or below this one, or the one above that makes it unreadable; sorted."""
     closed: list[str] = []
     for _ in os.walk(folder, onerror=lambda error: closed.append(unreadable_path(error))):
@@ -160,7 +160,7 @@ def note_missing(parts: Mapping[str, Path], notes: list[str]) -> None:
     notes.extend(f"no {part}: {path} does not exist" for part, path in parts.items() if not path.exists())
 
 
-class Dressed(NamedTuple):
+class OutfitImage(NamedTuple):
     """An image whose outfit is a name; outfits are numbered once all parts are read."""
 
     image: str
@@ -169,7 +169,7 @@ class Dressed(NamedTuple):
     outfit: str
 
 
-def number_outfits(parts: Sequence[Sequence[Dressed]]) -> list[tuple[Record, ...]]:
+def number_outfits(parts: Sequence[Sequence[OutfitImage]]) -> list[tuple[Record, ...]]:
     """Records of each part; outfits get integers unique over the data set, in name order."""
     names = sorted({row.outfit for part in parts for row in part})
     number = {name: index for index, name in enumerate(names)}

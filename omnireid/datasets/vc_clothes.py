@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.scan import Dressed, matched, note_missing, number_outfits
+from omnireid.datasets.scan import OutfitImage, matched, note_missing, number_outfits
 from omnireid.records import Split
 
 CARD = DatasetCard(
@@ -49,7 +49,7 @@ def read(root: Path, variant: str) -> Split:
     note_missing(folders, notes)
     parts = [
         [
-            Dressed(path, int(m[1]), int(m[2]) - 1, f"{m[1]}-{m[3]}")
+            OutfitImage(path, int(m[1]), int(m[2]) - 1, f"{m[1]}-{m[3]}")
             for path, m in matched(folder, NAME, notes)
         ]
         for folder in folders.values()

@@ -31,7 +31,7 @@ def drop_test_people(
     train: Sequence[People],
     tests: Sequence[People],
     *,
-    by_look: bool | frozenset[frozenset[str]] = True,
+    by_appearance: bool | frozenset[frozenset[str]] = True,
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[tuple[People, ...], LeakageReport]:
@@ -44,13 +44,15 @@ def drop_test_people(
     Args:
         train: The training sources.
         tests: The test sets.
-        by_look: Compare appearance between the data sets known to share images (SHARED), between none, or
-            between the given pairs.
+        by_appearance: Compare appearance between the data sets known to share images (SHARED), between none,
+            or between the given pairs.
         cache: Folder that keeps fingerprints of images; without it they are computed again each time.
         progress: Called while images are read.
     """
     index = TestPeople(tests)
-    pairs = by_look if isinstance(by_look, frozenset) else SHARED if by_look else frozenset()
+    pairs = (
+        by_appearance if isinstance(by_appearance, frozenset) else SHARED if by_appearance else frozenset()
+    )
     looks = _AppearanceIndex(tests, pairs, cache, progress)
     kept: list[People] = []
     leaks: list[Leak] = []

@@ -65,7 +65,7 @@ class Camera:
     ir_noise: float
     ir_leak: float = 0.0  # how much of the visible grey an infrared image keeps; 0: nothing but material
 
-    def eased(self, difficulty: float) -> Camera:
+    def scaled(self, difficulty: float) -> Camera:
         """The same camera with its faults scaled: 1 leaves it as it is, 0 removes them.
 
         Faults are colour cast, tone, noise, blur, occlusion, drifting light and loose boxes; a faultless

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from instructions.errors import InputError
 from omnireid.files import sole_writer, write_whole
+from omnireid.synthetic.image_files import render_files
 from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.manifest import claim, finished
+from omnireid.synthetic.plan import ImagePlan, Plan, SyntheticSpec
 from omnireid.synthetic.presets import Preset
-from omnireid.synthetic.studio import render_files
-from omnireid.synthetic.world import ImagePlan, Plan, World
 
 _CHUNK = 16  # images that a worker takes at a time: small enough to stop soon, of one person mostly
 _WORTH_WORKERS = 400  # below so many images, starting processes costs more than they save
@@ -77,12 +77,12 @@ def write_omnireid(
         out.mkdir(parents=True, exist_ok=True)
         with sole_writer(out, f"another run is writing {out}; wait for it or choose another folder"):
             manifest = claim(out, preset, seed)
-            world = World(preset, seed)
+            spec = SyntheticSpec(preset, seed)
             plans = []
             for name in names:
                 report(Progress(name, 0, 0))
-                plans.append(LAYOUTS[name](world))
-            written = _write_plans(out, world, plans, workers or _num_cores(), report)
+                plans.append(LAYOUTS[name](spec))
+            written = _write_plans(out, spec, plans, workers or _num_cores(), report)
             wanted = finished(manifest, plans)
             if wanted != manifest:
                 wanted.write(out)
@@ -103,7 +103,7 @@ def _checked(seed: int, workers: int | None, datasets: Sequence[str] | None) -> 
 
 
 def _write_plans(
-    out: Path, world: World, plans: list[Plan], workers: int, report: Report
+    out: Path, spec: SyntheticSpec, plans: list[Plan], workers: int, report: Report
 ) -> tuple[Written, ...]:
     missing: dict[str, list[ImagePlan]] = {}
     num_reused: dict[str, int] = {}
@@ -115,9 +115,7 @@ def _write_plans(
         _write_texts(out, plan)
     seconds: dict[str, float] = defaultdict(float)
     done, total = 0, sum(map(len, missing.values()))
-    for dataset, num_images, spent in _draw_all(
-        out, world, missing, workers if total > _WORTH_WORKERS else 1
-    ):
+    for dataset, num_images, spent in _draw_all(out, spec, missing, workers if total > _WORTH_WORKERS else 1):
         seconds[dataset] += spent
         done += num_images
         report(Progress(dataset, done, total))
@@ -153,7 +151,7 @@ def _write_texts(out: Path, plan: Plan) -> None:
 
 
 def _draw_all(
-    out: Path, world: World, missing: dict[str, list[ImagePlan]], workers: int
+    out: Path, spec: SyntheticSpec, missing: dict[str, list[ImagePlan]], workers: int
 ) -> Iterator[tuple[str, int, float]]:
     """Draw what is missing; yields data set, images and seconds of each chunk as it is finished."""
     chunks = [
@@ -163,13 +161,13 @@ def _draw_all(
     ]
     if workers == 1:
         for dataset, images in chunks:
-            yield dataset, len(images), _draw(out, world, images)
+            yield dataset, len(images), _draw(out, spec, images)
         return
     pool = ProcessPoolExecutor(
         workers,
         mp_context=get_context("spawn"),
         initializer=_start_worker,
-        initargs=(out, world.preset, world.seed),
+        initargs=(out, spec.preset, spec.seed),
     )
     try:
         futures = {pool.submit(_draw_in_worker, images): (dataset, len(images)) for dataset, images in chunks}
@@ -183,20 +181,20 @@ def _draw_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _draw(out: Path, world: World, images: Sequence[ImagePlan]) -> float:
+def _draw(out: Path, spec: SyntheticSpec, images: Sequence[ImagePlan]) -> float:
     start = time.perf_counter()
     for image in images:
-        for path, content in render_files(world, image):
+        for path, content in render_files(spec, image):
             write_whole(out / path, content)
     return time.perf_counter() - start
 
 
-_worker: tuple[Path, World]  # of a worker process, set once when it starts
+_worker: tuple[Path, SyntheticSpec]  # of a worker process, set once when it starts
 
 
 def _start_worker(out: Path, preset: Preset, seed: int) -> None:
     global _worker
-    _worker = (out, World(preset, seed))
+    _worker = (out, SyntheticSpec(preset, seed))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; chunks under way are finished
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
@@ -210,8 +208,8 @@ def _die_with_parent() -> None:
 
 
 def _draw_in_worker(images: Sequence[ImagePlan]) -> float:
-    out, world = _worker
-    return _draw(out, world, images)
+    out, spec = _worker
+    return _draw(out, spec, images)
 
 
 def _is_written(path: Path) -> bool:

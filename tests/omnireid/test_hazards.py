@@ -18,14 +18,14 @@ from omnireid.extraction import Features
 from omnireid.leakage import People, drop_test_people
 from omnireid.loading.held_out import hold_out
 from omnireid.loading.source_loader import Source
-from omnireid.metrics import Given, rank, rank_features
+from omnireid.metrics import ExactDistances, rank, rank_features
 from omnireid.protocols import PROTOCOLS, suited_protocol
 from omnireid.protocols.draws import everything
 from omnireid.re_scoring import ReScorer
 from omnireid.records import Labels
 from omnireid.synthetic.layouts import LAYOUTS
+from omnireid.synthetic.plan import SyntheticSpec
 from omnireid.synthetic.presets import PRESETS
-from omnireid.synthetic.world import World
 from omnireid.tasks import TASKS
 from omnireid.trial import run_trial
 
@@ -47,7 +47,7 @@ def root(tmp_path_factory):
         "cuhk_pedes",
         "icfg_pedes",
     ):
-        plan = LAYOUTS[name](World(PRESETS["tiny"], 0))
+        plan = LAYOUTS[name](SyntheticSpec(PRESETS["tiny"], 0))
         contents = {file.path: b"" for image in plan.images for file in image.files} | plan.texts
         for path, content in contents.items():
             (out / path).parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,7 @@ def test_h9_ltcc_has_twelve_cameras_not_nine(root):
 
 
 def test_h10_images_that_are_not_re_scored_keep_their_order():
-    distances = Given(-np.linspace(0.9, 0.1, 50)[None])  # minus cosines, the nearest first
+    distances = ExactDistances(-np.linspace(0.9, 0.1, 50)[None])  # minus cosines, the nearest first
 
     class LastFirst:
         """Scores the later of the nearest images higher."""
@@ -288,7 +288,9 @@ def test_h10_the_tail_is_ordered_by_distance_and_ties_by_index():
             return images.rows.float() % 2
 
     again = ReScorer(OddFirst(), Rows(), Rows(), top=128, batch_size=64)
-    order = np.argsort(again.apply(Given(values), np.arange(1), np.arange(300)).values[0], kind="stable")
+    order = np.argsort(
+        again.apply(ExactDistances(values), np.arange(1), np.arange(300)).values[0], kind="stable"
+    )
     head = nearest[:128]
     assert order.tolist() == [*head[head % 2 == 1], *head[head % 2 == 0], *nearest[128:]]
 

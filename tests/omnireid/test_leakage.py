@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from omnireid.leakage import (
-    BORROWED,
+    SHARED_IMAGES,
     Fingerprints,
     Leak,
     People,
@@ -116,7 +116,7 @@ def test_the_result_does_not_depend_on_the_order_of_the_tests():
 def test_borrowed_data_sets_are_in_the_catalog():
     from omnireid.datasets import DATASETS
 
-    assert {row.dataset for rows in BORROWED.values() for row in rows} <= set(DATASETS)
+    assert {row.dataset for rows in SHARED_IMAGES.values() for row in rows} <= set(DATASETS)
 
 
 def drawn(seed, size=(128, 64)):
@@ -217,10 +217,10 @@ def test_a_renamed_copy_is_found_by_appearance_and_drops_its_person(tmp_path):
     assert report.leaks == (Leak("rstpreid", 7, copy, "same picture by look", test),)
     assert (report.num_dropped, report.num_unreadable) == (2, 0)
     assert kept_pids(People("prcc", train.records), msmt)[0] == [7, 7, 8]  # not known to share images
-    ((kept,), report) = drop_test_people([train], [msmt], by_look=False)
+    ((kept,), report) = drop_test_people([train], [msmt], by_appearance=False)
     assert report.num_dropped == 0
     pair = frozenset((frozenset(("prcc", "msmt17")),))
-    ((kept,), report) = drop_test_people([People("prcc", train.records)], [msmt], by_look=pair)
+    ((kept,), report) = drop_test_people([People("prcc", train.records)], [msmt], by_appearance=pair)
     assert [record.pid for record in kept.records] == [8]
 
 
@@ -276,7 +276,7 @@ def test_every_pair_of_data_sets_known_to_share_images_is_compared():
     text, owners = ("cuhk_pedes", "icfg_pedes", "rstpreid"), {"cuhk_pedes": ("market1501", "cuhk03")}
     pairs = {frozenset((one, other)) for one in text for other in owners.get(one, ("msmt17",))}
     assert pairs | {frozenset(("rstpreid", "icfg_pedes"))} == SHARED
-    assert {name: {row.dataset for row in rows} for name, rows in BORROWED.items()} == {
+    assert {name: {row.dataset for row in rows} for name, rows in SHARED_IMAGES.items()} == {
         "cuhk_pedes": {"market1501", "cuhk03"},
         "icfg_pedes": {"msmt17"},
     }

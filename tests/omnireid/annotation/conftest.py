@@ -9,8 +9,8 @@ import pytest
 from instructions.attributes import ATTRIBUTES
 from omnireid.annotation.work import Work, images_of_list
 from omnireid.synthetic.layouts.cocas import plan_real1
+from omnireid.synthetic.plan import SyntheticSpec
 from omnireid.synthetic.presets import PRESETS
-from omnireid.synthetic.world import World
 
 NOW = "2026-01-02T03:04:05+0000"
 
@@ -18,11 +18,11 @@ NOW = "2026-01-02T03:04:05+0000"
 @pytest.fixture(scope="session")
 def truth():
     """What the drawer knows of every Real1 image, by its path in the lists."""
-    world = World(PRESETS["tiny"], 0)
-    cast = world.casts["cocas_real1"]
+    spec = SyntheticSpec(PRESETS["tiny"], 0)
+    population = spec.populations["cocas_real1"]
     return {
-        file.path.removeprefix("real1/"): cast.attributes(image.take)
-        for image in plan_real1(world).images
+        file.path.removeprefix("real1/"): population.attributes(image.key)
+        for image in plan_real1(spec).images
         for file in image.files
         if "/images/" in file.path
     }

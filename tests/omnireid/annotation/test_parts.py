@@ -11,7 +11,7 @@ from instructions.errors import InputError
 from omnireid.annotation.attributes import Proposal, import_table, propose
 from omnireid.annotation.crops import BandParser, Parsed, crop_clothes, upper_box
 from omnireid.annotation.export import export
-from omnireid.annotation.journal import By, Entry, Journal
+from omnireid.annotation.journal import Entry, Journal, Provenance
 from omnireid.annotation.templates import ColorDescriber
 from omnireid.annotation.work import ListedImage, Work, images_of_list
 from omnireid.annotation.zero_shot import PROMPT, ZeroShotProposer
@@ -161,7 +161,7 @@ def test_a_crop_is_nearest_to_the_template_of_its_color_whatever_is_around():
 
 def test_a_journal_keeps_whole_lines_only_and_the_weightier_word_stands(tmp_path):
     journal = Journal(tmp_path / "j.jsonl")
-    by = {kind: By(kind, kind, "1") for kind in ("rule", "model", "person")}
+    by = {kind: Provenance(kind, kind, "1") for kind in ("rule", "model", "person")}
     for kind in ("person", "rule", "model"):
         journal.add(Entry("a", {"said": kind}, by[kind]))
     journal.add(Entry("b", {"said": "model"}, by["model"]))

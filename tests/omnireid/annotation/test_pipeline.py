@@ -16,7 +16,7 @@ from omnireid.annotation.attributes import import_table
 from omnireid.annotation.crops import BandParser, crop_clothes
 from omnireid.annotation.decisions import FORMAT, Applied, apply_decisions
 from omnireid.annotation.export import export
-from omnireid.annotation.journal import By, Entry
+from omnireid.annotation.journal import Entry, Provenance
 from omnireid.annotation.review import write_review
 from omnireid.annotation.sentences import standing_sentences, write_sentences
 from omnireid.annotation.templates import ColorDescriber, propose_templates, proposed_templates
@@ -265,7 +265,7 @@ def test_a_picked_template_stays_the_one_that_was_seen_when_another_shop_is_sear
 def test_a_decision_of_an_older_version_without_its_shop_is_one_sentence(proposed, root):
     image = proposed.images()[0].image
     value = {"crop": True, "template": proposed_templates(proposed)[image][1][0]}
-    proposed.journal("decisions").add(Entry(image, value, By("person", "somebody", "1", time=NOW)))
+    proposed.journal("decisions").add(Entry(image, value, Provenance("person", "somebody", "1", time=NOW)))
     with pytest.raises(InputError, match="does not record which shop its template is from"):
         export(proposed, root, instruct="templates")
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from omnireid.datasets import DATASETS, images
-from omnireid.datasets.check import Reading
-from omnireid.datasets.images import copies, open_images, unopened
+from omnireid.datasets.check import LoadedSplit
+from omnireid.datasets.images import duplicate_images, open_images, unreadable_images
 from omnireid.datasets.ledger import Ledger, key_of
 from omnireid.records import Record, Split
 from omnireid.tasks import TASKS
@@ -29,7 +29,7 @@ def opened(paths, ledger=None, workers=2):
 
 def reading(**parts):
     split = Split("market1501", **{part: tuple(Record(p, 1, 0) for p in ps) for part, ps in parts.items()})
-    return Reading(DATASETS["market1501"].card, "raw", TASKS["trad"], "", split)
+    return LoadedSplit(DATASETS["market1501"].card, "raw", TASKS["trad"], "", split)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -66,25 +66,25 @@ def spoil(path, how, monkeypatch=None):
 @pytest.mark.parametrize("how", [kind[0] for kind in images.KINDS])
 def test_each_kind_of_unreadable_image_is_named_with_a_remedy(paths, how, monkeypatch):
     spoil(paths[1], how, monkeypatch)
-    (finding,) = unopened("market1501", opened(paths))
+    (finding,) = unreadable_images("market1501", opened(paths))
     assert finding.message.startswith(f"1 of 3 images cannot be read ({how}): {paths[1]}")
     assert finding.severity == "problem" and finding.fix
 
 
 def test_a_missing_image_with_another_suffix_is_suggested(paths, tmp_path):
     Path(paths[0]).rename(tmp_path / "a.PNG")
-    (finding,) = unopened("market1501", opened(paths))
+    (finding,) = unreadable_images("market1501", opened(paths))
     assert "did you mean 'a.PNG'?" in finding.message
 
 
 def test_a_dangling_link_is_distinguished_from_a_missing_file(paths, tmp_path):
     (tmp_path / "d.png").symlink_to("/nowhere/d.png")
-    (finding,) = unopened("market1501", opened([*paths, str(tmp_path / "d.png")]))
+    (finding,) = unreadable_images("market1501", opened([*paths, str(tmp_path / "d.png")]))
     assert "(a link to /nowhere/d.png, which does not exist)" in finding.message
 
 
 def test_a_path_with_backslashes_is_reported(paths, tmp_path):
-    (finding,) = unopened("own/shop", opened([*paths, f"{tmp_path}/imgs\\a.png"]))
+    (finding,) = unreadable_images("own/shop", opened([*paths, f"{tmp_path}/imgs\\a.png"]))
     assert "(use / instead of \\ between folders)" in finding.message
 
 
@@ -161,7 +161,7 @@ def test_a_file_that_is_no_ledger_is_ignored(paths, tmp_path):
 def test_the_same_bytes_in_two_parts_under_two_names_are_found(paths, first, second, severity):
     Path(paths[1]).write_bytes(Path(paths[0]).read_bytes())
     look = reading(**{first: paths[::2], second: [paths[1]]})
-    (finding,) = copies(look, opened(paths).contents)
+    (finding,) = duplicate_images(look, opened(paths).contents)
     assert finding.severity == severity
     assert (
         f"1 {first} images are in the {second} too under another name, e.g. {paths[0]} and {paths[1]}"
@@ -171,4 +171,4 @@ def test_the_same_bytes_in_two_parts_under_two_names_are_found(paths, first, sec
 
 def test_one_image_in_two_parts_under_one_name_is_no_copy(paths):
     look = reading(query=[paths[0]], gallery=[paths[0], paths[1]])
-    assert list(copies(look, opened(paths).contents)) == []
+    assert list(duplicate_images(look, opened(paths).contents)) == []

@@ -10,8 +10,8 @@ from omnireid.datasets import load_split
 from omnireid.datasets.list_table import LISTS
 from omnireid.datasets.list_writer import write_lists
 from omnireid.synthetic.layouts import LAYOUTS
+from omnireid.synthetic.plan import SyntheticSpec
 from omnireid.synthetic.presets import PRESETS
-from omnireid.synthetic.world import World
 
 RAW = ("market1501", "msmt17", "cuhk03", "ltcc", "prcc", "vc_clothes", "llcm", "cuhk_pedes", "synth_pedes")
 
@@ -21,7 +21,7 @@ def root(tmp_path_factory):
     """The drawn trees with their official lists; images as empty files."""
     out = tmp_path_factory.mktemp("official")
     for name in RAW:
-        plan = LAYOUTS[name](World(PRESETS["tiny"], 0))
+        plan = LAYOUTS[name](SyntheticSpec(PRESETS["tiny"], 0))
         contents = {file.path: b"" for image in plan.images for file in image.files} | plan.texts
         for path, content in contents.items():
             (out / path).parent.mkdir(parents=True, exist_ok=True)

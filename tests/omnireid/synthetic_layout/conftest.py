@@ -10,19 +10,19 @@ import pytest
 
 from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.lists import ListLine
+from omnireid.synthetic.plan import Plan, SyntheticSpec
 from omnireid.synthetic.presets import PRESETS, Counts, Preset
 from omnireid.synthetic.sites import SITES
-from omnireid.synthetic.world import Plan, World
 
 
 @pytest.fixture(scope="session")
-def world() -> World:
-    return World(PRESETS["tiny"], seed=5)
+def spec() -> SyntheticSpec:
+    return SyntheticSpec(PRESETS["tiny"], seed=5)
 
 
 @pytest.fixture(scope="session")
-def plans(world: World) -> dict[str, Plan]:
-    return {name: plan(world) for name, plan in LAYOUTS.items()}
+def plans(spec: SyntheticSpec) -> dict[str, Plan]:
+    return {name: plan(spec) for name, plan in LAYOUTS.items()}
 
 
 @pytest.fixture(scope="session")

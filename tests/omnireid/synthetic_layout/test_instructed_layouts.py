@@ -105,12 +105,12 @@ def test_cuhk_pedes_lists_have_a_line_for_each_caption_and_one_for_each_gallery_
 
 def test_cuhk_pedes_takes_over_market_test_people_and_the_official_list_drops_them(plans, parsed):
     plan, market = plans["cuhk_pedes"], plans["market1501"]
-    taken = {file.path: image.take for image in market.images for file in image.files}
-    shown = {file.path: image.take for image in plan.images for file in image.files}
+    num_taken = {file.path: image.key for image in market.images for file in image.files}
+    shown = {file.path: image.key for image in plan.images for file in image.files}
     assert plan.overlaps
     for copy, original in plan.overlaps.items():
         assert copy.rsplit("/", 1)[1] == original.rsplit("/", 1)[1]
-        assert shown[copy] == taken[original]
+        assert shown[copy] == num_taken[original]
     assert {path for path in shown if "/Market/" in path} == plan.overlaps.keys()
     raw = {row["file_path"]: row for row in json.loads(plan.texts["CUHK-Pedes/reid_raw.json"])}
     overlapping = [raw[path.removeprefix("CUHK-Pedes/imgs/")] for path in plan.overlaps]

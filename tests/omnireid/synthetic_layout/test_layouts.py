@@ -244,7 +244,7 @@ def test_prcc_people_change_before_camera_c_only(plans):
     worn = defaultdict(set)
     for image in plans["prcc"].images:
         if image.shows_person:
-            worn[image.take.person, image.take.camera].add(image.take.outfit)
+            worn[image.key.person, image.key.camera].add(image.key.outfit)
     assert all(outfits == ({1} if camera == 2 else {0}) for (_, camera), outfits in worn.items())
 
 

@@ -9,8 +9,8 @@ import pytest
 from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.manifest import Manifest
 from omnireid.synthetic.people import num_outfits
+from omnireid.synthetic.plan import SyntheticSpec
 from omnireid.synthetic.presets import PRESETS
-from omnireid.synthetic.world import World
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "synthetic.md"
 
@@ -68,9 +68,9 @@ def test_the_document_prints_the_counts_of_the_preset(preset):
     section = DOCUMENT.read_text(encoding="utf-8").split(f"### `{preset}`")[1].split("###")[0]
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", section, flags=re.MULTILINE)
     printed = {name: [int(n.replace(",", "")) for n in cells.split("|")] for name, cells in rows}
-    world = World(PRESETS[preset], seed=0)
+    spec = SyntheticSpec(PRESETS[preset], seed=0)
     for name, plan in LAYOUTS.items():
-        summary = plan(world).summary
+        summary = plan(spec).summary
         wanted = [
             summary.get(k, 0) for k in ("train_ids", "test_ids", "train", "query", "gallery", "cameras")
         ]
@@ -79,18 +79,18 @@ def test_the_document_prints_the_counts_of_the_preset(preset):
 
 def test_captions_describe_training_images_only_where_the_preset_shares_people(plans):
     """As MLLMReID needs them: CUHK-PEDES on Market-1501, ICFG-PEDES and RSTPReid on MSMT17."""
-    world = World(PRESETS["mllm"], seed=0)
+    spec = SyntheticSpec(PRESETS["mllm"], seed=0)
     for name, whose in (("cuhk_pedes", "market1501"), ("icfg_pedes", "msmt17"), ("rstpreid", "msmt17")):
-        trained = training_takes(LAYOUTS[whose](world))
-        shared = {image.take for image in LAYOUTS[name](world).images} & trained
-        people = {take.person for take in shared}
+        trained = training_takes(LAYOUTS[whose](spec))
+        shared = {image.key for image in LAYOUTS[name](spec).images} & trained
+        people = {key.person for key in shared}
         assert len(people) == PRESETS["mllm"].counts[name].shared_ids
-        assert len(shared) == sum(take.person in people for take in trained) // 2
-        assert not {image.take for image in plans[name].images} & training_takes(plans[whose])
+        assert len(shared) == sum(key.person in people for key in trained) // 2
+        assert not {image.key for image in plans[name].images} & training_takes(plans[whose])
 
 
 def training_takes(plan):
-    return {image.take for image in plan.images if "train/" in image.files[0].path}
+    return {image.key for image in plan.images if "train/" in image.files[0].path}
 
 
 def test_trees_drawn_before_people_were_shared_keep_their_fingerprint():

@@ -42,7 +42,7 @@ SIZES = {
 }
 
 
-def draw_world(size: Size, seed: int = 0) -> tuple[Side, Side]:
+def draw_features(size: Size, seed: int = 0) -> tuple[Side, Side]:
     """Query and gallery."""
     rng = np.random.default_rng(seed)
     # Learned features spread over their axes by a power law.

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from omnireid.synthetic.lists import ListLine
-from omnireid.synthetic.people import Cast, Take
+from omnireid.synthetic.people import Population, ShotKey
 from omnireid.synthetic.presets import Counts, Preset
 from omnireid.synthetic.sites import SITES
 
@@ -29,7 +29,7 @@ class File:
 class ImagePlan:
     """One take and all the files made of it: rendered once, written several times."""
 
-    take: Take
+    key: ShotKey
     files: tuple[File, ...]
 
     @property
@@ -51,16 +51,16 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class World:
+class SyntheticSpec:
     """A preset with a seed, which together define a synthetic benchmark."""
 
     preset: Preset
     seed: int
 
     @cached_property
-    def casts(self) -> dict[str, Cast]:
+    def populations(self) -> dict[str, Population]:
         """The people of each data set; different data sets have different people."""
-        return {name: Cast(name, self.seed, self.preset.difficulty) for name in SITES}
+        return {name: Population(name, self.seed, self.preset.difficulty) for name in SITES}
 
     def counts(self, dataset: str) -> Counts:
         """The row of the preset's table."""
@@ -72,52 +72,54 @@ class World:
 
 
 @dataclass
-class Draft:
+class PlanBuilder:
     """A plan under construction, filled by the layouts."""
 
-    world: World
+    spec: SyntheticSpec
     dataset: str
     images: list[ImagePlan] = field(default_factory=list)
     texts: dict[str, bytes] = field(default_factory=dict)
-    taken: dict[int, int] = field(default_factory=dict)  # images of each person so far
+    num_taken: dict[int, int] = field(default_factory=dict)  # images of each person so far
 
     @property
-    def cast(self) -> Cast:
+    def population(self) -> Population:
         """The people of the data set."""
-        return self.world.casts[self.dataset]
+        return self.spec.populations[self.dataset]
 
     @property
     def counts(self) -> Counts:
         """The data set's row of the preset."""
-        return self.world.counts(self.dataset)
+        return self.spec.counts(self.dataset)
 
     @property
     def folder(self) -> str:
         """The data set's folder below the root."""
         return SITES[self.dataset].folder
 
-    def take(self, person: int, outfit: int, camera: int, *, infrared: bool = False) -> Take:
+    def next_shot(self, person: int, outfit: int, camera: int, *, infrared: bool = False) -> ShotKey:
         """The next image of a person."""
-        number = self.taken.get(person, 0)
-        self.taken[person] = number + 1
-        return Take(self.dataset, person, outfit, camera, number, "ir" if infrared else "rgb")
+        number = self.num_taken.get(person, 0)
+        self.num_taken[person] = number + 1
+        return ShotKey(self.dataset, person, outfit, camera, number, "ir" if infrared else "rgb")
 
-    def tour(self, person: int, outfit: int, shots: Mapping[str, int]) -> Iterator[tuple[str, Take]]:
+    def shots_of_outfit(
+        self, person: int, outfit: int, shots: Mapping[str, int]
+    ) -> Iterator[tuple[str, ShotKey]]:
         """The images of a person in an outfit: under each camera so many for every part of the data set."""
-        for camera in self.cast.itinerary(person, outfit, self.counts.cameras):
+        for camera in self.population.cameras_of_outfit(person, outfit, self.counts.cameras):
             for part, count in shots.items():
                 for _ in range(count):
-                    yield part, self.take(person, outfit, camera)
+                    yield part, self.next_shot(person, outfit, camera)
 
-    def shoot(self, take: Take, *files: str | File) -> None:
+    def add_image(self, key: ShotKey, *files: str | File) -> None:
         """Plan the files of a take; a bare path, from the data set's folder, shows the whole image."""
         placed = tuple(File(file) if isinstance(file, str) else file for file in files)
-        self.images.append(ImagePlan(take, tuple(File(f"{self.folder}/{f.path}", f.view) for f in placed)))
+        self.images.append(ImagePlan(key, tuple(File(f"{self.folder}/{f.path}", f.view) for f in placed)))
 
-    def line(self, path: str, instruction: str, take: Take, *, pid: int | None = None) -> str:
+    def line(self, path: str, instruction: str, key: ShotKey, *, pid: int | None = None) -> str:
         """A take's line in an official list; ``pid`` where it differs from the person's number."""
-        clothes_id = self.cast.clothes_id(take.person, take.outfit)
-        return str(ListLine(path, instruction, take.person if pid is None else pid, clothes_id, take.camera))
+        clothes_id = self.population.clothes_id(key.person, key.outfit)
+        return str(ListLine(path, instruction, key.person if pid is None else pid, clothes_id, key.camera))
 
     def write(self, path: str, lines: Iterable[str]) -> None:
         """Plan a text file, a line each, from the data set's folder."""
@@ -127,7 +129,7 @@ class Draft:
         """The plan; ``sizes`` are the images (for `t2i` queries: captions) of each part."""
         paths = [file.path for image in self.images for file in image.files]
         assert len(set(paths)) == len(paths), f"{self.dataset}: one file name for two images"
-        cameras = {image.take.camera for image in self.images if image.shows_person}
+        cameras = {image.key.camera for image in self.images if image.shows_person}
         ids = {"train_ids": self.counts.train_ids, "test_ids": self.counts.test_ids}
         summary = {**ids, **sizes, "cameras": len(cameras)}
         return Plan(self.dataset, tuple(self.images), self.texts, summary, overlaps or {})
