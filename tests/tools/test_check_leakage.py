@@ -47,7 +47,7 @@ def test_a_copy_is_told_and_shown(monkeypatch, capsys, tmp_path, data):
     asked = ("--data", data, "--train", "ltcc", "--test", "market1501")
     assert program(monkeypatch, *asked, *out) == 0
     told = capsys.readouterr().out
-    assert "none of 2 training images shows a test person" in told and "no image was written" in told
+    assert "none of 2 training images shows a test person" in told and "no sheet was written" in told
     assert program(monkeypatch, *asked, "--look-at-all", *out) == 0
     assert "1 people dropped, also found in a test set (same picture by look" in capsys.readouterr().out
     (leak,) = json.loads((tmp_path / "out/r.json").read_text())["leaks"]
