@@ -1,4 +1,4 @@
-"""Features of nobody, at the sizes of two test sets: identity centres, a shift a camera, noise."""
+"""Random features at the sizes of two test sets: identity centres, a shift per camera, noise."""
 
 from __future__ import annotations
 

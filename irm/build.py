@@ -58,7 +58,7 @@ def domain_of(row: SourceSheet) -> str:
 
 
 def build_irm(run: IRMRun, *, described: Path | None = None) -> tuple[IRM, tuple[str, ...]]:
-    """The model of a sheet, with the weights it names, on the CPU; and what should be said aloud about them.
+    """The model of a sheet, with the weights it names, on the CPU; and notes to print about them.
 
     Args:
         run: the sheet.

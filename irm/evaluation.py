@@ -48,15 +48,13 @@ __all__ = [
     "untrained_embedder",
 ]
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Who is told how an evaluation goes on; nobody unless said."""
+    """Callbacks of an evaluation; all optional."""
 
     progress: Progress | None = None  # after every batch
-    say: Say | None = None  # after every row
+    log: Callable[[str], None] | None = None  # after every row
     on_features: OnFeatures | None = None  # both sides of every row
     on_failure: Callable[[Row, InputError], None] | None = None  # of a row; else it ends the evaluation
 
@@ -129,12 +127,12 @@ def evaluate_rows(
     *,
     settings: Settings = DEFAULTS,
     every_sentence: bool = False,
-    listener: Callbacks = NO_CALLBACKS,
+    callbacks: Callbacks = NO_CALLBACKS,
 ) -> list[RowResult]:
     """Every row in turn.
 
     Raises:
-        InputError: as ``run_row``, unless the listener hears of failures.
+        InputError: as ``run_row``, unless ``on_failure`` handles it.
     """
     results = []
     memory: Memory = {}
@@ -150,18 +148,18 @@ def evaluate_rows(
                 data,
                 settings=settings,
                 every_sentence=every_sentence,
-                progress=listener.progress,
-                on_features=listener.on_features,
+                progress=callbacks.progress,
+                on_features=callbacks.on_features,
                 memory=memory,
             )
         except InputError as error:
-            if listener.on_failure is None:
+            if callbacks.on_failure is None:
                 raise
-            listener.on_failure(row, error)
+            callbacks.on_failure(row, error)
             continue
         results.append(result)
-        if listener.say is not None:
-            listener.say(f"{row.task}/{row.dataset}: {time.perf_counter() - begun:.1f} s")
+        if callbacks.log is not None:
+            callbacks.log(f"{row.task}/{row.dataset}: {time.perf_counter() - begun:.1f} s")
     return results
 
 

@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 
 
 def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, tuple[str, ...]]:
-    """The training data of a sheet, without anybody who is in a test set, and notes to print.
+    """The training data of a sheet, without the people of any test set, and notes to print.
 
     Raises:
         InputError: for data that are missing or cannot be trained on.

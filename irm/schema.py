@@ -206,7 +206,7 @@ class LoggingSheet(Sheet):
 
 
 class ValidationSheet(Sheet):
-    """Training people held out to choose the best weights by; nobody of a test (ours)."""
+    """Training people held out for choosing the best weights; never people of a test (ours)."""
 
     share: float = Field(
         default=0.0,

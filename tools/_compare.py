@@ -39,8 +39,8 @@ def _place(first: "Search", second: "Search") -> tuple[str, str, str]:
 
     name, _, stage = first.protocol.partition(" ")
     title = PROTOCOLS[name].title if name in PROTOCOLS else name
-    asked = dict.fromkeys((first.query_asked or "–", second.query_asked or "–"))
-    return f"{first.task} {first.dataset}", title + (stage and f", {stage}"), " / ".join(asked)
+    args = dict.fromkeys((first.query_asked or "–", second.query_asked or "–"))
+    return f"{first.task} {first.dataset}", title + (stage and f", {stage}"), " / ".join(args)
 
 
 def _cells(measure: str, scores: "Comparison") -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from instructions import numbers
 from instructions.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda")  # auto: a GPU where there is one
-WIDE = 1000  # letters in a line of a table that nobody sees on a terminal
+WIDE = 1000  # characters per table line where the output is not a terminal
 
 
 class Parser(argparse.ArgumentParser):

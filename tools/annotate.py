@@ -1,4 +1,4 @@
-"""Annotate images as OmniReID was: `python -m tools.annotate STEP WORK`, attributes to lists."""
+"""Annotate images as in OmniReID: `python -m tools.annotate STEP WORK`, attributes to lists."""
 
 import argparse
 import hashlib
@@ -76,56 +76,56 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run one step."""
-    asked = parser().parse_args()
+    args = parser().parse_args()
     console = Console(markup=False)
     now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    for line in STEPS[asked.step](asked, now, console):
+    for line in STEPS[args.step](args, now, console):
         print_line(console, line)
 
 
-def _start(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
+def _start(args: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
     from instructions.errors import InputError
     from omnireid.annotation.export import list_names
     from omnireid.annotation.work import PARTS, Work, images_of_list, images_of_records
     from omnireid.datasets import load_split
     from omnireid.datasets.catalog import dataset_named
 
-    entry = dataset_named(asked.dataset)
-    if asked.part in PARTS:  # now, not after weeks of work
-        list_names(entry.card.name, asked.part)
-    if (asked.list is None) == (asked.data is None):
+    entry = dataset_named(args.dataset)
+    if args.part in PARTS:  # now, not after weeks of work
+        list_names(entry.card.name, args.part)
+    if (args.list is None) == (args.data is None):
         raise InputError("give either --list FILE with --root DIR, or --data DIR")
-    if asked.list is not None:
-        if asked.root is None or not asked.root.is_dir():
+    if args.list is not None:
+        if args.root is None or not args.root.is_dir():
             raise InputError(
-                f"--root is {asked.root}; give the folder that the paths of {asked.list} are relative to"
+                f"--root is {args.root}; give the folder that the paths of {args.list} are relative to"
             )
-        root, images = asked.root, images_of_list(asked.list)
+        root, images = args.root, images_of_list(args.list)
     else:
         if not entry.raw_tasks:
             raise InputError(
-                f"the raw layout of {asked.dataset} is not supported; give --list FILE and --root DIR"
+                f"the raw layout of {args.dataset} is not supported; give --list FILE and --root DIR"
             )
-        split = load_split(asked.data, asked.dataset, entry.raw_tasks[0], source="raw")
-        root = asked.data
-        images = images_of_records(split.train if asked.part == "train" else split.gallery, root)
-    work = Work.start(asked.work, root, asked.dataset, asked.part, images)
-    yield f"{len(images)} images of {work.dataset} ({work.part}) to annotate in {asked.work}"
+        split = load_split(args.data, args.dataset, entry.raw_tasks[0], source="raw")
+        root = args.data
+        images = images_of_records(split.train if args.part == "train" else split.gallery, root)
+    work = Work.start(args.work, root, args.dataset, args.part, images)
+    yield f"{len(images)} images of {work.dataset} ({work.part}) to annotate in {args.work}"
 
 
-def _attributes(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
+def _attributes(args: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
     from instructions.errors import InputError
     from omnireid.annotation.attributes import import_table, propose
 
-    work = _open(asked)
-    given = [name for name in ("csv", "model", "zero_shot") if getattr(asked, name) is not None]
+    work = _open(args)
+    given = [name for name in ("csv", "model", "zero_shot") if getattr(args, name) is not None]
     if len(given) != 1:
         raise InputError("give one of --csv FILE, --model FILE and --zero-shot NAME")
-    if asked.csv is not None:
-        yield f"{import_table(work, asked.csv, now=now)} images have attributes from {asked.csv}"
+    if args.csv is not None:
+        yield f"{import_table(work, args.csv, now=now)} images have attributes from {args.csv}"
         return
     with _bar(console, "attributes") as show:
-        num_new, num_unreadable = propose(work, _proposer(asked), now=now, progress=show)
+        num_new, num_unreadable = propose(work, _proposer(args), now=now, progress=show)
     yield f"the model predicted attributes of {num_new} more images"
     yield from _unreadable(num_unreadable)
 
@@ -135,31 +135,31 @@ def _unreadable(count: int) -> Iterator[str]:
         yield f"{count} images could not be read; python -m tools.check_data names them"
 
 
-def _proposer(asked: argparse.Namespace) -> "AttributeProposer":
-    if asked.model is not None:
+def _proposer(args: argparse.Namespace) -> "AttributeProposer":
+    if args.model is not None:
         from omnireid.annotation.openvino_models import CrossroadAttributes
 
-        return CrossroadAttributes(asked.model)
+        return CrossroadAttributes(args.model)
     from irm.build import choose_device
     from omnireid.annotation.zero_shot import TransformersEncoder, ZeroShotProposer
 
-    encoder = TransformersEncoder(asked.zero_shot, str(choose_device(asked.device)))
-    return ZeroShotProposer(encoder, Path(asked.zero_shot).name, encoder.version())
+    encoder = TransformersEncoder(args.zero_shot, str(choose_device(args.device)))
+    return ZeroShotProposer(encoder, Path(args.zero_shot).name, encoder.version())
 
 
-def _sentences(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
+def _sentences(args: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
     from omnireid.annotation.sentences import write_sentences
 
-    work = _open(asked)
-    writer, name, version = _writer(asked)
+    work = _open(args)
+    writer, name, version = _writer(args)
     with _bar(console, "sentences") as show:
         num_new, num_lacking = write_sentences(
-            work, writer, name=name, version=version, seed=asked.seed, now=now, progress=show
+            work, writer, name=name, version=version, seed=args.seed, now=now, progress=show
         )
     yield f"{num_new} more images are described by {name}"
-    if asked.llm is not None:
+    if args.llm is not None:
         entries = work.journal("sentences").entries()
-        source = (name, version, asked.seed)
+        source = (name, version, args.seed)
         num_fallen = sum(
             entry.value["writer"] == "template" for entry in entries if entry.by.source == source
         )
@@ -168,73 +168,71 @@ def _sentences(asked: argparse.Namespace, now: str, console: Console) -> Iterato
         yield f"{num_lacking} of the texts lack an attribute; the review sheet marks them"
 
 
-def _writer(asked: argparse.Namespace) -> "tuple[SentenceWriter, str, str]":
+def _writer(args: argparse.Namespace) -> "tuple[SentenceWriter, str, str]":
     from instructions.errors import InputError
     from instructions.sentences import LLMWriter, TemplateWriter
     from irm.build import as_input_errors, choose_device
     from irm.mllm.parts import load_tokenizer, load_writing_model
     from omnireid.files import sha256_of
 
-    if asked.llm is None:
+    if args.llm is None:
         return TemplateWriter(), "template writer", "1"
-    weights = sorted(asked.llm.glob("*.safetensors")) if asked.llm.is_dir() else []
+    weights = sorted(args.llm.glob("*.safetensors")) if args.llm.is_dir() else []
     if not weights:
-        raise InputError(f"{asked.llm} is not the folder of a language model (it has no .safetensors)")
+        raise InputError(f"{args.llm} is not the folder of a language model (it has no .safetensors)")
     digest = hashlib.sha256()
     for path in weights:
         digest.update(bytes.fromhex(sha256_of(path)))
-    device = choose_device(asked.device)
+    device = choose_device(args.device)
     with as_input_errors():
-        writer = LLMWriter(load_writing_model(str(asked.llm), device), load_tokenizer(str(asked.llm)))
-    return writer, asked.llm.name, digest.hexdigest()[:16]
+        writer = LLMWriter(load_writing_model(str(args.llm), device), load_tokenizer(str(args.llm)))
+    return writer, args.llm.name, digest.hexdigest()[:16]
 
 
-def _crops(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
+def _crops(args: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
     from omnireid.annotation.crops import BandParser, crop_clothes
     from omnireid.annotation.openvino_models import ClothParser
 
-    work = _open(asked)
-    human_parser: HumanParser = BandParser() if asked.model is None else ClothParser(asked.model)
+    work = _open(args)
+    human_parser: HumanParser = BandParser() if args.model is None else ClothParser(args.model)
     with _bar(console, "crops") as show:
         num_new, num_empty, num_unreadable = crop_clothes(work, human_parser, now=now, progress=show)
     yield f"{num_new} more images were parsed by {human_parser.name}; {num_empty} show no upper clothes"
     yield from _unreadable(num_unreadable)
 
 
-def _templates(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
+def _templates(args: argparse.Namespace, now: str, console: Console) -> Iterator[str]:
     from instructions.errors import InputError
     from omnireid.annotation.templates import ColorDescriber, propose_templates
 
-    if asked.count < 1:
-        raise InputError(f"--count is {asked.count}; give a number above zero")
-    work = _open(asked)
+    if args.count < 1:
+        raise InputError(f"--count is {args.count}; give a number above zero")
+    work = _open(args)
     with _bar(console, "templates") as show:
         num_new = propose_templates(
-            work, asked.shop, ColorDescriber(), now=now, count=asked.count, progress=show
+            work, args.shop, ColorDescriber(), now=now, count=args.count, progress=show
         )
-    yield f"{num_new} more crops have templates proposed from {asked.shop}"
+    yield f"{num_new} more crops have templates proposed from {args.shop}"
 
 
-def _review(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
+def _review(args: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
     from instructions.errors import InputError
     from omnireid.annotation.review import write_review
 
-    if asked.per_page < 1:
-        raise InputError(f"--per-page is {asked.per_page}; give a number above zero")
-    work = _open(asked)
+    if args.per_page < 1:
+        raise InputError(f"--per-page is {args.per_page}; give a number above zero")
+    work = _open(args)
     with _bar(console, "review") as show:
-        pages, num_unreadable = write_review(
-            work, everything=asked.all, per_page=asked.per_page, progress=show
-        )
+        pages, num_unreadable = write_review(work, everything=args.all, per_page=args.per_page, progress=show)
     yield f"{len(pages)} pages to review; start with {pages[0]}"
     yield from _unreadable(num_unreadable)
 
 
-def _decide(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
+def _decide(args: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
     from omnireid.annotation.decisions import apply_decisions
 
-    work = _open(asked)
-    for path in asked.files:
+    work = _open(args)
+    for path in args.files:
         found = apply_decisions(work, path, now=now)
         told = f"{found.num_new} more decisions of {path}"
         lacking = f"; {found.num_lacking} of their texts do not name every attribute"
@@ -242,23 +240,23 @@ def _decide(asked: argparse.Namespace, now: str, console: Console) -> Iterator[s
         if found.num_void:
             yield (
                 f"{found.num_void} texts are outdated because an attribute changed; "
-                f"regenerate them with python -m tools.annotate sentences {asked.work}"
+                f"regenerate them with python -m tools.annotate sentences {args.work}"
             )
     num_decided = len(work.journal("decisions").latest())
     yield f"{num_decided} of {len(work.images())} images are reviewed"
 
 
-def _export(asked: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
+def _export(args: argparse.Namespace, now: str, console: Console) -> Iterator[str]:  # noqa: ARG001
     from instructions.errors import InputError, near_miss
     from omnireid.annotation.export import export
 
     known = ("crops", "templates", "both")
-    if asked.instruct not in known:
-        hint = near_miss(asked.instruct, known)
-        raise InputError(f"--instruct is {asked.instruct!r}{hint}; known are {', '.join(known)}")
-    work = _open(asked)
-    out = asked.out or work.root
-    found = export(work, out, instruct=asked.instruct, reviewed_only=not asked.unreviewed)
+    if args.instruct not in known:
+        hint = near_miss(args.instruct, known)
+        raise InputError(f"--instruct is {args.instruct!r}{hint}; known are {', '.join(known)}")
+    work = _open(args)
+    out = args.out or work.root
+    found = export(work, out, instruct=args.instruct, reviewed_only=not args.unreviewed)
     for name, count in found.lists.items():
         yield f"{found.root / name}: {count} lines, with a provenance file next to them"
     if found.num_unreviewed:
@@ -279,10 +277,10 @@ STEPS = {
 }
 
 
-def _open(asked: argparse.Namespace) -> "Work":
+def _open(args: argparse.Namespace) -> "Work":
     from omnireid.annotation.work import Work
 
-    return Work.open(asked.work)
+    return Work.open(args.work)
 
 
 @contextmanager

@@ -81,23 +81,23 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--ledger", type=Path, metavar="FILE", help=f"where results are kept (default: ROOT/{LEDGER})"
     )
-    asked = parser.parse_args(arguments)
-    if asked.limit is not None and asked.limit < 0:
-        raise InputError(f"--limit is {asked.limit}; it must be at least 0")
-    if asked.workers < 1:
-        raise InputError(f"--workers is {asked.workers}; it must be at least 1")
-    if not asked.root.expanduser().is_dir():
+    args = parser.parse_args(arguments)
+    if args.limit is not None and args.limit < 0:
+        raise InputError(f"--limit is {args.limit}; it must be at least 0")
+    if args.workers < 1:
+        raise InputError(f"--workers is {args.workers}; it must be at least 1")
+    if not args.root.expanduser().is_dir():
         raise InputError(
-            f"the data root {asked.root} is not a folder; give the folder that holds the data sets"
+            f"the data root {args.root} is not a folder; give the folder that holds the data sets"
         )
     with refusing_os_errors():
-        refuse_unreadable(asked.root.expanduser())
-    return asked
+        refuse_unreadable(args.root.expanduser())
+    return args
 
 
-def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[LoadedSplit], list[Finding]]]:
+def _read(args: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[LoadedSplit], list[Finding]]]:
     """Every data set under the root, by name."""
-    root, only = asked.root.expanduser(), asked.dataset
+    root, only = args.root.expanduser(), args.dataset
     names = [*DATASETS] if only is None else [dataset_named(only).card.name]
     found: dict[str, tuple[list[LoadedSplit], list[Finding]]] = {}
     try:
@@ -125,24 +125,24 @@ def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[Load
 
 
 def _check(name: str, readings: list[LoadedSplit], unread: list[Finding], manifest: Manifest | None,
-           asked: argparse.Namespace, ledger: Ledger, bar: Progress) -> Checked:  # fmt: skip
+           args: argparse.Namespace, ledger: Ledger, bar: Progress) -> Checked:  # fmt: skip
     findings = [*unread, *(finding for reading in readings for finding in find_problems(reading))]
     findings += check_counts(readings, manifest)
-    paths = image_paths(readings, asked.limit)
+    paths = image_paths(readings, args.limit)
     task = bar.add_task(f"opening {name}", total=len(paths))
-    opened = open_images(paths, asked.workers, lambda more: bar.advance(task, more), ledger)
+    opened = open_images(paths, args.workers, lambda more: bar.advance(task, more), ledger)
     findings += unreadable_images(name, opened)
     findings += [finding for reading in readings for finding in duplicate_images(reading, opened.contents)]
     return Checked(name, tuple(readings), tuple(dict.fromkeys(findings)), opened)
 
 
-def _open_ledger(asked: argparse.Namespace, console: Console) -> Ledger:
-    path = asked.ledger or asked.root.expanduser() / LEDGER
+def _open_ledger(args: argparse.Namespace, console: Console) -> Ledger:
+    path = args.ledger or args.root.expanduser() / LEDGER
     try:
-        return Ledger(path, afresh=asked.afresh)
+        return Ledger(path, afresh=args.afresh)
     except OSError as error:
-        if asked.ledger is not None:
-            raise InputError(f"--ledger {asked.ledger} cannot be written: {error.strerror}") from None
+        if args.ledger is not None:
+            raise InputError(f"--ledger {args.ledger} cannot be written: {error.strerror}") from None
         reason = f"{path} cannot be written ({error.strerror})"
         print_line(console, f"{reason}, so the next check starts over; --ledger FILE keeps results elsewhere")
         return Ledger(None)
@@ -200,24 +200,24 @@ def _print_notes(console: Console, checked: Sequence[Checked]) -> None:
 
 def main() -> None:
     """Parse, check each data set, print the table and what was found."""
-    asked = _parse(sys.argv[1:])
+    args = _parse(sys.argv[1:])
     console = Console()
     wide = console if console.is_terminal else Console(width=140)
-    manifest = read_manifest(asked.root.expanduser())
+    manifest = read_manifest(args.root.expanduser())
     columns = (
         TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TextColumn("ETA"),
         TimeRemainingColumn(),
     )  # fmt: skip
     errors = Console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        found = _read(asked, bar)
-        with _open_ledger(asked, console) as ledger:
+        found = _read(args, bar)
+        with _open_ledger(args, console) as ledger:
             checked = [
-                _check(name, *outcomes, manifest, asked, ledger, bar) for name, outcomes in found.items()
+                _check(name, *outcomes, manifest, args, ledger, bar) for name, outcomes in found.items()
             ]
-    if asked.dataset is None:
-        checked += _folders(asked.root.expanduser())
-    wide.print(_table([data for data in checked if data.name], asked.root))
+    if args.dataset is None:
+        checked += _folders(args.root.expanduser())
+    wide.print(_table([data for data in checked if data.name], args.root))
     if manifest is not None:
         print_line(console, f"synthetic data: counts are checked against {MANIFEST}")
     _print_notes(console, checked)

@@ -41,15 +41,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Parse, read the sets, look, print the table, write the files."""
-    asked = parser().parse_args()
+    args = parser().parse_args()
     from omnireid.leakage import FINGERPRINTS, drop_test_people
     from omnireid.leakage.people import COLUMNS
 
     console = Console(markup=False)
-    train = [_people(asked.data, name, "train") for name in asked.train.split(",")]
-    tests = [_people(asked.data, name, "test") for name in asked.test.split(",")]
+    train = [_people(args.data, name, "train") for name in args.train.split(",")]
+    tests = [_people(args.data, name, "test") for name in args.test.split(",")]
     by_appearance: bool | frozenset[frozenset[str]] = True
-    if asked.look_at_all:
+    if args.look_at_all:
         by_appearance = frozenset(frozenset((one.dataset, other.dataset)) for one in train for other in tests)
     with progress_bar(console, 32) as bar:
         line = bar.add_task("", total=None)
@@ -58,7 +58,7 @@ def main() -> None:
             bar.update(line, description=what, completed=done, total=total)
 
         _, report = drop_test_people(
-            train, tests, by_appearance=by_appearance, cache=asked.data / FINGERPRINTS, progress=show
+            train, tests, by_appearance=by_appearance, cache=args.data / FINGERPRINTS, progress=show
         )
     if report.people:
         print_tables(
@@ -66,7 +66,7 @@ def main() -> None:
         )
     for sentence in report.sentences():
         print_line(console, sentence)
-    _write(asked, report, console)
+    _write(args, report, console)
 
 
 def _people(data: Path, name: str, part: str) -> "People":
@@ -90,21 +90,21 @@ def _people(data: Path, name: str, part: str) -> "People":
     raise refused or InputError(f"{name} under {data} has no {part} images")
 
 
-def _write(asked: argparse.Namespace, report: "LeakageReport", console: Console) -> None:
+def _write(args: argparse.Namespace, report: "LeakageReport", console: Console) -> None:
     from omnireid.files import write_whole
     from omnireid.leakage.pair_sheet import draw_pairs
 
-    if asked.json is not None:
-        write_text(asked.json, report.to_json())
-        print_line(console, f"wrote the report to {asked.json}")
-    if asked.picture is not None:
+    if args.json is not None:
+        write_text(args.json, report.to_json())
+        print_line(console, f"wrote the report to {args.json}")
+    if args.picture is not None:
         sheet = draw_pairs(report.leaks)
         if sheet is None:
             console.print("no copies were found by appearance, so no sheet was written", highlight=False)
             return
-        asked.picture.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(asked.picture, sheet)
-        print_line(console, f"wrote the suspected copies to {asked.picture}")
+        args.picture.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(args.picture, sheet)
+        print_line(console, f"wrote the suspected copies to {args.picture}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ Needs h5py. An interrupted run resumes where it stopped. docs/data.md says what 
 
 
 def main() -> None:
-    """Parse, extract, say how many."""
+    """Parse, extract, print the count."""
     parser = program_parser(
         "extract_cuhk03", "Extract the images and the classic splits of CUHK03 from cuhk-03.mat.", EXAMPLE
     )

@@ -48,7 +48,7 @@ def parser() -> Parser:
 
 
 def main() -> None:
-    """Parse, train, say how it ended."""
+    """Parse, train, print a summary."""
     arguments = parser().parse_intermixed_args()
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.pretraining.run import pretrain_run, read_pretrain

@@ -16,12 +16,12 @@ from torch import Tensor
 from irm.models import EditingTransformer, GatedAttention, InstructionTokens, SentenceTokenizer
 from irm.models.tokens import InstructionKV
 
-SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[PAD]")  # tokens that are no words
+SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[PAD]")  # tokens that are not words
 
 
 @dataclass(frozen=True, eq=False)
 class InstructionAttention:
-    """What one layer made of an instruction."""
+    """Attention of one layer to an instruction."""
 
     attention: Float[Tensor, "h N L"]  # softmax(S'): how much each image token looks at each word
     influence: Float[Tensor, "h N"]  # length of g softmax(S') V' over the length of softmax(S) V
@@ -29,7 +29,7 @@ class InstructionAttention:
 
 @dataclass(frozen=True, eq=False)
 class LayerAttention:
-    """What one layer did with the first image of a batch."""
+    """Attention of one layer, for the first image of a batch."""
 
     attention: Float[Tensor, "h N N"]  # softmax(S)
     instruction: InstructionAttention | None  # None without an instruction, or for a plain layer
@@ -74,14 +74,14 @@ def _view(module: Any, tokens: Float[Tensor, "1 N D"], instruction: object) -> L
 
 
 def gates_of(transformer: EditingTransformer) -> list[Float[np.ndarray, " h"]]:
-    """What V' is multiplied with in each layer that can listen, by head."""
+    """The gate of each gated layer, by head."""
     attentions = [block.get_submodule("attn") for block in transformer.vit.blocks.children()]
     gates = [one.gate_factor().detach().flatten() for one in attentions if isinstance(one, GatedAttention)]
     return [gate.expand(transformer.num_heads).cpu().numpy() for gate in gates]
 
 
 def word_attention(instructions: Sequence[InstructionAttention]) -> Float[Tensor, " L"]:
-    """How much the class token looks at each word, mean over the layers that listen and their heads."""
+    """Attention of the class token to each word, mean over gated layers and heads."""
     return torch.stack([one.attention[:, 0] for one in instructions]).mean(dim=(0, 1))
 
 
@@ -106,12 +106,12 @@ def attention_rollout(
 
 
 def to_grid(tokens: Float[Tensor, " N"], num_prefix: int, grid: tuple[int, int]) -> Float[np.ndarray, "h w"]:
-    """A value of each patch where the patch is."""
+    """The values of the patches, as a map."""
     return rearrange(tokens[num_prefix:], "(h w) -> h w", h=grid[0], w=grid[1]).cpu().numpy()
 
 
 def rescaled(heat: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """The smallest value as 0, the largest as 1."""
+    """Scaled so that the smallest value is 0 and the largest 1."""
     low, high = float(heat.min()), float(heat.max())
     return (heat - low) / max(high - low, 1e-12)
 
@@ -119,7 +119,7 @@ def rescaled(heat: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
 def merge_word_pieces(
     tokenizer: SentenceTokenizer, sentence: str, weights: Float[Tensor, " L"]
 ) -> tuple[tuple[str, float], ...]:
-    """Each word's share of the weights, its pieces added up; signs around the sentence are left out."""
+    """Each word's share of the weights, its pieces added up; special tokens are left out."""
     token_ids = tokenizer([sentence])[0][0].tolist()
     words: list[tuple[str, float]] = []
     pieces = tokenizer.tokenizer.convert_ids_to_tokens(token_ids)

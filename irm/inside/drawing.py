@@ -67,7 +67,7 @@ def _heading(part: SubFigure, inspection: Inspection, subtitle: str) -> None:
 
 
 def _images(part: Figure | SubFigure, inspection: Inspection) -> None:
-    """The image, where the class token looks, where the instruction is loud."""
+    """The image, the attention of the class token, the influence of the instruction."""
     part.set_facecolor(PAPER)
     maps: list[tuple[str, str, Float[np.ndarray, "h w"] | None, str]] = [
         ("the image", "model input", None, ATTENTION_COLOURS),
@@ -92,7 +92,7 @@ def _images(part: Figure | SubFigure, inspection: Inspection) -> None:
 def _over(
     axes: Axes, image: UInt8[np.ndarray, "H W 3"], heat: Float[np.ndarray, "h w"] | None, colours: str
 ) -> None:
-    """An image in grey under its heat, or the image as it is."""
+    """An image in grey under a heat map, or the image alone."""
     height, width = image.shape[:2]
     axes.set_axis_off()
     if heat is None:
@@ -104,7 +104,7 @@ def _over(
 
 
 def _instruction(part: SubFigure, inspection: Inspection, effect: InstructionEffect) -> None:
-    """What it listens to, and how far each gate is open."""
+    """The attention to the instruction, and the gates."""
     part.set_facecolor(PAPER)
     upper, lower = part.subplots(2, 1, height_ratios=(1.15, 1.0))
     upper.set_title("which parts of the instruction it reads", loc="left", fontsize=12, weight="bold", pad=20)
@@ -148,7 +148,7 @@ def _words(axes: Axes, effect: InstructionEffect) -> None:
 
 
 def _gates(axes: Axes, effect: InstructionEffect) -> None:
-    """Loudness by layer and head as a map, the gate's opening beside each layer."""
+    """Influence by layer and head as a map, with the gate beside each layer."""
     loud = effect.influence
     axes.set_title("how strongly each layer uses it", loc="left", fontsize=12, weight="bold", pad=20)
     axes.text(
@@ -176,7 +176,7 @@ def _gates(axes: Axes, effect: InstructionEffect) -> None:
 
 
 def _layers(part: SubFigure, inspection: Inspection) -> None:
-    """The last layers one by one: where each looks, and beside it where it listens."""
+    """Attention of each of the last layers, and beside it the influence of the instruction."""
     part.set_facecolor(PAPER)
     first = max(0, len(inspection.layers) - MAX_LAYERS)
     influence_map = () if inspection.effect is None else inspection.effect.layers

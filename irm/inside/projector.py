@@ -1,4 +1,4 @@
-"""A split's features for TensorBoard's projector: a point an image, who and what it shows, thumbnails."""
+"""A split's features for TensorBoard's projector: a point per image, its labels, thumbnails."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def write_projector(
         split: whose queries and gallery.
         task: as which they are embedded, each with its own instruction, as the model's sheet asks it.
         thumbnails: also small images of the people.
-        progress: told of every batch.
+        progress: called after every batch.
 
     Raises:
         InputError: there is something in the folder, an image cannot be read, or there are too many.
@@ -91,8 +91,8 @@ def _embedded(
     return torch.cat(vectors), rows
 
 
-def some_of_the_test(split: Split, limit: int) -> Split:
-    """A test, of each side every so-manieth image where there are more than ``limit``."""
+def thin_out(split: Split, limit: int) -> Split:
+    """A test split; of a side with more than ``limit`` images, evenly spaced ones."""
 
     def some(records: Sequence[Record]) -> tuple[Record, ...]:
         if len(records) <= limit:

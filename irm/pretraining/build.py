@@ -93,7 +93,7 @@ def image_sheet(run: PretrainRun) -> IRMRun:
 
 
 def build_training_mixture(run: PretrainRun) -> tuple[Mixture, tuple[str, ...]]:
-    """The training images without anybody who is in a test, at no model's size yet; what to say aloud."""
+    """The training images without the people of any test, not yet resized for a model; and notes to print."""
     return build_mixture(image_sheet(run), Preprocessing())
 
 

@@ -25,7 +25,7 @@ from irm.training.sharding import gather_full, is_sharded, shard_optimizer_state
 from omnireid.files import sha256_of
 
 MANIFEST = "manifest.json"
-NETWORK = "network"  # a folder: what the model was built as, so that nobody asks the sheet's weights for it
+NETWORK = "network"  # a folder that describes the built model, so that the sheet's weights are not needed
 _FOLDER = re.compile(r"^step-(\d+)$")
 
 

@@ -39,7 +39,7 @@ from omnireid.tasks import TASKS
 
 @dataclass(frozen=True)
 class IRMSetup(TrainingSetup):
-    """A run of IRM, ready to train."""
+    """Everything a run of IRM trains with."""
 
     model: IRM
     objectives: Objectives
@@ -57,7 +57,7 @@ class IRMSetup(TrainingSetup):
 
     @property
     def chosen(self) -> IRM:
-        """The model to validate and to leave behind: the moving average where there is one."""
+        """The model to validate and to save: the moving average where there is one."""
         average = self.state.average
         if average is None:
             return self.model

@@ -1,4 +1,4 @@
-"""A launched training step, whose figures may still be on their way from the device, and what they tell."""
+"""A training step that has been started; its loss values may still be on their way from the device."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NonFiniteLossError(ArithmeticError):
 
 @dataclass(frozen=True)
 class PendingStep:
-    """A launched step, whose figures may still be on their way from the device."""
+    """A started step; its values may still be on their way from the device."""
 
     step: int  # counted from zero
     lr: float
@@ -38,7 +38,7 @@ class PendingStep:
     wait_seconds: float = 0.0
 
     def report(self) -> StepReport:
-        """The step's figures, once they have arrived.
+        """The step's values; waits until they have arrived.
 
         Raises:
             NonFiniteLossError: a loss or a gradient is not finite.
@@ -68,7 +68,7 @@ class PendingStep:
 def copy_to_host(
     norm: Tensor, breakdowns: Sequence[LossBreakdown]
 ) -> tuple[Float[Tensor, " F"], torch.cuda.Event | None]:
-    """A step's figures on their way to the host, in one copy, and the event of their arrival."""
+    """A step's values, copied to the host at once without waiting, and the event of their arrival."""
     tensors = [norm, *(one for found in breakdowns for one in (found.total, *found.terms.values()))]
     numbers = torch.stack([one.to(norm) for one in tensors]).to("cpu", non_blocking=True)
     if not norm.is_cuda:

@@ -1,4 +1,4 @@
-"""What follows each step of a run: show, log, validate, save, and check whether to stop."""
+"""What is done after each step of a run: show, log, validate, save, and check whether to stop."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def latest_checkpoint(
         out: the run folder.
         read: reads the sheet beside a checkpoint.
         free: settings, by dotted path, that may differ because nothing of them touches the losses.
-        console: where complaints are said.
+        console: where complaints are printed.
 
     Raises:
         InputError: no checkpoint can be read, or the sheet has changed (more steps are asked for by a

@@ -1,4 +1,4 @@
-"""A training run of IRM, whole."""
+"""A complete training run of IRM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole training run of either paper: build, start or resume, train, save, write the result."""
+"""A complete training run of either paper: build, start or resume, train, save, write the result."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _run_training(run: R, out: Path, kind: RunKind[R], device: torch.device, con
     start, best = int(facts["step"]), facts.get("best")
     if checkpoint is not None:
         console.print(f"resuming {out} after step {start}", highlight=False, soft_wrap=True)
-    max_over_ranks(start)  # nobody writes before all have looked
+    max_over_ranks(start)  # no rank writes before all have read
     model = out / "model"
     is_lengthened = start < run.optimizer.steps and model.is_dir()
     if this_rank().is_first and not is_lengthened:  # a model that is there keeps its own sheet until the end

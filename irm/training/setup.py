@@ -1,4 +1,4 @@
-"""Everything a run trains with, in either paper: model, losses, optimizer and data."""
+"""What a training run is set up with, in either paper: model, losses, optimizer and data."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def optimizer_of(plan: OptimizerSheet, parameters: Iterable[tuple[str, nn.Parame
 
 def schedule_warnings(plan: OptimizerSheet) -> list[str]:
     """Warnings about parts of a schedule that are never reached; harmless in a short trial."""
-    doubts = []
+    warnings = []
     if 0 < plan.steps <= plan.warmup_steps:
-        doubts.append(
+        warnings.append(
             f"the warm-up of {plan.warmup_steps} steps is longer than this run of {plan.steps} steps, so "
             f"optimizer.lr {plan.lr:g} is never reached"
         )
     late = [step for step in plan.milestones if step >= plan.steps] if plan.schedule == "steps" else []
     if late:
-        doubts.append(f"optimizer.milestones: step {late[0]} is beyond the {plan.steps} steps of this run")
-    return doubts
+        warnings.append(f"optimizer.milestones: step {late[0]} is beyond the {plan.steps} steps of this run")
+    return warnings
 
 
 @dataclass(frozen=True)
 class TrainingSetup(ABC):
-    """A run, ready to train."""
+    """Everything a run trains with."""
 
     model: nn.Module
     objectives: nn.Module  # loss terms of a batch

@@ -1,8 +1,8 @@
-"""Loss terms of one's own beside those of equations 7 and 8: a name, who makes the term, its factor.
+"""User-defined loss terms beside those of equations 7 and 8: a name, a factory, a factor.
 
-A program of one's own adds an entry and a sheet weighs it, ``losses.own: {NAME: FACTOR}``
+A user's program adds an entry and a sheet weights it, ``losses.own: {NAME: FACTOR}``
 (``examples/own_parts.py``). A term is a module, so that it may have parameters: they are trained and saved
-with the classifiers, and die with training as these do.
+with the classifiers, and like these are not part of the saved model.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def make_pair_terms(names: Iterable[str], model: IRM) -> nn.ModuleDict:
 
 
 def refuse_unknown_terms(names: Iterable[str]) -> None:
-    """Name a term that nobody added.
+    """Refuse a term that is not registered.
 
     Raises:
         InputError: for a name that is in neither registry.

@@ -224,7 +224,7 @@ def _image(wears: _Clothes) -> bytes:
 
 
 def _refuse_foreign(out: Path, names: Mapping[str, Sequence[str]]) -> None:
-    """Lists that came from elsewhere are somebody's work: they are not overwritten."""
+    """Refuse to overwrite lists that this pipeline did not write."""
     for name, *_ in names.values():
         path = out / "datalist" / name
         if path.exists() and not path.with_name(f"{path.stem}.provenance.jsonl").exists():

@@ -1,4 +1,4 @@
-"""What was found out about each image, one line a finding: who said so, with what, and when."""
+"""A journal of findings about images, one per line: the value, its source and the time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS: tuple[Kind, ...] = ("rule", "model", "table", "person")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a finding comes from: enough to make it again, or to ask somebody."""
+    """Where a finding comes from, in enough detail to reproduce it."""
 
     kind: Kind
     name: str  # of the model, the rule, the table's file, or the person
@@ -39,7 +39,7 @@ class Entry:
     by: Provenance
 
     def takes_precedence_over(self, other: Entry) -> bool:
-        """Whether this finding stands although the other one came later."""
+        """Whether this finding is kept although the other one came later."""
         return KINDS.index(self.by.kind) > KINDS.index(other.by.kind)
 
 
@@ -67,7 +67,7 @@ class Journal:
                     yield self._entry(number, line)
 
     def latest(self) -> dict[str, Entry]:
-        """The finding that stands for each image: the last of the weightiest kind."""
+        """The valid finding for each image: the last of the kind with the highest priority."""
         standing: dict[str, Entry] = {}
         for entry in self.entries():
             before = standing.get(entry.image)

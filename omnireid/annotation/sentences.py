@@ -67,7 +67,7 @@ def fingerprint(attributes: AttributeSet) -> str:
 
 
 def standing_sentences(work: Work) -> dict[str, Entry]:
-    """The text that stands for each image: the last of the weightiest kind, if its attributes stand."""
+    """The valid text for each image: the last of the highest kind, if its attributes have not changed."""
     known = work.attributes()
     standing: dict[str, Entry] = {}
     for entry in work.journal("sentences").entries():

@@ -35,7 +35,7 @@ def drop_test_people(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[tuple[People, ...], LeakageReport]:
-    """The training sources, in order, without anybody who is in a test, and a report of what was dropped.
+    """The training sources, in order, without the people of any test, and a report of what was dropped.
 
     A person is dropped, with all of their images, if they have the number of a test person of the same data
     set, or if any of their images is a test image: by its file name if one data set is known to contain

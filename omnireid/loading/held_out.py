@@ -32,7 +32,7 @@ def hold_out(
 
     Args:
         sources: the sources to be trained on.
-        share: fraction of the people of each, 0..0.5; 0 holds out nobody.
+        share: fraction of the people of each, 0..0.5; 0 holds out none.
         seed: determines who is held out.
 
     Raises:

@@ -11,7 +11,7 @@ from PIL import Image
 from instructions.errors import InputError
 from irm.inside.drawing import draw
 from irm.inside.inspection import inspect_image
-from irm.inside.projector import COLUMNS, some_of_the_test, write_projector
+from irm.inside.projector import COLUMNS, thin_out, write_projector
 from omnireid.datasets import load_split
 from omnireid.loading.image import read_image
 from omnireid.tasks import TASKS
@@ -81,7 +81,7 @@ def test_the_drawing_is_a_png_that_is_not_blank(search_model, image, given):
 
 
 def test_the_projector_has_a_point_a_line_and_a_thumbnail_for_each_image(search_model, tiny_root, tmp_path):
-    split = some_of_the_test(load_split(tiny_root, "cocas_real2", "li"), 5)
+    split = thin_out(load_split(tiny_root, "cocas_real2", "li"), 5)
     assert (len(split.query), len(split.gallery)) == (5, 5)
     assert write_projector(tmp_path / "seen", search_model.embedder, split, TASKS["li"]) == 10
     (told,) = (tmp_path / "seen").rglob("metadata.tsv")
@@ -102,7 +102,7 @@ def test_the_projector_has_a_point_a_line_and_a_thumbnail_for_each_image(search_
 
 
 def test_a_projector_without_thumbnails_holds_no_images(search_model, tiny_root, tmp_path):
-    split = some_of_the_test(load_split(tiny_root, "market1501", "trad"), 3)
+    split = thin_out(load_split(tiny_root, "market1501", "trad"), 3)
     write_projector(tmp_path / "seen", search_model.embedder, split, TASKS["trad"], thumbnails=False)
     assert list((tmp_path / "seen").rglob("*.png")) == []
     with pytest.raises(InputError, match="is not empty"):
