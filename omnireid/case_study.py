@@ -1,4 +1,4 @@
-"""An image of two models' ranked lists for the same queries, one below the other (MLLM, figure 3)."""
+"""A figure of two models' ranked lists for the same queries, one below the other (MLLM, figure 3)."""
 
 from __future__ import annotations
 

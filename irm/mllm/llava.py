@@ -191,7 +191,7 @@ class VLM(nn.Module):
                 f"tokens for a {size[0]}x{size[1]} image"
             )
 
-    def leaving(self) -> dict[str, Tensor]:
+    def trained_weights(self) -> dict[str, Tensor]:
         """What ``save_pretrained`` writes: the tower, and what else was trained."""
         return {
             name: tensor.detach()
@@ -204,11 +204,11 @@ class VLM(nn.Module):
 
         Args:
             folder: a new one.
-            weights: as ``leaving`` names them, where this process has but a part of each.
+            weights: as ``trained_weights`` names them, where this process has but a part of each.
         """
         from safetensors.torch import save_file
 
-        weights = self.leaving() if weights is None else weights
+        weights = self.trained_weights() if weights is None else weights
         tower = {name.removeprefix(TOWER): each for name, each in weights.items() if name.startswith(TOWER)}
         others = {
             name: each.cpu().contiguous() for name, each in weights.items() if not name.startswith(TOWER)

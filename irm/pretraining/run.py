@@ -1,4 +1,4 @@
-"""A whole run of MLLMReID's joint stage: what it trains with, and that it leaves the tower behind."""
+"""A complete run of MLLMReID's joint stage: what it trains with, and what it saves."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ from omnireid.loading.mixture import Mixture
 
 @dataclass(frozen=True)
 class JointSetup(TrainingSetup):
-    """A joint run, ready to train."""
+    """Everything a joint run trains with."""
 
     model: VLM
     objectives: JointObjective
 
     def prepare(self) -> None:
-        """Nothing waits to be done."""
+        """Nothing to prepare."""
 
     def validate(self) -> dict[str, float]:
-        """Nobody is kept aside: the tower is judged after its ReID training."""
+        """Empty: no people are held out; the tower is evaluated after its ReID training."""
         return {}
 
     def result(self) -> Callable[[Path], object]:
         """The trained tower, the other trained weights and the tokenizer."""
-        return partial(self.model.save_pretrained, weights=gather_full(self.model.leaving()))
+        return partial(self.model.save_pretrained, weights=gather_full(self.model.trained_weights()))
 
 
 def read_pretrain(path: Path, overrides: Sequence[str] = ()) -> PretrainRun:

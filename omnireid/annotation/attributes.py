@@ -21,18 +21,18 @@ from omnireid.annotation.work import Progress, Work
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a model thinks it sees: words of table 7, each with how sure it is, in [0, 1]."""
+    """Attributes predicted by a model: words of table 7, each with a confidence in [0, 1]."""
 
     words: Mapping[str, str]
     confidence: Mapping[str, float]
 
 
 class AttributeProposer(Protocol):
-    """A model that looks at a person and names attributes; those it does not know it leaves out."""
+    """A model that predicts attributes of a person; it omits those that it does not know."""
 
     @property
     def name(self) -> str:
-        """What to call it in the journal."""
+        """Its name in the journal."""
         ...
 
     @property
@@ -48,7 +48,7 @@ class AttributeProposer(Protocol):
 def propose(
     work: Work, proposer: AttributeProposer, *, now: str, progress: Progress | None = None
 ) -> tuple[int, int]:
-    """Ask a model about every image that it has not seen yet; how many are new, and how many unreadable.
+    """Predict attributes of every image that the model has not seen; returns how many are new and unreadable.
 
     Raises:
         InputError: The model named a word that table 7 does not have.
@@ -70,7 +70,7 @@ def propose(
 
 
 def import_table(work: Work, path: Path, *, now: str) -> int:
-    """Take attributes from a CSV table, by hand or from elsewhere; how many images are new.
+    """Take attributes from a CSV table, by hand or from elsewhere; returns how many images are new.
 
     Its first line names the columns: ``image``, as in the list of images, and any of the 20 attributes. An
     empty cell says nothing.

@@ -12,7 +12,7 @@ from omnireid.annotation.journal import Entry, Provenance
 from omnireid.annotation.work import Progress, Work
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are outside
-MIN_SHARE = 0.02  # of the image: less than this is no garment but noise
+MIN_SHARE = 0.02  # of the image: anything smaller is noise
 MARGIN = 0.04  # of the box on each side
 BAND = (0.12, 0.16, 0.88, 0.55)  # left, top, right, bottom: where a shirt is in a tight pedestrian box
 
@@ -25,11 +25,11 @@ class Parsed:
 
 
 class HumanParser(Protocol):
-    """Tells garments from the rest of an image."""
+    """Segments the garments in an image."""
 
     @property
     def name(self) -> str:
-        """What to call it in the journal."""
+        """Its name in the journal."""
         ...
 
     @property
@@ -103,7 +103,7 @@ def crop_clothes(
 
 
 def standing_boxes(work: Work) -> dict[str, Box]:
-    """The box of each image's upper clothes that stands: a person's over a model's over the band."""
+    """The valid box of each image's upper clothes: a person's over a model's over the band's."""
     boxes = {image: entry.value["box"] for image, entry in work.journal("crops").latest().items()}
     return {image: (box[0], box[1], box[2], box[3]) for image, box in boxes.items() if box is not None}
 

@@ -23,7 +23,7 @@ NONE_PROPOSED: tuple[Path, tuple[str, ...]] = (Path(), ())
 
 @dataclass(frozen=True)
 class Decision:
-    """What one person says of one image; None where they left a matter open."""
+    """One person's decisions on one image; None where they decided nothing."""
 
     image: str
     words: AttributeSet | None
@@ -34,7 +34,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of a file of decisions."""
+    """The result of applying a file of decisions."""
 
     num_new: int
     num_lacking: int  # of their texts do not name every attribute
@@ -104,7 +104,7 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> Applied:
 
 
 def fingerprint_of(path: Path) -> str:
-    """Tells one file of decisions from another."""
+    """A digest of a file of decisions."""
     return sha256_of(path)[:16]
 
 

@@ -1,4 +1,4 @@
-"""Annotations as the official lists and captions that the readers know, and where each comes from."""
+"""Exports annotations as official lists and captions, with the provenance of each."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
 
 
 def list_names(dataset: str, part: str) -> dict[str, tuple[str, ...]]:
-    """Of each task with instructions of its own the list's name, and the caption file's where it has one.
+    """For each task with its own instructions: the name of its list, and of its caption file if it has one.
 
     Raises:
         InputError: The data set has no such lists.
@@ -271,14 +271,14 @@ def _unique_names(work: Work) -> dict[str, str]:
 
 
 class _Names:
-    """File names for images, of which no two that differ get the same."""
+    """Unique file names for images."""
 
     def __init__(self) -> None:
         self._given: dict[str, str] = {}
         self._owner: dict[str, str] = {}
 
     def of(self, image: str, wish: str) -> str:
-        """The name wished for, or with a number where another image has it."""
+        """The requested name, with a number added where another image has it."""
         if image not in self._given:
             name, number = Path(wish), 1
             while (found := wish if number == 1 else f"{name.stem}-{number}{name.suffix}") in self._owner:

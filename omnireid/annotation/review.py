@@ -44,7 +44,7 @@ def write_review(
         work: What to review.
         everything: Also images that a person has decided on.
         per_page: Images on a page.
-        progress: Told after every image.
+        progress: Called after every image.
 
     Raises:
         InputError: Nothing is left to review, or a shop's image cannot be read.

@@ -1,4 +1,4 @@
-"""Attributes become sentences, by a language model or by templates, and none is lost (IRM, section 3)."""
+"""Writes attributes as sentences, by a language model or templates; none is lost (IRM, section 3)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def write_sentences(
 
 
 def fingerprint(attributes: AttributeSet) -> str:
-    """Tells whether a text was written for these attributes."""
+    """A digest that shows whether a text was written for these attributes."""
     return hashlib.sha256(repr(attributes.pairs).encode()).hexdigest()[:12]
 
 

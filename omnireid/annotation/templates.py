@@ -30,11 +30,11 @@ RATIOS, LEVELS = np.linspace(-0.4, 0.5, 10), np.linspace(0, 1, 5)
 
 
 class Describer(Protocol):
-    """Turns an image of clothes into a vector; the cosine of two says how alike they are."""
+    """Turns an image of clothes into a vector; two are compared by cosine similarity."""
 
     @property
     def name(self) -> str:
-        """What to call it in the journal."""
+        """Its name in the journal."""
         ...
 
     @property
@@ -155,7 +155,7 @@ def _nearest(scores: Float[np.ndarray, " N"], names: Sequence[str], count: int) 
 
 
 def proposed_templates(work: Work) -> dict[str, tuple[Path, Sequence[str]]]:
-    """Of each image the shop's folder and the names proposed, nearest first."""
+    """For each image the shop's folder and the proposed names, nearest first."""
     return {
         image: (Path(entry.value["shop"]), entry.value["proposed"])
         for image, entry in work.journal("templates").latest().items()

@@ -1,4 +1,4 @@
-"""A folder of work in progress: which images are annotated, and a journal for each step."""
+"""The folder of an annotation in progress: the list of images, and a journal for each step."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ListedImage:
 
 @dataclass(frozen=True)
 class Work:
-    """An annotation in progress; ``start`` makes one, ``open`` goes on with it."""
+    """An annotation in progress; ``start`` creates one, ``open`` continues it."""
 
     folder: Path
     root: Path  # what the images' paths are relative to
@@ -52,7 +52,7 @@ class Work:
 
     @classmethod
     def start(cls, folder: Path, root: Path, dataset: str, part: str, images: Sequence[ListedImage]) -> Work:
-        """Make the folder, or go on with one that was made of the same images.
+        """Create the folder, or continue one with the same images.
 
         Raises:
             InputError: The folder holds other work, there is nothing to annotate, or no image is below
@@ -89,7 +89,7 @@ class Work:
 
     @classmethod
     def open(cls, folder: Path) -> Work:
-        """Work that was started.
+        """Continue an annotation that was started.
 
         Raises:
             InputError: The folder holds none.
@@ -123,20 +123,20 @@ class Work:
             )
 
     def images(self) -> list[ListedImage]:
-        """What is annotated, in the order of the list."""
+        """The images to annotate, in the order of the list."""
         return [
             ListedImage(line.image, line.pid, line.clothes, line.camera)
             for line in read_lines(self.folder / "pictures.txt")
         ]
 
     def path(self, image: str) -> Path:
-        """Where an image lies."""
+        """The path of an image."""
         return self.root / image
 
     def pixels(
         self, images: Sequence[str], progress: Progress | None = None
     ) -> Iterator[tuple[str, UInt8[np.ndarray, "H W 3"] | None]]:
-        """These images one after the other; None for one that cannot be read."""
+        """The pixels of these images in order; None for one that cannot be read."""
         for number, image in enumerate(images, start=1):
             try:
                 pixels = read_image(self.path(image))
@@ -151,7 +151,7 @@ class Work:
         return Journal(self.folder / f"{step}.jsonl")
 
     def attributes(self) -> dict[str, tuple[AttributeSet, tuple[Provenance, ...]]]:
-        """What is known of each image: tables over models over rules, a person over all; and by whom."""
+        """Attributes of each image and their sources: tables over models over rules, a person over all."""
         entries = sorted(self.journal("attributes").entries(), key=lambda entry: KINDS.index(entry.by.kind))
         known: dict[str, tuple[AttributeSet, tuple[Provenance, ...]]] = {}
         for entry in entries:
@@ -166,7 +166,7 @@ class Work:
 
 
 def images_of_list(path: Path) -> list[ListedImage]:
-    """The images of an official list; its instructions are not looked at, repeated images come once.
+    """The images of an official list; its instructions are ignored, and repeated images are listed once.
 
     Raises:
         InputError: The file is no such list.
@@ -180,7 +180,7 @@ def images_of_list(path: Path) -> list[ListedImage]:
 
 
 def images_of_records(records: Iterable[Record], root: Path) -> list[ListedImage]:
-    """The images of a data set that a reader read, their paths relative to the root where they can be."""
+    """The images of a data set that a reader read, with paths relative to the root where possible."""
     first: dict[str, ListedImage] = {}
     prefix = f"{root}/"
     for record in records:

@@ -19,7 +19,7 @@ PROMPT = "a photo of a person, {word}"
 
 
 class ImageTextEncoder(Protocol):
-    """Images and texts in one space, where the dot product of unit vectors says how well they fit."""
+    """Images and texts in one space, where the dot product of unit vectors is their similarity."""
 
     def embed_image(self, pixels: UInt8[np.ndarray, "H W 3"]) -> Float[np.ndarray, " D"]:
         """A unit vector."""
@@ -56,7 +56,7 @@ class ZeroShotProposer:
 
 
 class TransformersEncoder:
-    """CLIP, SigLIP and their like from a folder or the hub, by transformers."""
+    """CLIP, SigLIP or a similar model from a folder or the hub, by transformers."""
 
     def __init__(self, name: str | Path, device: str = "cpu") -> None:
         """Load the model and its processor.

@@ -1,4 +1,4 @@
-"""What a caption file was made of, so that nothing is matched twice and nothing else replaces it."""
+"""The inputs of a caption file, so that nothing is matched twice or taken for something else."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _state(path: str) -> bytes:
 
 
 def known_captions(folder: Path, origin: Origin) -> Attached | None:
-    """The captions of a folder if they were made of exactly this; None if they are still to be made.
+    """The captions of a folder if they were made from exactly these inputs; else None.
 
     Raises:
         InputError: it holds captions that other settings made, or its files cannot be read.

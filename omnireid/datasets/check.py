@@ -57,7 +57,7 @@ class LoadedSplit:
         return records
 
     def find(self, severity: Severity, message: str, fix: str) -> Finding:
-        """A finding on this reading."""
+        """A finding about this split."""
         way = " ".join(word for word in (self.source, self.task.name, self.variant) if word)
         return Finding(severity, self.card.name, f"{way}: {message}", fix)
 
@@ -178,7 +178,7 @@ def misspelt_folders(root: Path) -> Iterator[Finding]:
 
 
 def find_problems(reading: LoadedSplit) -> Iterator[Finding]:
-    """All findings about a reading that do not require opening images."""
+    """All findings about a loaded split that do not require opening images."""
     once = (_numbers, _repetitions, _test_images_in_train, _shared_people)
     for check in (*(() if reading.again else once), _instructions, _answers):
         yield from check(reading)

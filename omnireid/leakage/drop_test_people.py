@@ -1,4 +1,4 @@
-"""Drops everybody who is in a test from the training data; on by default (IRM, 5.2)."""
+"""Drops the people of all tests from the training data; on by default (IRM, 5.2)."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _STREAMS: tuple[Stream, ...] = get_args(Stream)  # the order keys the streams: a
 
 @dataclass(frozen=True, slots=True)
 class ShotKey:
-    """One shot: who, in which outfit, by which camera, and the number of the shot."""
+    """Identifies one shot: person, outfit, camera and running number."""
 
     dataset: str
     person: int  # number in the cast; the published pid may be another
@@ -70,7 +70,7 @@ class Population:
         return _outfit(self, person, outfit)
 
     def shot(self, key: ShotKey) -> Shot:
-        """The moment of an image."""
+        """The pose, viewpoint and light of an image."""
         rng = self.rng("shot", key.person, key.number)
         return Shot.draw(rng, self.cameras[key.camera], self.identity(key.person))
 

@@ -12,7 +12,7 @@ from omnireid.synthetic.people import Population, ShotKey
 from omnireid.synthetic.presets import Counts, Preset
 from omnireid.synthetic.sites import SITES
 
-# What of a take a file shows: the whole box, the loose box of a detector, a badly cut box, the own clothes,
+# What of a shot a file shows: the whole box, the loose box of a detector, a badly cut box, the own clothes,
 # a shop photo of the outfit's upper clothes, or the white shirt that the official lists of `cc` name.
 View = Literal["whole", "loose", "cut", "clothes", "template", "white_shirt"]
 
@@ -27,7 +27,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class ImagePlan:
-    """One take and all the files made of it: rendered once, written several times."""
+    """One shot and all files made of it: rendered once, written several times."""
 
     key: ShotKey
     files: tuple[File, ...]
@@ -73,7 +73,7 @@ class SyntheticSpec:
 
 @dataclass
 class PlanBuilder:
-    """A plan under construction, filled by the layouts."""
+    """Builds the plan of a data set; used by the layouts."""
 
     spec: SyntheticSpec
     dataset: str
@@ -97,7 +97,7 @@ class PlanBuilder:
         return SITES[self.dataset].folder
 
     def next_shot(self, person: int, outfit: int, camera: int, *, infrared: bool = False) -> ShotKey:
-        """The next image of a person."""
+        """The key of the person's next shot."""
         number = self.num_taken.get(person, 0)
         self.num_taken[person] = number + 1
         return ShotKey(self.dataset, person, outfit, camera, number, "ir" if infrared else "rgb")
@@ -112,12 +112,12 @@ class PlanBuilder:
                     yield part, self.next_shot(person, outfit, camera)
 
     def add_image(self, key: ShotKey, *files: str | File) -> None:
-        """Plan the files of a take; a bare path, from the data set's folder, shows the whole image."""
+        """Plan the files of a shot; a bare path, from the data set's folder, shows the whole image."""
         placed = tuple(File(file) if isinstance(file, str) else file for file in files)
         self.images.append(ImagePlan(key, tuple(File(f"{self.folder}/{f.path}", f.view) for f in placed)))
 
     def line(self, path: str, instruction: str, key: ShotKey, *, pid: int | None = None) -> str:
-        """A take's line in an official list; ``pid`` where it differs from the person's number."""
+        """A shot's line in an official list; ``pid`` where it differs from the person's number."""
         clothes_id = self.population.clothes_id(key.person, key.outfit)
         return str(ListLine(path, instruction, key.person if pid is None else pid, clothes_id, key.camera))
 

@@ -32,7 +32,7 @@ class Preset:
     image_size: tuple[int, int] | None  # height, width of every image; None: as the data set usually has it
     clothes_size: int  # side of a template, pixels
     counts: dict[str, Counts]
-    difficulty: float = 1.0  # of the cameras' faults, 0 to 1: see Camera.eased
+    difficulty: float = 1.0  # of the cameras' faults, 0 to 1: see Camera.scaled
 
 
 _TINY = {

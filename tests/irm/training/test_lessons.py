@@ -10,7 +10,7 @@ from rich.console import Console
 from instructions.errors import InputError
 from irm.build import build_irm
 from irm.config import read_run
-from irm.models.words import NOBODY, FeatureQueue
+from irm.models.words import EMPTY_LABEL, FeatureQueue
 from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import LessonRule, Lessons
 from irm.training.run import train_run
@@ -91,7 +91,7 @@ def test_the_teacher_takes_one_step_a_step_however_many_batches_have_description
 
 def test_the_queue_keeps_the_newest_pairs_and_knows_whose_they_are():
     queue = FeatureQueue(6, 3)
-    assert (queue.labels == NOBODY).all()
+    assert (queue.labels == EMPTY_LABEL).all()
     torch.testing.assert_close(queue.image.norm(dim=1), torch.ones(6))
     for start in (0, 4):
         rows = torch.arange(start, start + 4)
@@ -120,7 +120,7 @@ def test_what_was_pushed_is_compared_with_later():
     assert queue.labels.tolist() == [0, 0, 1, 1]
     with torch.no_grad():
         first = objective(model, described()).terms["contrastive"]
-        queue.labels.fill_(NOBODY)
+        queue.labels.fill_(EMPTY_LABEL)
         second = objective(model, described()).terms["contrastive"]
     assert first != second
 

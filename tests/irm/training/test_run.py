@@ -119,7 +119,7 @@ def test_a_run_one_step_ahead_of_its_figures_leaves_the_same(tiny_root, tmp_path
     run = sheet(tiny_root, MARKET, "optimizer.fused=true", "optimizer.average=0.9")
     waiting, _ = go(run, tmp_path / "waiting")
     waits = Recorder.waits
-    monkeypatch.setattr(Recorder, "waits", lambda self, step: waits(self, step) and step in (2, 4, STEPS))
+    monkeypatch.setattr(Recorder, "must_wait", lambda self, step: waits(self, step) and step in (2, 4, STEPS))
     ahead, _ = go(run, tmp_path / "ahead")
     assert trace(ahead.out) == trace(waiting.out)
     ours, theirs = (one.model / "model.safetensors" for one in (ahead, waiting))
@@ -298,7 +298,7 @@ def test_loader_processes_that_leave_first_do_not_cost_the_run(tiny_root, tmp_pa
         raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("irm.training.irm_setup.Workshop.batches", leaving)
+        patch.setattr("irm.training.irm_setup.IRMSetup.batches", leaving)
         summary, _ = go(sheet(tiny_root), tmp_path / "run")
     assert summary.step == 3
     assert (tmp_path / "run" / "checkpoints" / "step-00000003").is_dir()
@@ -309,6 +309,6 @@ def test_loader_processes_that_die_unasked_are_an_error(tiny_root, tmp_path, mon
         yield self.mixture.step(start)
         raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
 
-    monkeypatch.setattr("irm.training.irm_setup.Workshop.batches", dying)
+    monkeypatch.setattr("irm.training.irm_setup.IRMSetup.batches", dying)
     with pytest.raises(RuntimeError, match="Killed"):
         go(sheet(tiny_root), tmp_path / "run")
