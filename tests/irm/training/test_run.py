@@ -118,7 +118,7 @@ def test_a_run_one_step_ahead_of_its_figures_leaves_the_same(tiny_root, tmp_path
     """As on a GPU: steps whose weights nobody asks for are reported after the next one was launched."""
     run = sheet(tiny_root, MARKET, "optimizer.fused=true", "optimizer.average=0.9")
     waiting, _ = go(run, tmp_path / "waiting")
-    waits = Recorder.waits
+    waits = Recorder.must_wait
     monkeypatch.setattr(Recorder, "must_wait", lambda self, step: waits(self, step) and step in (2, 4, STEPS))
     ahead, _ = go(run, tmp_path / "ahead")
     assert trace(ahead.out) == trace(waiting.out)
