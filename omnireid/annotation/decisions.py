@@ -73,7 +73,7 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> Applied:
         InputError: An image or template is not known; nothing is written then.
     """
     reviewer, decisions = read_decisions(path)
-    by = Provenance("person", reviewer, fingerprint_of(path), time=now)
+    by = Provenance("person", reviewer, sha256_of(path)[:16], time=now)
     known = {listed.image for listed in work.images()}
     proposed = proposed_templates(work)
     for decision in decisions:
@@ -101,11 +101,6 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> Applied:
         value = {"crop": decision.crop, "template": decision.template, "shop": shop}
         journal.add(Entry(decision.image, value, by))
     return Applied(len(decisions), num_lacking, num_void)
-
-
-def fingerprint_of(path: Path) -> str:
-    """A digest of a file of decisions."""
-    return sha256_of(path)[:16]
 
 
 def _add_sentence(journal: Journal, decision: Decision, words: AttributeSet, by: Provenance) -> bool:

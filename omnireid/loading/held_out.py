@@ -42,7 +42,9 @@ def hold_out(
         return tuple(sources), ()
     kept, held_out = [], []
     for source in sources:
-        pids = sorted({record.pid for record in source.records}, key=lambda pid: _lot(seed, source, pid))
+        pids = sorted(
+            {record.pid for record in source.records}, key=lambda pid: _hash_rank(seed, source, pid)
+        )
         count = max(2, round(share * len(pids)))
         if len(pids) - count < 2:
             raise InputError(
@@ -57,7 +59,7 @@ def hold_out(
     return tuple(kept), tuple(held_out)
 
 
-def _lot(seed: int, source: Source, pid: int) -> str:
+def _hash_rank(seed: int, source: Source, pid: int) -> str:
     return hashlib.sha256(f"{seed}/{source.dataset}/{pid}".encode()).hexdigest()
 
 
