@@ -15,7 +15,7 @@ from irm.retrieval.http.uploads import Decoder
 
 
 @dataclass(frozen=True)
-class SideInstructions:
+class Asked:
     """A question with who asked it, or with the hit that is to be explained."""
 
     question: Question
@@ -30,10 +30,10 @@ class Service:
         limits = settings.limits
         self.gallery, self.settings = gallery, settings
         self.decode = Decoder(limits, gallery.model.preprocessing)
-        self.searches: Batcher[SideInstructions, Answer] = Batcher(
+        self.searches: Batcher[Asked, Answer] = Batcher(
             self._search, capacity=limits.queue, size=limits.batch, name="search"
         )
-        self.explanations: Batcher[SideInstructions, Explanation] = Batcher(
+        self.explanations: Batcher[Asked, Explanation] = Batcher(
             self._explain, capacity=limits.explanations, size=1, name="explain"
         )
         self.metrics = Metrics(lambda: self.searches.waiting)
@@ -63,9 +63,7 @@ class Service:
             BusyError: too many wait.
             InputError: the question cannot be asked of this gallery.
         """
-        return await self.searches.ask(
-            SideInstructions(question, who), seconds=self.settings.limits.answer_seconds
-        )
+        return await self.searches.ask(Asked(question, who), seconds=self.settings.limits.answer_seconds)
 
     async def explain(self, question: Question, image: int) -> Explanation:
         """What the model looked at.
@@ -74,11 +72,11 @@ class Service:
             BusyError: too many wait.
             InputError: the question cannot be asked, or there is no such image.
         """
-        asked = SideInstructions(question, "", image)
+        asked = Asked(question, "", image)
         return await self.explanations.ask(asked, seconds=self.settings.limits.answer_seconds)
 
-    def _search(self, jobs: Sequence[SideInstructions]) -> list[Answer]:
+    def _search(self, jobs: Sequence[Asked]) -> list[Answer]:
         return self.gallery.search_many([job.question for job in jobs], who=[job.who for job in jobs])
 
-    def _explain(self, jobs: Sequence[SideInstructions]) -> list[Explanation]:
+    def _explain(self, jobs: Sequence[Asked]) -> list[Explanation]:
         return [self.gallery.explain(job.question, job.image) for job in jobs if job.image is not None]
