@@ -15,7 +15,7 @@ from irm.retrieval.images import thumbnail
 from irm.retrieval.views import VIEWS
 
 DIM, TOP, EACH, BLOCK = 768, 10, 20, 10_000
-NUM_PICTURES = 1000  # images with a thumbnail, representative of all
+NUM_IMAGES = 1000  # images with a thumbnail, representative of all
 DOMAIN = "trad/market1501"
 FULL = {
     "backbone": {"name": "pass_vit_base", "image_size": [256, 128]}
@@ -86,7 +86,7 @@ def write(folder: Path, model: SearchModel, count: int, spread: float) -> Galler
             )
             if numbers[0] == 1:
                 connection.executemany(
-                    "INSERT INTO pictures VALUES (?, ?)", [(one, jpeg) for one in range(1, NUM_PICTURES + 1)]
+                    "INSERT INTO pictures VALUES (?, ?)", [(one, jpeg) for one in range(1, NUM_IMAGES + 1)]
                 )
     catalog.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return gallery

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from omnireid.datasets import load_split
 from omnireid.leakage import People, drop_test_people
-from omnireid.loading.feed import Source
 from omnireid.loading.mixture import Mixture
+from omnireid.loading.source_loader import Source
 from omnireid.loading.transforms import Preprocessing
 from omnireid.tasks import TASKS
 from tools import _program
@@ -148,7 +148,7 @@ def read_mixture(root: Path) -> None:
     with timed("test people taken out"):
         train = [People(name, split.train) for name, split in splits.items()]
         tests = [People(name, (*split.query, *split.gallery)) for name, split in splits.items()]
-        kept, _ = drop_test_people(train, tests, by_look=False)
+        kept, _ = drop_test_people(train, tests, by_appearance=False)
     with timed("indexed for training"):
         sources = [
             Source(TASKS[task], name, people.records)

@@ -20,10 +20,10 @@ from PIL import Image
 from torchvision import transforms as torchvision
 
 from instructions.errors import InputError
+from omnireid.loading.buffer_pool import BufferPool
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.image import read_image
 from omnireid.loading.resizing import resize
-from omnireid.loading.room import Room
 from omnireid.loading.transforms import Preprocessing, TrainTransform, empty_pixels
 from tools import _program
 
@@ -31,12 +31,12 @@ SIZES = {"Market-1501": (128, 64), "MSMT17": (300, 125)}  # height, width of the
 BATCH = 128
 BASELINE = "Pillow + torchvision v1"
 FROM_JPEG, FROM_CACHE = "ours, 8-bit for the device to flip and normalise", "ours, 8-bit from the cache"
-COPY = "limit of a cache: each picture copied once"
+COPY = "limit of a cache: each image copied once"
 H200 = 790.0  # TFLOP/s of a dense bf16 matrix product, measured on one
 SHARES = (1.0, 0.6, 0.5)  # of that rate: the bound, and what a good step reaches
 
 
-def write_pictures(folder: Path, height: int, width: int, count: int) -> list[str]:
+def write_images(folder: Path, height: int, width: int, count: int) -> list[str]:
     """Images with the detail of photographs, so that JPEG decoding costs as much as on real ones."""
     rng = np.random.default_rng(0)
     paths = []
@@ -51,7 +51,7 @@ def write_pictures(folder: Path, height: int, width: int, count: int) -> list[st
 
 def pipelines(paths: list[str]) -> dict[str, Callable[[], object]]:
     preprocessing = Preprocessing()
-    transform, cache, room = TrainTransform(preprocessing), ImageCache(2**31), Room()
+    transform, cache, room = TrainTransform(preprocessing), ImageCache(2**31), BufferPool()
     usual = torchvision.Compose(
         [
             torchvision.Resize(preprocessing.image_size),
@@ -154,7 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", type=int, default=256, help="pictures of each size")
+    parser.add_argument("--images", type=int, default=256, help="images of each size")
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds; the median counts")
     parser.add_argument("--tflops", type=float, default=H200, help="of one GPU (%(default)s: an H200, bf16)")
     parser.add_argument("--json", type=Path, help="also write the rates to this file")
@@ -163,7 +163,7 @@ def main() -> None:
     rates = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, (height, width) in SIZES.items():
-            paths = write_pictures(Path(folder), height, width, arguments.images)
+            paths = write_images(Path(folder), height, width, arguments.images)
             num_bytes = statistics.mean(Path(path).stat().st_size for path in paths)
             cases = pipelines(paths)
             # With a cache, nothing else is decoded.

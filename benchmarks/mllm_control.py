@@ -25,12 +25,12 @@ from irm.mllm import SyncReID, plain_vit
 from irm.mllm.export import load_exported_tower
 from irm.models.backbones import CLIP_MEAN, CLIP_STD
 from irm.pretraining.encoder import EncoderEmbedder, held_out, start_tower
-from irm.pretraining.run import build_bench, pretrain_run
+from irm.pretraining.run import build_joint_setup, pretrain_run
 from irm.pretraining.schema import PretrainRun
 from irm.training.loop import LossBreakdown, train
 from irm.training.optimizer import build_optimizer, parameter_groups
-from irm.training.run import loop_settings
-from irm.training.seeding import repeatable, seed_all
+from irm.training.run_training import loop_settings
+from irm.training.seeding import deterministic, seed_all
 from omnireid.benchmark import run_row
 from omnireid.loading.batch import Batch
 from tools import _program
@@ -62,15 +62,15 @@ class PlainReID(nn.Module):
 
 def train_control(run: PretrainRun, *, lr_factor: float = 1.0) -> VisionTransformer:
     """The tower of a joint sheet after as many steps on the same batches, without the language model."""
-    bench = build_bench(run, CPU)
-    vit = plain_vit(bench.model.tower, run.model.image_size).vit
+    setup = build_joint_setup(run, CPU)
+    vit = plain_vit(setup.model.tower, run.model.image_size).vit
     losses = run.losses
     seed_all(run.seed)
-    (domain,) = bench.mixture.domains
+    (domain,) = setup.mixture.domains
     objective = PlainReID(
         SyncReID(
             vit.embed_dim,
-            bench.mixture.num_classes(domain),
+            setup.mixture.num_classes(domain),
             margin=losses.margin,
             label_smoothing=losses.label_smoothing,
         )
@@ -80,13 +80,13 @@ def train_control(run: PretrainRun, *, lr_factor: float = 1.0) -> VisionTransfor
     named += [(f"objective.{name}", each) for name, each in objective.named_parameters()]
     factors = {name: factor for name, factor in plan.lr_multipliers.items() if name in ("tower", "objective")}
     groups = parameter_groups(named, weight_decay=plan.weight_decay, decay=plan.decay, lr_multipliers=factors)
-    settings = loop_settings(plan, CPU, bench.weights, run.seed, run.precision)
-    with repeatable(CPU):
+    settings = loop_settings(plan, CPU, setup.weights, run.seed, run.precision)
+    with deterministic(CPU):
         train(
             vit,
             objective,
             build_optimizer(groups, lr=plan.lr),
-            bench.batches(0, plan.steps),
+            setup.batches(0, plan.steps),
             start=0,
             settings=replace(settings, autocast=None),
             after_step=lambda _: False,

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measuring import Cost, measure
-from benchmarks.worlds import SIZES, Side, draw_world
+from benchmarks.random_features import SIZES, Side, draw_features
 from omnireid.metrics import Ranking, rank, rank_features, rank_protocols
 from omnireid.protocols import PROTOCOLS
 from tools import _program
@@ -150,7 +150,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     console = Console(width=110, markup=False)
-    query, gallery = draw_world(SIZES[arguments.size])
+    query, gallery = draw_features(SIZES[arguments.size])
     cases: dict[str, Callable[[Side, Side], object]] = {LIMIT: limit, OURS: ours, FOUR: four}
     evaluate = find_cython(arguments.torchreid)
     if evaluate is None:

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measuring import Cost, measure
-from benchmarks.worlds import SIZES, Side, draw_world
-from omnireid.metrics import Given, RankingBuilder, re_rank, re_rank_blocks
+from benchmarks.random_features import SIZES, Side, draw_features
+from omnireid.metrics import ExactDistances, RankingBuilder, re_rank, re_rank_blocks
 from omnireid.protocols import PROTOCOLS
 from tools import _program
 
@@ -65,7 +65,7 @@ def streamed(query: Side, gallery: Side) -> Outcome:
     builder, head = RankingBuilder(), np.zeros((0, len(gallery.pids)), dtype=np.float32)
     for rows, distmat in re_rank_blocks(query.features, gallery.features):
         some = Side(query.features[rows], query.pids[rows], query.camids[rows])
-        builder.add(Given(distmat.numpy()), *MARKET.judge(some, gallery))
+        builder.add(ExactDistances(distmat.numpy()), *MARKET.judge(some, gallery))
         if len(head) < COMPARED:
             head = np.concatenate([head, distmat.numpy()])[:COMPARED]
     return Outcome(builder.ranking().mean_ap, head)
@@ -88,7 +88,7 @@ def judge(distmat: np.ndarray, query: Side, gallery: Side) -> Outcome:
     for first in range(0, len(distmat), COMPARED):
         rows = slice(first, first + COMPARED)
         some = Side(query.features[rows], query.pids[rows], query.camids[rows])
-        builder.add(Given(distmat[rows]), *MARKET.judge(some, gallery))
+        builder.add(ExactDistances(distmat[rows]), *MARKET.judge(some, gallery))
     return Outcome(builder.ranking().mean_ap, distmat[:COMPARED].copy())
 
 
@@ -118,7 +118,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     console = Console(width=110, markup=False)
-    query, gallery = draw_world(SIZES[arguments.size])
+    query, gallery = draw_features(SIZES[arguments.size])
     cases: dict[str, Callable[[Side, Side], object]] = {LIMIT: limit, STREAMED: streamed}
     if arguments.size != "msmt":
         cases[OURS] = ours

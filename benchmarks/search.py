@@ -30,7 +30,7 @@ from benchmarks._galleries import (
     DIM,
     DOMAIN,
     FULL,
-    NUM_PICTURES,
+    NUM_IMAGES,
     SMALL,
     TOP,
     brute_force,
@@ -135,17 +135,17 @@ def end_to_end(gallery: Gallery, small: SearchModel, repeats: int) -> dict[str, 
         taken.setdefault(name, []).append(1000 * (time.process_time() - start))
         return made
 
-    def embed(model: SearchModel, picture: Picture) -> object:
+    def embed(model: SearchModel, image: Picture) -> object:
         beside = [banks.canonical("trad")]
-        return model.embed(model.resized([picture.pixels]), VIEWS["trad"], DOMAIN, beside)
+        return model.embed(model.resized([image.pixels]), VIEWS["trad"], DOMAIN, beside)
 
     gallery.warm()
     for model in (gallery.model, small):
         embed(model, noises(1)[0])
-    for picture in noises(repeats):
-        question = Question(images=(picture,))
-        timed("encoder ViT-B/16 256x128", partial(embed, gallery.model, picture))
-        timed("encoder demo", partial(embed, small, picture))
+    for image in noises(repeats):
+        question = Question(images=(image,))
+        timed("encoder ViT-B/16 256x128", partial(embed, gallery.model, image))
+        timed("encoder demo", partial(embed, small, image))
         answer = timed("whole search", partial(gallery.search, question))
         # Measured on the same search: the encoder's time varies more than the rest takes.
         rest = answer.seconds - answer.load_seconds - answer.embed_seconds
@@ -153,13 +153,13 @@ def end_to_end(gallery: Gallery, small: SearchModel, repeats: int) -> dict[str, 
         timed("answer as JSON", lambda found=answer: json.dumps(found.as_dict()))
         timed("20 thumbnails", lambda found=answer: [thumbnail_of(gallery, hit.image) for hit in found.hits])
     medians = {name: float(np.median(values)) for name, values in taken.items()}
-    print("  one picture to the answer, CPU ms: " + ", ".join(f"{k} {v:.1f}" for k, v in medians.items()))
+    print("  one image to the answer, CPU ms: " + ", ".join(f"{k} {v:.1f}" for k, v in medians.items()))
     return medians
 
 
 def thumbnail_of(gallery: Gallery, image: int) -> bytes:
     """The image of a hit; only the first have one, so another may replace it."""
-    return gallery.picture((image - 1) % NUM_PICTURES + 1)
+    return gallery.picture((image - 1) % NUM_IMAGES + 1)
 
 
 def plain_torch(vectors: torch.Tensor) -> Callable[[torch.Tensor], np.ndarray]:

@@ -43,7 +43,7 @@ class Seen:
 
 async def client(
     http: httpx2.AsyncClient,
-    pictures: list[bytes],
+    images: list[bytes],
     seen: Seen,
     rng: random.Random,
     end: float,
@@ -52,7 +52,7 @@ async def client(
     """Search, fetch a few thumbnails, search again, without pauses."""
     while time.monotonic() < end:
         form: dict[str, str] = {"top": "20"}
-        files = {"images": ("picture", rng.choice(pictures))}
+        files = {"images": ("image", rng.choice(images))}
         draw = rng.random()
         if draw < text_alone:
             form["text"], files = rng.choice(WORDS), {}
@@ -95,13 +95,13 @@ async def watch(pid: int, seen: Seen) -> None:
         await asyncio.sleep(1)
 
 
-async def drive(address: str, pid: int, asked: argparse.Namespace, pictures: list[bytes]) -> Seen:
+async def drive(address: str, pid: int, asked: argparse.Namespace, images: list[bytes]) -> Seen:
     seen = Seen()
     limits = httpx2.Limits(max_connections=asked.clients, max_keepalive_connections=asked.clients)
     async with httpx2.AsyncClient(base_url=address, timeout=PATIENCE, limits=limits) as http:
         end = time.monotonic() + asked.seconds
         rngs = [random.Random(number) for number in range(asked.clients)]
-        clients = [client(http, pictures, seen, rng, end, asked.text_alone) for rng in rngs]
+        clients = [client(http, images, seen, rng, end, asked.text_alone) for rng in rngs]
         watcher = asyncio.create_task(watch(pid, seen))
         await asyncio.gather(*clients)
         watcher.cancel()
@@ -154,12 +154,12 @@ def main() -> None:
     made.add_argument("--pictures", type=Path, required=True, help="folder of JPEGs to ask with")
     made.add_argument("--clients", type=int, default=200)
     made.add_argument("--seconds", type=float, default=60)
-    made.add_argument("--text-alone", type=float, default=0.02, help="share of searches without a picture")
+    made.add_argument("--text-alone", type=float, default=0.02, help="share of searches without an image")
     asked = made.parse_args()
-    pictures = [path.read_bytes() for path in sorted(asked.pictures.glob("*.jpg"))[:64]]
+    images = [path.read_bytes() for path in sorted(asked.pictures.glob("*.jpg"))[:64]]
     with server(asked.store) as (address, pid):
         begun = time.monotonic()
-        seen = asyncio.run(drive(address, pid, asked, pictures))
+        seen = asyncio.run(drive(address, pid, asked, images))
         seconds = time.monotonic() - begun
     print(
         json.dumps(

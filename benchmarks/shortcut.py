@@ -1,4 +1,4 @@
-"""Why changed clothes are hard to learn from: the same small network on heads alone and on whole pictures.
+"""Why changed clothes are hard to learn from: the same small network on heads alone and on whole images.
 
     python -m benchmarks.shortcut --out runs/shortcut --people 160 --steps 250
 
@@ -32,10 +32,10 @@ from omnireid.synthetic.presets import PRESETS
 from omnireid.synthetic.write import write_omnireid
 from tools import _program
 
-PARTS = {"heads": 0.31, "whole pictures": 1.0}  # share of the height, from the top
+PARTS = {"heads": 0.31, "whole images": 1.0}  # share of the height, from the top
 COLUMNS = ("trained on", "protocol", "mAP", "R1", "mAP chance")
 RULES = ("clothes_general", "clothes_change")
-IDENTITIES, INSTANCES, WIDTH, JITTER = 32, 4, 128, 3  # jitter: pixels that a picture is shifted by, at most
+IDENTITIES, INSTANCES, WIDTH, JITTER = 32, 4, 128, 3  # jitter: pixels that an image is shifted by, at most
 Images = Float[Tensor, "N 3 H W"]
 
 
@@ -50,14 +50,14 @@ def small_cnn(rows: int) -> nn.Sequential:
 
 
 def read(records: Sequence[Record], share: float) -> Images:
-    """The upper ``share`` of each picture, between -1 and 1."""
-    pictures = [read_image(record.image) for record in records]
-    rows = round(share * pictures[0].shape[0])
-    return torch.from_numpy(np.stack([one[:rows] for one in pictures])).permute(0, 3, 1, 2) / 127.5 - 1
+    """The upper ``share`` of each image, between -1 and 1."""
+    images = [read_image(record.image) for record in records]
+    rows = round(share * images[0].shape[0])
+    return torch.from_numpy(np.stack([one[:rows] for one in images])).permute(0, 3, 1, 2) / 127.5 - 1
 
 
 def batches(labels: Int[np.ndarray, " N"], steps: int, rng: np.random.Generator) -> list[Int[Tensor, " B"]]:
-    """Rows of P people with K pictures each, for every step."""
+    """Rows of P people with K images each, for every step."""
     rows = defaultdict(list)
     for row, label in enumerate(labels.tolist()):
         rows[label].append(row)
@@ -94,7 +94,7 @@ def train(images: Images, labels: Int[np.ndarray, " N"], steps: int, seed: int) 
 
 @torch.no_grad()
 def embed(net: nn.Module, images: Images) -> Float[Tensor, "N D"]:
-    """Features of pictures."""
+    """Features of images."""
     return torch.cat([net(part) for part in images.split(256)])
 
 
@@ -115,9 +115,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the people are drawn")
     parser.add_argument("--people", type=_program.whole_number, default=160, help="people to train on (160)")
-    parser.add_argument(
-        "--steps", type=_program.whole_number, default=250, help="steps of 128 pictures (250)"
-    )
+    parser.add_argument("--steps", type=_program.whole_number, default=250, help="steps of 128 images (250)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and batches")
     asked = parser.parse_args()
     counts = {"ltcc": replace(PRESETS["demo"].counts["ltcc"], train_ids=asked.people)}

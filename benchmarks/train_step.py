@@ -317,7 +317,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--batch", type=int, default=128, help="pictures; a multiple of 4")
+    parser.add_argument("--batch", type=int, default=128, help="images; a multiple of 4")
     parser.add_argument("--rounds", type=int, default=5, help="timed turns; the median counts")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--only", default="", help="only variants whose name holds this, and the plain one")

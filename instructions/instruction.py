@@ -1,4 +1,4 @@
-"""An instruction: a sentence or a clothes picture given with a query, and where it came from (IRM, 4.1)."""
+"""An instruction: a sentence or a clothes image given with a query, and where it came from (IRM, 4.1)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ NEUTRAL_SENTENCE = "a photo of a person"
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """Either a sentence or the path of a clothes picture, exactly one of the two."""
+    """Either a sentence or the path of a clothes image, exactly one of the two."""
 
     sentence: str | None = None
     clothes: str | None = None
@@ -21,7 +21,7 @@ class Instruction:
 
     def __post_init__(self) -> None:
         if (self.sentence is None) == (self.clothes is None):
-            raise ValueError("an instruction is either a sentence or a clothes picture")
+            raise ValueError("an instruction is either a sentence or a clothes image")
 
 
 NEUTRAL = Instruction(sentence=NEUTRAL_SENTENCE, source="neutral")

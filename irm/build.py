@@ -28,7 +28,7 @@ from irm.models.match_weights import has_match_head, has_word_head
 from irm.models.weights.start import read_shapes, saved_folder, start_from
 from irm.schema import IRMRun, SourceSheet
 from omnireid.datasets import dataset_named
-from omnireid.tasks import TASKS, Asking
+from omnireid.tasks import TASKS, InstructionSettings
 
 
 def choose_device(name: str) -> torch.device:
@@ -58,7 +58,7 @@ def domain_of(row: SourceSheet) -> str:
 
 
 def build_irm(run: IRMRun, *, described: Path | None = None) -> tuple[IRM, tuple[str, ...]]:
-    """The model of a sheet, with the weights it names, on the CPU; and what should be said aloud about them.
+    """The model of a sheet, with the weights it names, on the CPU; and notes to print about them.
 
     Args:
         run: the sheet.
@@ -250,9 +250,9 @@ def _load_instruction_encoder(model: IRM, sheet: InstructionSheet) -> list[str]:
     return notes
 
 
-def asking_of(run: IRMRun) -> Asking:
+def instruction_settings_of(run: IRMRun) -> InstructionSettings:
     """How the sheet asks the tasks that bring no instruction of their own."""
-    return Asking(run.sentences, run.cc_instruction)
+    return InstructionSettings(run.sentences, run.cc_instruction)
 
 
 def named_parameters(**modules: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:

@@ -21,7 +21,7 @@ from omnireid.tasks import TASKS
 
 
 def preprocessing_of(model: IRM) -> Preprocessing:
-    """How pictures are prepared for the model: sizes, means and deviations of its two image towers."""
+    """How images are prepared for the model: sizes, means and deviations of its two image towers."""
     return Preprocessing(
         image_size=model.image_size,
         mean=model.image_spec.mean,
@@ -77,10 +77,10 @@ class IRMEmbedder:
             raise InputError(f"this model has no retrieval feature for {domain}: it was trained on t2i only")
         return names[0]
 
-    def picture_scorer(self) -> PictureScorer | None:
+    def image_scorer(self) -> ImageScorer | None:
         """The model's local matcher (QAConv), if it has one."""
         matcher = self.model.matcher
-        return None if matcher is None else PictureScorer(self, matcher)
+        return None if matcher is None else ImageScorer(self, matcher)
 
     @torch.no_grad()
     def embed(self, batch: Batch, side: Side) -> Float[Tensor, "B D"]:  # noqa: ARG002 (both sides alike)
@@ -125,13 +125,13 @@ class IRMEmbedder:
         return (logits[:, 1] - logits[:, 0]).float().cpu()
 
     def instructed(self, batch: Batch) -> IRMOutput:
-        """The model's output for pictures with their instructions, as float32 even under autocast."""
+        """The model's output for images with their instructions, as float32 even under autocast."""
         with self._precision():
             output = run_batch(self.model, batch)
         return _in_full(output)
 
     def alone(self, images: Float[Tensor, "B 3 H W"]) -> IRMOutput:
-        """The model's output for pictures without instructions, as float32 even under autocast."""
+        """The model's output for images without instructions, as float32 even under autocast."""
         with self._precision():
             output = self.model(images.to(self.model.device, non_blocking=True))
         return _in_full(output)
@@ -140,7 +140,7 @@ class IRMEmbedder:
         return torch.autocast(self.model.device.type, self.autocast, enabled=self.autocast is not None)
 
 
-class PictureScorer:
+class ImageScorer:
     """A model's local matcher behind the benchmark's interface (GridScorer); keeps half precision."""
 
     def __init__(self, embedder: IRMEmbedder, matcher: QAConv) -> None:
@@ -148,7 +148,7 @@ class PictureScorer:
 
     @torch.no_grad()
     def states(self, batch: Batch, side: Side) -> PairStates:  # noqa: ARG002 (both sides alike)
-        """Features and places of pictures."""
+        """Features and places of images."""
         model = self.embedder.model
         output = self.embedder.instructed(batch)
         features = model.retrieval_features(output, view=self.embedder.view(batch.domain))
@@ -162,7 +162,7 @@ class PictureScorer:
 
     @torch.no_grad()
     def score_grid(self, query: PairStates, gallery: PairStates) -> Float[Tensor, "q g"]:
-        """Scores of every query with every gallery picture."""
+        """Scores of every query with every gallery image."""
         return self.matcher(self._on_device(query), self._on_device(gallery)).cpu()
 
     def _on_device(self, states: PairStates) -> Float[Tensor, "B P C"]:
@@ -170,7 +170,7 @@ class PictureScorer:
 
 
 def run_batch(model: IRM, batch: Batch) -> IRMOutput:
-    """The network's output for a batch of pictures with their instructions and camera embeddings."""
+    """The network's output for a batch of images with their instructions and camera embeddings."""
     assert batch.images is not None and batch.instruction is not None
     shift = model.cameras(batch.domain, batch.camids)
     return model(

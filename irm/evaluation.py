@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from instructions.errors import InputError
-from irm.build import asking_of
+from irm.build import instruction_settings_of
 from irm.candidates import (
     Candidate,
     Run,
@@ -29,14 +29,14 @@ from omnireid.extraction import DEFAULTS, Progress, Settings
 from omnireid.protocols import refuse_unfit
 from omnireid.report import Fact, Report, machine
 from omnireid.synthetic.manifest import Manifest
-from omnireid.tasks import AS_THE_PAPER, TASKS, Asking
+from omnireid.tasks import PAPER_INSTRUCTIONS, TASKS, InstructionSettings
 
 __all__ = [
+    "Callbacks",
     "Candidate",
-    "Listener",
     "Run",
-    "asking_for",
     "evaluate_rows",
+    "instruction_settings_for",
     "open_candidate",
     "open_run",
     "provenance",
@@ -48,20 +48,18 @@ __all__ = [
     "untrained_embedder",
 ]
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
-class Listener:
-    """Who is told how an evaluation goes on; nobody unless said."""
+class Callbacks:
+    """Callbacks of an evaluation; all optional."""
 
     progress: Progress | None = None  # after every batch
-    say: Say | None = None  # after every row
+    log: Callable[[str], None] | None = None  # after every row
     on_features: OnFeatures | None = None  # both sides of every row
     on_failure: Callable[[Row, InputError], None] | None = None  # of a row; else it ends the evaluation
 
 
-NOBODY = Listener()
+NO_CALLBACKS = Callbacks()
 NONE_LEFT_OUT: Mapping[str, str] = MappingProxyType({})
 
 
@@ -85,8 +83,8 @@ def rows_of(
             "FILE, or --dataset NAME --task TASK"
         )
     name = f"the sheet of {candidate.folder}" if sheet is None else "the given sheet"
-    asking = asking_for(candidate, sheet)
-    rows = tuple(Row(**row.model_dump(), asking=asking) for row in chosen.evaluation)
+    settings = instruction_settings_for(candidate, sheet)
+    rows = tuple(Row(**row.model_dump(), instruction_settings=settings) for row in chosen.evaluation)
     if not rows and tasks is None:
         raise InputError(f"{name} has no evaluation rows; add some under 'evaluation:'")
     for task in tasks or ():
@@ -98,10 +96,10 @@ def rows_of(
     return tuple(row for row in rows if tasks is None or row.task in tasks)
 
 
-def asking_for(candidate: Candidate, sheet: IRMRun | None = None) -> Asking:
+def instruction_settings_for(candidate: Candidate, sheet: IRMRun | None = None) -> InstructionSettings:
     """How a candidate is asked: as it was trained, else as a given sheet says, else as in the paper."""
     told = candidate.sheet or sheet
-    return AS_THE_PAPER if told is None else asking_of(told)
+    return PAPER_INSTRUCTIONS if told is None else instruction_settings_of(told)
 
 
 def readable_rows(rows: Sequence[Row], data: Path) -> tuple[tuple[Row, ...], dict[str, str]]:
@@ -129,12 +127,12 @@ def evaluate_rows(
     *,
     settings: Settings = DEFAULTS,
     every_sentence: bool = False,
-    listener: Listener = NOBODY,
+    callbacks: Callbacks = NO_CALLBACKS,
 ) -> list[RowResult]:
     """Every row in turn.
 
     Raises:
-        InputError: as ``run_row``, unless the listener hears of failures.
+        InputError: as ``run_row``, unless ``on_failure`` handles it.
     """
     results = []
     memory: Memory = {}
@@ -150,18 +148,18 @@ def evaluate_rows(
                 data,
                 settings=settings,
                 every_sentence=every_sentence,
-                progress=listener.progress,
-                on_features=listener.on_features,
+                progress=callbacks.progress,
+                on_features=callbacks.on_features,
                 memory=memory,
             )
         except InputError as error:
-            if listener.on_failure is None:
+            if callbacks.on_failure is None:
                 raise
-            listener.on_failure(row, error)
+            callbacks.on_failure(row, error)
             continue
         results.append(result)
-        if listener.say is not None:
-            listener.say(f"{row.task}/{row.dataset}: {time.perf_counter() - begun:.1f} s")
+        if callbacks.log is not None:
+            callbacks.log(f"{row.task}/{row.dataset}: {time.perf_counter() - begun:.1f} s")
     return results
 
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from instructions.errors import InputError
-from irm.build import asking_of, domain_of
+from irm.build import domain_of, instruction_settings_of
 from irm.schema import EvaluationSheet, IRMRun, RowSheet
 from omnireid.datasets import load_split
 from omnireid.leakage import FINGERPRINTS, People, drop_test_people
 from omnireid.loading.cache import ImageCache
-from omnireid.loading.feed import Source
 from omnireid.loading.held_out import HeldOut, hold_out
 from omnireid.loading.mixture import Mixture
+from omnireid.loading.source_loader import Source
 from omnireid.loading.transforms import Augmentation, Preprocessing
 from omnireid.protocols import refuse_unfit
 from omnireid.records import Split
@@ -25,7 +25,7 @@ MIB = 1024 * 1024
 
 
 def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, tuple[str, ...]]:
-    """The training data of a sheet, without anybody who is in a test set, and notes to print.
+    """The training data of a sheet, without the people of any test set, and notes to print.
 
     Raises:
         InputError: for data that are missing or cannot be trained on.
@@ -41,7 +41,7 @@ def build_mixture(run: IRMRun, preprocessing: Preprocessing) -> tuple[Mixture, t
     notes += [*missing, *report.sentences()]
     sources = [
         Source(
-            task=asking_of(run).task(row.task),
+            task=instruction_settings_of(run).task(row.task),
             dataset=row.dataset,
             records=source.records,
             weight=row.weight,
@@ -75,24 +75,24 @@ def _without_held_out(
 ) -> list[Source]:
     """The sources without anybody held out of another one, which may show the same person by another number.
 
-    The raw layout and the lists of one data set number its people differently, and CUHK-PEDES holds pictures
+    The raw layout and the lists of one data set number its people differently, and CUHK-PEDES holds images
     of other sets. Recognised by file and by file name; what looks alike is compared with the test only.
     """
     if not held_out:
         return list(sources)
     hidden = [People(one.split.name, (*one.split.query, *one.split.gallery)) for one in held_out]
     people = [People(source.dataset, source.records) for source in sources]
-    kept, report = drop_test_people(people, hidden, by_look=False)
+    kept, report = drop_test_people(people, hidden, by_appearance=False)
     if report.num_dropped:
         notes.append(
-            f"{report.num_dropped} training pictures dropped, whose people are held out of another source "
+            f"{report.num_dropped} training images dropped, whose people are held out of another source "
             "for validation"
         )
     return [replace(source, records=one.records) for source, one in zip(sources, kept, strict=True)]
 
 
-def refuse_lone_pictures(mixture: Mixture) -> None:
-    """Refuse batches with one picture per person, which leave triplets without positives.
+def refuse_single_images(mixture: Mixture) -> None:
+    """Refuse batches with one image per person, which leave triplets without positives.
 
     Raises:
         InputError: a source has such batches.
@@ -100,7 +100,7 @@ def refuse_lone_pictures(mixture: Mixture) -> None:
     for source in mixture.sources:
         if source.num_instances == 1 and source.task.objective == "identity":
             raise InputError(
-                f"{source.domain}: num_instances is 1, and one picture per person leaves the triplet loss "
+                f"{source.domain}: num_instances is 1, and one image per person leaves the triplet loss "
                 "without positives; set it to at least 2"
             )
 
@@ -133,7 +133,7 @@ def _tests(run: IRMRun) -> tuple[list[People], list[str]]:
 
 
 def _split(run: IRMRun, row: RowSheet) -> Split:
-    keep = asking_of(run).shows_lists_picture(row.task)
+    keep = instruction_settings_of(run).keeps_clothes_image(row.task)
     return load_split(run.data, row.dataset, row.task, row.variant, row.source, keep_clothes_image=keep)
 
 

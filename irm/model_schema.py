@@ -49,14 +49,13 @@ class InstructionSheet(Sheet):
     )
     image: str = Field(
         default="weights/albef",
-        description="encoder of clothes pictures: a backbone's folder or name, or owner/name@COMMIT on "
-        "the hub",
+        description="encoder of clothes images: a backbone's folder or name, or owner/name@COMMIT on the hub",
     )
     pad_to_max: bool = Field(
         default=False,
         description="ours: sentences are padded to the longest one; released: always to 70 tokens",
     )
-    image_size: Size = Field(default=(128, 128), description="released: clothes pictures at 128x128")
+    image_size: Size = Field(default=(128, 128), description="released: clothes images at 128x128")
     freeze_text: bool = Field(
         default=True, description="Sec. 5.2: a fixed instruction encoder is enough; released: trained"
     )
@@ -171,7 +170,7 @@ class LossWeights(Sheet):
     )
     outfit: Weight = Field(
         default=0.0,
-        description="ours: outfit_loss on clothes pictures, for an encoder that is not pretrained",
+        description="ours: outfit_loss on clothes images, for an encoder that is not pretrained",
     )
     score_triplet: Weight = Field(
         default=0.0, description="papers: none; QAConv-GS: the only term; needs model.matcher"
@@ -195,7 +194,7 @@ class LessonsSheet(Sheet):
         default=0.4, description="released; the teacher's share of the soft targets"
     )
     within_modality: bool = Field(
-        default=True, description="released; also contrast pictures with pictures, and texts with texts"
+        default=True, description="released; also contrast images with images, and texts with texts"
     )
     hidden_share: Probability = Field(
         default=0.15, description="released; share of words masked for prediction"

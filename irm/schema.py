@@ -147,18 +147,18 @@ class OptimizerSheet(Sheet):
 
 
 class LoaderSheet(Sheet):
-    """How pictures come from disk (ours)."""
+    """How images come from disk (ours)."""
 
     workers: int = Field(
         default=2,
         ge=0,
         le=256,
-        description="worker processes that read pictures; 0 reads them in the main process",
+        description="worker processes that read images; 0 reads them in the main process",
     )
     cache_mib: int = Field(
         default=0,
         ge=0,
-        description="MiB of memory for decoded pictures; 0 reads each picture from disk every time",
+        description="MiB of memory for decoded images; 0 reads each image from disk every time",
     )
 
 
@@ -178,11 +178,11 @@ class AugmentationSheet(Sheet):
     )
     erase_area: tuple[Probability, Probability] = Field(
         default=(0.02, 0.2),
-        description="smallest and largest erased share of the picture; TransReID: up to a third",
+        description="smallest and largest erased share of the image; TransReID: up to a third",
     )
     erase_shape: Literal["rectangle", "square"] = Field(
         default="rectangle",
-        description="released; QAConv: square, with a side of up to 0.8 of the picture's shorter side",
+        description="released; QAConv: square, with a side of up to 0.8 of the image's shorter side",
     )
     jitter: tuple[Probability, Probability, Probability, Probability] | None = Field(
         default=None,
@@ -206,7 +206,7 @@ class LoggingSheet(Sheet):
 
 
 class ValidationSheet(Sheet):
-    """Training people held out to choose the best weights by; nobody of a test (ours)."""
+    """Training people held out for choosing the best weights; never people of a test (ours)."""
 
     share: float = Field(
         default=0.0,
@@ -252,18 +252,18 @@ class IRMRun(RunSheet):
     )
     cc_instruction: Literal["sentence", "image"] = Field(
         default="sentence",
-        description="Sec. 4.1; released: the clothes picture named in the lists, a white shirt",
+        description="Sec. 4.1; released: the clothes image named in the lists, a white shirt",
     )
     gallery_instruction: Literal["own", "neutral", "mixed"] = Field(
         default="own",
-        description="Sec. 4.1: the instruction of a gallery picture is its own crop or caption; mixed: ours",
+        description="Sec. 4.1: the instruction of a gallery image is its own crop or caption; mixed: ours",
     )
     neutral_share: Probability = Field(
         default=0.5, description="ours: share of neutral sentences when gallery_instruction is mixed"
     )
     target_share: Probability = Field(
         default=0.0,
-        description="ours: share of rows given the instruction of another picture of the same person, as "
+        description="ours: share of rows given the instruction of another image of the same person, as "
         "queries "
         "are",
     )

@@ -19,12 +19,20 @@ from instructions.banks import BANKS
 from instructions.instruction import Instruction
 from omnireid.datasets import load_split
 from omnireid.evaluation import Evaluation, judge, pair_scorer
-from omnireid.extraction import DEFAULTS, NOTHING_ASKED, Asked, Features, Progress, Settings, embed_side
+from omnireid.extraction import (
+    DEFAULTS,
+    NO_INSTRUCTIONS,
+    Features,
+    Progress,
+    Settings,
+    SideInstructions,
+    embed_side,
+)
 from omnireid.interfaces import Embedder
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.protocols import PROTOCOLS, shortcoming
 from omnireid.records import Record, Split
-from omnireid.tasks import AS_THE_PAPER, Asking, TaskSpec
+from omnireid.tasks import PAPER_INSTRUCTIONS, InstructionSettings, TaskSpec
 
 # As in omnireid.summary.
 QUERY_MODES: tuple[Literal["right", "wrong", "none"], ...] = ("right", "wrong", "none")
@@ -41,7 +49,7 @@ class Row:
     protocol: str
     variant: str | None = None
     source: Literal["auto", "lists", "raw"] = "auto"
-    asking: Asking = AS_THE_PAPER
+    instruction_settings: InstructionSettings = PAPER_INSTRUCTIONS
 
     def split(self, data: Path) -> Split:
         """The split of the row.
@@ -49,7 +57,7 @@ class Row:
         Raises:
             InputError: as ``load_split``.
         """
-        keep = self.asking.shows_lists_picture(self.task)
+        keep = self.instruction_settings.keeps_clothes_image(self.task)
         return load_split(data, self.dataset, self.task, self.variant, self.source, keep_clothes_image=keep)
 
     @property
@@ -124,7 +132,7 @@ def run_row(
     Raises:
         InputError: The data is missing or cannot be read, or the protocol does not fit.
     """
-    task, split = row.asking.task(row.task), row.split(data)
+    task, split = row.instruction_settings.task(row.task), row.split(data)
     searches = _Searches(
         embedder,
         split,
@@ -161,7 +169,7 @@ class _Searches:
     def canonical(self, protocol: str) -> Iterator[Evaluation]:
         """With a second stage if the model has one, and then, in any case, by features alone."""
         if self.task.instruction == "none":
-            query, gallery = NOTHING_ASKED, NOTHING_ASKED
+            query, gallery = NO_INSTRUCTIONS, NO_INSTRUCTIONS
         else:
             query = self._constant(query_instructions(self.split, self.task, "right"))
             gallery = self._constant(gallery_instructions(self.split, self.task, "own"))
@@ -176,8 +184,8 @@ class _Searches:
     def each_sentence(self, protocol: str) -> Iterator[Evaluation]:
         assert self.task.bank is not None
         for number, label in enumerate(BANKS[self.task.bank]):
-            query = Asked(label, query_instructions(self.split, self.task, number))
-            gallery = Asked(label, gallery_instructions(self.split, self.task, number))
+            query = SideInstructions(label, query_instructions(self.split, self.task, number))
+            gallery = SideInstructions(label, gallery_instructions(self.split, self.task, number))
             sides = self._embed("query", query, keep=False), self._embed("gallery", gallery, keep=False)
             yield self._judge(*sides, protocol)
 
@@ -185,13 +193,17 @@ class _Searches:
         own = {"caption": "own caption", "clothes": "own clothes"}[self.task.instruction]
         names = {"own": own, "neutral": "neutral"}
         queries = {
-            mode: self._embed("query", Asked(mode, query_instructions(self.split, self.task, mode)))
+            mode: self._embed(
+                "query", SideInstructions(mode, query_instructions(self.split, self.task, mode))
+            )
             for mode in QUERY_MODES
         }
         has_outfits = shortcoming(PROTOCOLS[BY_PERSON_AND_OUTFIT], self.split) is None
         rules = dict.fromkeys([protocol, BY_PERSON_AND_OUTFIT] if has_outfits else [protocol])
         for gallery_mode in GALLERY_MODES:
-            asked = Asked(names[gallery_mode], gallery_instructions(self.split, self.task, gallery_mode))
+            asked = SideInstructions(
+                names[gallery_mode], gallery_instructions(self.split, self.task, gallery_mode)
+            )
             gallery = self._embed("gallery", asked)
             if gallery_mode == "own":
                 self._report(queries["right"], gallery)
@@ -201,12 +213,14 @@ class _Searches:
             if gallery_mode == "own":
                 yield from self._re_ranked(queries["right"], gallery, protocol)
 
-    def _constant(self, instructions: Sequence[Instruction] | None) -> Asked:
+    def _constant(self, instructions: Sequence[Instruction] | None) -> SideInstructions:
         """The same sentence, or the image of the lists, for every image of a side."""
         assert instructions  # neither task lacks them
-        return Asked(instructions[0].sentence or "the picture of the lists", instructions)
+        return SideInstructions(instructions[0].sentence or "the image of the lists", instructions)
 
-    def _embed(self, side: Literal["query", "gallery"], asked: Asked, *, keep: bool = True) -> Features:
+    def _embed(
+        self, side: Literal["query", "gallery"], asked: SideInstructions, *, keep: bool = True
+    ) -> Features:
         """A side with one instruction, from memory if possible; sides not to be kept do not fill it."""
         found = self.memory.get((side, asked.label))
         if found is None:

@@ -1,4 +1,4 @@
-"""An image of two models' ranked lists for the same queries, one below the other (MLLM, figure 3)."""
+"""A figure of two models' ranked lists for the same queries, one below the other (MLLM, figure 3)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def case_study(
     top: int = 10,
     note: str = RULE,
 ) -> Image.Image:
-    """The picture: a section per query, in it a strip per model, right answers green and wrong ones red.
+    """The figure: a section per query, in it a strip per model, right answers green and wrong ones red.
 
     Args:
         first: the upper strip, the baseline.
@@ -84,11 +84,11 @@ def case_study(
         split: the queries and gallery of both searches.
         instructions: those given with the queries, or None.
         rows: which queries.
-        top: pictures of each list.
+        top: images of each list.
         note: how the queries were chosen.
 
     Raises:
-        InputError: a picture cannot be read.
+        InputError: an image cannot be read.
     """
     scored = first.evaluation
     where = f"{scored.task} on {scored.dataset}, {_rules(first, second)}"

@@ -176,7 +176,7 @@ class Records(Sequence[Record]):
         return map(self._whole, self._images)
 
     def clothes(self) -> Iterator[str]:
-        """The paths of all clothes pictures, without creating records."""
+        """The paths of all clothes images, without creating records."""
         return iter(()) if self._clothes is None else map(self._whole, filter(None, self._clothes))
 
     def take(self, rows: Int[np.ndarray, " n"]) -> Records:
@@ -247,7 +247,7 @@ def images_of(records: Sequence[Record]) -> Iterator[str]:
 
 
 def clothes_of(records: Sequence[Record]) -> Iterator[str]:
-    """The clothes pictures that records name."""
+    """The clothes images that records name."""
     if isinstance(records, Records):
         return records.clothes()
     return (record.clothes for record in records if record.clothes is not None)

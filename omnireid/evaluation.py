@@ -15,11 +15,11 @@ from jaxtyping import Bool, Float, Int
 from instructions.errors import InputError
 from omnireid.extraction import (
     DEFAULTS,
-    NOTHING_ASKED,
-    Asked,
+    NO_INSTRUCTIONS,
     Features,
     Progress,
     Settings,
+    SideInstructions,
     embed_side,
     pair_scorer,
 )
@@ -68,14 +68,14 @@ class Evaluation:
     seconds: float  # embedding both sides and judging
     cmc: Float[np.ndarray, " K"]
     average_precision: Float[np.ndarray, " Q"]  # nan where a query has no answer
-    hits: Float[np.ndarray, " Q"]  # share of the draws whose first picture is right; nan as above
+    hits: Float[np.ndarray, " Q"]  # share of the draws whose first image is right; nan as above
     # Gallery rows at the top of the first draw's ranked lists, without junk; -1 past the end.
     shown: Int[np.ndarray, "Q T"]
     shown_right: Bool[np.ndarray, "Q T"]
 
     @property
     def is_matched(self) -> bool:
-        """Whether pictures were compared by a matcher instead of by one vector each."""
+        """Whether images were compared by a matcher instead of by one vector each."""
         return self.stage == "matcher"
 
 
@@ -85,8 +85,8 @@ def evaluate(
     task: TaskSpec,
     protocol: str,
     *,
-    query: Asked = NOTHING_ASKED,
-    gallery: Asked = NOTHING_ASKED,
+    query: SideInstructions = NO_INSTRUCTIONS,
+    gallery: SideInstructions = NO_INSTRUCTIONS,
     settings: Settings = DEFAULTS,
     progress: Progress | None = None,
 ) -> Evaluation:

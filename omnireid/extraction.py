@@ -15,11 +15,11 @@ from torch import Tensor
 from instructions.errors import InputError
 from instructions.instruction import Instruction
 from omnireid.columns import labels_of
-from omnireid.interfaces import Embedder, PairScorer, PairStates, PictureMatching, Side
+from omnireid.interfaces import Embedder, ImageMatching, PairScorer, PairStates, Side
 from omnireid.loading.batch import Batch
 from omnireid.loading.cache import ImageCache
+from omnireid.loading.eval_batches import eval_batches
 from omnireid.loading.instruct import query_texts
-from omnireid.loading.sweep import eval_batches
 from omnireid.metrics import Metric, ReRanking
 from omnireid.records import Labels, Record, Split
 from omnireid.tasks import TaskSpec
@@ -28,8 +28,8 @@ Progress = Callable[[str, int, int], None]  # what is being done, how many are d
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The instructions of one side's pictures, and their label in a table.
+class SideInstructions:
+    """The instructions of one side's images, and their label in a table.
 
     ``instructions`` come from ``omnireid.loading.instruct``, one per record; None for tasks without any.
     """
@@ -38,7 +38,7 @@ class Asked:
     instructions: Sequence[Instruction] | None = None
 
 
-NOTHING_ASKED = Asked()
+NO_INSTRUCTIONS = SideInstructions()
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Settings:
     """How an evaluation runs; only ``re_score``, ``match`` and ``re_rank`` change scores."""
 
     batch_size: int = 128  # images, or text-image pairs, at a time
-    workers: int = 0  # processes that read pictures
+    workers: int = 0  # processes that read images
     re_score: int = 128  # images that a PairScorer re-scores for each text; 0 keeps the cosine order
-    match: int | None = None  # pictures that a matcher scores for each query picture; None: all, 0: none
+    match: int | None = None  # images that a matcher scores for each query image; None: all, 0: none
     re_rank: ReRanking | None = None  # image queries are judged once more, re-ranked
-    cache: ImageCache | None = None  # keeps decoded pictures between evaluations
+    cache: ImageCache | None = None  # keeps decoded images between evaluations
 
     def top(self, task: TaskSpec) -> int:
         """How many images are scored for each query of a task."""
@@ -68,7 +68,7 @@ class Features:
 
     task: TaskSpec
     dataset: str
-    asked: str  # label of the pictures' instructions
+    asked: str  # label of the images' instructions
     vectors: Float[Tensor, "N D"]
     labels: Labels
     states: PairStates | None  # of all images, where pairs can be re-scored
@@ -95,14 +95,14 @@ def embed_side(
     side: Side,
     task: TaskSpec,
     *,
-    asked: Asked = NOTHING_ASKED,
+    asked: SideInstructions = NO_INSTRUCTIONS,
     settings: Settings = DEFAULTS,
     progress: Progress | None = None,
 ) -> Features:
     """Embed the queries or the gallery of a split; for t2i the queries are texts.
 
     Raises:
-        InputError: The side is empty, a picture cannot be read, or the task needs instructions and has none.
+        InputError: The side is empty, an image cannot be read, or the task needs instructions and has none.
     """
     records = split.query if side == "query" else split.gallery
     _check(records, split, side, task, asked)
@@ -141,10 +141,10 @@ def embed_side(
 
 
 def pair_scorer(embedder: Embedder, task: TaskSpec) -> PairScorer | None:
-    """The scorer of a task's pairs: the embedder itself for texts, its matcher for pictures, or None."""
+    """The scorer of a task's pairs: the embedder itself for texts, its matcher for images, or None."""
     if task.query == "text":
         return embedder if isinstance(embedder, PairScorer) else None
-    return embedder.picture_scorer() if isinstance(embedder, PictureMatching) else None
+    return embedder.image_scorer() if isinstance(embedder, ImageMatching) else None
 
 
 @torch.no_grad()
@@ -152,11 +152,13 @@ def _embed(embedder: Embedder, scorer: PairScorer | None, batch: Batch, side: Si
     return embedder.embed(batch, side) if scorer is None else scorer.states(batch, side)
 
 
-def _check(records: Sequence[Record], split: Split, side: Side, task: TaskSpec, asked: Asked) -> None:
+def _check(
+    records: Sequence[Record], split: Split, side: Side, task: TaskSpec, asked: SideInstructions
+) -> None:
     if not records:
         raise InputError(f"{split.name} has no {side} images, so task {task.name} cannot be evaluated on it")
     if (task.instruction == "none") != (asked.instructions is None):
-        needs = "takes no instructions" if task.instruction == "none" else "needs one instruction per picture"
+        needs = "takes no instructions" if task.instruction == "none" else "needs one instruction per image"
         raise InputError(f"task {task.name} {needs}; see omnireid.loading.instruct")
 
 

@@ -25,12 +25,12 @@ from omnireid.tasks import TaskSpec
 
 SIDES: tuple[Side, ...] = ("query", "gallery")
 ARRAYS = "query and gallery (rows in the split's order, or named by query_images and gallery_images)"
-TOGETHER = "features with images (one row per picture of either side)"
+TOGETHER = "features with images (one row per image of either side)"
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Features as in the file, with the names of their pictures if it has them."""
+    """Features as in the file, with the names of their images if it has them."""
 
     vectors: Float[Tensor, "N D"]
     images: tuple[str, ...] | None
@@ -51,7 +51,7 @@ class FeatureFile:
             split: The data set.
             side: Query or gallery.
             task: The task that is evaluated.
-            ignore_extra: Ignore named rows that are not a picture of the split.
+            ignore_extra: Ignore named rows that are not an image of the split.
 
         Raises:
             InputError: Rows are missing, too many, not finite, or ambiguously named.
@@ -62,14 +62,14 @@ class FeatureFile:
         what = f"{self.path}: {'features' if together else side}"
         if together and task.instruction in ("none", "caption", "clothes"):
             raise InputError(
-                f"{what} has one row per picture, but a query of {task.name} is a picture with its "
+                f"{what} has one row per image, but a query of {task.name} is an image with its "
                 f"instruction; expected {ARRAYS}"
             )
         if rows.images is None:
             if len(rows.vectors) != len(records):
                 raise InputError(
                     f"{what} has {len(rows.vectors)} rows, but {split.name} has {len(records)} {side} "
-                    f"pictures; name the rows with {side}_images, or see the order with --order FILE"
+                    f"images; name the rows with {side}_images, or see the order with --order FILE"
                 )
             places = list(range(len(records)))
         else:
@@ -125,7 +125,7 @@ def read_features(path: Path) -> FeatureFile:
 
 
 def features_npz(split: Split, query: Features, gallery: Features) -> bytes:
-    """The bytes of an ``.npz`` file with both sides, their pictures' names and the metric."""
+    """The bytes of an ``.npz`` file with both sides, their images' names and the metric."""
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -139,7 +139,7 @@ def features_npz(split: Split, query: Features, gallery: Features) -> bytes:
 
 
 def order_table(split: Split) -> str:
-    """The order in which a file without names lists its rows: one line per picture, tab-separated."""
+    """The order in which a file without names lists its rows: one line per image, tab-separated."""
     lines = ["side\trow\timage\tpid\tcamid\tcaption"]
     for side, records in zip(SIDES, (split.query, split.gallery), strict=True):
         for row, record in enumerate(records):
@@ -182,7 +182,7 @@ def _rows(path: Path, name: str, array: Any, images: Any) -> Rows:
         shape = "x".join(map(str, vectors.shape)) or "a single number"
         raise InputError(
             f"{path}: {name} is {shape} of {vectors.dtype}; "
-            "expected one row of floating-point numbers per picture"
+            "expected one row of floating-point numbers per image"
         )
     if images is None:
         return Rows(vectors, None)
@@ -203,7 +203,7 @@ def _check_finite(vectors: Float[Tensor, "N D"], records: Sequence[Record], what
 
 
 class _Names:
-    """Finds each record's row by the name that the other program gave its picture."""
+    """Finds each record's row by the name that the other program gave its image."""
 
     def __init__(
         self, what: str, dataset: str, records: Sequence[Record], strangers: Sequence[Record]
@@ -216,18 +216,18 @@ class _Names:
             self.by_file_name[image.rpartition("/")[2]].append(image)
 
     def places(self, names: Sequence[str], *, ignore_extra: bool) -> list[int]:
-        """The file's row of every record; several rows of one picture go to its records in order."""
+        """The file's row of every record; several rows of one image go to its records in order."""
         rows_of: dict[str, list[int]] = defaultdict(list)
         extra = []
         for row, name in enumerate(names):
-            image = self._picture(name)
+            image = self._image(name)
             if image is None:
                 extra.append(name)
             else:
                 rows_of[image].append(row)
         if extra and not ignore_extra:
             raise InputError(
-                f"{self.what} names {len(extra)} pictures that {self.dataset} does not have, "
+                f"{self.what} names {len(extra)} images that {self.dataset} does not have, "
                 f"e.g. {extra[0]}; remove them, or add --ignore-extra"
             )
         taken: dict[str, int] = defaultdict(int)
@@ -242,7 +242,7 @@ class _Names:
                 missing.append(record.image)
         if missing:
             raise InputError(
-                f"{self.what} has no row for {len(missing)} of {len(self.records)} pictures of "
+                f"{self.what} has no row for {len(missing)} of {len(self.records)} images of "
                 f"{self.dataset}, e.g. {missing[0]}"
             )
         self._check_repeated(rows_of, taken)
@@ -256,8 +256,8 @@ class _Names:
                     f"but {self.dataset} has it {taken[image]} times"
                 )
 
-    def _picture(self, name: str) -> str | None:
-        """The picture whose path agrees furthest with a name, from the end; folders above may differ."""
+    def _image(self, name: str) -> str | None:
+        """The image whose path agrees furthest with a name, from the end; folders above may differ."""
         candidates = self.by_file_name.get(name.rpartition("/")[2], [])
         if len(candidates) < 2:
             return candidates[0] if candidates else None

@@ -41,7 +41,7 @@ def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         part.replace(path)
-    except OSError as error:  # a full disk: leave no half of what may be a person's picture
+    except OSError as error:  # a full disk: leave no half of what may be a person's image
         part.unlink(missing_ok=True)
         error.filename = error.filename or str(path)
         raise

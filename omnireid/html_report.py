@@ -87,7 +87,7 @@ def html_page(
         introduction: A paragraph below the heading, plain text.
 
     Raises:
-        InputError: A picture of a ranked list cannot be read.
+        InputError: An image of a ranked list cannot be read.
     """
     parts = [f"<h1>{html.escape(title)}</h1>"]
     if introduction:
@@ -153,8 +153,8 @@ def _rules(results: Sequence[RowResult]) -> str:
 def _steering_section(rows: Sequence[Sequence[str]]) -> str:
     explained = (
         "mAP when the query is given the right instruction, another person's (“wrong”), or a neutral one "
-        "(“none”). In the paper's protocol each gallery picture carries its own caption or clothes crop. "
-        "A real gallery has neither, so the same queries are also ranked against a gallery whose pictures "
+        "(“none”). In the paper's protocol each gallery image carries its own caption or clothes crop. "
+        "A real gallery has neither, so the same queries are also ranked against a gallery whose images "
         f"carry a neutral sentence. “{PROTOCOLS[BY_PERSON_AND_OUTFIT].title}” counts the right person in "
         "another outfit as wrong."
     )
@@ -192,19 +192,19 @@ def _ranked_list(shown: RankedList, label: str) -> str:
     said = f"{said} · AP {percent(shown.average_precision)}"
     cells = []
     if shown.image is not None:
-        cells.append(f"<figure>{_picture(shown.image, 'query')}query</figure>")
+        cells.append(f"<figure>{_image(shown.image, 'query')}query</figure>")
     if shown.clothes is not None:
-        cells.append(f"<figure>{_picture(shown.clothes, 'clothes')}instruction</figure>")
+        cells.append(f"<figure>{_image(shown.clothes, 'clothes')}instruction</figure>")
     cells.append("<div class=gap></div>")
     for rank, (path, right) in enumerate(shown.results, start=1):
         verdict = "right" if right else "wrong"
-        cells.append(f"<figure>{_picture(path, verdict)}{rank}</figure>")
+        cells.append(f"<figure>{_image(path, verdict)}{rank}</figure>")
     hint = html.escape(label, quote=True)
     return f"<p class=says title='{hint}'>{html.escape(said)}</p><div class=list>{''.join(cells)}</div>"
 
 
-def _picture(path: str, kind: str) -> str:
-    """A small copy of a picture inside the page; ``kind`` is its frame and its alternative text."""
+def _image(path: str, kind: str) -> str:
+    """A small copy of an image inside the page; ``kind`` is its frame and its alternative text."""
     image = Image.fromarray(read_image(path))
     image = image.resize((64, 64) if kind == "clothes" else THUMBNAIL, Image.Resampling.BILINEAR)
     buffer = io.BytesIO()

@@ -37,7 +37,7 @@ class PairStates:
 class Embedder(Protocol):
     """Turns a batch into retrieval features, which are compared by cosine similarity.
 
-    If it has a ``device``, it gets its pictures there (transferred as 8-bit). If it has a ``metric``
+    If it has a ``device``, it gets its images there (transferred as 8-bit). If it has a ``metric``
     (omnireid.metrics.Metric), image queries are compared by that; text queries always by cosine.
     """
 
@@ -63,7 +63,7 @@ class PairScorer(Protocol):
 
 @runtime_checkable
 class GridScorer(PairScorer, Protocol):
-    """A scorer that compares a block of queries with a block of gallery pictures at once."""
+    """A scorer that compares a block of queries with a block of gallery images at once."""
 
     def score_grid(self, query: PairStates, gallery: PairStates) -> Float[Tensor, "q g"]:
         """Matching scores, larger is closer, float32 on the CPU."""
@@ -71,9 +71,9 @@ class GridScorer(PairScorer, Protocol):
 
 
 @runtime_checkable
-class PictureMatching(Protocol):
+class ImageMatching(Protocol):
     """An embedder that may also have an image matcher such as QAConv (MLLM, table 4)."""
 
-    def picture_scorer(self) -> GridScorer | None:
+    def image_scorer(self) -> GridScorer | None:
         """The matcher; None where the model has none."""
         ...

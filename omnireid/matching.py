@@ -11,13 +11,13 @@ from omnireid.interfaces import GridScorer, PairStates
 
 @torch.no_grad()
 def score_all(scorer: GridScorer, query: PairStates, gallery: PairStates, block: int) -> Float[Tensor, "Q G"]:
-    """Scores of every query with every gallery picture, larger is closer.
+    """Scores of every query with every gallery image, larger is closer.
 
     Args:
         scorer: the matcher.
         query: states of the queries.
         gallery: states of the gallery.
-        block: pictures of either side at a time; bounds the memory without changing scores.
+        block: images of either side at a time; bounds the memory without changing scores.
     """
     scores = torch.empty(len(query), len(gallery))
     for top in range(0, len(query), block):

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from instructions.errors import InputError
 from omnireid.interfaces import GridScorer, PairScorer, PairStates
 from omnireid.matching import score_all
-from omnireid.metrics import Distances, Given, nearest_exactly
+from omnireid.metrics import Distances, ExactDistances, nearest_exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +26,11 @@ class ReScorer:
     query: PairStates  # states of every query of the split
     gallery: PairStates  # states of every image of the split
     top: int  # images scored for each query; all where the gallery has fewer
-    batch_size: int  # pairs, or pictures of either side of a block, at a time
+    batch_size: int  # pairs, or images of either side of a block, at a time
 
     def apply(
         self, distances: Distances, query_rows: Int[np.ndarray, " B"], gallery_rows: Int[np.ndarray, " g"]
-    ) -> Given:
+    ) -> ExactDistances:
         """Distances that express the new order.
 
         Args:
@@ -44,14 +44,14 @@ class ReScorer:
         values = np.array(distances.values)
         if self.top >= len(gallery_rows) and isinstance(self.scorer, GridScorer):
             sides = self.query.take(_rows(query_rows)), self.gallery.take(_rows(gallery_rows))
-            return Given(-_finite(score_all(self.scorer, *sides, self.batch_size).numpy()))
+            return ExactDistances(-_finite(score_all(self.scorer, *sides, self.batch_size).numpy()))
         nearest = np.stack([nearest_exactly(distances, row, self.top) for row in range(len(values))])
         scores = _finite(self._scores(query_rows, gallery_rows[nearest]))
         order = np.take_along_axis(nearest, np.argsort(-scores, axis=1, kind="stable"), axis=1)
         # Negative cosines are at least -1, so integers below -1 come first and tie with nothing.
         places = np.arange(-order.shape[1] - 1, -1, dtype=values.dtype)
         np.put_along_axis(values, order, places[None, :], axis=1)
-        return Given(values)
+        return ExactDistances(values)
 
     def _scores(
         self, query_rows: Int[np.ndarray, " B"], images: Int[np.ndarray, "B k"]

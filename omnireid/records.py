@@ -21,7 +21,7 @@ class Record:
     ``image`` and ``clothes`` are paths that can be opened as they are. ``camid`` is zero-based; where a data
     set has no cameras it is -1 for queries and -2 in the gallery, so that no pair is junk (OmniReID lists).
     ``clothes_id`` is unique over the whole data set (not only within a person), or ``UNKNOWN``. ``captions``
-    describe this image; ``clothes`` is the picture that is its instruction: a shop template for a query, its
+    describe this image; ``clothes`` is the image that is its instruction: a shop template for a query, its
     own crop for a gallery image.
     """
 

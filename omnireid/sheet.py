@@ -1,4 +1,4 @@
-"""Lays out pictures and texts on one image: sections of rows of cells."""
+"""Lays out images and texts on one sheet: sections of rows of cells."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _RIGHT, _WRONG = (26, 143, 60), (198, 40, 40)  # as in omnireid.html_report
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One picture or one text of a row."""
+    """One image or one text of a row."""
 
     label: str
     path: Path | None = None
     text: str = ""
     width: int = CELL_WIDTH
     framed: bool = False  # marks what is searched for
-    verdict: bool | None = None  # of a retrieved picture: right, wrong, or not judged
+    verdict: bool | None = None  # of a retrieved image: right, wrong, or not judged
     gap_before: int = 0
 
 
@@ -91,11 +91,11 @@ def _color(cell: Cell) -> tuple[int, int, int] | None:
 
 def _paste(sheet: Image.Image, pen: ImageDraw.ImageDraw, cell: Cell, left: int, top: int) -> None:
     assert cell.path is not None
-    picture = Image.fromarray(read_image(str(cell.path)))
-    scale = min(cell.width / picture.width, CELL_HEIGHT / picture.height)
-    size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
+    image = Image.fromarray(read_image(str(cell.path)))
+    scale = min(cell.width / image.width, CELL_HEIGHT / image.height)
+    size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
     place = (left, top + (CELL_HEIGHT - size[1]) // 2)
-    sheet.paste(picture.resize(size, Image.Resampling.LANCZOS), place)
+    sheet.paste(image.resize(size, Image.Resampling.LANCZOS), place)
     color = _color(cell)
     if color is not None:
         box = (place[0] - 2, place[1] - 2, place[0] + size[0] + 1, place[1] + size[1] + 1)

@@ -11,15 +11,15 @@ class TaskSpec:
     """One row of the task table; code reads these fields and never parses a task's name.
 
     ``instruction`` is the kind of an image's instruction: a sentence of a ``bank`` (both sides), a
-    ``caption`` (of the wanted picture for a query, its own in the gallery), a ``clothes`` picture (a template
-    for a query, its own crop in the gallery), or none (``t2i``: the description is the query). A ``picture``
-    is the one that the lists name for every image of a set (see ``Asking``).
+    ``caption`` (of the wanted image for a query, its own in the gallery), a ``clothes`` image (a template
+    for a query, its own crop in the gallery), or none (``t2i``: the description is the query). A
+    ``listed_image`` is the one that the lists name for every image of a set (see ``InstructionSettings``).
     """
 
     name: str
     title: str
     query: Literal["image", "text"]
-    instruction: Literal["bank", "caption", "clothes", "picture", "none"]
+    instruction: Literal["bank", "caption", "clothes", "listed_image", "none"]
     bank: str | None
     objective: Literal["identity", "image_text"]
     sentence: str | None = None  # replaces the bank's sentences
@@ -31,8 +31,8 @@ class TaskSpec:
 
     @property
     def shows_clothes(self) -> bool:
-        """Whether its instructions are pictures."""
-        return self.instruction in ("clothes", "picture")
+        """Whether its instructions are images."""
+        return self.instruction in ("clothes", "listed_image")
 
 
 TASKS: dict[str, TaskSpec] = {
@@ -49,7 +49,7 @@ TASKS: dict[str, TaskSpec] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class InstructionSettings:
     """How tasks without annotations get their instructions; the defaults are the paper's (section 4.1, D.1).
 
     ``sentences``: one of the bank's twenty, or one ``constant`` sentence in training and test, as in the
@@ -64,14 +64,14 @@ class Asking:
         """The task with these instructions."""
         spec = TASKS[name]
         if spec.bank == "cc" and self.cc_instruction == "image":
-            return replace(spec, instruction="picture", bank=None)
+            return replace(spec, instruction="listed_image", bank=None)
         if spec.bank is not None and self.sentences == "constant":
             return replace(spec, sentence=RELEASED[spec.bank])
         return spec
 
-    def shows_lists_picture(self, name: str) -> bool:
-        """Whether a task's instruction is the picture of the lists, which its records must then keep."""
-        return self.task(name).instruction == "picture"
+    def keeps_clothes_image(self, name: str) -> bool:
+        """Whether a task's instruction is the image of the lists, which its records must then keep."""
+        return self.task(name).instruction == "listed_image"
 
 
-AS_THE_PAPER = Asking()
+PAPER_INSTRUCTIONS = InstructionSettings()

@@ -15,7 +15,7 @@ from torch import Tensor
 from omnireid.extraction import Features
 from omnireid.metrics import (
     Distances,
-    Given,
+    ExactDistances,
     Metric,
     RankedLists,
     Ranking,
@@ -30,7 +30,7 @@ from omnireid.protocols import Protocol
 from omnireid.re_scoring import ReScorer
 from omnireid.records import Labels
 
-NUM_SHOWN = 10  # of each ranked list, for pictures
+NUM_SHOWN = 10  # of each ranked list, to be drawn
 Arrange = Callable[[Distances, slice], Distances]  # replaces the distances of a block of drawn queries
 
 
@@ -117,7 +117,7 @@ def _re_ranked(query: _Side, gallery: _Side, metric: Metric, how: ReRanking) -> 
     def arrange(_: Distances, rows: slice) -> Distances:
         found, values = next(blocks)
         assert found == rows
-        return Given(values.numpy())
+        return ExactDistances(values.numpy())
 
     return arrange
 

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import settings
 
 # The same examples in every run, so that what passed here passes there; others: --hypothesis-profile=default.
-settings.register_profile("repeatable", derandomize=True)
-settings.load_profile("repeatable")
+settings.register_profile("deterministic", derandomize=True)
+settings.load_profile("deterministic")
 
 LOCAL = {"localhost", "127.0.0.1", "::1"}
 

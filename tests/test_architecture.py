@@ -100,7 +100,7 @@ def test_the_import_rule_sees_a_violation():
 
 
 def test_nothing_private_is_tracked():
-    """No weights, pictures of people, notebooks or absolute paths in the sources."""
+    """No weights, images of people, notebooks or absolute paths in the sources."""
     import subprocess
 
     found = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)

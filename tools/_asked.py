@@ -99,7 +99,7 @@ def rows_and_data(asked: argparse.Namespace, candidate: "Candidate") -> "tuple[t
 def _own_rows(asked: argparse.Namespace, candidate: "Candidate", sheet: "IRMRun | None") -> "tuple[Row, ...]":
     """The rows of --dataset and --task, one per protocol."""
     from instructions.errors import InputError, near_miss
-    from irm.evaluation import asking_for
+    from irm.evaluation import instruction_settings_for
     from omnireid.benchmark import Row
     from omnireid.datasets import dataset_named
     from omnireid.tasks import TASKS
@@ -113,7 +113,7 @@ def _own_rows(asked: argparse.Namespace, candidate: "Candidate", sheet: "IRMRun 
             f"there is no task {asked.task!r}{near_miss(asked.task, TASKS)}; known: {', '.join(TASKS)}"
         )
     dataset = dataset_named(asked.dataset).card.name
-    asking = asking_for(candidate, sheet)
+    asking = instruction_settings_for(candidate, sheet)
     return tuple(
         Row(asked.task, dataset, protocol, asked.variant, asked.source, asking)
         for protocol in protocols_of(asked, dataset)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import print_tables, say, table
+from tools._program import print_line, print_tables, table
 
 if TYPE_CHECKING:
     from omnireid.per_query import Search
@@ -31,7 +31,7 @@ def compare(paths: Sequence[Path], console: Console) -> None:
     print_tables(console, table(f"{second} minus {first}, by person", columns, rows))
     for path, alone in zip(paths, unpaired(*tables), strict=True):
         if alone:
-            say(console, f"{len(alone)} searches are only in {path} and were not compared")
+            print_line(console, f"{len(alone)} searches are only in {path} and were not compared")
 
 
 def _place(first: "Search", second: "Search") -> tuple[str, str, str]:
@@ -39,8 +39,8 @@ def _place(first: "Search", second: "Search") -> tuple[str, str, str]:
 
     name, _, stage = first.protocol.partition(" ")
     title = PROTOCOLS[name].title if name in PROTOCOLS else name
-    asked = dict.fromkeys((first.query_asked or "–", second.query_asked or "–"))
-    return f"{first.task} {first.dataset}", title + (stage and f", {stage}"), " / ".join(asked)
+    args = dict.fromkeys((first.query_asked or "–", second.query_asked or "–"))
+    return f"{first.task} {first.dataset}", title + (stage and f", {stage}"), " / ".join(args)
 
 
 def _cells(measure: str, scores: "Comparison") -> tuple[str, ...]:

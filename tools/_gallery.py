@@ -13,7 +13,7 @@ from rich.console import Console
 
 from instructions.errors import InputError
 from tools._outcome import LEFT_OUT
-from tools._program import print_tables, progress_bar, say, table
+from tools._program import print_line, print_tables, progress_bar, table
 
 if TYPE_CHECKING:
     from irm.retrieval import Receipt
@@ -62,8 +62,8 @@ def print_info(console: Console, gallery: "GalleryStore") -> None:
     title = f"{info.folder}: {info.images} images, {info.people} people with a person id"
     print_tables(console, table(title, ("view", "for", "space", "vectors", "width"), rows))
     asked = ", ".join(f"{task} ({TASKS[task].title})" for task in info.tasks)
-    say(console, f"supported tasks: {asked}")
-    say(console, f"{info.size_bytes / 1e6:.1f} MB on disk; model {info.model} of {info.run}")
+    print_line(console, f"supported tasks: {asked}")
+    print_line(console, f"{info.size_bytes / 1e6:.1f} MB on disk; model {info.model} of {info.run}")
 
 
 def _open(asked: argparse.Namespace) -> "GalleryStore":
@@ -97,13 +97,13 @@ def _info(asked: argparse.Namespace) -> None:
         print_info(console, gallery)
         for line in reversed(lines):
             detail = json.dumps(line.detail, ensure_ascii=False)
-            say(console, f"{line.number} {line.time:.0f} {line.who} {line.action} {detail}")
+            print_line(console, f"{line.number} {line.time:.0f} {line.who} {line.action} {detail}")
         if asked.check:
             console.print(
                 f"checked: {count} lines of the audit trail, every vector of {gallery.store.name}",
                 highlight=False,
             )
-            say(console, f"audit head: {head}")
+            print_line(console, f"audit head: {head}")
 
 
 def _list(asked: argparse.Namespace) -> None:

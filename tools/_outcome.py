@@ -1,4 +1,4 @@
-"""What tools.evaluate leaves behind: tables on the console, a page, per-query scores, feature files."""
+"""The results of tools.evaluate: tables on the console, a page, per-query scores, feature files."""
 
 import hashlib
 import json
@@ -66,7 +66,7 @@ def write_per_query(path: Path, results: "Sequence[RowResult]") -> None:
 
 
 def keep_features(folder: Path) -> "OnFeatures":
-    """A listener that writes each row's features as a file that --features reads."""
+    """A callback that writes each row's features as a file that --features reads."""
     from omnireid.feature_file import features_npz
     from omnireid.files import write_whole
 

@@ -17,7 +17,7 @@ from instructions import numbers
 from instructions.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda")  # auto: a GPU where there is one
-WIDE = 1000  # letters in a line of a table that nobody sees on a terminal
+WIDE = 1000  # characters per table line where the output is not a terminal
 
 
 class Parser(argparse.ArgumentParser):
@@ -117,7 +117,7 @@ def refuse_unwritable(*files: Path | None, folder: Path | None = None) -> None:
             )
 
 
-def say(console: Console, sentence: str, **style: Any) -> None:
+def print_line(console: Console, sentence: str, **style: Any) -> None:
     """Print a sentence on one line, however narrow the terminal; numbers and paths are not coloured."""
     console.print(sentence, highlight=False, soft_wrap=True, **style)
 

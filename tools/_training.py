@@ -10,7 +10,7 @@ from tools._program import Parser, program_parser
 
 if TYPE_CHECKING:
     from irm.schema import RunSheet
-    from irm.training.session import Summary
+    from irm.training.run_training import Summary
 
 R = TypeVar("R", bound="RunSheet")
 
@@ -29,7 +29,7 @@ def sheet_parser(name: str, description: str, example: str, *, sheet: str) -> Pa
     return made
 
 
-def asked_sheet(arguments: argparse.Namespace, read: Callable[[Path, Sequence[str]], R]) -> R | None:
+def resolved_sheet(arguments: argparse.Namespace, read: Callable[[Path, Sequence[str]], R]) -> R | None:
     """The resolved sheet; None if it was only to be printed, which is done here."""
     from irm.config import dump
 
@@ -42,7 +42,7 @@ def asked_sheet(arguments: argparse.Namespace, read: Callable[[Path, Sequence[st
     return None
 
 
-def asked_out(arguments: argparse.Namespace) -> Path:
+def run_folder(arguments: argparse.Namespace) -> Path:
     """The run folder.
 
     Raises:
@@ -54,7 +54,7 @@ def asked_out(arguments: argparse.Namespace) -> Path:
     return out
 
 
-def say_end(summary: "Summary", result: str, *, then: str | None = None) -> None:
+def print_summary(summary: "Summary", result: str, *, then: str | None = None) -> None:
     """Print how the run ended; of several processes only the first prints.
 
     Args:

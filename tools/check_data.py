@@ -22,20 +22,20 @@ from omnireid.datasets.card import PARTS
 from omnireid.datasets.catalog import DATASETS, WITHDRAWN, dataset_named
 from omnireid.datasets.check import (
     Finding,
-    Reading,
-    examine,
-    misnamed_folders,
-    read_every_way,
-    sets_of_the_root_itself,
+    LoadedSplit,
+    datasets_at_root,
+    find_problems,
+    load_every_way,
+    misspelt_folders,
     unreadable,
 )
-from omnireid.datasets.counts import MANIFEST, Manifest, judge_counts, read_manifest
+from omnireid.datasets.counts import MANIFEST, Manifest, check_counts, read_manifest
+from omnireid.datasets.images import ImageCheck, duplicate_images, image_paths, open_images, unreadable_images
 from omnireid.datasets.ledger import NAME as LEDGER
 from omnireid.datasets.ledger import Ledger
 from omnireid.datasets.own import FOLDER, PREFIX, own_names
-from omnireid.datasets.pictures import Opened, copies, open_pictures, pictures_of, unopened
-from omnireid.datasets.scan import refuse_closed, refusing_os_errors
-from tools._program import program_parser, run, say
+from omnireid.datasets.scan import refuse_unreadable, refusing_os_errors
+from tools._program import print_line, program_parser, run
 
 _EXAMPLES = """examples:
   python -m tools.check_data --root data
@@ -55,9 +55,9 @@ class Checked:
     """The findings about one data set."""
 
     name: str
-    readings: tuple[Reading, ...]
+    readings: tuple[LoadedSplit, ...]
     findings: tuple[Finding, ...]
-    opened: Opened
+    opened: ImageCheck
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -81,41 +81,41 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--ledger", type=Path, metavar="FILE", help=f"where results are kept (default: ROOT/{LEDGER})"
     )
-    asked = parser.parse_args(arguments)
-    if asked.limit is not None and asked.limit < 0:
-        raise InputError(f"--limit is {asked.limit}; it must be at least 0")
-    if asked.workers < 1:
-        raise InputError(f"--workers is {asked.workers}; it must be at least 1")
-    if not asked.root.expanduser().is_dir():
+    args = parser.parse_args(arguments)
+    if args.limit is not None and args.limit < 0:
+        raise InputError(f"--limit is {args.limit}; it must be at least 0")
+    if args.workers < 1:
+        raise InputError(f"--workers is {args.workers}; it must be at least 1")
+    if not args.root.expanduser().is_dir():
         raise InputError(
-            f"the data root {asked.root} is not a folder; give the folder that holds the data sets"
+            f"the data root {args.root} is not a folder; give the folder that holds the data sets"
         )
     with refusing_os_errors():
-        refuse_closed(asked.root.expanduser())
-    return asked
+        refuse_unreadable(args.root.expanduser())
+    return args
 
 
-def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[Reading], list[Finding]]]:
+def _read(args: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[LoadedSplit], list[Finding]]]:
     """Every data set under the root, by name."""
-    root, only = asked.root.expanduser(), asked.dataset
+    root, only = args.root.expanduser(), args.dataset
     names = [*DATASETS] if only is None else [dataset_named(only).card.name]
-    found: dict[str, tuple[list[Reading], list[Finding]]] = {}
+    found: dict[str, tuple[list[LoadedSplit], list[Finding]]] = {}
     try:
         names += own_names(root) if only is None else []
     except OSError as error:
         found[FOLDER] = ([], [unreadable(FOLDER, error)])
     for name in names:
         task = bar.add_task(f"reading {name}", total=None)
-        outcomes = list(read_every_way(name, root, named=only is not None))
+        outcomes = list(load_every_way(name, root, named=only is not None))
         bar.remove_task(task)
         if outcomes:
-            readings = [outcome for outcome in outcomes if isinstance(outcome, Reading)]
+            readings = [outcome for outcome in outcomes if isinstance(outcome, LoadedSplit)]
             found[name] = (readings, [outcome for outcome in outcomes if isinstance(outcome, Finding)])
     if not found and only is not None:
         raise InputError(dataset_named(only).not_found(root))
     if not found:
-        near = "".join(f"; {finding.message}" for finding in misnamed_folders(root))
-        itself = sets_of_the_root_itself(root)
+        near = "".join(f"; {finding.message}" for finding in misspelt_folders(root))
+        itself = datasets_at_root(root)
         near += f"; this folder itself looks like that of {' or '.join(itself)}" if itself else ""
         raise InputError(
             f"no data set was found under {root}; docs/data.md describes the folder layout "
@@ -124,31 +124,31 @@ def _read(asked: argparse.Namespace, bar: Progress) -> dict[str, tuple[list[Read
     return found
 
 
-def _check(name: str, readings: list[Reading], unread: list[Finding], manifest: Manifest | None,
-           asked: argparse.Namespace, ledger: Ledger, bar: Progress) -> Checked:  # fmt: skip
-    findings = [*unread, *(finding for reading in readings for finding in examine(reading))]
-    findings += judge_counts(readings, manifest)
-    paths = pictures_of(readings, asked.limit)
+def _check(name: str, readings: list[LoadedSplit], unread: list[Finding], manifest: Manifest | None,
+           args: argparse.Namespace, ledger: Ledger, bar: Progress) -> Checked:  # fmt: skip
+    findings = [*unread, *(finding for reading in readings for finding in find_problems(reading))]
+    findings += check_counts(readings, manifest)
+    paths = image_paths(readings, args.limit)
     task = bar.add_task(f"opening {name}", total=len(paths))
-    opened = open_pictures(paths, asked.workers, lambda more: bar.advance(task, more), ledger)
-    findings += unopened(name, opened)
-    findings += [finding for reading in readings for finding in copies(reading, opened.contents)]
+    opened = open_images(paths, args.workers, lambda more: bar.advance(task, more), ledger)
+    findings += unreadable_images(name, opened)
+    findings += [finding for reading in readings for finding in duplicate_images(reading, opened.contents)]
     return Checked(name, tuple(readings), tuple(dict.fromkeys(findings)), opened)
 
 
-def _open_ledger(asked: argparse.Namespace, console: Console) -> Ledger:
-    path = asked.ledger or asked.root.expanduser() / LEDGER
+def _open_ledger(args: argparse.Namespace, console: Console) -> Ledger:
+    path = args.ledger or args.root.expanduser() / LEDGER
     try:
-        return Ledger(path, afresh=asked.afresh)
+        return Ledger(path, afresh=args.afresh)
     except OSError as error:
-        if asked.ledger is not None:
-            raise InputError(f"--ledger {asked.ledger} cannot be written: {error.strerror}") from None
+        if args.ledger is not None:
+            raise InputError(f"--ledger {args.ledger} cannot be written: {error.strerror}") from None
         reason = f"{path} cannot be written ({error.strerror})"
-        say(console, f"{reason}, so the next check starts over; --ledger FILE keeps results elsewhere")
+        print_line(console, f"{reason}, so the next check starts over; --ledger FILE keeps results elsewhere")
         return Ledger(None)
 
 
-def _distinct(reading: Reading, name: str) -> int:
+def _distinct(reading: LoadedSplit, name: str) -> int:
     """The number of different people, cameras or outfits; negative numbers mean none."""
     values = np.concatenate([column_of(reading.part(part), name) for part in PARTS])
     nameless = (
@@ -168,7 +168,7 @@ def _table(checked: Sequence[Checked], root: Path) -> Table:
             severity: sum(f.severity == severity for f in data.findings)
             for severity in ("problem", "warning")
         }
-        totals = (str(data.opened.num_pictures), str(num["problem"]), str(num["warning"]))
+        totals = (str(data.opened.num_images), str(num["problem"]), str(num["warning"]))
         for row, reading in enumerate(data.readings):
             sizes = [str(len(reading.part(part))) for part in PARTS]
             kinds = (_distinct(reading, name) for name in ("pid", "camid", "clothes_id"))
@@ -187,47 +187,47 @@ def _print_findings(console: Console, checked: Sequence[Checked]) -> None:
         for (dataset, fix), alike in groupby(findings, lambda finding: (finding.dataset, finding.fix)):
             for finding in alike:
                 text = f"[{colour}]{severity}[/] {dataset}, {escape(finding.message)}"
-                say(console, text)
-            say(console, f"  how to fix: {escape(fix)}")
+                print_line(console, text)
+            print_line(console, f"  how to fix: {escape(fix)}")
 
 
 def _print_notes(console: Console, checked: Sequence[Checked]) -> None:
     for data in checked:
         for note in dict.fromkeys(note for reading in data.readings for note in reading.split.notes):
             if not note.startswith("read from"):
-                say(console, f"[dim]note[/] {data.name}, {escape(note)}")
+                print_line(console, f"[dim]note[/] {data.name}, {escape(note)}")
 
 
 def main() -> None:
     """Parse, check each data set, print the table and what was found."""
-    asked = _parse(sys.argv[1:])
+    args = _parse(sys.argv[1:])
     console = Console()
     wide = console if console.is_terminal else Console(width=140)
-    manifest = read_manifest(asked.root.expanduser())
+    manifest = read_manifest(args.root.expanduser())
     columns = (
         TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TextColumn("ETA"),
         TimeRemainingColumn(),
     )  # fmt: skip
     errors = Console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        found = _read(asked, bar)
-        with _open_ledger(asked, console) as ledger:
+        found = _read(args, bar)
+        with _open_ledger(args, console) as ledger:
             checked = [
-                _check(name, *outcomes, manifest, asked, ledger, bar) for name, outcomes in found.items()
+                _check(name, *outcomes, manifest, args, ledger, bar) for name, outcomes in found.items()
             ]
-    if asked.dataset is None:
-        checked += _folders(asked.root.expanduser())
-    wide.print(_table([data for data in checked if data.name], asked.root))
+    if args.dataset is None:
+        checked += _folders(args.root.expanduser())
+    wide.print(_table([data for data in checked if data.name], args.root))
     if manifest is not None:
-        say(console, f"synthetic data: counts are checked against {MANIFEST}")
+        print_line(console, f"synthetic data: counts are checked against {MANIFEST}")
     _print_notes(console, checked)
     _print_findings(console, checked)
     _end(console, checked)
 
 
 def _folders(root: Path) -> list[Checked]:
-    findings = tuple(misnamed_folders(root))
-    return [Checked("", (), findings, Opened(0, 0, (), {}))] if findings else []
+    findings = tuple(misspelt_folders(root))
+    return [Checked("", (), findings, ImageCheck(0, 0, (), {}))] if findings else []
 
 
 def _end(console: Console, checked: Sequence[Checked]) -> None:
@@ -235,8 +235,8 @@ def _end(console: Console, checked: Sequence[Checked]) -> None:
     warnings = sum(f.severity == "warning" for data in checked for f in data.findings)
     known = sum(data.opened.num_known for data in checked)
     if known:
-        unchanged = f"{known} pictures were opened by an earlier check and are unchanged"
-        say(console, f"{unchanged}; --afresh opens them again")
+        unchanged = f"{known} images were opened by an earlier check and are unchanged"
+        print_line(console, f"{unchanged}; --afresh opens them again")
     num_sets = sum(bool(data.name) for data in checked)
     console.print(f"{num_sets} data sets: {problems} problems, {warnings} warnings", highlight=False)
     if problems:

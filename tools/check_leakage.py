@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools._program import print_tables, program_parser, progress_bar, run, say, table, write_text
+from tools._program import print_line, print_tables, program_parser, progress_bar, run, table, write_text
 
 if TYPE_CHECKING:
     from omnireid.leakage import LeakageReport, People
@@ -23,7 +23,7 @@ file, by file name and by appearance; the fingerprint of each image is kept in D
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = program_parser(
-        "check_leakage", "Find test people, and copies of test pictures, in training sets.", EXAMPLE
+        "check_leakage", "Find test people, and copies of test images, in training sets.", EXAMPLE
     )
     add = made.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="folder that contains the data sets")
@@ -41,16 +41,16 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Parse, read the sets, look, print the table, write the files."""
-    asked = parser().parse_args()
+    args = parser().parse_args()
     from omnireid.leakage import FINGERPRINTS, drop_test_people
     from omnireid.leakage.people import COLUMNS
 
     console = Console(markup=False)
-    train = [_people(asked.data, name, "train") for name in asked.train.split(",")]
-    tests = [_people(asked.data, name, "test") for name in asked.test.split(",")]
-    by_look: bool | frozenset[frozenset[str]] = True
-    if asked.look_at_all:
-        by_look = frozenset(frozenset((one.dataset, other.dataset)) for one in train for other in tests)
+    train = [_people(args.data, name, "train") for name in args.train.split(",")]
+    tests = [_people(args.data, name, "test") for name in args.test.split(",")]
+    by_appearance: bool | frozenset[frozenset[str]] = True
+    if args.look_at_all:
+        by_appearance = frozenset(frozenset((one.dataset, other.dataset)) for one in train for other in tests)
     with progress_bar(console, 32) as bar:
         line = bar.add_task("", total=None)
 
@@ -58,15 +58,15 @@ def main() -> None:
             bar.update(line, description=what, completed=done, total=total)
 
         _, report = drop_test_people(
-            train, tests, by_look=by_look, cache=asked.data / FINGERPRINTS, progress=show
+            train, tests, by_appearance=by_appearance, cache=args.data / FINGERPRINTS, progress=show
         )
     if report.people:
         print_tables(
             console, table("test people in training sets", COLUMNS, report.rows(), num_text_columns=2)
         )
     for sentence in report.sentences():
-        say(console, sentence)
-    _write(asked, report, console)
+        print_line(console, sentence)
+    _write(args, report, console)
 
 
 def _people(data: Path, name: str, part: str) -> "People":
@@ -87,24 +87,24 @@ def _people(data: Path, name: str, part: str) -> "People":
         records = split.train if part == "train" else (*split.query, *split.gallery)
         if records:
             return People(name, records)
-    raise refused or InputError(f"{name} under {data} has no {part} pictures")
+    raise refused or InputError(f"{name} under {data} has no {part} images")
 
 
-def _write(asked: argparse.Namespace, report: "LeakageReport", console: Console) -> None:
+def _write(args: argparse.Namespace, report: "LeakageReport", console: Console) -> None:
     from omnireid.files import write_whole
-    from omnireid.leakage.pairs_picture import pairs_picture
+    from omnireid.leakage.pair_sheet import draw_pairs
 
-    if asked.json is not None:
-        write_text(asked.json, report.to_json())
-        say(console, f"wrote the report to {asked.json}")
-    if asked.picture is not None:
-        picture = pairs_picture(report.leaks)
-        if picture is None:
-            console.print("no copies were found by appearance, so no picture was written", highlight=False)
+    if args.json is not None:
+        write_text(args.json, report.to_json())
+        print_line(console, f"wrote the report to {args.json}")
+    if args.picture is not None:
+        sheet = draw_pairs(report.leaks)
+        if sheet is None:
+            console.print("no copies were found by appearance, so no sheet was written", highlight=False)
             return
-        asked.picture.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(asked.picture, picture)
-        say(console, f"wrote the suspected copies to {asked.picture}")
+        args.picture.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(args.picture, sheet)
+        print_line(console, f"wrote the suspected copies to {args.picture}")
 
 
 if __name__ == "__main__":

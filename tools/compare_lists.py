@@ -1,4 +1,4 @@
-"""Ranked lists of two runs as a picture: `python -m tools.compare_lists RUN_A RUN_B --out FILE.png`."""
+"""Ranked lists of two runs as a figure: `python -m tools.compare_lists RUN_A RUN_B --out FILE.png`."""
 
 import argparse
 import io
@@ -22,14 +22,14 @@ EXAMPLE = """example:
     --names baseline,MLLMReID --queries 6 --top 10 --out case_study.png
 
 Without --rows the queries shown are those where the two differ most, whichever wins, one per person; this
-rule and the comparison over all queries are printed in the picture. A run with a matcher is ranked by it."""
+rule and the comparison over all queries are printed in the figure. A run with a matcher is ranked by it."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = program_parser(
         "compare_lists",
-        "The ranked lists of two runs for the same queries, one below the other, as a picture.",
+        "The ranked lists of two runs for the same queries, one below the other, as a figure.",
         EXAMPLE,
     )
     add = made.add_argument
@@ -51,18 +51,18 @@ def parser() -> argparse.ArgumentParser:
     add("--match", type=int, metavar="K", help="images that a matcher scores per query (all)")
     add("--batch-size", type=int, default=128, metavar="N", help="images per batch (128)")
     add("--workers", type=int, default=0, metavar="N", help="processes that read images (0)")
-    add("--out", type=Path, required=True, metavar="FILE", help="output picture, .png or .jpg")
+    add("--out", type=Path, required=True, metavar="FILE", help="output figure, .png or .jpg")
     return made
 
 
 def main() -> None:
-    """Parse, evaluate both runs, draw, say what was drawn."""
-    asked = parser().parse_args()
-    names = _checked(asked)
-    chosen = None if asked.rows is None else _numbers(asked.rows)
-    refuse_unwritable(asked.out)
+    """Parse, evaluate both runs, draw, print what was drawn."""
+    args = parser().parse_args()
+    names = _checked(args)
+    chosen = None if args.rows is None else _numbers(args.rows)
+    refuse_unwritable(args.out)
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
-    from irm.build import asking_of
+    from irm.build import instruction_settings_of
     from irm.evaluation import open_run
     from omnireid.benchmark import Row
     from omnireid.case_study import RULE, case_study, check_queries, most_different, summary
@@ -71,26 +71,28 @@ def main() -> None:
     from omnireid.protocols import suited_protocol
     from omnireid.tasks import TASKS
 
-    opened = [open_run(folder) for folder in asked.runs]
-    data = asked.data or Path(opened[0].sheet.data)
-    if asked.task not in TASKS:
-        raise InputError(f"there is no task {asked.task!r}; known: {', '.join(TASKS)}")
-    protocol = asked.protocol or suited_protocol(asked.task, asked.dataset, asked.variant)
-    row = Row(asked.task, asked.dataset, protocol, asked.variant)
-    searched = [replace(row, asking=asking_of(one.sheet)) for one in opened]  # each as its own sheet asks
+    opened = [open_run(folder) for folder in args.runs]
+    data = args.data or Path(opened[0].sheet.data)
+    if args.task not in TASKS:
+        raise InputError(f"there is no task {args.task!r}; known: {', '.join(TASKS)}")
+    protocol = args.protocol or suited_protocol(args.task, args.dataset, args.variant)
+    row = Row(args.task, args.dataset, protocol, args.variant)
+    searched = [
+        replace(row, instruction_settings=instruction_settings_of(one.sheet)) for one in opened
+    ]  # each as its own sheet asks
     split = searched[0].split(data)
-    first, second = _evaluated(asked, names, opened, searched, data)
+    first, second = _evaluated(args, names, opened, searched, data)
     if chosen is None:
-        rows, note = most_different(first.evaluation, second.evaluation, split, asked.queries), RULE
+        rows, note = most_different(first.evaluation, second.evaluation, split, args.queries), RULE
     else:
         rows, note = chosen, "shown: the queries given by --rows"
         check_queries(rows, first.evaluation)
-    instructions = query_instructions(split, searched[0].asking.task(asked.task), "right")
-    picture = case_study(first, second, split, instructions, rows, top=asked.top, note=note)
+    instructions = query_instructions(split, searched[0].instruction_settings.task(args.task), "right")
+    figure = case_study(first, second, split, instructions, rows, top=args.top, note=note)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG" if asked.out.suffix.lower() == ".png" else "JPEG", quality=92)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(asked.out, buffer.getvalue())
+    figure.save(buffer, "PNG" if args.out.suffix.lower() == ".png" else "JPEG", quality=92)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(args.out, buffer.getvalue())
     print(summary(first, second))
     print(note)
     for query in rows:
@@ -98,11 +100,11 @@ def main() -> None:
             f"{one.name} AP {100 * one.evaluation.average_precision[query]:.1f}" for one in (first, second)
         )
         print(f"  query {query}, person {split.query[query].pid}: {scores}")
-    print(f"wrote the picture to {asked.out}")
+    print(f"wrote the figure to {args.out}")
 
 
 def _evaluated(
-    asked: argparse.Namespace, names: Sequence[str], runs: "Sequence[Run]", rows: "Sequence[Row]", data: Path
+    args: argparse.Namespace, names: Sequence[str], runs: "Sequence[Run]", rows: "Sequence[Row]", data: Path
 ) -> "tuple[Model, Model]":
     """Both runs, each evaluated on its row before the eyes of whoever waits."""
     from irm.evaluation import trained_embedder
@@ -110,7 +112,7 @@ def _evaluated(
     from omnireid.case_study import Model
     from omnireid.extraction import Settings
 
-    settings = Settings(batch_size=asked.batch_size, workers=asked.workers, match=asked.match)
+    settings = Settings(batch_size=args.batch_size, workers=args.workers, match=args.match)
     with progress_bar(Console(), 28) as bar:
         line = bar.add_task("", total=None)
 
@@ -125,17 +127,17 @@ def _evaluated(
     return first, second
 
 
-def _checked(asked: argparse.Namespace) -> list[str]:
+def _checked(args: argparse.Namespace) -> list[str]:
     """The names of the two runs, after checking the options."""
-    if asked.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"--out is {asked.out}; name a .png or .jpg file")
+    if args.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"--out is {args.out}; name a .png or .jpg file")
     for name, largest in (("queries", 100), ("top", 10), ("batch_size", 100_000)):
-        value = getattr(asked, name)
+        value = getattr(args, name)
         if not 1 <= value <= largest:
             raise InputError(f"--{name.replace('_', '-')} is {value}; it must lie within 1 to {largest}")
-    names = [folder.name for folder in asked.runs] if asked.names is None else asked.names.split(",")
+    names = [folder.name for folder in args.runs] if args.names is None else args.names.split(",")
     if len(names) != 2:
-        raise InputError(f"--names is {asked.names!r}; give two names, e.g. --names baseline,ours")
+        raise InputError(f"--names is {args.names!r}; give two names, e.g. --names baseline,ours")
     return names
 
 

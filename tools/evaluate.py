@@ -12,12 +12,20 @@ from tools import _asked as wanted
 from tools import _features as foreign
 from tools import _outcome as outcome
 from tools._compare import compare
-from tools._program import need_libraries, program_parser, progress_bar, refuse_unwritable, run, say, waiting
+from tools._program import (
+    need_libraries,
+    print_line,
+    program_parser,
+    progress_bar,
+    refuse_unwritable,
+    run,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from irm.evaluation import Candidate, Listener
+    from irm.evaluation import Callbacks, Candidate
     from omnireid.benchmark import Row, RowResult
     from omnireid.report import Fact, Report
 
@@ -85,44 +93,44 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Parse, evaluate, print the table, write the files."""
-    asked = parser().parse_args()
+    args = parser().parse_args()
     console = Console(markup=False)
-    if asked.compare:
-        foreign.refuse_run(asked, "--compare")
-        _refuse_beside_tables(asked)
-        compare(asked.compare, console)
+    if args.compare:
+        foreign.refuse_run(args, "--compare")
+        _refuse_beside_tables(args)
+        compare(args.compare, console)
         return
-    if asked.run is None or asked.features:
-        foreign.main(asked, console)
+    if args.run is None or args.features:
+        foreign.main(args, console)
         return
-    foreign.refuse_beside_a_run(asked)
+    foreign.refuse_beside_a_run(args)
     with waiting("loading the libraries"):
-        # They wait until --help and mistyped options have had their say.
+        # Imported here, so that --help and usage errors come quickly.
         from irm.evaluation import open_candidate, sentences_of
 
-    candidate = open_candidate(asked.run)
-    rows, data = wanted.rows_and_data(asked, candidate)
-    path = wanted.report_path(asked, candidate, is_partial=False)
-    if asked.reuse and (kept := _kept(asked, path, candidate)) is not None:
+    candidate = open_candidate(args.run)
+    rows, data = wanted.rows_and_data(args, candidate)
+    path = wanted.report_path(args, candidate, is_partial=False)
+    if args.reuse and (kept := _kept(args, path, candidate)) is not None:
         outcome.print_report(console, *kept)
-        say(console, f"reused the report {path}: same model, same options")
+        print_line(console, f"reused the report {path}: same model, same options")
         return
-    refuse_unwritable(path, asked.html, asked.per_query, folder=asked.save_features)
-    if asked.html is not None:
+    refuse_unwritable(path, args.html, args.per_query, folder=args.save_features)
+    if args.html is not None:
         need_libraries("--html", ("matplotlib",), extra="report")
-    results, untrained, left_out = _evaluate(asked, candidate, rows, data, console)
-    _conclude(asked, candidate, (results, untrained), data, left_out, console)
+    results, untrained, left_out = _evaluate(args, candidate, rows, data, console)
+    _conclude(args, candidate, (results, untrained), data, left_out, console)
     outcome.warn([warning for result in results for warning in result.warnings] + sentences_of(left_out))
     if left_out:
         sys.exit(outcome.LEFT_OUT)
 
 
-def _refuse_beside_tables(asked: argparse.Namespace) -> None:
+def _refuse_beside_tables(args: argparse.Namespace) -> None:
     """Two tables are compared as they are, and printed; whatever else was asked would be passed over."""
     from instructions.errors import InputError
 
-    bare = vars(parser().parse_args(["--compare", *map(str, asked.compare)]))
-    for name, value in vars(asked).items():
+    bare = vars(parser().parse_args(["--compare", *map(str, args.compare)]))
+    for name, value in vars(args).items():
         if value != bare[name]:
             raise InputError(
                 f"--{name.replace('_', '-')} has no effect with --compare, which only prints a table; drop it"
@@ -130,7 +138,7 @@ def _refuse_beside_tables(asked: argparse.Namespace) -> None:
 
 
 def _conclude(
-    asked: argparse.Namespace,
+    args: argparse.Namespace,
     candidate: "Candidate",
     results: "tuple[list[RowResult], list[RowResult]]",
     data: Path,
@@ -141,46 +149,46 @@ def _conclude(
     from irm.evaluation import report_of
 
     report, before = (
-        report_of(candidate, part, data, asked=wanted.told(asked), left_out=left_out) for part in results
+        report_of(candidate, part, data, asked=wanted.told(args), left_out=left_out) for part in results
     )
     outcome.print_report(console, report, before)
     beside: dict[str, Fact] = {}
     try:
-        if asked.per_query is not None:
-            outcome.write_per_query(asked.per_query, results[0])
-            say(console, f"wrote per-query scores to {asked.per_query}")
-        if asked.html is not None:
-            outcome.write_page(asked.html, results[0], before, candidate.folder, report)
-            say(console, f"wrote the HTML page to {asked.html}")
-        if asked.save_features is not None:
-            say(console, f"saved each row's features in {asked.save_features}")
-        beside = outcome.digests(_beside(asked))
+        if args.per_query is not None:
+            outcome.write_per_query(args.per_query, results[0])
+            print_line(console, f"wrote per-query scores to {args.per_query}")
+        if args.html is not None:
+            outcome.write_page(args.html, results[0], before, candidate.folder, report)
+            print_line(console, f"wrote the HTML page to {args.html}")
+        if args.save_features is not None:
+            print_line(console, f"saved each row's features in {args.save_features}")
+        beside = outcome.digests(_beside(args))
     finally:  # a page that cannot be made does not cost the numbers; without its digest it is not reused
-        path = wanted.report_path(asked, candidate, is_partial=bool(left_out))
+        path = wanted.report_path(args, candidate, is_partial=bool(left_out))
         path.parent.mkdir(parents=True, exist_ok=True)
         for file, one in ((_untrained_path(path), before), (path, report)):
             if one.evaluations:
                 replace(one, provenance={**one.provenance, **beside}).write(file)
-        say(console, f"wrote the report to {path}")
+        print_line(console, f"wrote the report to {path}")
 
 
 def _untrained_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}-untrained{path.suffix}")
 
 
-def _beside(asked: argparse.Namespace) -> dict[str, Path]:
+def _beside(args: argparse.Namespace) -> dict[str, Path]:
     """What is to be written beside the report, by option."""
-    files = {name: getattr(asked, name) for name in ("html", "per_query", "save_features")}
+    files = {name: getattr(args, name) for name in ("html", "per_query", "save_features")}
     return {name: file for name, file in files.items() if file is not None}
 
 
-def _kept(asked: argparse.Namespace, path: Path, candidate: "Candidate") -> "tuple[Report, Report] | None":
+def _kept(args: argparse.Namespace, path: Path, candidate: "Candidate") -> "tuple[Report, Report] | None":
     """Reports on disk made of the same weights in the same way, whole, with the very files made with them."""
     from instructions.errors import InputError
     from omnireid.report import Report
 
-    paths = [path, _untrained_path(path)] if asked.untrained else [path]
-    beside = _beside(asked)
+    paths = [path, _untrained_path(path)] if args.untrained else [path]
+    beside = _beside(args)
     if not all(file.exists() for file in (*paths, *beside.values())):
         return None
     try:
@@ -189,66 +197,68 @@ def _kept(asked: argparse.Namespace, path: Path, candidate: "Candidate") -> "tup
         return None
     made_of = {
         "model_sha256": candidate.fingerprint(),
-        "asked": wanted.told(asked),
+        "asked": wanted.told(args),
         "left_out": None,
         **outcome.digests(beside),
     }
     if any(report.provenance.get(fact) != value for report in reports for fact, value in made_of.items()):
         return None
-    return reports[0], reports[1] if asked.untrained else Report(())
+    return reports[0], reports[1] if args.untrained else Report(())
 
 
 def _evaluate(
-    asked: argparse.Namespace, candidate: "Candidate", rows: "tuple[Row, ...]", data: Path, console: Console
+    args: argparse.Namespace, candidate: "Candidate", rows: "tuple[Row, ...]", data: Path, console: Console
 ) -> "tuple[list[RowResult], list[RowResult], dict[str, str]]":
     """Results of the model and of the one before training, and why other rows have none, by their labels."""
     from instructions.errors import InputError
     from irm.evaluation import evaluate_rows, readable_rows, trained_embedder, untrained_embedder
 
-    settings = wanted.settings_of(asked)
-    before = untrained_embedder(candidate, precision=asked.precision) if asked.untrained else None
+    settings = wanted.settings_of(args)
+    before = untrained_embedder(candidate, precision=args.precision) if args.untrained else None
     present, left_out = readable_rows(rows, data)
     results: list[RowResult] = []
     untrained: list[RowResult] = []
     if present:
         if left_out:
-            say(console, f"left out (reasons at the end): {', '.join(left_out)}")
-        embedder = trained_embedder(candidate, precision=asked.precision)
+            print_line(console, f"left out (reasons at the end): {', '.join(left_out)}")
+        embedder = trained_embedder(candidate, precision=args.precision)
         with progress_bar(console, 28) as bar:
-            listener = _listener(asked, bar, left_out)
+            callbacks = _callbacks(args, bar, left_out)
             results = evaluate_rows(
                 embedder,
                 present,
                 data,
                 settings=settings,
-                every_sentence=asked.every_sentence,
-                listener=listener,
+                every_sentence=args.every_sentence,
+                callbacks=callbacks,
             )
             if before is not None:
                 told = replace(
-                    listener, say=lambda text: say(console, f"{text} (untrained)"), on_features=None
+                    callbacks,
+                    log=lambda text: print_line(console, f"{text} (untrained)"),
+                    on_features=None,
                 )
                 again = [result.row for result in results]
-                untrained = evaluate_rows(before, again, data, settings=settings, listener=told)
+                untrained = evaluate_rows(before, again, data, settings=settings, callbacks=told)
     if not results:
         raise InputError("; ".join(dict.fromkeys(left_out.values())))
     return results, untrained, left_out
 
 
-def _listener(asked: argparse.Namespace, bar: "Progress", left_out: dict[str, str]) -> "Listener":
+def _callbacks(args: argparse.Namespace, bar: "Progress", left_out: dict[str, str]) -> "Callbacks":
     """Shows on a bar how rows go on, and notes in ``left_out`` why one failed."""
-    from irm.evaluation import Listener
+    from irm.evaluation import Callbacks
 
     line = bar.add_task("", total=None)
 
     def failed(row: "Row", error: ValueError) -> None:
         left_out[row.label] = str(error)
-        say(bar.console, f"{row.label} is left out: {error}")
+        print_line(bar.console, f"{row.label} is left out: {error}")
 
-    return Listener(
+    return Callbacks(
         progress=lambda what, done, total: bar.update(line, description=what, completed=done, total=total),
-        say=lambda text: say(bar.console, text),
-        on_features=None if asked.save_features is None else outcome.keep_features(asked.save_features),
+        log=lambda text: print_line(bar.console, text),
+        on_features=None if args.save_features is None else outcome.keep_features(args.save_features),
         on_failure=failed,
     )
 

@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Parse, convert, compare tokens, write."""
-    asked = parser().parse_args()
+    args = parser().parse_args()
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     import torch
 
@@ -59,10 +59,10 @@ def main() -> None:
     from irm.models import save_backbone
 
     with as_input_errors():
-        sheet = _sheet(asked.run)
-        tower: Any = load_exported_tower(asked.run / "model")
+        sheet = _sheet(args.run)
+        tower: Any = load_exported_tower(args.run / "model")
         tower.eval()
-        size = whole_patches(asked.image_size or sheet.model.image_size, tower.config.patch_size)
+        size = whole_patches(args.image_size or sheet.model.image_size, tower.config.patch_size)
         plain = plain_vit(tower, size)
         images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
@@ -72,22 +72,22 @@ def main() -> None:
             raise InputError(f"the exported tokens differ from the tower's by {gap:.1e}; nothing was written")
         provenance = {
             "method": "MLLMReID joint stage",
-            "run": str(asked.run),
+            "run": str(args.run),
             "steps": sheet.optimizer.steps,
             "vision": sheet.model.llava or sheet.model.vision,
             "llm": sheet.model.llava or sheet.model.llm,
             "lambda": sheet.losses.lambda_value,
             "instruction": sheet.words.instruction,
         }
-        save_backbone(plain.vit, asked.out, name=plain.name, overrides=plain.overrides, provenance=provenance)
+        save_backbone(plain.vit, args.out, name=plain.name, overrides=plain.overrides, provenance=provenance)
     height, width = size
     other = ", ".join(f"{name} {value}" for name, value in plain.overrides.items())
     print(
-        f"{asked.out}: a {plain.name}{f' with {other},' if other else ''} for {height}x{width} pictures; "
+        f"{args.out}: a {plain.name}{f' with {other},' if other else ''} for {height}x{width} images; "
         f"tokens before and after differ by {gap:g}"
     )
-    if asked.judge:
-        _judge(sheet, tower, size, asked.data or Path(sheet.data))
+    if args.judge:
+        _judge(sheet, tower, size, args.data or Path(sheet.data))
 
 
 def _sheet(folder: Path) -> "PretrainRun":

@@ -39,28 +39,28 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Parse, export, report the numerical difference."""
-    asked = parser().parse_args()
+    args = parser().parse_args()
     with waiting("loading the model"):
         # Heavy imports come after parsing, so that --help and mistyped options answer at once.
         from irm.build import as_input_errors
         from irm.deploy.writing import export
         from irm.retrieval import SearchModel
 
-        loaded = SearchModel.load(asked.run)
+        loaded = SearchModel.load(args.run)
     model = loaded.embedder.model.cpu()
-    view = asked.view or (model.necks.names or ("t2i",))[0]
-    provenance = {"run": asked.run.resolve().name, "model_sha256": loaded.fingerprint}
+    view = args.view or (model.necks.names or ("t2i",))[0]
+    provenance = {"run": args.run.resolve().name, "model_sha256": loaded.fingerprint}
     with as_input_errors(), waiting("exporting, and comparing the file with the model"):
         difference = export(
             model,
-            asked.out,
+            args.out,
             view=view,
-            instruction=asked.instruction,
-            form=asked.format,
+            instruction=args.instruction,
+            form=args.format,
             provenance=provenance,
         )
-    told = "built in" if asked.instruction else "an input" if view != "t2i" else "none"
-    print(f"{asked.out}/model.{asked.format}: view {view}, instruction {told}")
+    told = "built in" if args.instruction else "an input" if view != "t2i" else "none"
+    print(f"{args.out}/model.{args.format}: view {view}, instruction {told}")
     print(
         f"features against the model's, batches of {', '.join(map(str, difference.batches))}: "
         f"largest difference {difference.max_abs_difference:.1e}, smallest cosine {difference.min_cosine:.7f}"

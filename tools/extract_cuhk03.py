@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from omnireid.datasets.cuhk03_release import extract
-from tools._program import program_parser, run, say
+from tools._program import print_line, program_parser, run
 
 EXAMPLE = """example:
   python -m tools.extract_cuhk03 --root data/cuhk03        with data/cuhk03/cuhk03_release/cuhk-03.mat
@@ -17,21 +17,21 @@ Needs h5py. An interrupted run resumes where it stopped. docs/data.md says what 
 
 
 def main() -> None:
-    """Parse, extract, say how many."""
+    """Parse, extract, print the count."""
     parser = program_parser(
-        "extract_cuhk03", "Extract the pictures and the classic splits of CUHK03 from cuhk-03.mat.", EXAMPLE
+        "extract_cuhk03", "Extract the images and the classic splits of CUHK03 from cuhk-03.mat.", EXAMPLE
     )
     parser.add_argument(
         "--root", type=Path, required=True, metavar="DIR", help="folder that contains cuhk03_release"
     )
     root = parser.parse_args().root.expanduser()
     console = Console(markup=False)
-    columns = (SpinnerColumn(), TextColumn("{task.completed} pictures"))
+    columns = (SpinnerColumn(), TextColumn("{task.completed} images"))
     errors = Console(stderr=True, markup=False)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("", total=None)
-        num_pictures = extract(root, lambda done: bar.update(task, completed=done))
-    say(console, f"{num_pictures} pictures and 20 classic splits are in {root}")
+        num_images = extract(root, lambda done: bar.update(task, completed=done))
+    print_line(console, f"{num_images} images and 20 classic splits are in {root}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,15 @@ from rich.console import Console
 from instructions.errors import InputError, near_miss
 from tools._gallery import ACTIONS, FINISHED, Bar, print_info
 from tools._outcome import LEFT_OUT
-from tools._program import program_parser, refuse_unwritable, run, say, waiting, whole_number, write_text
+from tools._program import (
+    print_line,
+    program_parser,
+    refuse_unwritable,
+    run,
+    waiting,
+    whole_number,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from irm.retrieval import Added, Gallery, Item
@@ -139,10 +147,10 @@ def main() -> None:
     console = Console(markup=False)
     with opened as gallery:
         if gallery.model.is_raw:
-            say(console, BY_COSINE)
+            print_line(console, BY_COSINE)
         gone = gallery.expire()
         if gone is not None:
-            say(console, f"{gone.images} expired images were erased" if gone.images else FINISHED)
+            print_line(console, f"{gone.images} expired images were erased" if gone.images else FINISHED)
         added = _add(gallery, items, asked, console)
         _report(console, added, hidden, asked.left_out)
         print_info(console, gallery)
@@ -193,22 +201,22 @@ def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None, int]":
 def _report(console: Console, added: "Added", hidden: int, table: Path | None) -> None:
     """Say what became of the images, and write all that were left out to a table, if asked."""
     if hidden:
-        say(console, f"images skipped in hidden files and folders (.*, @eaDir, __MACOSX): {hidden}")
+        print_line(console, f"images skipped in hidden files and folders (.*, @eaDir, __MACOSX): {hidden}")
     if added.forgotten:
-        say(
+        print_line(
             console,
             f"{added.forgotten} were skipped because they had been erased or had expired; pass --again "
             "to index them anyway",
         )
     for key, reason in added.failures[:SHOWN]:
-        say(console, f"left out: {key} ({reason})", style="yellow")
+        print_line(console, f"left out: {key} ({reason})", style="yellow")
     if len(added.failures) > SHOWN:
-        say(console, f"left out: {len(added.failures) - SHOWN} more; --left-out FILE lists all")
+        print_line(console, f"left out: {len(added.failures) - SHOWN} more; --left-out FILE lists all")
     if table is not None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([("key", "reason"), *added.failures])
         write_text(table, text.getvalue())
-    say(
+    print_line(
         console,
         f"{added.added} added, {added.updated} updated, {added.unchanged} unchanged, "
         f"{len(added.failures)} could not be read",

@@ -1,4 +1,4 @@
-"""See inside a run: `python -m tools.look RUN --image F [--text T] --out picture.png`; or its embeddings."""
+"""Inspect a run: `python -m tools.look RUN --image F [--text T] --out look.png`; or its embeddings."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ EXAMPLE = """examples:
   python -m tools.look runs/demo/run --image someone.jpg --text "a man in a red coat" --out look.png
   python -m tools.look runs/demo/run --image someone.jpg --clothes coat.jpg --out look.png
 
-The picture shows where the class token attends, where and how strongly the instruction acts in each layer and
+The figure shows where the class token attends, where and how strongly the instruction acts in each layer and
 head, how far each gate is open, and which words are attended to (docs/inside.md explains how to read it).
 
 Where a split lies in the space of features, in TensorBoard's projector:
@@ -31,9 +31,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add = made.add_argument
     add("run", type=Path, metavar="RUN", help="run folder of tools.train, or a model folder")
-    add("--image", type=Path, metavar="F", help="picture of a person")
+    add("--image", type=Path, metavar="F", help="image of a person")
     add("--text", metavar="T", help="instruction in words")
-    add("--clothes", type=Path, metavar="F", help="instruction as a picture of clothes")
+    add("--clothes", type=Path, metavar="F", help="instruction as an image of clothes")
     add(
         "--task",
         metavar="t",
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=2000,
         metavar="N",
-        help="maximum number of queries and of gallery pictures (default: 2000)",
+        help="maximum number of queries and of gallery images (default: 2000)",
     )
     add("--no-thumbnails", action="store_true", help="draw dots instead of thumbnails")
     return made
@@ -59,75 +59,79 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Parse, look, write."""
-    asked = parser().parse_args()
-    if (asked.image is None) == (asked.projector is None):
+    args = parser().parse_args()
+    if (args.image is None) == (args.projector is None):
         raise InputError("name what to inspect: --image F --out FILE, or --projector DIR --dataset NAME")
-    if asked.image is not None:
-        _draw(asked)
+    if args.image is not None:
+        _draw(args)
     else:
-        _project(asked)
+        _project(args)
 
 
-def _draw(asked: argparse.Namespace) -> None:
-    if asked.out is None:
-        raise InputError("--out is missing; name the picture to write, e.g. --out look.png")
-    if asked.out.suffix.lower() != ".png":
-        raise InputError(f"--out is {asked.out}; the picture is a PNG, so the name must end in .png")
+def _draw(args: argparse.Namespace) -> None:
+    if args.out is None:
+        raise InputError("--out is missing; name the figure to write, e.g. --out look.png")
+    if args.out.suffix.lower() != ".png":
+        raise InputError(f"--out is {args.out}; the figure is a PNG, so the name must end in .png")
     need_libraries("drawing", ("matplotlib",), extra="report")
-    refuse_unwritable(asked.out)
+    refuse_unwritable(args.out)
     with waiting("loading the model"):
         # Heavy imports come after parsing, so that --help and mistyped options answer at once.
         from irm.inside.drawing import draw
-        from irm.inside.looking import look_inside
+        from irm.inside.inspection import inspect_image
         from irm.retrieval import SearchModel
         from omnireid.files import write_whole
         from omnireid.loading.image import read_image
 
-        picture = read_image(asked.image)
-        clothes = None if asked.clothes is None else read_image(asked.clothes)
-        model = SearchModel.load(asked.run)
-    inside = look_inside(model, picture, task=asked.task, text=asked.text, clothes=clothes)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(asked.out, draw(inside, subtitle=f"{asked.run.name} {model.fingerprint[:12]}"))
-    print(f"{asked.out}: task {inside.task}, {inside.says or 'no instruction'}")
+        image = read_image(args.image)
+        clothes = None if args.clothes is None else read_image(args.clothes)
+        model = SearchModel.load(args.run)
+    inspection = inspect_image(model, image, task=args.task, text=args.text, clothes=clothes)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(args.out, draw(inspection, subtitle=f"{args.run.name} {model.fingerprint[:12]}"))
+    print(f"{args.out}: task {inspection.task}, {inspection.instruction or 'no instruction'}")
 
 
-def _project(asked: argparse.Namespace) -> None:
-    """Write the features of a split with the labels of each picture."""
-    if asked.dataset is None:
+def _project(args: argparse.Namespace) -> None:
+    """Write the features of a split with the labels of each image."""
+    if args.dataset is None:
         raise InputError(
             "--dataset is missing; name the data set whose test part to embed, e.g. --dataset market1501"
         )
-    if asked.limit < 1:
-        raise InputError(f"--limit is {asked.limit}; give a number above zero")
-    from irm.build import asking_of
+    if args.limit < 1:
+        raise InputError(f"--limit is {args.limit}; give a number above zero")
+    from irm.build import instruction_settings_of
     from irm.evaluation import open_run, trained_embedder
-    from irm.inside.projector import some_of_the_test, write_projector
+    from irm.inside.projector import thin_out, write_projector
     from omnireid.datasets import dataset_named, load_split
     from omnireid.tasks import TASKS
 
-    opened = open_run(asked.run)
+    opened = open_run(args.run)
     trained = [row.task for row in opened.sheet.mixture]
-    offered = dataset_named(asked.dataset).card.tasks
-    task = asked.task or next((task for task in offered if task in trained), offered[0])
+    offered = dataset_named(args.dataset).card.tasks
+    task = args.task or next((task for task in offered if task in trained), offered[0])
     if task not in TASKS:
         raise InputError(f"there is no task {task!r}; known: {', '.join(TASKS)}")
-    root = asked.data or Path(opened.sheet.data)
-    asking = asking_of(opened.sheet)
+    root = args.data or Path(opened.sheet.data)
+    instruction_settings = instruction_settings_of(opened.sheet)
     split = load_split(
-        root, asked.dataset, task, asked.variant, keep_clothes_image=asking.shows_lists_picture(task)
+        root,
+        args.dataset,
+        task,
+        args.variant,
+        keep_clothes_image=instruction_settings.keeps_clothes_image(task),
     )
     embedder = trained_embedder(opened)
     count = write_projector(
-        asked.projector,
+        args.projector,
         embedder,
-        some_of_the_test(split, asked.limit),
-        asking.task(task),
-        thumbnails=not asked.no_thumbnails,
+        thin_out(split, args.limit),
+        instruction_settings.task(task),
+        thumbnails=not args.no_thumbnails,
     )
-    holds = "no pictures" if asked.no_thumbnails else "pictures of people"
-    print(f"{asked.projector}: {count} points and {holds}; look at them with")
-    print(f"  tensorboard --logdir {asked.projector}")
+    holds = "no images" if args.no_thumbnails else "images of people"
+    print(f"{args.projector}: {count} points and {holds}; look at them with")
+    print(f"  tensorboard --logdir {args.projector}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from instructions.errors import InputError
 from tools._program import Parser, run
-from tools._training import asked_out, asked_sheet, say_end, sheet_parser
+from tools._training import print_summary, resolved_sheet, run_folder, sheet_parser
 
 if TYPE_CHECKING:
     from irm.pretraining.schema import PretrainRun
@@ -48,12 +48,12 @@ def parser() -> Parser:
 
 
 def main() -> None:
-    """Parse, train, say how it ended."""
+    """Parse, train, print a summary."""
     arguments = parser().parse_intermixed_args()
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.pretraining.run import pretrain_run, read_pretrain
 
-    sheet = asked_sheet(arguments, read_pretrain)
+    sheet = resolved_sheet(arguments, read_pretrain)
     if sheet is None:
         return
     if arguments.processes < 1:
@@ -61,9 +61,9 @@ def main() -> None:
     if arguments.plan:
         _print_plan(sheet, arguments.processes)
         return
-    out = asked_out(arguments)
+    out = run_folder(arguments)
     summary = pretrain_run(sheet, out, resume=arguments.resume, console=Console(markup=False))
-    say_end(summary, "the tower", then=f"python -m tools.export_backbone {out} --out FOLDER")
+    print_summary(summary, "the tower", then=f"python -m tools.export_backbone {out} --out FOLDER")
 
 
 def _print_plan(sheet: "PretrainRun", processes: int) -> None:
@@ -90,7 +90,7 @@ def _print_plan(sheet: "PretrainRun", processes: int) -> None:
     for line in sizes(vlm):
         print(line)
     print(
-        f"a step{' of each process' if processes > 1 else ''}: {batch} pictures of {height}x{width}, "
+        f"a step{' of each process' if processes > 1 else ''}: {batch} images of {height}x{width}, "
         f"{vlm.num_image_tokens} image and {TEXT_TOKENS} text tokens each"
     )
     for sentence in plan.sentences():

@@ -13,7 +13,15 @@ from rich.table import Table
 
 from instructions import numbers
 from instructions.errors import InputError
-from tools._program import print_tables, program_parser, refuse_unwritable, run, say, waiting, whole_number
+from tools._program import (
+    print_line,
+    print_tables,
+    program_parser,
+    refuse_unwritable,
+    run,
+    waiting,
+    whole_number,
+)
 from tools._queries import answer_many, read_queries
 
 if TYPE_CHECKING:
@@ -193,14 +201,14 @@ def _print(console: Console, answer: "Answer") -> None:
         shown.add_row(*row)
     print_tables(console, shown)
     if answer.hits:
-        say(console, answer.legend())
+        print_line(console, answer.legend())
     if answer.route is not None:
-        say(console, f"the text was {answer.route.reason}; --task or --view overrides it")
+        print_line(console, f"the text was {answer.route.reason}; --task or --view overrides it")
     if answer.warning is not None:
-        say(console, f"note: {answer.warning}", style="yellow")
+        print_line(console, f"note: {answer.warning}", style="yellow")
     searched = answer.seconds - answer.load_seconds - answer.embed_seconds
     told = (answer.load_seconds, answer.embed_seconds, searched)
-    say(
+    print_line(
         console,
         "{:.0f} ms reading the index, {:.0f} ms the encoder, {:.0f} ms the search; similarity is not "
         "identification".format(*(1000 * seconds for seconds in told)),

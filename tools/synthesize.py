@@ -28,7 +28,7 @@ from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.presets import PRESETS, Preset
 from omnireid.synthetic.write import Progress as Done
 from omnireid.synthetic.write import Report, Written, write_omnireid
-from tools._program import print_tables, program_parser, run, say
+from tools._program import print_line, print_tables, program_parser, run
 
 _EXAMPLES = """examples:
   python -m tools.synthesize --out data/tiny --preset tiny
@@ -53,10 +53,10 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, Preset]:
     parser.add_argument(
         "--datasets", metavar="a,b", help=f"only these (others can be added later) of {', '.join(LAYOUTS)}"
     )
-    asked = parser.parse_args(arguments)
-    if asked.preset not in PRESETS:
-        raise InputError(f"no preset is called {asked.preset!r}; {near_misses(asked.preset, PRESETS)}")
-    return asked, PRESETS[asked.preset]
+    args = parser.parse_args(arguments)
+    if args.preset not in PRESETS:
+        raise InputError(f"no preset is called {args.preset!r}; {near_misses(args.preset, PRESETS)}")
+    return args, PRESETS[args.preset]
 
 
 class _PlainLines:
@@ -74,14 +74,14 @@ class _PlainLines:
         rate = done.done / max(now - self.start, 1e-6)
         left = (done.total - done.done) / rate
         self.console.print(
-            f"drawn {done.done}/{done.total} ({done.dataset}), {rate:.0f} pictures/s, {left:.0f} s left",
+            f"drawn {done.done}/{done.total} ({done.dataset}), {rate:.0f} images/s, {left:.0f} s left",
             highlight=False,
         )
 
 
 def _bar(console: Console) -> tuple[Progress, Report]:
     columns = (
-        TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TextColumn("pictures"),
+        TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TextColumn("images"),
         TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
     )  # fmt: skip
     bar = Progress(*columns, console=console)
@@ -110,35 +110,35 @@ def _summary(written: tuple[Written, ...]) -> Table:
     return table
 
 
-def _conclusion(asked: argparse.Namespace, written: tuple[Written, ...], seconds: float) -> str:
+def _conclusion(args: argparse.Namespace, written: tuple[Written, ...], seconds: float) -> str:
     num_drawn, num_files = sum(row.num_drawn for row in written), sum(row.num_files for row in written)
     if not num_drawn:
-        tree = f"preset {asked.preset}, seed {asked.seed}"
+        tree = f"preset {args.preset}, seed {args.seed}"
         return f"nothing to draw: all {num_files} image files of {tree} already exist"
     reused = sum(row.num_reused for row in written)
     kept = f", {reused} files reused" if reused else ""
     return (
-        f"{num_drawn} pictures drawn in {seconds:.1f} s ({num_drawn / seconds:.0f} a second){kept}: "
-        f"{num_files} image files in {asked.out}"
+        f"{num_drawn} images drawn in {seconds:.1f} s ({num_drawn / seconds:.0f} a second){kept}: "
+        f"{num_files} image files in {args.out}"
     )
 
 
 def main() -> None:
-    """Parse, write the tree, its contact sheet, and say what was done."""
-    asked, preset = _parse(sys.argv[1:])
+    """Parse, write the tree and its contact sheet, print a summary."""
+    args, preset = _parse(sys.argv[1:])
     console = Console(markup=False)
     start = time.monotonic()
     bar, report = _bar(console) if console.is_terminal else (nullcontext(), _PlainLines(console))
-    names = None if asked.datasets is None else [name.strip() for name in asked.datasets.split(",")]
+    names = None if args.datasets is None else [name.strip() for name in args.datasets.split(",")]
     with bar:
-        written = write_omnireid(asked.out, preset, asked.seed, asked.workers, report, datasets=names)
+        written = write_omnireid(args.out, preset, args.seed, args.workers, report, datasets=names)
     seconds = time.monotonic() - start
-    if any(row.num_drawn for row in written) or not (asked.out / SHEET).exists():
-        write_contact_sheet(asked.out)
+    if any(row.num_drawn for row in written) or not (args.out / SHEET).exists():
+        write_contact_sheet(args.out)
     print_tables(console, _summary(written))
-    say(console, _conclusion(asked, written, seconds))
-    if (asked.out / SHEET).exists():
-        say(console, f"contact sheet: {asked.out / SHEET}")
+    print_line(console, _conclusion(args, written, seconds))
+    if (args.out / SHEET).exists():
+        print_line(console, f"contact sheet: {args.out / SHEET}")
 
 
 if __name__ == "__main__":

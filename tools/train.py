@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from tools._program import Parser, run
-from tools._training import asked_out, asked_sheet, say_end, sheet_parser
+from tools._training import print_summary, resolved_sheet, run_folder, sheet_parser
 
 EXAMPLE = """example:
   python -m tools.synthesize --out data/tiny --preset tiny
@@ -22,18 +22,18 @@ def parser() -> Parser:
 
 
 def main() -> None:
-    """Parse, train, say how it ended."""
+    """Parse, train, print a summary."""
     arguments = parser().parse_intermixed_args()
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from irm.config import read_run
 
-    sheet = asked_sheet(arguments, read_run)
+    sheet = resolved_sheet(arguments, read_run)
     if sheet is None:
         return
-    out = asked_out(arguments)
+    out = run_folder(arguments)
     from irm.training.run import train_run
 
-    say_end(train_run(sheet, out, resume=arguments.resume, console=Console(markup=False)), "the model")
+    print_summary(train_run(sheet, out, resume=arguments.resume, console=Console(markup=False)), "the model")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from instructions.errors import InputError
 from omnireid.datasets.catalog import DATASETS, dataset_named
 from omnireid.datasets.list_table import LISTS
 from omnireid.datasets.list_writer import write_lists
-from tools._program import program_parser, run, say
+from tools._program import print_line, program_parser, run
 
 EXAMPLE = """examples:
   python -m tools.write_lists --root data                              every data set under data/
@@ -29,31 +29,31 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the root)")
     parser.add_argument("--dataset", metavar="NAME", help=f"only this data set: {', '.join(_with_lists())}")
     parser.add_argument("--replace", action="store_true", help="overwrite existing lists")
-    asked = parser.parse_args()
-    root = asked.root.expanduser()
+    args = parser.parse_args()
+    root = args.root.expanduser()
     if not root.is_dir():
         raise InputError(
-            f"the data root {asked.root} is not a folder; give the folder that holds the data sets"
+            f"the data root {args.root} is not a folder; give the folder that holds the data sets"
         )
-    names = _with_lists() if asked.dataset is None else [dataset_named(asked.dataset).card.name]
-    if asked.dataset is not None and asked.dataset not in _with_lists():
+    names = _with_lists() if args.dataset is None else [dataset_named(args.dataset).card.name]
+    if args.dataset is not None and args.dataset not in _with_lists():
         raise InputError(
-            f"OmniReID has no lists of {asked.dataset}; it has lists of {', '.join(_with_lists())}"
+            f"OmniReID has no lists of {args.dataset}; it has lists of {', '.join(_with_lists())}"
         )
     console, num_files = Console(markup=False), 0
 
     def written(path: Path, num_lines: int) -> None:
         nonlocal num_files
         num_files += 1
-        say(console, f"{num_lines:>10,} lines  {path}")
+        print_line(console, f"{num_lines:>10,} lines  {path}")
 
     for name in names:
-        if asked.dataset is None and DATASETS[name].find(root) in (None, root):
+        if args.dataset is None and DATASETS[name].find(root) in (None, root):
             continue
         for sentence in write_lists(
-            root, (asked.out or root).expanduser(), name, replace=asked.replace, written=written
+            root, (args.out or root).expanduser(), name, replace=args.replace, written=written
         ):
-            say(console, f"left out: {sentence}")
+            print_line(console, f"left out: {sentence}")
     if not num_files:
         raise InputError(
             f"nothing under {root} could be written as lists; docs/data.md describes the folder layout"

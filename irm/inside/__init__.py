@@ -1,1 +1,1 @@
-"""See inside a model: what its layers look at, how loud instructions are, where pictures lie."""
+"""Inspects a model: attention of its layers, influence of instructions, embeddings of images."""

@@ -16,29 +16,29 @@ from torch import Tensor
 from irm.models import EditingTransformer, GatedAttention, InstructionTokens, SentenceTokenizer
 from irm.models.tokens import InstructionKV
 
-SIGNS = ("[CLS]", "[SEP]", "[PAD]")  # tokens that are no words
+SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[PAD]")  # tokens that are not words
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
-    """What one layer made of an instruction."""
+class InstructionAttention:
+    """Attention of one layer to an instruction."""
 
     attention: Float[Tensor, "h N L"]  # softmax(S'): how much each image token looks at each word
-    loudness: Float[Tensor, "h N"]  # length of g softmax(S') V' over the length of softmax(S) V
+    influence: Float[Tensor, "h N"]  # length of g softmax(S') V' over the length of softmax(S) V
 
 
 @dataclass(frozen=True, eq=False)
-class LayerView:
-    """What one layer did with the first picture of a batch."""
+class LayerAttention:
+    """Attention of one layer, for the first image of a batch."""
 
     attention: Float[Tensor, "h N N"]  # softmax(S)
-    told: Told | None  # None where nobody said anything, or the layer does not listen
+    instruction: InstructionAttention | None  # None without an instruction, or for a plain layer
 
 
 @contextmanager
-def watching(transformer: EditingTransformer) -> Iterator[list[LayerView]]:
+def record_attention(transformer: EditingTransformer) -> Iterator[list[LayerAttention]]:
     """The layers' views of the forward pass inside; its result is untouched."""
-    seen: list[LayerView] = []
+    seen: list[LayerAttention] = []
 
     def watch(module: Any, given: tuple[Tensor | InstructionTokens | InstructionKV | None, ...]) -> None:
         tokens = given[0]
@@ -55,7 +55,7 @@ def watching(transformer: EditingTransformer) -> Iterator[list[LayerView]]:
             handle.remove()
 
 
-def _view(module: Any, tokens: Float[Tensor, "1 N D"], instruction: object) -> LayerView:
+def _view(module: Any, tokens: Float[Tensor, "1 N D"], instruction: object) -> LayerAttention:
     q, k, v = rearrange(module.qkv(tokens), "1 n (three h d) -> three h n d", three=3, h=module.num_heads)
     q, k = module.q_norm(q), module.k_norm(k)
     scale = q.shape[-1] ** -0.5
@@ -63,30 +63,30 @@ def _view(module: Any, tokens: Float[Tensor, "1 N D"], instruction: object) -> L
     if isinstance(instruction, InstructionTokens) and isinstance(module, GatedAttention):
         instruction = module.gated_kv(instruction.take(torch.tensor([0], device=tokens.device)))
     if not isinstance(instruction, InstructionKV):
-        return LayerView(attention.float(), None)
+        return LayerAttention(attention.float(), None)
     scores = q @ instruction.keys[0].to(q.dtype).mT * scale
     if instruction.mask is not None:
         scores = scores.masked_fill(~instruction.mask[0], float("-inf"))
     to_words = scores.softmax(dim=-1)
     attended = (to_words @ instruction.values[0].to(q.dtype)).norm(dim=-1)
-    loudness = attended / (attention @ v).norm(dim=-1).clamp(min=1e-12)
-    return LayerView(attention.float(), Told(to_words.float(), loudness.float()))
+    influence = attended / (attention @ v).norm(dim=-1).clamp(min=1e-12)
+    return LayerAttention(attention.float(), InstructionAttention(to_words.float(), influence.float()))
 
 
 def gates_of(transformer: EditingTransformer) -> list[Float[np.ndarray, " h"]]:
-    """What V' is multiplied with in each layer that can listen, by head."""
+    """The gate of each gated layer, by head."""
     attentions = [block.get_submodule("attn") for block in transformer.vit.blocks.children()]
     gates = [one.gate_factor().detach().flatten() for one in attentions if isinstance(one, GatedAttention)]
     return [gate.expand(transformer.num_heads).cpu().numpy() for gate in gates]
 
 
-def looks_at_words(told: Sequence[Told]) -> Float[Tensor, " L"]:
-    """How much the class token looks at each word, mean over the layers that listen and their heads."""
-    return torch.stack([one.attention[:, 0] for one in told]).mean(dim=(0, 1))
+def word_attention(instructions: Sequence[InstructionAttention]) -> Float[Tensor, " L"]:
+    """Attention of the class token to each word, mean over gated layers and heads."""
+    return torch.stack([one.attention[:, 0] for one in instructions]).mean(dim=(0, 1))
 
 
-def rolled_out(
-    layers: Sequence[LayerView], num_prefix: int, grid: tuple[int, int]
+def attention_rollout(
+    layers: Sequence[LayerAttention], num_prefix: int, grid: tuple[int, int]
 ) -> Float[np.ndarray, "h w"]:
     """Attention rollout of the class token over the patches, 0..1 (Abnar and Zuidema, ACL 2020).
 
@@ -102,31 +102,31 @@ def rolled_out(
     rolled = itself
     for one in maps:
         rolled = (0.5 * one + 0.5 * itself) @ rolled
-    return stretched(on_grid(rolled[0], num_prefix, grid))
+    return rescaled(to_grid(rolled[0], num_prefix, grid))
 
 
-def on_grid(tokens: Float[Tensor, " N"], num_prefix: int, grid: tuple[int, int]) -> Float[np.ndarray, "h w"]:
-    """A value of each patch where the patch is."""
+def to_grid(tokens: Float[Tensor, " N"], num_prefix: int, grid: tuple[int, int]) -> Float[np.ndarray, "h w"]:
+    """The values of the patches, as a map."""
     return rearrange(tokens[num_prefix:], "(h w) -> h w", h=grid[0], w=grid[1]).cpu().numpy()
 
 
-def stretched(heat: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """The smallest value as 0, the largest as 1."""
+def rescaled(heat: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """Scaled so that the smallest value is 0 and the largest 1."""
     low, high = float(heat.min()), float(heat.max())
     return (heat - low) / max(high - low, 1e-12)
 
 
-def by_word(
+def merge_word_pieces(
     tokenizer: SentenceTokenizer, sentence: str, weights: Float[Tensor, " L"]
 ) -> tuple[tuple[str, float], ...]:
-    """Each word's share of the weights, its pieces added up; signs around the sentence are left out."""
+    """Each word's share of the weights, its pieces added up; special tokens are left out."""
     token_ids = tokenizer([sentence])[0][0].tolist()
     words: list[tuple[str, float]] = []
     pieces = tokenizer.tokenizer.convert_ids_to_tokens(token_ids)
     for piece, weight in zip(pieces, weights.tolist(), strict=False):
         if piece.startswith("##") and words:
             words[-1] = (words[-1][0] + piece[2:], words[-1][1] + weight)
-        elif piece not in SIGNS:
+        elif piece not in SPECIAL_TOKENS:
             words.append((piece, weight))
     total = sum(weight for _, weight in words) or 1.0
     return tuple((word, weight / total) for word, weight in words)

@@ -1,4 +1,4 @@
-"""One page of what a model saw: picture, attention, words, gates, layer by layer."""
+"""One page of what a model saw: image, attention, words, gates, layer by layer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from irm.inside.looking import Inside, Listening
+from irm.inside.inspection import Inspection, InstructionEffect
 from omnireid.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 PAPER, INK, QUIET, ACCENT = "#faf9f6", "#1e2024", "#70747c", "#186e48"
-LOOKS, HEARS = "inferno", "viridis"  # colours of attention, and of the instruction
+ATTENTION_COLOURS, INFLUENCE_COLOURS = "inferno", "viridis"  # colours of attention, and of the instruction
 MAX_LAYERS, MAX_WORDS = 6, 14  # shown
 
 
-def draw(inside: Inside, *, subtitle: str) -> bytes:
+def draw(inspection: Inspection, *, subtitle: str) -> bytes:
     """A PNG.
 
     Args:
-        inside: what was seen.
+        inspection: what was seen.
         subtitle: of which model, for the second line.
     """
     from matplotlib import rc_context
@@ -33,85 +33,90 @@ def draw(inside: Inside, *, subtitle: str) -> bytes:
 
     style: Any = {"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.labelcolor": QUIET}
     with rc_context({**style, "xtick.color": QUIET, "ytick.color": QUIET}):
-        width = 7.2 if inside.listening is None else 12.8  # inches
+        width = 7.2 if inspection.effect is None else 12.8  # inches
         figure = Figure(figsize=(width, 8.6), facecolor=PAPER, layout="constrained")
         layout: Any = figure.get_layout_engine()
         layout.set(w_pad=0.08, h_pad=0.08)
         parts: Any = figure.subfigures(3, 1, height_ratios=(0.9, 4.7, 2.6))
         head, body, film = parts
-        _heading(head, inside, subtitle)
-        if inside.listening is None:
-            _pictures(body, inside)
+        _heading(head, inspection, subtitle)
+        if inspection.effect is None:
+            _images(body, inspection)
         else:
             left, right = body.subfigures(1, 2, width_ratios=(1.25, 1.0))
-            _pictures(left, inside)
-            _instruction(right, inside, inside.listening)
-        _layers(film, inside)
+            _images(left, inspection)
+            _instruction(right, inspection, inspection.effect)
+        _layers(film, inspection)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
 
 
-def _heading(part: SubFigure, inside: Inside, subtitle: str) -> None:
+def _heading(part: SubFigure, inspection: Inspection, subtitle: str) -> None:
     part.set_facecolor(PAPER)
-    is_sentence = inside.says and inside.clothes is None
-    said = f"“{inside.says}”" if is_sentence else inside.says or "no instruction"
+    is_sentence = inspection.instruction and inspection.clothes is None
+    said = f"“{inspection.instruction}”" if is_sentence else inspection.instruction or "no instruction"
     part.text(0.012, 0.62, textwrap.shorten(said, 90), fontsize=19, weight="bold", va="center")
-    turned = ""
-    if inside.listening is not None:
-        turned = f"   ·   the instruction turns the feature by {inside.listening.turned:.1f}°"
-    necks = f"   ·   batch-norm statistics of {inside.domain}"
-    stands_alone = TASKS[inside.task].instruction == "none"  # and passes no neck
-    facts = f"task {inside.task}{'' if stands_alone else necks}   ·   {subtitle}{turned}"
+    angle = ""
+    if inspection.effect is not None:
+        angle = f"   ·   the instruction turns the feature by {inspection.effect.angle:.1f}°"
+    necks = f"   ·   batch-norm statistics of {inspection.domain}"
+    stands_alone = TASKS[inspection.task].instruction == "none"  # and passes no neck
+    facts = f"task {inspection.task}{'' if stands_alone else necks}   ·   {subtitle}{angle}"
     part.text(0.012, 0.16, facts, fontsize=10, color=QUIET, va="center")
 
 
-def _pictures(part: Figure | SubFigure, inside: Inside) -> None:
-    """The picture, where the class token looks, where the instruction is loud."""
+def _images(part: Figure | SubFigure, inspection: Inspection) -> None:
+    """The image, the attention of the class token, the influence of the instruction."""
     part.set_facecolor(PAPER)
     maps: list[tuple[str, str, Float[np.ndarray, "h w"] | None, str]] = [
-        ("the picture", "model input", None, LOOKS),
-        ("where the model looks", "attention rollout over all layers", inside.rollout, LOOKS),
+        ("the image", "model input", None, ATTENTION_COLOURS),
+        ("where the model looks", "attention rollout over all layers", inspection.rollout, ATTENTION_COLOURS),
     ]
-    if inside.listening is not None:
+    if inspection.effect is not None:
         maps.append(
-            ("instruction influence", "per patch, gated over self-attention", inside.listening.heard, HEARS)
+            (
+                "instruction influence",
+                "per patch, gated over self-attention",
+                inspection.effect.influence_map,
+                INFLUENCE_COLOURS,
+            )
         )
     row = part.subplots(1, len(maps), squeeze=False)[0]
     for axes, (title, remark, heat, colours) in zip(row, maps, strict=True):
-        _over(axes, inside.picture, heat, colours)
+        _over(axes, inspection.image, heat, colours)
         axes.set_title(title, loc="left", fontsize=12, weight="bold", pad=20)
         axes.text(0, 1.02, remark, transform=axes.transAxes, color=QUIET, fontsize=8.5)
 
 
 def _over(
-    axes: Axes, picture: UInt8[np.ndarray, "H W 3"], heat: Float[np.ndarray, "h w"] | None, colours: str
+    axes: Axes, image: UInt8[np.ndarray, "H W 3"], heat: Float[np.ndarray, "h w"] | None, colours: str
 ) -> None:
-    """A picture in grey under its heat, or the picture as it is."""
-    height, width = picture.shape[:2]
+    """An image in grey under a heat map, or the image alone."""
+    height, width = image.shape[:2]
     axes.set_axis_off()
     if heat is None:
-        axes.imshow(picture)
+        axes.imshow(image)
         return
-    axes.imshow(0.6 * picture.mean(axis=-1) + 0.4 * 255, cmap="gray", vmin=0, vmax=255)
+    axes.imshow(0.6 * image.mean(axis=-1) + 0.4 * 255, cmap="gray", vmin=0, vmax=255)
     place = (-0.5, width - 0.5, height - 0.5, -0.5)
     axes.imshow(heat, cmap=colours, alpha=0.12 + 0.7 * heat, extent=place, interpolation="bicubic")
 
 
-def _instruction(part: SubFigure, inside: Inside, listening: Listening) -> None:
-    """What it listens to, and how far each gate is open."""
+def _instruction(part: SubFigure, inspection: Inspection, effect: InstructionEffect) -> None:
+    """The attention to the instruction, and the gates."""
     part.set_facecolor(PAPER)
     upper, lower = part.subplots(2, 1, height_ratios=(1.15, 1.0))
     upper.set_title("which parts of the instruction it reads", loc="left", fontsize=12, weight="bold", pad=20)
-    if listening.clothes is not None and inside.clothes is not None:
+    if effect.clothes is not None and inspection.clothes is not None:
         upper.text(
             0,
             1.03,
-            "the class token's attention over the clothes picture",
+            "the class token's attention over the clothes image",
             transform=upper.transAxes,
             color=QUIET,
         )
-        _over(upper, inside.clothes, listening.clothes, HEARS)
+        _over(upper, inspection.clothes, effect.clothes, INFLUENCE_COLOURS)
     else:
         upper.text(
             0,
@@ -120,12 +125,12 @@ def _instruction(part: SubFigure, inside: Inside, listening: Listening) -> None:
             transform=upper.transAxes,
             color=QUIET,
         )
-        _words(upper, listening)
-    _gates(lower, listening)
+        _words(upper, effect)
+    _gates(lower, effect)
 
 
-def _words(axes: Axes, listening: Listening) -> None:
-    words = listening.words[:MAX_WORDS]
+def _words(axes: Axes, effect: InstructionEffect) -> None:
+    words = effect.words[:MAX_WORDS]
     shares = [share for _, share in words]
     places = np.arange(len(words))
     bars = axes.barh(places, shares, color=ACCENT, height=0.72)
@@ -142,9 +147,9 @@ def _words(axes: Axes, listening: Listening) -> None:
     _bare(axes)
 
 
-def _gates(axes: Axes, listening: Listening) -> None:
-    """Loudness by layer and head as a map, the gate's opening beside each layer."""
-    loud = listening.loudness
+def _gates(axes: Axes, effect: InstructionEffect) -> None:
+    """Influence by layer and head as a map, with the gate beside each layer."""
+    loud = effect.influence
     axes.set_title("how strongly each layer uses it", loc="left", fontsize=12, weight="bold", pad=20)
     axes.text(
         0,
@@ -153,12 +158,14 @@ def _gates(axes: Axes, listening: Listening) -> None:
         transform=axes.transAxes,
         color=QUIET,
     )
-    image = axes.imshow(loud, cmap=HEARS, aspect="auto", vmin=0, vmax=max(float(loud.max()), 1e-9))
+    image = axes.imshow(
+        loud, cmap=INFLUENCE_COLOURS, aspect="auto", vmin=0, vmax=max(float(loud.max()), 1e-9)
+    )
     axes.set_yticks(range(len(loud)), [f"layer {place + 1}" for place in range(len(loud))], fontsize=8)
     axes.set_xticks(range(loud.shape[1]), [str(head + 1) for head in range(loud.shape[1])], fontsize=8)
     axes.set_xlabel("head", fontsize=8.5)
     axes.tick_params(length=0)
-    for layer, gates in enumerate(listening.gates):
+    for layer, gates in enumerate(effect.gates):
         said = f"{gates[0]:+.3f}" if np.ptp(gates) == 0 else f"{gates.min():+.2f} … {gates.max():+.2f}"
         axes.text(loud.shape[1] - 0.3, layer, said, va="center", fontsize=8, color=INK)
     _bare(axes)
@@ -168,21 +175,24 @@ def _gates(axes: Axes, listening: Listening) -> None:
     bar.ax.tick_params(labelsize=8, length=0)
 
 
-def _layers(part: SubFigure, inside: Inside) -> None:
-    """The last layers one by one: where each looks, and beside it where it listens."""
+def _layers(part: SubFigure, inspection: Inspection) -> None:
+    """Attention of each of the last layers, and beside it the influence of the instruction."""
     part.set_facecolor(PAPER)
-    first = max(0, len(inside.layers) - MAX_LAYERS)
-    heard = () if inside.listening is None else inside.listening.layers
+    first = max(0, len(inspection.layers) - MAX_LAYERS)
+    influence_map = () if inspection.effect is None else inspection.effect.layers
     pairs = [
-        [(one, LOOKS), *((other, HEARS) for other in heard[place : place + 1])]
-        for place, one in enumerate(inside.layers)
+        [
+            (one, ATTENTION_COLOURS),
+            *((other, INFLUENCE_COLOURS) for other in influence_map[place : place + 1]),
+        ]
+        for place, one in enumerate(inspection.layers)
     ]
     row = iter(part.subplots(1, sum(map(len, pairs[first:])), squeeze=False)[0])
     for place, maps in enumerate(pairs[first:], first):
         for heat, colours in maps:
             axes = next(row)
-            _over(axes, inside.picture, heat, colours)
-            said = "attention" if colours == LOOKS else "instruction"
+            _over(axes, inspection.image, heat, colours)
+            said = "attention" if colours == ATTENTION_COLOURS else "instruction"
             axes.set_title(f"layer {place + 1} {said}", fontsize=8.5, color=QUIET, loc="left")
 
 

@@ -1,4 +1,4 @@
-"""A split's features for TensorBoard's projector: a point a picture, who and what it shows, thumbnails."""
+"""A split's features for TensorBoard's projector: a point per image, its labels, thumbnails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import UInt8
 
 from instructions.errors import InputError
-from omnireid.extraction import Asked, Progress, embed_side
+from omnireid.extraction import Progress, SideInstructions, embed_side
 from omnireid.files import check_new_folder, replace_folder
 from omnireid.interfaces import Embedder, Side
 from omnireid.loading.image import read_image
@@ -42,11 +42,11 @@ def write_projector(
         embedder: whose features.
         split: whose queries and gallery.
         task: as which they are embedded, each with its own instruction, as the model's sheet asks it.
-        thumbnails: also small pictures of the people.
-        progress: told of every batch.
+        thumbnails: also small images of the people.
+        progress: called after every batch.
 
     Raises:
-        InputError: there is something in the folder, a picture cannot be read, or there are too many.
+        InputError: there is something in the folder, an image cannot be read, or there are too many.
     """
     check_new_folder(folder)
     records = (*split.query, *split.gallery)
@@ -56,7 +56,7 @@ def write_projector(
             f"{len(records)} thumbnails are too many for the projector, which shows at most {most}"
         )
     vectors, rows = _embedded(embedder, split, task, progress)
-    pictures = _thumbnails(records) if thumbnails else None
+    images = _thumbnails(records) if thumbnails else None
     folder.parent.mkdir(parents=True, exist_ok=True)
 
     def write(place: Path) -> None:
@@ -67,7 +67,7 @@ def write_projector(
                 vectors,
                 metadata=rows,
                 metadata_header=list(COLUMNS),
-                label_img=pictures,
+                label_img=images,
                 tag=f"{task.name}_{split.name}",
             )
 
@@ -84,15 +84,15 @@ def _embedded(
     sides: tuple[tuple[Side, Sequence[Record]], ...] = (("query", split.query), ("gallery", split.gallery))
     for side, shown in sides:
         told = asked[side]
-        found = embed_side(embedder, split, side, task, asked=Asked(side, told), progress=progress)
+        found = embed_side(embedder, split, side, task, asked=SideInstructions(side, told), progress=progress)
         vectors.append(found.vectors)
-        says = [""] * len(shown) if told is None else [one.sentence or "a picture of clothes" for one in told]
+        says = [""] * len(shown) if told is None else [one.sentence or "an image of clothes" for one in told]
         rows += [_row(record, task.name, side, said) for record, said in zip(shown, says, strict=True)]
     return torch.cat(vectors), rows
 
 
-def some_of_the_test(split: Split, limit: int) -> Split:
-    """A test, of each side every so-manieth picture where there are more than ``limit``."""
+def thin_out(split: Split, limit: int) -> Split:
+    """A test split; of a side with more than ``limit`` images, evenly spaced ones."""
 
     def some(records: Sequence[Record]) -> tuple[Record, ...]:
         if len(records) <= limit:
@@ -110,12 +110,12 @@ def _row(record: Record, task: str, side: str, said: str) -> list[str]:
 
 
 def _thumbnails(records: Sequence[Record]) -> torch.Tensor:
-    """Pictures in the middle of squares, 0..1."""
+    """Images in the middle of squares, 0..1."""
     squares: UInt8[np.ndarray, "N S S 3"] = np.full((len(records), THUMBNAIL, THUMBNAIL, 3), 245, np.uint8)
     for square, record in zip(squares, records, strict=True):
-        picture = read_image(record.image)
-        scale = THUMBNAIL / max(picture.shape[:2])
-        height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+        image = read_image(record.image)
+        scale = THUMBNAIL / max(image.shape[:2])
+        height, width = (max(1, round(side * scale)) for side in image.shape[:2])
         top, left = (THUMBNAIL - height) // 2, (THUMBNAIL - width) // 2
-        square[top : top + height, left : left + width] = resize(picture, (height, width))
+        square[top : top + height, left : left + width] = resize(image, (height, width))
     return rearrange(torch.from_numpy(squares), "n h w c -> n c h w") / 255

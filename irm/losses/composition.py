@@ -1,7 +1,7 @@
 """Contrastive loss of composed search: the query image gives the person, the instruction the outfit.
 
-Ours, beyond the paper. Where every gallery picture carries its own caption or crop, eqs. 5-6 can be satisfied
-by comparing instruction with instruction. A real gallery has neither: its pictures share one neutral
+Ours, beyond the paper. Where every gallery image carries its own caption or crop, eqs. 5-6 can be satisfied
+by comparing instruction with instruction. A real gallery has neither: its images share one neutral
 sentence, which says nothing about the outfit. Here the rows whose instruction names an outfit are compared
 with the rows that carry only the neutral sentence ("bare"), so that the outfit can only be recognised
 in the image.

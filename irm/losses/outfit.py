@@ -1,4 +1,4 @@
-"""Supervised contrastive loss on clothes pictures: two of one outfit are alike (Khosla et al., 2020, eq. 2).
+"""Supervised contrastive loss on clothes images: two of one outfit are alike (Khosla et al., 2020, eq. 2).
 
 Ours, for an instruction encoder that starts without pretraining. Eq. 6 compares instructions, so it is of use
 only if the encoder already distinguishes them, as ALBEF does.
@@ -18,10 +18,10 @@ from irm.losses.precision import unit
 def outfit_loss(
     features: Float[Tensor, "C E"], outfits: Int[Tensor, " C"], *, temperature: float = 0.1
 ) -> Float[Tensor, ""]:
-    """Mean over all pictures that have a partner; zero where none has.
+    """Mean over all images that have a partner; zero where none has.
 
     Args:
-        features: of clothes pictures, any norm.
+        features: of clothes images, any norm.
         outfits: which outfit each shows.
         temperature: divides the cosines.
     """

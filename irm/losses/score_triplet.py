@@ -14,12 +14,12 @@ from irm.losses.triplet import FAR
 def score_triplet_loss(
     scores: Float[Tensor, "B B"], labels: Int[Tensor, " B"], margin: float = 16.0
 ) -> Float[Tensor, ""]:
-    """Mean of ``{best score of a stranger + margin - worst score of another picture of the person}_+``.
+    """Mean of ``{best score of a stranger + margin - worst score of another image of the person}_+``.
 
     An anchor that lacks either is left out; a batch without any has no loss. No image is its own positive.
 
     Args:
-        scores: row i are the scores of anchor i with every picture; larger is closer.
+        scores: row i are the scores of anchor i with every image; larger is closer.
         labels: identities.
         margin: in units of the scores; 16 is the authors' (Liao and Shao, CVPR 2022).
     """

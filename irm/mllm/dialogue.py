@@ -1,4 +1,4 @@
-"""Pictures and answers as token ids: templates, image slots, turns, labels on answers only (MLLM 3.2)."""
+"""Images and answers as token ids: templates, image slots, turns, labels on answers only (MLLM 3.2)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class DialogueEncoder:
         Args:
             tokenizer: of the language model.
             image_token_id: what image slots are filled with.
-            num_image_tokens: slots a picture takes.
+            num_image_tokens: slots an image takes.
             template: a key of ``TEMPLATES``, or "chat" for the tokenizer's own.
             max_answer_tokens: longer answers are cut.
 
@@ -114,7 +114,7 @@ class DialogueEncoder:
         """
         if sum(turn.question.count(IMAGE_TOKEN) for turn in turns) != 1:
             raise ValueError(
-                f"a dialogue has one picture, so its questions must contain exactly one {IMAGE_TOKEN}"
+                f"a dialogue has one image, so its questions must contain exactly one {IMAGE_TOKEN}"
             )
         ids: list[int] = []
         labels: list[int] = []
@@ -175,7 +175,7 @@ class DialogueEncoder:
                 said = whole
 
     def _with_slots(self, ids: list[int]) -> list[int]:
-        """The ids with all of a picture's slots in place of the image token."""
+        """The ids with all of an image's slots in place of the image token."""
         return [each for token in ids for each in (self._image if token == self._image[0] else [token])]
 
     def _cut(self, answer: list[int]) -> list[int]:

@@ -17,9 +17,9 @@ FAMILIES: dict[str, Family] = {
     family.model_type: family
     for family in (
         Family("llava"),
-        Family("llava_next", "it cuts a picture into tiles; specify its language model and tower separately"),
+        Family("llava_next", "it cuts an image into tiles; specify its language model and tower separately"),
         Family(
-            "llava_onevision", "it cuts a picture into tiles; specify its language model and tower separately"
+            "llava_onevision", "it cuts an image into tiles; specify its language model and tower separately"
         ),
         Family(
             "qwen2_5_vl",
@@ -29,13 +29,13 @@ FAMILIES: dict[str, Family] = {
             "qwen3_vl",
             "its tower feeds several layers of the language model, so it cannot be exported as a plain ViT",
         ),
-        Family("smolvlm", "its connector reads square pictures only, and a person is 256x128"),
-        Family("idefics3", "its connector reads square pictures only, and a person is 256x128"),
+        Family("smolvlm", "its connector reads square images only, and a person is 256x128"),
+        Family("idefics3", "its connector reads square images only, and a person is 256x128"),
         Family("internvl", "it reads a rectangular grid of patches as a square, in the wrong order"),
         Family("gemma3", "its tower pools to a fixed square of tokens, but a person is 256x128"),
-        Family("paligemma", "its tower reads square pictures only, but a person is 256x128"),
-        Family("mllama", "pictures are not tokens of its language model"),
-        Family("florence2", "pictures are not tokens of its language model"),
+        Family("paligemma", "its tower reads square images only, but a person is 256x128"),
+        Family("mllama", "images are not tokens of its language model"),
+        Family("florence2", "images are not tokens of its language model"),
     )
 }
 

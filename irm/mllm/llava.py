@@ -37,7 +37,7 @@ class LinearProjector(nn.Module):
         )
 
     def forward(self, features: Float[Tensor, "B n V"]) -> Float[Tensor, "B n E"]:
-        """Words of the picture."""
+        """Words of the image."""
         return self.linear(features)
 
 
@@ -50,7 +50,7 @@ class VLMOutput:
 
 
 class VLM(nn.Module):
-    """A LLaVA that reads person-shaped pictures and also hands out the pictures' latent features."""
+    """A LLaVA that reads person-shaped images and also hands out the images' latent features."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class VLM(nn.Module):
 
         Args:
             parts: from ``load_parts``.
-            image_size: height and width of the pictures, of which whole patches are read.
+            image_size: height and width of the images, of which whole patches are read.
             feature_layer: hidden state(s) of the tower: -1 after, -2 before its last layer (section 3.1).
             keep_class_token: hand the class token to the language model beside the patches.
             projector: the paper's matrix, or LLaVA-1.5's two layers.
@@ -130,13 +130,13 @@ class VLM(nn.Module):
 
     @property
     def num_image_tokens(self) -> int:
-        """Slots that one picture fills."""
+        """Slots that one image fills."""
         height, width = self.image_size
         patch = self.tower.config.patch_size
         return (height // patch) * (width // patch) + self.keep_class_token
 
     def forward(self, images: Float[Tensor, "B 3 H W"], dialogue: DialogueBatch) -> VLMOutput:
-        """Likelihood of the answers and latent features of the pictures.
+        """Likelihood of the answers and latent features of the images.
 
         Raises:
             ValueError: when a dialogue has not as many image slots as the tower gives tokens.
@@ -178,20 +178,20 @@ class VLM(nn.Module):
     def _check_slots(self, images: Float[Tensor, "B 3 H W"], dialogue: DialogueBatch) -> None:
         size = (int(images.shape[-2]), int(images.shape[-1]))
         if size != self.image_size:
-            raise ValueError(f"the pictures are {size}, but this model was built for {self.image_size}")
+            raise ValueError(f"the images are {size}, but this model was built for {self.image_size}")
         slots = (dialogue.input_ids == self.image_token_id).sum(dim=1)
         if len(slots) != len(images):
             raise ValueError(
-                f"{len(slots)} dialogues were given for {len(images)} pictures; each needs its own"
+                f"{len(slots)} dialogues were given for {len(images)} images; each needs its own"
             )
         wrong = slots[slots != self.num_image_tokens]
         if len(wrong):
             raise ValueError(
                 f"a dialogue has {int(wrong[0])} image slots, but the tower gives {self.num_image_tokens} "
-                f"tokens for a {size[0]}x{size[1]} picture"
+                f"tokens for a {size[0]}x{size[1]} image"
             )
 
-    def leaving(self) -> dict[str, Tensor]:
+    def trained_weights(self) -> dict[str, Tensor]:
         """What ``save_pretrained`` writes: the tower, and what else was trained."""
         return {
             name: tensor.detach()
@@ -204,11 +204,11 @@ class VLM(nn.Module):
 
         Args:
             folder: a new one.
-            weights: as ``leaving`` names them, where this process has but a part of each.
+            weights: as ``trained_weights`` names them, where this process has but a part of each.
         """
         from safetensors.torch import save_file
 
-        weights = self.leaving() if weights is None else weights
+        weights = self.trained_weights() if weights is None else weights
         tower = {name.removeprefix(TOWER): each for name, each in weights.items() if name.startswith(TOWER)}
         others = {
             name: each.cpu().contiguous() for name, each in weights.items() if not name.startswith(TOWER)
@@ -222,7 +222,7 @@ class VLM(nn.Module):
 def whole_patches(image_size: Sequence[int], patch: int) -> tuple[int, int]:
     """The largest size within ``image_size`` that patches cover: 256x128 has 18x9 patches of 14, 252x126.
 
-    Pictures are resized to it as a whole, so neither head nor feet are lost.
+    Images are resized to it as a whole, so neither head nor feet are lost.
 
     Raises:
         ValueError: when they are smaller than a patch.
@@ -230,7 +230,7 @@ def whole_patches(image_size: Sequence[int], patch: int) -> tuple[int, int]:
     height, width = image_size
     if min(height, width) < patch:
         raise ValueError(
-            f"pictures of {height}x{width} are smaller than one {patch}x{patch} patch; choose a larger size"
+            f"images of {height}x{width} are smaller than one {patch}x{patch} patch; choose a larger size"
         )
     return height // patch * patch, width // patch * patch
 

@@ -64,12 +64,12 @@ class Stack:
 def plan_memory(
     vlm: VLM, *, batch: int, text_tokens: int, checkpointing: bool, chunk: int | None = None, sharers: int = 1
 ) -> MemoryPlan:
-    """What a step of ``batch`` pictures needs under bfloat16 autocast and AdamW.
+    """What a step of ``batch`` images needs under bfloat16 autocast and AdamW.
 
     Args:
         vlm: tuned; it may be on the meta device.
-        batch: pictures a step.
-        text_tokens: prompt and answers of one picture.
+        batch: images a step.
+        text_tokens: prompt and answers of one image.
         checkpointing: whether layers are computed again.
         chunk: rows at a time, where the batch is cut (GradCache).
         sharers: processes that each keep a part of every layer (FSDP); the one layer in use is not counted.

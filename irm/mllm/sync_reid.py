@@ -66,7 +66,7 @@ class SyncReID(nn.Module):
         self.margin, self.label_smoothing = margin, label_smoothing
 
     def forward(self, latent: Float[Tensor, "B E"], labels: Int[Tensor, " B"]) -> SyncTerms:
-        """Both losses of a batch of P people with K pictures each."""
+        """Both losses of a batch of P people with K images each."""
         logits = self.classifier(self.neck(latent))
         return SyncTerms(
             identification=identification_loss(logits, labels, label_smoothing=self.label_smoothing),

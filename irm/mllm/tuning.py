@@ -1,4 +1,4 @@
-"""What of a VLM is trained and in which precision; said as data, and told aloud at the start (MLLM 3.3)."""
+"""What of a VLM is trained and in which precision, as data; printed at the start (MLLM 3.3)."""
 
 from __future__ import annotations
 

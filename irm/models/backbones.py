@@ -73,7 +73,7 @@ BACKBONES: dict[str, BackboneSpec] = {
         mean=CLIP_MEAN,
         std=CLIP_STD,
     ),
-    # Pretrained on pictures of people; timm has the architecture, tools.convert_weights the weights.
+    # Pretrained on images of people; timm has the architecture, tools.convert_weights the weights.
     "pass_vit_base": BackboneSpec(
         "vit_base_patch16_224", 768, 12, 12, reg_tokens=3, position_resize="bilinear"
     ),
@@ -84,7 +84,7 @@ BACKBONES: dict[str, BackboneSpec] = {
     "solider_vit_small": BackboneSpec(
         "vit_small_patch16_224", 384, 12, 6, mean=HALF, std=HALF, position_resize="bilinear"
     ),
-    # ALBEF's image tower, which encodes clothes pictures as instructions.
+    # ALBEF's image tower, which encodes clothes images as instructions.
     "albef_vit_base": BackboneSpec(
         "vit_base_patch16_224", 768, 12, 12, image_size=(256, 256), mean=CLIP_MEAN, std=CLIP_STD
     ),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class CameraEmbedding(nn.Module):
     """A learned vector for each camera of each domain, times a coefficient.
 
-    Cameras of a test set that was not trained on have no vector, and their pictures get none added: the
+    Cameras of a test set that was not trained on have no vector, and their images get none added: the
     embedding helps on the training set's own cameras and nowhere else.
     """
 
@@ -33,7 +33,7 @@ class CameraEmbedding(nn.Module):
         )
 
     def forward(self, domain: str, camids: Int[Tensor, " B"]) -> Float[Tensor, "B D"] | None:
-        """What is added to every token of each picture; nothing where camera or domain is unknown."""
+        """What is added to every token of each image; nothing where camera or domain is unknown."""
         if domain not in self.domains:
             return None
         table = self.tables[self.domains.index(domain)]

@@ -1,4 +1,4 @@
-"""The instruction encoder E_i: sentences and clothes pictures become tokens of one width (IRM, section 4)."""
+"""The instruction encoder E_i: sentences and clothes images become tokens of one width (IRM, section 4)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from irm.models.tokens import InstructionTokens, class_token, patch_tokens
 
 
 class InstructionEncoder(nn.Module):
-    """BERT layers for sentences, a vision transformer for clothes pictures."""
+    """BERT layers for sentences, a vision transformer for clothes images."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class InstructionEncoder(nn.Module):
 
         Args:
             source: the folder, or one of the hub as ``owner/name@COMMIT``, which is downloaded once.
-            image_size: height and width of clothes pictures; by default the tower's own.
+            image_size: height and width of clothes images; by default the tower's own.
             freeze_text: as above.
             freeze_images: as above.
 
@@ -109,7 +109,7 @@ class InstructionEncoder(nn.Module):
             return read_words(self.text, token_ids, mask, pooling=self.pooling, match_reads=self.match_reads)
 
     def encode_images(self, clothes: Float[Tensor, "B 3 h w"]) -> InstructionTokens:
-        """Clothes pictures."""
+        """Clothes images."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_images):
             states = self.image.forward_features(clothes)
         states = self.image_projection(states)

@@ -1,6 +1,6 @@
 """IRM, the instruct-ReID model (section 4): editing transformer, instruction encoder, fusion, necks.
 
-Shapes everywhere in this package: ``B`` batch, ``H W`` image, ``h w`` clothes picture, ``P`` patches, ``N``
+Shapes everywhere in this package: ``B`` batch, ``H W`` image, ``h w`` clothes image, ``P`` patches, ``N``
 tokens (class token, registers, patches), ``D`` width of image tokens, ``L`` instruction tokens, ``E`` their
 width, ``T`` text tokens, ``S`` streams of the fusion, ``J`` what is compared in a search.
 """
@@ -26,8 +26,8 @@ from irm.models.instruction_encoder import InstructionEncoder
 from irm.models.neck import NeckBank
 from irm.models.output import IRMOutput, Necked
 from irm.models.parts import build_fusion, build_match_head, build_matcher
-from irm.models.reader import SentenceReader
-from irm.models.settings import BACKBONE, INSTRUCTION, MATCH, Reading, Retrieval
+from irm.models.sentence_encoder import SentenceEncoder
+from irm.models.settings import BACKBONE, INSTRUCTION, MATCH, RetrievalSettings, SentenceSettings
 from irm.models.shared_sentences import SharedSentences
 from irm.models.tokenizer import SentenceTokenizer
 from irm.models.tokens import InstructionTokens, class_token, merge_rows, patch_tokens
@@ -67,15 +67,17 @@ class IRM(
             fusion: arguments of ``Fusion``: layers, streams, mask_padding, blocks; see ``build_fusion``.
             match: arguments of ``MatchHead``: layers, num_heads, hidden_dim, dropout; None builds none.
             necks: domains with batch-norm statistics of their own.
-            retrieval: arguments of ``Retrieval``: feature, normalise, projection_dim, after_neck, resize.
-            reading: arguments of ``Reading``: albef, max_tokens, pad_to_max, cache.
+            retrieval: arguments of ``RetrievalSettings``.
+            reading: arguments of ``SentenceSettings``.
             matcher: arguments of ``QAConv``: channels; None builds none.
             cameras: arguments of ``CameraEmbedding``; None builds none.
         """
         super().__init__()
-        self.retrieval = Retrieval(**retrieval or {})
-        self.reading = Reading(**{"albef": text_spec(instruction["text"]["name"]).albef, **(reading or {})})
-        self.image_spec = backbone_spec(backbone["name"])  # mean and std for the pictures
+        self.retrieval = RetrievalSettings(**retrieval or {})
+        self.reading = SentenceSettings(
+            **{"albef": text_spec(instruction["text"]["name"]).albef, **(reading or {})}
+        )
+        self.image_spec = backbone_spec(backbone["name"])  # mean and std for the images
         self.clothes_spec = backbone_spec(instruction["image"]["name"])
         self.instruction_encoder = InstructionEncoder(**instruction)
         text = self.instruction_encoder.text
@@ -90,17 +92,17 @@ class IRM(
         self.text_projection = nn.Linear(text.embed_dim, self.retrieval.projection_dim)
         self.log_temperature = nn.Parameter(torch.tensor(0.07).log())  # ALBEF starts at 0.07
         kept = self.reading.cache if self.fusion.mask_padding else 0  # padding states are not kept
-        self.reader = SentenceReader(self.instruction_encoder, capacity=kept)
-        self.shared = SharedSentences(self.reader.read, text, self.editing_transformer)
+        self.sentence_encoder = SentenceEncoder(self.instruction_encoder, capacity=kept)
+        self.shared = SharedSentences(self.sentence_encoder.encode, text, self.editing_transformer)
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width of the pictures."""
+        """Height and width of the images."""
         return self.editing_transformer.vit.patch_embed.img_size
 
     @property
     def clothes_size(self) -> tuple[int, int]:
-        """Height and width of the clothes pictures."""
+        """Height and width of the clothes images."""
         return self.instruction_encoder.image.patch_embed.img_size
 
     @property
@@ -116,16 +118,16 @@ class IRM(
     @property
     def tokenizer(self) -> SentenceTokenizer | None:
         """The tokenizer; a model fresh from its constructor has none."""
-        return self.reader.tokenizer
+        return self.sentence_encoder.tokenizer
 
     def train(self, mode: bool = True) -> IRM:
         """Also drop cached K' and V': a fused optimizer changes weights without raising their versions."""
-        self.shared.forget()
+        self.shared.clear()
         return super().train(mode)
 
     def attach_tokenizer(self, tokenizer: SentenceTokenizer) -> None:
-        """Give the model its tokenizer; see ``SentenceReader.attach``."""
-        self.reader.attach(tokenizer)
+        """Give the model its tokenizer; see ``SentenceEncoder.attach``."""
+        self.sentence_encoder.attach(tokenizer)
 
     def load_tokenizer(self, folder: Path) -> None:
         """Attach the tokenizer in a folder, reading sentences as this model was built to.
@@ -149,13 +151,13 @@ class IRM(
         if len(self.fusion.blocks):
             self.fusion.copy_blocks(vit.blocks[-len(self.fusion.blocks) :])
 
-    def remember(self, sentences: Iterable[str]) -> None:
-        """Read many sentences ahead, e.g. a training set's; see ``SentenceReader.remember``."""
-        self.reader.remember(sentences)
+    def precompute(self, sentences: Iterable[str]) -> None:
+        """Read many sentences ahead, e.g. a training set's; see ``SentenceEncoder.precompute``."""
+        self.sentence_encoder.precompute(sentences)
 
     def encode_sentences(self, sentences: Sequence[str]) -> InstructionTokens:
         """Features of sentences, one row each; from memory where the encoder is frozen."""
-        return self.reader.read(sentences, training=self.training)
+        return self.sentence_encoder.encode(sentences, training=self.training)
 
     def encode(
         self,
@@ -164,12 +166,12 @@ class IRM(
         clothes: Float[Tensor, "C 3 h w"] | None = None,
         clothes_rows: Int[Tensor, " C"] | None = None,
     ) -> InstructionTokens:
-        """Instructions of one batch: sentences for some rows, clothes pictures for the others.
+        """Instructions of one batch: sentences for some rows, clothes images for the others.
 
         Args:
             sentences: the sentences.
             sentence_rows: which row of the batch each belongs to.
-            clothes: the clothes pictures, or None.
+            clothes: the clothes images, or None.
             clothes_rows: which row of the batch each belongs to.
 
         Raises:
@@ -181,7 +183,7 @@ class IRM(
         if clothes is not None and clothes_rows is not None and len(clothes):
             groups.append((self.instruction_encoder.encode_images(clothes.to(self.device)), clothes_rows))
         if not groups:
-            raise ValueError("there is no instruction to encode: neither a sentence nor a clothes picture")
+            raise ValueError("there is no instruction to encode: neither a sentence nor a clothes image")
         return merge_rows(groups)
 
     def forward(
@@ -246,7 +248,7 @@ class IRM(
 
         Args:
             images: of ``image_size``, normalised with ``image_spec``'s mean and std.
-            instructions: one per image: a sentence, or a clothes picture of ``clothes_size``, normalised with
+            instructions: one per image: a sentence, or a clothes image of ``clothes_size``, normalised with
                 ``clothes_spec``; None embeds the images without instructions.
             view: whose batch-norm statistics, one of ``necks.names``; may be left out when there is only one.
 

@@ -16,7 +16,7 @@ class QAConv(nn.Module):
     """Query-adaptive convolution (Liao and Shao, ECCV 2020; as in their graph sampling, CVPR 2022).
 
     A convolution reduces the patch tokens' width, and the vector of each place is scaled to unit length. For
-    a pair of pictures, every place of one keeps its best similarity with any place of the other, and vice
+    a pair of images, every place of one keeps its best similarity with any place of the other, and vice
     versa. Both maps pass a batch norm and a linear layer over the places, are summed, and normalised again.
 
     The score of a pair is symmetric up to rounding; larger is closer.
@@ -40,7 +40,7 @@ class QAConv(nn.Module):
         nn.init.constant_(self.weigh_places.weight, 1 / num_places)  # the authors': a mean to begin with
 
     def places(self, patch_tokens: Float[Tensor, "B P D"]) -> Float[Tensor, "B P C"]:
-        """Unit vectors of the places of a picture."""
+        """Unit vectors of the places of an image."""
         height, width = self.grid
         maps = self.neck(rearrange(patch_tokens, "b (h w) d -> b d h w", h=height, w=width))
         return F.normalize(rearrange(maps.float(), "b c h w -> b (h w) c"), dim=-1)
@@ -77,5 +77,5 @@ def _best_of_all(query: Float[Tensor, "Q P C"], gallery: Float[Tensor, "G P C"])
 
 
 def _best(similarity: Float[Tensor, "... P P"]) -> Float[Tensor, "... 2 P"]:
-    """Each place's best similarity: of the query's places, then of the gallery picture's."""
+    """Each place's best similarity: of the query's places, then of the gallery image's."""
     return torch.stack([similarity.amax(dim=-1), similarity.amax(dim=-2)], dim=-2)

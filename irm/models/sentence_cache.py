@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from irm.models.latest import Latest
+from irm.models.lru_cache import LRUCache
 from irm.models.tokens import InstructionTokens
 
 Encode = Callable[[Sequence[str]], InstructionTokens]
@@ -28,20 +28,20 @@ class SentenceCache:
         Args:
             capacity: sentences kept of either kind; the one unused for longest goes first.
         """
-        self._ahead: dict[str, InstructionTokens] = {}
-        self._kept: Latest[InstructionTokens] = Latest(capacity)
+        self._precomputed: dict[str, InstructionTokens] = {}
+        self._kept: LRUCache[InstructionTokens] = LRUCache(capacity)
 
     def __len__(self) -> int:
-        return len(self._ahead) + len(self._kept)
+        return len(self._precomputed) + len(self._kept)
 
-    def has_ahead(self, sentences: Iterable[str], *, weights: Hashable) -> bool:
+    def has_precomputed(self, sentences: Iterable[str], *, weights: Hashable) -> bool:
         """Whether all of them were read ahead, by these weights."""
         self._forget_unless(weights)
-        return all(sentence in self._ahead for sentence in sentences)
+        return all(sentence in self._precomputed for sentence in sentences)
 
     def _forget_unless(self, weights: Hashable) -> None:
-        if self._kept.forget_unless(weights):
-            self._ahead.clear()
+        if self._kept.clear_if_changed(weights):
+            self._precomputed.clear()
 
     def look_up(self, sentences: Sequence[str], encode: Encode, *, weights: Hashable) -> InstructionTokens:
         """Features of the sentences, one row each, padded to the longest with zeros.
@@ -58,7 +58,9 @@ class SentenceCache:
             return encode([sentence])
 
         found = {
-            sentence: self._ahead[sentence] if sentence in self._ahead else self._kept.get(sentence, alone)
+            sentence: self._precomputed[sentence]
+            if sentence in self._precomputed
+            else self._kept.get(sentence, alone)
             for sentence in dict.fromkeys(sentences)
         }
         rows = [found[sentence] for sentence in sentences]
@@ -90,7 +92,7 @@ class SentenceCache:
                 "the cache"
             )
         self._forget_unless(weights)
-        self._ahead.clear()
+        self._precomputed.clear()
         for start in range(0, len(ordered), batch_size):
             batch = ordered[start : start + batch_size]
             with torch.no_grad():
@@ -98,7 +100,7 @@ class SentenceCache:
             for row, sentence in enumerate(batch):
                 real = features.mask[row]
                 # Copies: a slice would keep the whole padded batch in memory.
-                self._ahead[sentence] = InstructionTokens(
+                self._precomputed[sentence] = InstructionTokens(
                     tokens=features.tokens[row, real][None].clone(),
                     mask=real[real][None].clone(),
                     pooled=features.pooled[row : row + 1].clone(),

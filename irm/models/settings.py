@@ -15,8 +15,8 @@ MATCH: dict[str, Any] = {"layers": 6}
 
 
 @dataclass(frozen=True)
-class Retrieval:
-    """Which features a search compares, and how its pictures were resized."""
+class RetrievalSettings:
+    """Which features a search compares, and how its images were resized."""
 
     feature: Literal["edited", "fused", "both"] = "edited"  # section 4.2: F; released code: F_out
     normalise: bool = True  # to unit length; the released code compares raw features
@@ -26,7 +26,7 @@ class Retrieval:
 
 
 @dataclass(frozen=True)
-class Reading:
+class SentenceSettings:
     """How sentences are read."""
 
     albef: bool = False  # see SentenceTokenizer

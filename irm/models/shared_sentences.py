@@ -1,4 +1,4 @@
-"""One sentence for all pictures of a search: K' and V' of eq. 3 are then constants, computed once."""
+"""One sentence for all images of a search: K' and V' of eq. 3 are then constants, computed once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from irm.models.editing_transformer import EditingTransformer
-from irm.models.latest import Latest, versions_of
+from irm.models.lru_cache import LRUCache, weight_versions
 from irm.models.tokens import InstructionTokens, SharedInstruction
 
 CAPACITY = 64  # sentences kept, of about 0.6 MB each for a ViT-B
@@ -30,11 +30,13 @@ class SharedSentences:
             transformer: whose layers project the sentence.
         """
         self._read, self._encoder, self._transformer = read, encoder, transformer
-        self._kept: Latest[SharedInstruction] = Latest(CAPACITY)
+        self._kept: LRUCache[SharedInstruction] = LRUCache(CAPACITY)
 
     def beside(self, count: int, sentence: str) -> SharedInstruction:
-        """The sentence as the instruction of ``count`` pictures; takes no gradient."""
-        self._kept.forget_unless(versions_of((*self._encoder.parameters(), *self._transformer.parameters())))
+        """The sentence as the instruction of ``count`` images; takes no gradient."""
+        self._kept.clear_if_changed(
+            weight_versions((*self._encoder.parameters(), *self._transformer.parameters()))
+        )
         one = self._kept.get(sentence, self._compute)
         return SharedInstruction(
             one.tokens.expand(count, -1, -1),
@@ -43,9 +45,9 @@ class SharedSentences:
             layers=one.layers,
         )
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Empty the cache."""
-        self._kept.forget()
+        self._kept.clear()
 
     @torch.no_grad()
     def _compute(self, sentence: str) -> SharedInstruction:

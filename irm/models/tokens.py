@@ -52,14 +52,14 @@ class InstructionTokens:
 class InstructionKV:
     """An instruction as one layer attends to it: K' and V' of eq. 3, the gate multiplied into V'."""
 
-    keys: Float[Tensor, "b h L d"]  # one row, or one for each picture
+    keys: Float[Tensor, "b h L d"]  # one row, or one for each image
     values: Float[Tensor, "b h L d"]
     mask: Bool[Tensor, "b 1 1 L"] | None  # None: every token is real
 
 
 @dataclass(frozen=True)
 class SharedInstruction(InstructionTokens):
-    """One instruction for all pictures (rows expanded, not copied), with its K' and V' in every layer."""
+    """One instruction for all images (rows expanded, not copied), with its K' and V' in every layer."""
 
     layers: tuple[InstructionKV, ...] = ()
 
@@ -67,8 +67,8 @@ class SharedInstruction(InstructionTokens):
 def merge_rows(groups: Sequence[tuple[InstructionTokens, Int[Tensor, " _"]]]) -> InstructionTokens:
     """One batch out of several groups: row i of a group becomes row ``rows[i]`` of the batch.
 
-    Sentences and clothes pictures have different lengths; all are padded to the longest. ``words`` are left
-    out: a batch of instructions for pictures is not matched.
+    Sentences and clothes images have different lengths; all are padded to the longest. ``words`` are left
+    out: a batch of instructions for images is not matched.
 
     Raises:
         ValueError: when the rows of all groups together are not 0..B-1, each once.

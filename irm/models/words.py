@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NOBODY = -100  # label of an empty place of a queue
+EMPTY_LABEL = -100  # label of an empty place of a queue
 
 
 class WordHead(nn.Module):
@@ -57,7 +57,7 @@ class FeatureQueue(nn.Module):
         super().__init__()
         for name in ("image", "text"):
             self.register_buffer(name, F.normalize(torch.randn(length, dim), dim=-1))
-        self.register_buffer("labels", torch.full((length,), NOBODY))
+        self.register_buffer("labels", torch.full((length,), EMPTY_LABEL))
         self.register_buffer("place", torch.tensor(0))
 
     @torch.no_grad()

@@ -12,13 +12,13 @@ from torch import nn
 from instructions.continuation import BASELINE_PROMPTS
 from instructions.errors import InputError
 from irm.build import as_input_errors, domain_of
-from irm.mixing import build_mixture, refuse_lone_pictures
+from irm.mixing import build_mixture, refuse_single_images
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Tuning, load_parts, tune
 from irm.mllm.projector_weights import FEATURE_LAYER, load_projector
 from irm.models.backbones import CLIP_MEAN, CLIP_STD
-from irm.pretraining.asking import FIRST_QUESTION, FURTHER_QUESTION, turns_of
 from irm.pretraining.objective import JointObjective, Words
 from irm.pretraining.schema import PretrainRun
+from irm.pretraining.turns import FIRST_QUESTION, FURTHER_QUESTION, turns_of
 from irm.schema import IRMRun, SourceSheet
 from omnireid.captioning.attach import FILE_NAME as CAPTIONS
 from omnireid.captioning.attach import read_captions, relative
@@ -75,7 +75,7 @@ def build_vlm(run: PretrainRun, corpus: Sequence[str], *, frozen_dtype: torch.dt
 
 
 def preprocessing_of(vlm: VLM) -> Preprocessing:
-    """Pictures as the tower expects them: whole, at its size, with CLIP's statistics."""
+    """Images as the tower expects them: whole, at its size, with CLIP's statistics."""
     return Preprocessing(image_size=vlm.image_size, mean=CLIP_MEAN, std=CLIP_STD)
 
 
@@ -92,8 +92,8 @@ def image_sheet(run: PretrainRun) -> IRMRun:
     )
 
 
-def build_pictures(run: PretrainRun) -> tuple[Mixture, tuple[str, ...]]:
-    """The training pictures without anybody who is in a test, at no model's size yet; what to say aloud."""
+def build_training_mixture(run: PretrainRun) -> tuple[Mixture, tuple[str, ...]]:
+    """The training images without the people of any test, not yet resized for a model; and notes to print."""
     return build_mixture(image_sheet(run), Preprocessing())
 
 
@@ -101,21 +101,21 @@ def read_words(run: PretrainRun, mixture: Mixture) -> tuple[dict[str, Words], tu
     """Answers of every record of every domain, and how many have any.
 
     Raises:
-        InputError: for a folder of words without its files, or one that says nothing of these pictures.
+        InputError: for a folder of words without its files, or one that says nothing of these images.
     """
     words: dict[str, Words] = {}
     notes = []
     for row, source in zip(run.mixture, mixture.sources, strict=True):
         if row.words is None:
             words[domain_of(row)] = [()] * len(source.records)
-            notes.append(f"{source.domain}: no texts, so its pictures train only the ReID part")
+            notes.append(f"{source.domain}: no texts, so its images train only the ReID part")
             continue
         found, writers = _words_in(Path(row.words), source.records, Path(run.data), run.words.instruction)
         covered = sum(map(bool, found))
         if not covered:
-            raise InputError(f"{row.words} has no texts for any training picture of {row.dataset}")
+            raise InputError(f"{row.words} has no texts for any training image of {row.dataset}")
         words[domain_of(row)] = found
-        told = f"{source.domain}: {covered} of {len(found)} training pictures have texts ({row.words}"
+        told = f"{source.domain}: {covered} of {len(found)} training images have texts ({row.words}"
         written = "; ".join(f"{count} continuations by {model}" for model, count in writers.items())
         notes.append(f"{told}; {written})" if written else f"{told})")
     return words, tuple(notes)
@@ -124,7 +124,7 @@ def read_words(run: PretrainRun, mixture: Mixture) -> tuple[dict[str, Words], tu
 def _words_in(
     folder: Path, records: Sequence[Record], root: Path, instruction: str
 ) -> tuple[list[tuple[str, ...]], dict[str, int]]:
-    """The answers of each picture, and how many of their continuations each language model wrote."""
+    """The answers of each image, and how many of their continuations each language model wrote."""
     captions = read_captions(folder / CAPTIONS)
     own = [captions.get(relative(record.image, root)) for record in records]
     if instruction == "diverse":
@@ -161,7 +161,7 @@ def build_objective(
         )
     losses = run.losses
     if losses.lambda_value < 1:
-        refuse_lone_pictures(mixture)
+        refuse_single_images(mixture)
     heads = {
         domain: SyncReID(
             vlm.embed_dim,

@@ -139,7 +139,7 @@ def write_continuations(
         captions: any number, repetitions allowed.
         cache: what is known already; gets every batch as it is done.
         retries: further questions for one answer.
-        progress: told how many of the distinct captions are done.
+        progress: called with the number of distinct captions done.
     """
     wanted = distinct(captions)
     keys = {caption: question_key(caption, writer.asked) for caption in wanted}

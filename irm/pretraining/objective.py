@@ -9,9 +9,9 @@ from torch import nn
 
 from irm.mllm import VLM, DialogueEncoder, SyncReID, Turn, language_loss, overall_loss
 from irm.training.breakdown import LossBreakdown
-from irm.training.loop import moved
+from irm.training.global_batch import local_rows
+from irm.training.loop import to_device
 from irm.training.ranks import from_first_rank, gather_rows, mean_over_ranks
-from irm.training.rows import own_rows
 from omnireid.loading.batch import Batch
 
 Words = Sequence[Sequence[str]]  # of each record of a domain: its answers, perhaps none
@@ -35,7 +35,7 @@ class JointObjective(nn.Module):
             heads: the ReID losses by domain.
             words: answers by domain and record; a row without any trains the ReID part alone.
             encoder: makes token ids.
-            ask: the dialogue of a picture with these answers, some of them drawn.
+            ask: the dialogue of an image with these answers, some of them drawn.
             lambda_value: share of the language loss.
         """
         super().__init__()
@@ -44,14 +44,14 @@ class JointObjective(nn.Module):
         self._words, self._encoder, self._ask = dict(words), encoder, ask
 
     def forward(self, model: nn.Module, batch: Batch) -> LossBreakdown:
-        """Loss terms of one batch of pictures; of several ranks, each with its share of them.
+        """Loss terms of one batch of images; of several ranks, each with its share of them.
 
-        Pictures of all ranks meet in the ReID losses. An answer's tokens are counted over all of them, so
+        Images of all ranks meet in the ReID losses. An answer's tokens are counted over all of them, so
         that the mean of the ranks' language losses is that of the whole batch.
         """
         assert isinstance(model, VLM) and batch.images is not None
         dialogue = self._encoder.batch(self._dialogues(batch))
-        output = model(batch.images, moved(dialogue, batch.images.device))
+        output = model(batch.images, to_device(dialogue, batch.images.device))
         sync = self.heads[batch.domain](gather_rows(output.latent), gather_rows(batch.labels))
         num_tokens = mean_over_ranks(torch.tensor(float(dialogue.num_answer_tokens)))
         language = language_loss(output.negative_log_likelihood, num_tokens.item())
@@ -60,8 +60,8 @@ class JointObjective(nn.Module):
         return LossBreakdown(terms, total)
 
     def _dialogues(self, batch: Batch) -> list[list[Turn]]:
-        """What is asked of each picture; drawn for the rows of all ranks, as one process would."""
+        """What is asked of each image; drawn for the rows of all ranks, as one process would."""
         words = self._words[batch.domain]
         draw = torch.Generator().manual_seed(int(from_first_rank(torch.randint(2**62, ()))))
         turns = [self._ask(words[row], draw) for row in gather_rows(batch.indices).tolist()]
-        return own_rows(turns)
+        return local_rows(turns)

@@ -1,4 +1,4 @@
-"""A whole run of MLLMReID's joint stage: what it trains with, and that it leaves the tower behind."""
+"""A complete run of MLLMReID's joint stage: what it trains with, and what it saves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from irm.mllm import VLM
 from irm.mllm.tuning import TrainedPart, sizes
 from irm.pretraining.build import (
     build_objective,
-    build_pictures,
+    build_training_mixture,
     build_vlm,
     corpus_of,
     image_sheet,
@@ -29,32 +29,32 @@ from irm.pretraining.build import (
 )
 from irm.pretraining.objective import JointObjective, Words
 from irm.pretraining.schema import PretrainRun
-from irm.training.bench import Bench, optimizer_of
 from irm.training.checkpoint import TrainingState
 from irm.training.ranks import this_rank
+from irm.training.run_training import RunKind, Summary, run_training
 from irm.training.seeding import seed_all
-from irm.training.session import Kind, Summary, carry_out
-from irm.training.sharding import kept, shard, whole
+from irm.training.setup import TrainingSetup, optimizer_of
+from irm.training.sharding import describe_shards, gather_full, shard
 from omnireid.loading.mixture import Mixture
 
 
 @dataclass(frozen=True)
-class JointBench(Bench):
-    """A joint run, ready to train."""
+class JointSetup(TrainingSetup):
+    """Everything a joint run trains with."""
 
     model: VLM
     objectives: JointObjective
 
     def prepare(self) -> None:
-        """Nothing waits to be done."""
+        """Nothing to prepare."""
 
     def validate(self) -> dict[str, float]:
-        """Nobody is kept aside: the tower is judged after its ReID training."""
+        """Empty: no people are held out; the tower is evaluated after its ReID training."""
         return {}
 
     def result(self) -> Callable[[Path], object]:
         """The trained tower, the other trained weights and the tokenizer."""
-        return partial(self.model.save_pretrained, weights=whole(self.model.leaving()))
+        return partial(self.model.save_pretrained, weights=gather_full(self.model.trained_weights()))
 
 
 def read_pretrain(path: Path, overrides: Sequence[str] = ()) -> PretrainRun:
@@ -62,16 +62,16 @@ def read_pretrain(path: Path, overrides: Sequence[str] = ()) -> PretrainRun:
     return read_sheet(path, overrides, PretrainRun, {})
 
 
-def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
+def build_joint_setup(run: PretrainRun, device: torch.device) -> JointSetup:
     """Build everything of a run; equal seeds give equal weights.
 
     Raises:
-        InputError: for parts, words or pictures that are not there or do not fit.
+        InputError: for parts, words or images that are not there or do not fit.
     """
     seed_all(run.seed)
     is_half = choose_autocast(run.precision, device) is not None
     # The words make a tiny tokenizer, so who is trained on is found out before there is a model.
-    draft, notes = build_pictures(run)
+    draft, notes = build_training_mixture(run)
     words, word_notes = read_words(run, draft)
     vlm = build_vlm(run, corpus_of(words), frozen_dtype=torch.bfloat16 if is_half else torch.float32)
     mixture = draft.seen_by(preprocessing_of(vlm))
@@ -79,11 +79,11 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
     sharing: tuple[str, ...] = ()
     if run.shard and this_rank().world > 1:
         shard(vlm, vlm.layers, device)
-        sharing = (kept(vlm.parameters()),)
+        sharing = (describe_shards(vlm.parameters()),)
     vlm.to(device)
     objective.to(device)
     optimizer = optimizer_of(run.optimizer, trained_parameters(vlm, objective))
-    return JointBench(
+    return JointSetup(
         model=vlm,
         objectives=objective,
         state=TrainingState(TrainedPart(vlm), objective, optimizer),
@@ -97,17 +97,17 @@ def build_bench(run: PretrainRun, device: torch.device) -> JointBench:
     )
 
 
-JOINT_TRAINING = Kind(
+JOINT_TRAINING = RunKind(
     # Its checkpoints hold what is trained; the frozen parts are read anew from where the sheet says.
-    build=lambda run, device, _: build_bench(run, device),
+    build=lambda run, device, _: build_joint_setup(run, device),
     read=read_pretrain,
     free=("data", "loader", "logging", "evaluation", "activation_checkpointing", "chunk", "shard"),
 )
 
 
 def pretrain_run(run: PretrainRun, out: Path, *, resume: bool, console: Console) -> Summary:
-    """Train as the sheet says; see ``carry_out``."""
-    return carry_out(run, out, JOINT_TRAINING, resume=resume, console=console)
+    """Train as the sheet says; see ``run_training``."""
+    return run_training(run, out, JOINT_TRAINING, resume=resume, console=console)
 
 
 def _fingerprint(mixture: Mixture, words: Mapping[str, Words], root: Path) -> str:
@@ -119,7 +119,7 @@ def _reading(run: PretrainRun, vlm: VLM) -> Iterator[str]:
     height, width = vlm.image_size
     asked = "x".join(map(str, run.model.image_size))
     yield (
-        f"pictures are resized, not cropped, to whole patches, {height}x{width} (requested: {asked}): "
+        f"images are resized, not cropped, to whole patches, {height}x{width} (requested: {asked}): "
         f"{vlm.num_image_tokens} image tokens"
     )
     taught, read = vlm.projector_layer, run.model.feature_layer

@@ -95,7 +95,7 @@ class WordsSheet(Sheet):
 
 
 class DescribedSheet(SourceSheet):
-    """A ReID set and the words for its pictures."""
+    """A ReID set and the words for its images."""
 
     words: str | None = Field(
         default=None,

@@ -11,7 +11,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from instructions.instruction import Instruction
-from irm.inside.attention import LayerView, by_word, gates_of, looks_at_words, rolled_out, watching
+from irm.inside.attention import (
+    LayerAttention,
+    attention_rollout,
+    gates_of,
+    merge_word_pieces,
+    record_attention,
+    word_attention,
+)
 from irm.retrieval.answer import Explanation
 from irm.retrieval.model import SearchModel
 from irm.retrieval.planning import Plan
@@ -39,10 +46,14 @@ def explain(
     hit = _look(model, plan, beside, image, None)
     gates = tuple(float(np.abs(gate).mean()) for gate in gates_of(model.embedder.model.editing_transformer))
     words: tuple[tuple[str, float], ...] = ()
-    told = [] if asked is None else [layer.told for layer in asked.layers if layer.told is not None]
+    told = (
+        []
+        if asked is None
+        else [layer.instruction for layer in asked.layers if layer.instruction is not None]
+    )
     if told and text is not None:
         assert model.embedder.model.tokenizer is not None
-        words = by_word(model.embedder.model.tokenizer, text, looks_at_words(told))
+        words = merge_word_pieces(model.embedder.model.tokenizer, text, word_attention(told))
     score = float("nan") if asked is None else float(asked.vector @ hit.vector)
     if asked is None and text is not None:
         score = float(torch.from_numpy(model.embed_texts([text])[0]) @ hit.vector)
@@ -61,7 +72,7 @@ def explain(
 class _Look:
     heat: Float[np.ndarray, "h w"]
     vector: Float[Tensor, " D"]
-    layers: list[LayerView]
+    layers: list[LayerAttention]
 
 
 def _look(
@@ -72,10 +83,10 @@ def _look(
     clothes: Pixels | None,
 ) -> _Look:
     transformer = model.embedder.model.editing_transformer
-    with model.lock, watching(transformer) as layers:
+    with model.lock, record_attention(transformer) as layers:
         vectors = model.embed(
             model.resized([pixels]), VIEWS[plan.space.view], plan.space.space.domain, instructions, [clothes]
         )
     unit = torch.from_numpy(vectors[0])
-    heat = rolled_out(layers, transformer.num_prefix_tokens, transformer.vit.patch_embed.grid_size)
+    heat = attention_rollout(layers, transformer.num_prefix_tokens, transformer.vit.patch_embed.grid_size)
     return _Look(heat, unit / unit.norm(), layers)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from instructions.errors import InputError
 from instructions.instruction import Instruction
-from irm.build import asking_of, choose_device
+from irm.build import choose_device, instruction_settings_of
 from irm.embedder import IRMEmbedder
 from irm.evaluation import open_run
 from irm.models import IRM
@@ -26,7 +26,7 @@ from omnireid.loading.collate import Sample, collate
 from omnireid.loading.image import read_image
 from omnireid.loading.resizing import resize
 from omnireid.records import Record
-from omnireid.tasks import AS_THE_PAPER, Asking
+from omnireid.tasks import PAPER_INSTRUCTIONS, InstructionSettings
 
 NOBODY = Record(image="", pid=-1, camid=-2)
 PAIRS = 128  # of text and image that are scored at a time, as the benchmark has it
@@ -41,7 +41,7 @@ class SearchModel:
         fingerprint: str,
         folder: Path,
         tasks: Sequence[str],
-        asking: Asking = AS_THE_PAPER,
+        asking: InstructionSettings = PAPER_INSTRUCTIONS,
     ) -> None:
         """Wrap an embedder.
 
@@ -70,10 +70,14 @@ class SearchModel:
                     f"{folder} is a checkpoint of training; give its run once that is finished, or the run's "
                     "best/, which is a model"
                 )
-            model_folder, tasks, device, asking = folder, [], "auto", AS_THE_PAPER
+            model_folder, tasks, device, asking = folder, [], "auto", PAPER_INSTRUCTIONS
         else:
             run = open_run(folder)
-            model_folder, device, asking = run.model_folder, run.sheet.device, asking_of(run.sheet)
+            model_folder, device, asking = (
+                run.model_folder,
+                run.sheet.device,
+                instruction_settings_of(run.sheet),
+            )
             tasks = [row.task for row in run.sheet.mixture]
         try:
             # The hub's loader prints a line, which would spoil a program's JSON.

@@ -13,7 +13,7 @@ from irm.retrieval.info import IndexedView
 from irm.retrieval.question import Question
 from irm.retrieval.routing import Router
 from irm.retrieval.views import PREFERRED, VIEWS, known_view, sentence_of
-from omnireid.tasks import TASKS, Asking
+from omnireid.tasks import TASKS, InstructionSettings
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _preferred(task: str, held: Mapping[str, IndexedView]) -> str:
     )
 
 
-def _instruction(question: Question, task: str, view: str, asking: Asking) -> Instruction:
+def _instruction(question: Question, task: str, view: str, asking: InstructionSettings) -> Instruction:
     if question.clothes is not None:
         return Instruction(clothes=question.clothes.name, source="user")
     if question.text is not None:

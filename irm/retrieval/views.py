@@ -13,7 +13,7 @@ from instructions.instruction import NEUTRAL, Instruction
 from omnireid.loading.instruct import own_instruction
 from omnireid.loading.transforms import Preprocessing
 from omnireid.records import Record
-from omnireid.tasks import TASKS, Asking
+from omnireid.tasks import TASKS, InstructionSettings
 
 Beside = Literal["bank", "neutral", "own", "nothing"]
 
@@ -27,7 +27,9 @@ class View:
     task: str
     beside: Beside
 
-    def instructions(self, records: Sequence[Record], asking: Asking) -> list[Instruction] | None:
+    def instructions(
+        self, records: Sequence[Record], asking: InstructionSettings
+    ) -> list[Instruction] | None:
         """The instruction of each image; None if the view has none.
 
         Args:
@@ -59,7 +61,7 @@ class View:
         """Whether the instructions are the images' own clothes images."""
         return self.beside == "own" and TASKS[self.task].instruction == "clothes"
 
-    def says(self, asking: Asking) -> str:
+    def says(self, asking: InstructionSettings) -> str:
         """The instruction of the images, in words."""
         if self.beside == "bank":
             return sentence_of(self.task, asking) or ""
@@ -72,7 +74,7 @@ class View:
         )
 
 
-def sentence_of(task: str, asking: Asking) -> str | None:
+def sentence_of(task: str, asking: InstructionSettings) -> str | None:
     """A task's default sentence; the paper's sentence if the run sheet uses an image instead."""
     return asking.task(task).canonical or TASKS[task].canonical
 

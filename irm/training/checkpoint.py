@@ -22,11 +22,11 @@ from instructions.errors import InputError
 from irm.training.class_graphs import ClassGraphs
 from irm.training.moving_average import MovingAverage
 from irm.training.optimizer import with_own_kernels
-from irm.training.sharding import is_sharded, parts_of, parts_of_optimizer, whole
+from irm.training.sharding import gather_full, is_sharded, shard_optimizer_state, shard_weights
 from omnireid.files import sha256_of
 
 MANIFEST = "manifest.json"
-NETWORK = "network"  # a folder: what the model was built as, so that nobody asks the sheet's weights for it
+NETWORK = "network"  # a folder that describes the built model, so that the sheet's weights are not needed
 _FOLDER = re.compile(r"^step-(\d+)$")
 
 
@@ -50,14 +50,14 @@ class TrainingState:
         """What a checkpoint holds; collective: each rank may have only a part of it."""
         training: dict[str, Any] = {
             "objectives": self.objectives.state_dict(),
-            "optimizer": whole(self.optimizer.state_dict()),
+            "optimizer": gather_full(self.optimizer.state_dict()),
         }
         if self.average is not None:
             training["num_averaged"] = self.average.n_averaged
         if self.graphs is not None:
             training["graphs"] = self.graphs.state_dict()
         is_parted = any(map(is_sharded, self.model.parameters()))
-        model = whole(self.model.state_dict()) if is_parted else self.model
+        model = gather_full(self.model.state_dict()) if is_parted else self.model
         average = None if self.average is None else self.average.module
         return Contents(model, average, training, self.describe)
 
@@ -159,13 +159,13 @@ def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
     try:
         if any(map(is_sharded, state.model.parameters())):
             weights = safetensors.torch.load_file(folder / "model.safetensors")
-            state.model.load_state_dict(parts_of(weights, state.model))
+            state.model.load_state_dict(shard_weights(weights, state.model))
         else:
             safetensors.torch.load_model(state.model, str(folder / "model.safetensors"))
         training = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
         state.objectives.load_state_dict(training["objectives"])
         saved = with_own_kernels(training["optimizer"], state.optimizer)
-        state.optimizer.load_state_dict(parts_of_optimizer(saved, state.optimizer))
+        state.optimizer.load_state_dict(shard_optimizer_state(saved, state.optimizer))
         if state.average is not None:
             safetensors.torch.load_model(state.average.module, str(folder / "average.safetensors"))
             state.average.n_averaged.copy_(training["num_averaged"])

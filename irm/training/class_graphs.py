@@ -12,11 +12,11 @@ from torch import Tensor
 from irm.embedder import IRMEmbedder
 from irm.models import IRM
 from irm.training.ranks import from_first_rank
-from omnireid.extraction import Asked, Settings, embed_side
-from omnireid.loading.feed import Source
+from omnireid.extraction import Settings, SideInstructions, embed_side
 from omnireid.loading.graph_sampler import ClassGraph, GraphSampler, class_graph
 from omnireid.loading.instruct import gallery_instructions
 from omnireid.loading.mixture import Mixture
+from omnireid.loading.source_loader import Source
 from omnireid.matching import score_all
 from omnireid.records import Split
 
@@ -41,9 +41,9 @@ class ClassGraphs:
                 distances = self._distances(source, sampler, number)
                 graph = class_graph(number, distances.numpy(), sampler.num_identities)
                 neighbours = from_first_rank(torch.from_numpy(np.ascontiguousarray(graph.neighbours)))
-                sampler.follow(ClassGraph(number, neighbours.numpy()))
+                sampler.set_graph(ClassGraph(number, neighbours.numpy()))
 
-    def good_until(self, step: int, stop: int) -> int:
+    def valid_until(self, step: int, stop: int) -> int:
         """The first step after this one, up to ``stop``, that needs a new graph."""
         ends = ((one.pass_of(step) + 1) * one.batches_per_graph for one in self._samplers.values())
         return min(stop, *ends)
@@ -55,9 +55,9 @@ class ClassGraphs:
         shown = Split(source.dataset, (), (), [source.records[row] for row in sampler.exemplars(number)])
         settings = Settings(cache=self._mixture.cache)
         try:
-            asked = Asked("own", gallery_instructions(shown, source.task))
+            asked = SideInstructions("own", gallery_instructions(shown, source.task))
             people = embed_side(embedder, shown, "gallery", source.task, asked=asked, settings=settings)
-            scorer = embedder.picture_scorer()
+            scorer = embedder.image_scorer()
             if scorer is not None and people.states is not None:
                 return -score_all(scorer, people.states, people.states, settings.batch_size)
             unit = torch.nn.functional.normalize(people.vectors, dim=1)
@@ -76,4 +76,4 @@ class ClassGraphs:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Follow the graphs that were saved."""
         for domain, saved in state.items():
-            self._samplers[domain].follow(ClassGraph(saved["number"], saved["neighbours"].numpy()))
+            self._samplers[domain].set_graph(ClassGraph(saved["number"], saved["neighbours"].numpy()))

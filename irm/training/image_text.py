@@ -14,21 +14,21 @@ from torch.utils.checkpoint import checkpoint
 from irm.losses import MatchPairs, contrastive_loss, match_pairs, matching_loss
 from irm.models import IRM, InstructionTokens, IRMOutput
 from irm.training.breakdown import LossBreakdown, weigh
+from irm.training.global_batch import encode_rows, gather_batch, local_pairs, local_rows
 from irm.training.lessons import Lessons
-from irm.training.rows import encode_rows, own_pairs, own_rows, whole_batch
 from omnireid.loading.batch import Batch
 
 
 @dataclass(frozen=True)
 class Described:
-    """Pictures and their descriptions, encoded apart."""
+    """Images and their descriptions, encoded apart."""
 
-    picture: IRMOutput
+    image: IRMOutput
     text: InstructionTokens
 
 
 class ImageTextObjective(nn.Module):
-    """L_cl(F) + L_match(F_out) (eq. 8): a picture stands alone, its description is the query."""
+    """L_cl(F) + L_match(F_out) (eq. 8): an image stands alone, its description is the query."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class ImageTextObjective(nn.Module):
         self.weights, self.parts, self.lessons = dict(weights), parts, lessons
 
     def forward(self, model: IRM, batch: Batch) -> LossBreakdown:
-        """Loss terms of one batch of pictures with their descriptions."""
+        """Loss terms of one batch of images with their descriptions."""
         described = encode_rows(partial(self._encode, model), batch, self.parts)
-        output, text, labels = described.picture, described.text, whole_batch(batch).labels
+        output, text, labels = described.image, described.text, gather_batch(batch).labels
         image_vectors, text_vectors = model.project_image(output.edited), model.project_text(text.pooled)
         terms = {name: term(image_vectors, text_vectors, labels) for name, term in self.own.items()}
         if self.weights["contrastive"] and self.lessons is None:
@@ -65,7 +65,7 @@ class ImageTextObjective(nn.Module):
         if self.weights["matching"]:
             similarity = text_vectors @ image_vectors.T / model.temperature
             # The loop seeds the default generator for each step, so the draw is the step's own.
-            pairs = own_pairs(match_pairs(similarity, labels, torch.default_generator))
+            pairs = local_pairs(match_pairs(similarity, labels, torch.default_generator))
             logits = self._match(model, text, output.match_tokens, pairs)
             terms["matching"] = matching_loss(logits, pairs.matches)
         return weigh(terms, self.weights)
@@ -75,11 +75,11 @@ class ImageTextObjective(nn.Module):
     ) -> dict[str, Tensor]:
         """The contrastive loss with a teacher, hidden words, replaced words."""
         assert batch.texts is not None
-        terms, images = {}, own_rows(described.picture.match_tokens)
+        terms, images = {}, local_rows(described.image.match_tokens)
         if self.weights["contrastive"]:
             terms["contrastive"] = lessons.contrastive(
                 model,
-                model.project_image(described.picture.edited),
+                model.project_image(described.image.edited),
                 model.project_text(described.text.pooled),
                 labels,
                 texts=batch.texts,
@@ -103,8 +103,8 @@ class ImageTextObjective(nn.Module):
         if self.parts == 1:
             return model.match(text.take(pairs.text_rows), images[pairs.image_rows])
         logits = [
-            checkpoint(model.match, text.take(texts), images[pictures], use_reentrant=False)
-            for texts, pictures in zip(
+            checkpoint(model.match, text.take(texts), images[rows], use_reentrant=False)
+            for texts, rows in zip(
                 pairs.text_rows.chunk(self.parts), pairs.image_rows.chunk(self.parts), strict=True
             )
         ]

@@ -31,9 +31,9 @@ from irm.models import IRM
 from irm.models.instruction_encoder import read_words
 from irm.models.neck import module_key
 from irm.models.words import FeatureQueue, WordHead
+from irm.training.global_batch import local_rows
 from irm.training.moving_average import MovingAverage
 from irm.training.ranks import from_first_rank, gather_rows, max_over_ranks, mean_over_ranks, this_rank
-from irm.training.rows import own_rows
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Lessons(nn.Module):
         self.teacher.eval()
         return self
 
-    def follow(self, model: IRM) -> None:
+    def update_teacher(self, model: IRM) -> None:
         """Update the teacher towards the model; the first call copies the model."""
         self.teacher.update_parameters(TextSide(model, self.words))
 
@@ -183,7 +183,7 @@ class Lessons(nn.Module):
         with torch.no_grad():
             guesses = self._teacher().logits(hidden.token_ids, mask, images)
         chance = torch.rand(len(token_ids) * this_rank().world, token_ids.shape[1])
-        written = replace_words(token_ids, mask, guesses, own_rows(from_first_rank(chance)))
+        written = replace_words(token_ids, mask, guesses, local_rows(from_first_rank(chance)))
         states = TextSide(model, self.words).states(written.token_ids, mask, images)
         return replaced_words_loss(self.replaced(states), written.labels, count=_count(written))
 
@@ -198,7 +198,7 @@ class Lessons(nn.Module):
             mask_id=model.tokenizer.tokenizer.mask_token_id,
             vocab_size=model.tokenizer.vocab_size,
         )
-        own = (own_rows(from_first_rank(one)) for one in (whole.token_ids, whole.labels))
+        own = (local_rows(from_first_rank(one)) for one in (whole.token_ids, whole.labels))
         return HiddenWords(*_on_device(model, *own))
 
     def _teacher(self) -> TextSide:

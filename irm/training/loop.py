@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from irm.training.breakdown import LossBreakdown
-from irm.training.launched import LaunchedStep, send_figures
 from irm.training.logs import StepReport
 from irm.training.optimizer import set_learning_rate
+from irm.training.pending_step import PendingStep, copy_to_host
 from irm.training.ranks import average_gradients, this_rank
 from irm.training.seeding import seed_step
 from irm.training.sharding import clip_gradients, is_sharded
@@ -47,7 +47,7 @@ def train(
     start: int,
     settings: LoopSettings,
     after_step: Callable[[StepReport], bool],
-    waits: Callable[[int], bool] = every_step,
+    must_wait: Callable[[int], bool] = every_step,
 ) -> int:
     """Train until the steps run out or `after_step` asks to stop.
 
@@ -59,8 +59,8 @@ def train(
         start: finished steps so far.
         settings: see there.
         after_step: called with the figures of every step, in order; True ends the training.
-        waits: asked with the number of steps launched. True: `after_step` is called before the next step, and
-            finds the weights of this one. False: after the next launch, so that a GPU does not idle.
+        must_wait: asked with the number of started steps. True: `after_step` is called before the next step
+            and finds the weights of this one. False: after the next step has started, so that a GPU is busy.
 
     Returns:
         The number of finished steps.
@@ -70,26 +70,26 @@ def train(
     """
     model.train()
     finished, source, report = start, iter(steps), _Reporting(after_step)
-    pending: LaunchedStep | None = None
+    pending: PendingStep | None = None
     while True:
-        batches, waited, error = _drawn(source)
+        batches, waited, error = _next_batches(source)
         if batches is None:
             report(pending)
             if error is not None:
                 raise error
             return finished
-        launched = launch(model, objective, optimizer, batches, finished, settings, pending)
+        launched = start_step(model, objective, optimizer, batches, finished, settings, pending)
         finished += 1
         is_over = report(pending)
         pending = replace(launched, wait_seconds=waited)
-        if is_over or waits(finished):
+        if is_over or must_wait(finished):
             is_over = report(pending) or is_over
             pending = None
         if is_over:
             return finished
 
 
-def _drawn(
+def _next_batches(
     source: Iterator[tuple[Batch, ...]],
 ) -> tuple[tuple[Batch, ...] | None, float, Exception | None]:
     """The next batches, the seconds waited for them, and the error if the data failed; None at the end."""
@@ -106,7 +106,7 @@ class _Reporting:
     def __init__(self, after_step: Callable[[StepReport], bool]) -> None:
         self._after_step, self._mark = after_step, time.perf_counter()
 
-    def __call__(self, step: LaunchedStep | None) -> bool:
+    def __call__(self, step: PendingStep | None) -> bool:
         """Report a step, if there is one; True ends the training."""
         if step is None:
             return False
@@ -116,15 +116,15 @@ class _Reporting:
         return is_over
 
 
-def launch(
+def start_step(
     model: nn.Module,
     objective: Callable[[nn.Module, Batch], LossBreakdown],
     optimizer: Optimizer,
     batches: tuple[Batch, ...],
     step: int,
     settings: LoopSettings,
-    before: LaunchedStep | None,
-) -> LaunchedStep:
+    before: PendingStep | None,
+) -> PendingStep:
     """A step: forward, backward, update; with a fused optimizer the host waits for nothing."""
     seed_step(settings.seed, step, this_rank().rank)
     lr = settings.learning_rate(step)
@@ -134,37 +134,37 @@ def launch(
     breakdowns = []
     for batch in batches:
         with torch.autocast(settings.device.type, settings.autocast, enabled=settings.autocast is not None):
-            breakdown = objective(model, moved(batch, settings.device))
+            breakdown = objective(model, to_device(batch, settings.device))
         torch.autograd.backward(breakdown.total * (settings.weights[batch.domain] / whole))
         breakdowns.append(breakdown.detach().averaged())
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     average_gradients([parameter for parameter in parameters if not is_sharded(parameter)])
     norm = clip_gradients(parameters, settings.clip_grad_norm)
-    is_broken = ~(norm < float("inf"))
+    is_non_finite = ~(norm < float("inf"))
     if before is not None:
-        is_broken = is_broken | before.is_broken
-    pending = LaunchedStep(
+        is_non_finite = is_non_finite | before.is_non_finite
+    pending = PendingStep(
         step,
         lr,
         batches,
         tuple(tuple(found.terms) for found in breakdowns),
-        *send_figures(norm, breakdowns),
-        is_broken,
+        *copy_to_host(norm, breakdowns),
+        is_non_finite,
     )
     if optimizer.defaults.get("fused") and not any(map(is_sharded, parameters)):
-        optimizer.found_inf = is_broken.float()  # type: ignore[attr-defined]  # 1: the kernel skips its update
+        optimizer.found_inf = is_non_finite.float()  # type: ignore[attr-defined]  # 1: the kernel skips its update
     else:
         pending.report()  # raises before the update
     optimizer.step()
     return pending
 
 
-def moved(value: Any, device: torch.device) -> Any:
+def to_device(value: Any, device: torch.device) -> Any:
     """A (nested) frozen dataclass with its tensors on a device."""
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=True)
     if is_dataclass(value) and not isinstance(value, type):
         kept = getattr(value, "ON_HOST", ())
         names = [field.name for field in fields(value) if field.name not in kept]
-        return replace(value, **{name: moved(getattr(value, name), device) for name in names})
+        return replace(value, **{name: to_device(getattr(value, name), device) for name in names})
     return value

@@ -1,4 +1,4 @@
-"""What is minimised: equation 7 for the five picture tasks, and who takes which batch (IRM, sec. 4.4)."""
+"""What is minimised: equation 7 for the five image tasks, and who takes which batch (IRM, sec. 4.4)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from irm.losses import (
 from irm.models import IRM, IRMOutput
 from irm.models.output import Necked
 from irm.training.breakdown import LossBreakdown, weigh
+from irm.training.global_batch import encode_rows, gather_batch
 from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import Lessons
-from irm.training.rows import encode_rows, whole_batch
 from omnireid.loading.batch import Batch
 from omnireid.tasks import TASKS
 
@@ -95,9 +95,9 @@ class IdentityObjective(nn.Module):
         self.composition_temperature = composition_temperature
 
     def forward(self, model: IRM, batch: Batch) -> LossBreakdown:
-        """Loss terms of one batch of pictures with their instructions."""
+        """Loss terms of one batch of images with their instructions."""
         output = encode_rows(partial(self._encode, model), batch, self.parts)
-        batch = whole_batch(batch)
+        batch = gather_batch(batch)
         necked = model.neck(output, view=batch.domain)
         terms = {
             **self._on_edited(batch, output, necked),
@@ -145,14 +145,14 @@ class IdentityObjective(nn.Module):
             marks = (batch.labels, given.asked, batch.worn, given.bare)
             terms["composition"] = composition_loss(
                 compared,
-                *(_sent(mark, compared) for mark in marks),
+                *(_on_device_of(mark, compared) for mark in marks),
                 temperature=self.composition_temperature,
             )
         outfits = given.asked[given.clothes_rows]
         if self.weights.get("outfit") and len(outfits) and not (outfits < 0).any():
             assert output.instruction is not None
-            pictures = output.instruction[_sent(given.clothes_rows, output.instruction)]
-            terms["outfit"] = outfit_loss(pictures, _sent(outfits, pictures))
+            clothes = output.instruction[_on_device_of(given.clothes_rows, output.instruction)]
+            terms["outfit"] = outfit_loss(clothes, _on_device_of(outfits, clothes))
         return terms
 
     def _on_scores(self, batch: Batch, output: IRMOutput, model: IRM) -> dict[str, Tensor]:
@@ -186,7 +186,7 @@ class IdentityObjective(nn.Module):
         )
 
 
-def _sent(mark: Tensor, beside: Tensor) -> Tensor:
+def _on_device_of(mark: Tensor, beside: Tensor) -> Tensor:
     """A tensor of the host on the device of another, without a wait."""
     return mark.to(beside.device, non_blocking=True)
 

@@ -22,7 +22,7 @@ from instructions.errors import InputError
 
 BUCKET = 32 * 2**20  # numbers that are averaged in one go
 # How long ranks wait for one that validates or writes alone; if a rank dies, torchrun ends all of them.
-PATIENCE = timedelta(hours=6)
+TIMEOUT = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Ranks:
 
 
 @contextmanager
-def joined_ranks(device: torch.device) -> Iterator[Ranks]:
+def process_group(device: torch.device) -> Iterator[Ranks]:
     """Join the processes that `torchrun` started, if it did; a program started alone is the only rank.
 
     Raises:
@@ -59,7 +59,7 @@ def joined_ranks(device: torch.device) -> Iterator[Ranks]:
         torch.cuda.set_device(ranks.local_rank)
     # Small messages between hosts (who stops, how long texts are) must not wait for the GPU.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    distributed.init_process_group(backend, timeout=PATIENCE)
+    distributed.init_process_group(backend, timeout=TIMEOUT)
     try:
         yield ranks
     finally:

@@ -1,4 +1,4 @@
-"""What follows each step of a run: show, log, validate, save, and check whether to stop."""
+"""What is done after each step of a run: show, log, validate, save, and check whether to stop."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 from irm.config import dump
 from irm.schema import RunSheet
-from irm.training.bench import Bench
 from irm.training.checkpoint import save_checkpoint
 from irm.training.logs import RunLog, StepReport
 from irm.training.progress import TrainingProgress
 from irm.training.ranks import max_over_ranks, this_rank
+from irm.training.setup import TrainingSetup
 from irm.training.signals import StopRequest
 from irm.training.validation import score
 from omnireid.files import replace_folder
@@ -34,7 +34,7 @@ class Recorder:
 
     run: RunSheet
     out: Path
-    bench: Bench
+    setup: TrainingSetup
     stop: StopRequest
     log: RunLog | None
     progress: TrainingProgress
@@ -43,12 +43,12 @@ class Recorder:
     losses: dict[str, float] = field(default_factory=dict)  # of the last step
     launched: int = 0  # steps; the weights are those after them
 
-    def waits(self, step: int) -> bool:
+    def must_wait(self, step: int) -> bool:
         """Whether a launched step is to be processed before the next: on a GPU, if anything is saved."""
         self.launched = step
-        if self.bench.device.type != "cuda" or step == self.run.optimizer.steps or self._is_stopped():
+        if self.setup.device.type != "cuda" or step == self.run.optimizer.steps or self._is_stopped():
             return True
-        rhythms = (self.run.logging.checkpoint_every, self.bench.validate_every)
+        rhythms = (self.run.logging.checkpoint_every, self.setup.validate_every)
         return any(every is not None and step % every == 0 for every in rhythms)
 
     def __call__(self, report: StepReport) -> bool:
@@ -58,7 +58,7 @@ class Recorder:
         rhythm, is_last = self.run.logging, report.step == self.run.optimizer.steps
         if self.log is not None and (report.step % rhythm.every == 0 or is_last):
             self.log.write(report)
-        every = self.bench.validate_every
+        every = self.setup.validate_every
         if every is not None and (report.step % every == 0 or is_last):
             self._validate()
         is_over = report.step == self.launched and self._is_stopped()
@@ -75,17 +75,17 @@ class Recorder:
         if not this_rank().is_first:
             return
         assert self.log is not None
-        found = self.bench.validate()
+        found = self.setup.validate()
         self.log.write_validation(self.step, found)
         folder = self.out / "best"
         if self.best is None or score(found) > self.best.score or not folder.is_dir():
             self.best = Best(self.step, score(found))
-            replace_folder(folder, self.bench.result())
+            replace_folder(folder, self.setup.result())
         self.progress.show_validation(self.step, found, score(found), self.best.step)
 
     def save(self) -> None:
         """Checkpoint the last finished step."""
-        contents = self.bench.state.contents()
+        contents = self.setup.state.contents()
         if not this_rank().is_first:
             return
         versions = {"python": platform.python_version(), "torch": torch.__version__}
@@ -95,6 +95,6 @@ class Recorder:
             self.step,
             contents,
             sheet=dump(self.run),
-            facts={"data": self.bench.fingerprint, "versions": versions, "best": best},
+            facts={"data": self.setup.fingerprint, "versions": versions, "best": best},
             keep=self.run.logging.keep,
         )

@@ -12,14 +12,14 @@ from instructions.errors import InputError
 from irm.config import differences
 from irm.model_schema import Sheet
 from irm.schema import RunSheet
-from irm.training.bench import Bench
 from irm.training.checkpoint import find_checkpoint, load_checkpoint
+from irm.training.setup import TrainingSetup
 
 # Schedules whose learning rates do not depend on the number of steps, which may therefore be raised.
 OPEN_ENDED = ("constant", "steps")
 
 
-def newest(
+def latest_checkpoint(
     run: RunSheet, out: Path, *, read: Callable[[Path], Sheet], free: Collection[str], console: Console
 ) -> Path | None:
     """The newest whole checkpoint of a run folder; None where there is none yet.
@@ -29,7 +29,7 @@ def newest(
         out: the run folder.
         read: reads the sheet beside a checkpoint.
         free: settings, by dotted path, that may differ because nothing of them touches the losses.
-        console: where complaints are said.
+        console: where complaints are printed.
 
     Raises:
         InputError: no checkpoint can be read, or the sheet has changed (more steps are asked for by a
@@ -48,16 +48,16 @@ def newest(
     return found.folder
 
 
-def fill(checkpoint: Path, bench: Bench) -> dict[str, Any]:
-    """Fill what trains from a checkpoint that ``newest`` found; returns its facts, ``step`` among them.
+def restore(checkpoint: Path, setup: TrainingSetup) -> dict[str, Any]:
+    """Load the checkpoint that ``latest_checkpoint`` found; returns its facts, ``step`` among them.
 
     Raises:
         InputError: it is of another model, or the data have changed.
     """
-    facts = load_checkpoint(checkpoint, bench.state)
-    if facts["data"] != bench.fingerprint:
+    facts = load_checkpoint(checkpoint, setup.state)
+    if facts["data"] != setup.fingerprint:
         raise InputError(
-            f"the training pictures or their texts differ from those of {checkpoint} (people, order or "
+            f"the training images or their texts differ from those of {checkpoint} (people, order or "
             "number); a resumed run must keep its data, so start a new run in another --out"
         )
     return facts

@@ -28,7 +28,7 @@ def seed_step(seed: int, step: int, rank: int = 0) -> None:
 
 
 @contextmanager
-def repeatable(device: torch.device) -> Iterator[None]:
+def deterministic(device: torch.device) -> Iterator[None]:
     """Deterministic results on a CPU, for any fixed number of threads.
 
     Without it, threads add up the gradient of indexing in any order. On a GPU nothing is changed:

@@ -33,7 +33,7 @@ def shard(model: nn.Module, layers: Iterable[nn.Module], device: torch.device) -
         fully_shard(part, mesh=mesh)
 
 
-def kept(parameters: Iterable[nn.Parameter]) -> str:
+def describe_shards(parameters: Iterable[nn.Parameter]) -> str:
     """How much of a sharded model this rank keeps, in words."""
     here, everywhere = 0, 0
     for parameter in parameters:
@@ -52,32 +52,34 @@ def is_sharded(tensor: object) -> bool:
     return isinstance(tensor, DTensor)
 
 
-def whole(tree: Any) -> Any:
+def gather_full(tree: Any) -> Any:
     """The same dicts, lists and numbers, with whole tensors in place of shards; collective.
 
     Gathered tensors are on the CPU of the first rank, which writes them; None on the others.
     """
     if isinstance(tree, Mapping):
-        return {name: whole(value) for name, value in tree.items()}
+        return {name: gather_full(value) for name, value in tree.items()}
     if isinstance(tree, list):
-        return [whole(value) for value in tree]
+        return [gather_full(value) for value in tree]
     if not is_sharded(tree):
         return tree
     found = tree.detach().full_tensor()
     return found.cpu() if this_rank().is_first else None
 
 
-def parts_of(weights: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+def shard_weights(weights: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """Whole weights as a rank's ``load_state_dict`` expects them: sharded where the model is."""
     own = model.state_dict()
-    return {name: _part(tensor, own[name]) if name in own else tensor for name, tensor in weights.items()}
+    return {
+        name: _shard_like(tensor, own[name]) if name in own else tensor for name, tensor in weights.items()
+    }
 
 
-def parts_of_optimizer(saved: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+def shard_optimizer_state(saved: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
     """The same for an optimizer's state; its parameters are numbered in the order of its groups."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state = {
-        row: {name: _part(value, parameters[row]) for name, value in entry.items()}
+        row: {name: _shard_like(value, parameters[row]) for name, value in entry.items()}
         for row, entry in saved["state"].items()
     }
     return {**saved, "state": state}
@@ -100,7 +102,7 @@ def _norm(parameters: Sequence[nn.Parameter]) -> Tensor:
     return whole_norm
 
 
-def _part(tensor: Any, like: Any) -> Any:
+def _shard_like(tensor: Any, like: Any) -> Any:
     if not is_sharded(like) or not isinstance(tensor, Tensor) or tensor.shape != like.shape:
         return tensor
     from torch.distributed.tensor import distribute_tensor

@@ -7,7 +7,7 @@ import threading
 from types import FrameType
 from typing import Any, Self
 
-WISHES = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
@@ -20,7 +20,7 @@ class StopRequest:
     def __enter__(self) -> Self:
         # Python allows handlers in the main thread only; other threads (of a notebook) get no signals.
         if threading.current_thread() is threading.main_thread():
-            for number in WISHES:
+            for number in STOP_SIGNALS:
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 

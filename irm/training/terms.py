@@ -1,8 +1,8 @@
-"""Loss terms of one's own beside those of equations 7 and 8: a name, who makes the term, its factor.
+"""User-defined loss terms beside those of equations 7 and 8: a name, a factory, a factor.
 
-A program of one's own adds an entry and a sheet weighs it, ``losses.own: {NAME: FACTOR}``
+A user's program adds an entry and a sheet weights it, ``losses.own: {NAME: FACTOR}``
 (``examples/own_parts.py``). A term is a module, so that it may have parameters: they are trained and saved
-with the classifiers, and die with training as these do.
+with the classifiers, and like these are not part of the saved model.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from irm.model_schema import EQ_7, EQ_8
 from irm.models import IRM
 from omnireid.loading.mixture import Mixture
 
-# Terms of the five picture tasks: made once for each domain from the width D of F and the number of training
+# Terms of the five image tasks: made once for each domain from the width D of F and the number of training
 # people, called with (output: IRMOutput, necked: Necked, batch: Batch).
 PICTURE_TERMS: dict[str, Callable[[int, int], nn.Module]] = {}
 
-# Terms of text-to-image: made from the width J of the space that pictures and texts share, called with
+# Terms of text-to-image: made from the width J of the space that images and texts share, called with
 # (image_vectors: B J, text_vectors: B J, labels: B); the vectors have length one.
 PAIR_TERMS: dict[str, Callable[[int], nn.Module]] = {}
 
 
 def make_picture_terms(names: Iterable[str], model: IRM, mixture: Mixture) -> dict[str, nn.ModuleDict]:
-    """The named picture terms of each domain that tells people apart."""
+    """The named image terms of each domain that tells people apart."""
     dim = model.editing_transformer.embed_dim
     return {
         domain: _make(PICTURE_TERMS, names, dim, mixture.num_classes(domain)) for domain in model.necks.names
@@ -40,7 +40,7 @@ def make_pair_terms(names: Iterable[str], model: IRM) -> nn.ModuleDict:
 
 
 def refuse_unknown_terms(names: Iterable[str]) -> None:
-    """Name a term that nobody added.
+    """Refuse a term that is not registered.
 
     Raises:
         InputError: for a name that is in neither registry.

@@ -7,7 +7,7 @@ from statistics import mean
 from irm.embedder import IRMEmbedder
 from irm.models import IRM
 from omnireid.evaluation import evaluate
-from omnireid.extraction import Asked, Settings
+from omnireid.extraction import Settings, SideInstructions
 from omnireid.loading.held_out import HeldOut
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.loading.mixture import Mixture
@@ -19,7 +19,7 @@ def validate(model: IRM, mixture: Mixture, *, workers: int = 0) -> dict[str, flo
     Args:
         model: whose features are compared; texts are not re-scored by a match head.
         mixture: its `held_out` holds the people.
-        workers: processes that read pictures.
+        workers: processes that read images.
     """
     was_training = model.training
     embedder = IRMEmbedder(model)
@@ -41,8 +41,8 @@ def _mean_ap(embedder: IRMEmbedder, held_out: HeldOut, settings: Settings) -> fl
         held_out.split,
         held_out.task,
         held_out.protocol,
-        query=Asked("right", query_instructions(held_out.split, held_out.task)),
-        gallery=Asked("own", gallery_instructions(held_out.split, held_out.task)),
+        query=SideInstructions("right", query_instructions(held_out.split, held_out.task)),
+        gallery=SideInstructions("own", gallery_instructions(held_out.split, held_out.task)),
         settings=settings,
     )
     return evaluation.mean_ap

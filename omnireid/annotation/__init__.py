@@ -2,22 +2,22 @@
 
 from omnireid.annotation.attributes import AttributeProposer, Proposal
 from omnireid.annotation.crops import BandParser, HumanParser, Parsed, upper_box
-from omnireid.annotation.journal import By, Entry, Journal
+from omnireid.annotation.journal import Entry, Journal, Provenance
 from omnireid.annotation.templates import ColorDescriber, Describer
-from omnireid.annotation.work import Picture, Work
+from omnireid.annotation.work import ListedImage, Work
 
 __all__ = [
     "AttributeProposer",
     "BandParser",
-    "By",
     "ColorDescriber",
     "Describer",
     "Entry",
     "HumanParser",
     "Journal",
+    "ListedImage",
     "Parsed",
-    "Picture",
     "Proposal",
+    "Provenance",
     "Work",
     "upper_box",
 ]

@@ -1,4 +1,4 @@
-"""Upper clothes cut out of each picture by a human-parsing model (IRM, section 3: clothes cropping)."""
+"""Upper clothes cut out of each image by a human-parsing model (IRM, section 3: clothes cropping)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from omnireid.annotation.journal import By, Entry
+from omnireid.annotation.journal import Entry, Provenance
 from omnireid.annotation.work import Progress, Work
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are outside
-MIN_SHARE = 0.02  # of the picture: less than this is no garment but noise
+MIN_SHARE = 0.02  # of the image: anything smaller is noise
 MARGIN = 0.04  # of the box on each side
 BAND = (0.12, 0.16, 0.88, 0.55)  # left, top, right, bottom: where a shirt is in a tight pedestrian box
 
@@ -25,11 +25,11 @@ class Parsed:
 
 
 class HumanParser(Protocol):
-    """Tells garments from the rest of a picture."""
+    """Segments the garments in an image."""
 
     @property
     def name(self) -> str:
-        """What to call it in the journal."""
+        """Its name in the journal."""
         ...
 
     @property
@@ -38,7 +38,7 @@ class HumanParser(Protocol):
         ...
 
     def parse(self, pixels: UInt8[np.ndarray, "H W 3"]) -> Parsed:
-        """The upper clothes of the person in the middle of the picture."""
+        """The upper clothes of the person in the middle of the image."""
         ...
 
 
@@ -50,7 +50,7 @@ class BandParser:
     version: str = "1"
 
     def parse(self, pixels: UInt8[np.ndarray, "H W 3"]) -> Parsed:
-        """The same part of every picture."""
+        """The same part of every image."""
         height, width = pixels.shape[:2]
         upper = np.zeros((height, width), dtype=bool)
         left, top, right, bottom = BAND
@@ -80,33 +80,35 @@ def upper_box(parsed: Parsed) -> Box | None:
 def crop_clothes(
     work: Work, parser: HumanParser, *, now: str, progress: Progress | None = None
 ) -> tuple[int, int, int]:
-    """Crop every picture that this parser has not seen.
+    """Crop every image that this parser has not seen.
 
     Returns:
         How many are new, how many of them show no upper clothes, and how many could not be read.
     """
-    by = By("rule" if isinstance(parser, BandParser) else "model", parser.name, parser.version, time=now)
+    by = Provenance(
+        "rule" if isinstance(parser, BandParser) else "model", parser.name, parser.version, time=now
+    )
     journal = work.journal("crops")
     done = {entry.image for entry in journal.entries() if entry.by.source == by.source}
-    pictures = [picture.image for picture in work.pictures() if picture.image not in done]
+    images = [listed.image for listed in work.images() if listed.image not in done]
     num_empty = num_unreadable = 0
-    for image, pixels in work.pixels(pictures, progress):
+    for image, pixels in work.pixels(images, progress):
         if pixels is None:
             num_unreadable += 1
             continue
         box = upper_box(parser.parse(pixels))
         num_empty += box is None
         journal.add(Entry(image, {"box": box}, by))
-    return len(pictures) - num_unreadable, num_empty, num_unreadable
+    return len(images) - num_unreadable, num_empty, num_unreadable
 
 
 def standing_boxes(work: Work) -> dict[str, Box]:
-    """The box of each picture's upper clothes that stands: a person's over a model's over the band."""
+    """The valid box of each image's upper clothes: a person's over a model's over the band's."""
     boxes = {image: entry.value["box"] for image, entry in work.journal("crops").latest().items()}
     return {image: (box[0], box[1], box[2], box[3]) for image, box in boxes.items() if box is not None}
 
 
 def cut(pixels: UInt8[np.ndarray, "H W 3"], box: Box) -> UInt8[np.ndarray, "h w 3"]:
-    """The part of a picture inside a box."""
+    """The part of an image inside a box."""
     left, top, right, bottom = box
     return pixels[top:bottom, left:right]

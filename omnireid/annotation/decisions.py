@@ -11,7 +11,7 @@ from typing import Any
 from instructions.attributes import AttributeSet
 from instructions.errors import InputError
 from instructions.evidence import missing_words
-from omnireid.annotation.journal import By, Entry, Journal
+from omnireid.annotation.journal import Entry, Journal, Provenance
 from omnireid.annotation.sentences import fingerprint, standing_sentences
 from omnireid.annotation.templates import proposed_templates
 from omnireid.annotation.work import Work
@@ -23,7 +23,7 @@ NONE_PROPOSED: tuple[Path, tuple[str, ...]] = (Path(), ())
 
 @dataclass(frozen=True)
 class Decision:
-    """What one person says of one picture; None where they left a matter open."""
+    """One person's decisions on one image; None where they decided nothing."""
 
     image: str
     words: AttributeSet | None
@@ -34,7 +34,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of a file of decisions."""
+    """The result of applying a file of decisions."""
 
     num_new: int
     num_lacking: int  # of their texts do not name every attribute
@@ -70,15 +70,15 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> Applied:
     speaks of the old attribute, so it is not taken for the person's.
 
     Raises:
-        InputError: A picture or template is not known; nothing is written then.
+        InputError: An image or template is not known; nothing is written then.
     """
     reviewer, decisions = read_decisions(path)
-    by = By("person", reviewer, fingerprint_of(path), time=now)
-    known = {picture.image for picture in work.pictures()}
+    by = Provenance("person", reviewer, sha256_of(path)[:16], time=now)
+    known = {listed.image for listed in work.images()}
     proposed = proposed_templates(work)
     for decision in decisions:
         if decision.image not in known:
-            raise InputError(f"{path}: {decision.image!r} is not in the list of pictures")
+            raise InputError(f"{path}: {decision.image!r} is not in the list of images")
         if decision.template and decision.template not in proposed.get(decision.image, NONE_PROPOSED)[1]:
             raise InputError(f"{path}: {decision.template!r} was not proposed for {decision.image}")
     journal = work.journal("decisions")
@@ -96,19 +96,14 @@ def apply_decisions(work: Work, path: Path, *, now: str) -> Applied:
             num_void += 1
         elif decision.sentence is not None:
             num_lacking += _add_sentence(work.journal("sentences"), decision, words, by)
-        # With the folder: another shop may be searched later, and its names mean other pictures.
+        # With the folder: another shop may be searched later, and its names mean other images.
         shop = str(proposed[decision.image][0]) if decision.template else None
         value = {"crop": decision.crop, "template": decision.template, "shop": shop}
         journal.add(Entry(decision.image, value, by))
     return Applied(len(decisions), num_lacking, num_void)
 
 
-def fingerprint_of(path: Path) -> str:
-    """Tells one file of decisions from another."""
-    return sha256_of(path)[:16]
-
-
-def _add_sentence(journal: Journal, decision: Decision, words: AttributeSet, by: By) -> bool:
+def _add_sentence(journal: Journal, decision: Decision, words: AttributeSet, by: Provenance) -> bool:
     """A person's text, an empty one included: it says that none is right; whether it lacks words."""
     missing = missing_words(words, decision.sentence or "") if decision.sentence else []
     value = {

@@ -1,4 +1,4 @@
-"""Annotations as the official lists and captions that the readers know, and where each comes from."""
+"""Exports annotations as official lists and captions, with the provenance of each."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from PIL import Image
 from instructions.attributes import AttributeSet
 from instructions.errors import InputError
 from omnireid.annotation.crops import cut, standing_boxes
-from omnireid.annotation.journal import By, Entry
+from omnireid.annotation.journal import Entry, Provenance
 from omnireid.annotation.sentences import standing_sentences
-from omnireid.annotation.work import Picture, Work
+from omnireid.annotation.work import ListedImage, Work
 from omnireid.datasets.list_table import LISTS
-from omnireid.datasets.load import home_of_lists
+from omnireid.datasets.load import lists_root
 from omnireid.files import make_folder, write_whole
 from omnireid.loading.image import read_image
 
@@ -40,18 +40,18 @@ class Exported:
 class _Clothes:
     path: str  # relative to the root of the lists
     source: Path
-    box: tuple[int, int, int, int] | None  # None: the whole picture is the template
-    by: By
+    box: tuple[int, int, int, int] | None  # None: the whole image is the template
+    by: Provenance
 
 
 def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only: bool = True) -> Exported:
-    """Write the lists of the work's part, the captions, the clothes pictures, and the provenance.
+    """Write the lists of the work's part, the captions, the clothes images, and the provenance.
 
     Args:
         work: What was annotated.
         out: The root of the lists, or a data root: the lists then go into the data set's own folder in it.
-            They name pictures below it by their paths there, others by their absolute paths.
-        instruct: Which clothes pictures ``ctcc`` lists name. "both" takes a picked template and the own
+            They name images below it by their paths there, others by their absolute paths.
+        instruct: Which clothes images ``ctcc`` lists name. "both" takes a picked template and the own
             crop by turns, so that a model learns from either.
         reviewed_only: Leave out what no person has decided on.
 
@@ -59,14 +59,14 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
         InputError: The data set has no such lists, or nothing is left to write.
     """
     names = list_names(work.dataset, work.part)
-    out = home_of_lists(out, work.dataset)
+    out = lists_root(out, work.dataset)
     _refuse_foreign(out, names)
-    pictures = work.pictures()
+    images = work.images()
     decided = work.journal("decisions").latest()
-    kept = [picture for picture in pictures if picture.image in decided or not reviewed_only]
+    kept = [listed for listed in images if listed.image in decided or not reviewed_only]
     if not kept:
         raise InputError(
-            f"none of {len(pictures)} pictures has been reviewed; review them, or export with --unreviewed"
+            f"none of {len(images)} images has been reviewed; review them, or export with --unreviewed"
         )
     make_folder(out)
     lists: dict[str, int] = {}
@@ -75,24 +75,22 @@ def export(work: Work, out: Path, *, instruct: Instruct = "both", reviewed_only:
     if "li" in names:
         sentences = standing_sentences(work)
         spoken = [
-            picture
-            for picture in kept
-            if picture.image in sentences and sentences[picture.image].value["text"]
+            listed for listed in kept if listed.image in sentences and sentences[listed.image].value["text"]
         ]
         lists |= _write_captions(work, out, names["li"], spoken, sentences)
-        has_line |= {picture.image for picture in spoken}
+        has_line |= {listed.image for listed in spoken}
     if "ctcc" in names:
         clothes = _clothes(work, kept, decided, instruct)
         lists |= _write_clothes(work, out, names["ctcc"][0], kept, clothes)
         has_line |= set(clothes)
     num_without -= len(has_line)
     if not any(lists.values()):
-        raise InputError(f"none of {len(kept)} pictures has a text or clothes to export")
-    return Exported(out, lists, len(pictures) - len(kept), num_without)
+        raise InputError(f"none of {len(kept)} images has a text or clothes to export")
+    return Exported(out, lists, len(images) - len(kept), num_without)
 
 
 def list_names(dataset: str, part: str) -> dict[str, tuple[str, ...]]:
-    """Of each task with instructions of its own the list's name, and the caption file's where it has one.
+    """For each task with its own instructions: the name of its list, and of its caption file if it has one.
 
     Raises:
         InputError: The data set has no such lists.
@@ -121,20 +119,20 @@ def _instructed_lists(dataset: str, part: str) -> dict[str, tuple[str, ...]]:
 
 
 def _write_captions(
-    work: Work, out: Path, names: Sequence[str], pictures: Sequence[Picture], sentences: Mapping[str, Entry]
+    work: Work, out: Path, names: Sequence[str], images: Sequence[ListedImage], sentences: Mapping[str, Entry]
 ) -> dict[str, int]:
     keys = _unique_names(work)
-    lines = [_placed(work, out, picture).line(keys[picture.image]) for picture in pictures]
-    captions = {keys[picture.image]: sentences[picture.image].value["text"] for picture in pictures}
+    lines = [_placed(work, out, listed).line(keys[listed.image]) for listed in images]
+    captions = {keys[listed.image]: sentences[listed.image].value["text"] for listed in images}
     attributes = work.attributes()
     sources = []
-    for picture in pictures:
-        words, by = attributes.get(picture.image, (AttributeSet({}), ()))
-        written = sentences[picture.image]
+    for listed in images:
+        words, by = attributes.get(listed.image, (AttributeSet({}), ()))
+        written = sentences[listed.image]
         sources.append(
             {
-                "image": picture.image,
-                "key": keys[picture.image],
+                "image": listed.image,
+                "key": keys[listed.image],
                 "attributes": words.to_dict(),
                 "attributes_by": [asdict(one) for one in by],
                 "missing": written.value["missing"],
@@ -152,15 +150,15 @@ def _write_captions(
 
 
 def _clothes(
-    work: Work, pictures: Sequence[Picture], decided: Mapping[str, Entry], instruct: Instruct
+    work: Work, images: Sequence[ListedImage], decided: Mapping[str, Entry], instruct: Instruct
 ) -> dict[str, _Clothes]:
-    """The clothes picture that instructs each picture; pictures without any are left out."""
+    """The clothes image that instructs each image; images without any are left out."""
     boxes, crops = standing_boxes(work), work.journal("crops").latest()
     own, names = _Names(), _Names()
     crop_names = {image: own.of(image, f"{Path(key).stem}.jpg") for image, key in _unique_names(work).items()}
     found: dict[str, _Clothes] = {}
-    for number, picture in enumerate(pictures):
-        image = picture.image
+    for number, listed in enumerate(images):
+        image = listed.image
         entry = decided.get(image)
         offers = []
         if entry is not None and entry.value["template"]:
@@ -185,27 +183,27 @@ def _clothes(
 
 
 def _write_clothes(
-    work: Work, out: Path, name: str, pictures: Sequence[Picture], clothes: Mapping[str, _Clothes]
+    work: Work, out: Path, name: str, images: Sequence[ListedImage], clothes: Mapping[str, _Clothes]
 ) -> dict[str, int]:
-    listed = [picture for picture in pictures if picture.image in clothes]
-    lines = [_placed(work, out, picture).line(clothes[picture.image].path) for picture in listed]
+    dressed = [listed for listed in images if listed.image in clothes]
+    lines = [_placed(work, out, listed).line(clothes[listed.image].path) for listed in dressed]
     sources: list[dict[str, Any]] = []
     written: set[str] = set()
-    for picture in listed:
-        wears = clothes[picture.image]
+    for listed in dressed:
+        wears = clothes[listed.image]
         path = out / wears.path
         if wears.path not in written:
             path.parent.mkdir(parents=True, exist_ok=True)
-            content = _picture(wears)
+            content = _image(wears)
             if wears.box is None and path.exists() and path.read_bytes() != content:
                 raise InputError(
-                    f"{path} is not the same picture as {wears.source}; export into another folder with --out"
+                    f"{path} is not the same image as {wears.source}; export into another folder with --out"
                 )
             write_whole(path, content)
             written.add(wears.path)
         sources.append(
             {
-                "image": picture.image,
+                "image": listed.image,
                 "clothes": wears.path,
                 "box": wears.box,
                 "source": str(wears.source) if wears.box is None else None,
@@ -216,7 +214,7 @@ def _write_clothes(
     return {f"datalist/{name}": len(lines)}
 
 
-def _picture(wears: _Clothes) -> bytes:
+def _image(wears: _Clothes) -> bytes:
     """The template's own bytes, or the crop as a JPEG."""
     if wears.box is None:
         return wears.source.read_bytes()
@@ -226,7 +224,7 @@ def _picture(wears: _Clothes) -> bytes:
 
 
 def _refuse_foreign(out: Path, names: Mapping[str, Sequence[str]]) -> None:
-    """Lists that came from elsewhere are somebody's work: they are not overwritten."""
+    """Refuse to overwrite lists that this pipeline did not write."""
     for name, *_ in names.values():
         path = out / "datalist" / name
         if path.exists() and not path.with_name(f"{path.stem}.provenance.jsonl").exists():
@@ -244,18 +242,18 @@ def _write_list(out: Path, name: str, lines: Sequence[str], sources: Sequence[Ma
     write_whole(folder / name, "".join(f"{line}\n" for line in lines).encode(), durable=True)
 
 
-def _placed(work: Work, out: Path, picture: Picture) -> Picture:
+def _placed(work: Work, out: Path, listed: ListedImage) -> ListedImage:
     if out.resolve() == work.root:
-        return picture
-    path = str(work.path(picture.image)).removeprefix(f"{out.resolve()}/")
+        return listed
+    path = str(work.path(listed.image)).removeprefix(f"{out.resolve()}/")
     if len(path.split()) != 1:
         raise InputError(f"the path {path!r} has spaces; export into {work.root} itself")
-    return Picture(path, picture.pid, picture.clothes, picture.camera)
+    return ListedImage(path, listed.pid, listed.clothes, listed.camera)
 
 
 def _unique_names(work: Work) -> dict[str, str]:
-    """A key for each picture: its file name, with its folders where that is not unique."""
-    images = [picture.image for picture in work.pictures()]
+    """A key for each image: its file name, with its folders where that is not unique."""
+    images = [listed.image for listed in work.images()]
     times: dict[str, int] = {}
     for image in images:
         name = image.rpartition("/")[2]
@@ -273,18 +271,18 @@ def _unique_names(work: Work) -> dict[str, str]:
 
 
 class _Names:
-    """File names for pictures, of which no two that differ get the same."""
+    """Unique file names for images."""
 
     def __init__(self) -> None:
         self._given: dict[str, str] = {}
         self._owner: dict[str, str] = {}
 
-    def of(self, picture: str, wish: str) -> str:
-        """The name wished for, or with a number where another picture has it."""
-        if picture not in self._given:
+    def of(self, image: str, wish: str) -> str:
+        """The requested name, with a number added where another image has it."""
+        if image not in self._given:
             name, number = Path(wish), 1
             while (found := wish if number == 1 else f"{name.stem}-{number}{name.suffix}") in self._owner:
                 number += 1
-            self._given[picture] = found
-            self._owner[found] = picture
-        return self._given[picture]
+            self._given[image] = found
+            self._owner[found] = image
+        return self._given[image]

@@ -1,4 +1,4 @@
-"""What was found out about each picture, one line a finding: who said so, with what, and when."""
+"""A journal of findings about images, one per line: the value, its source and the time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ KINDS: tuple[Kind, ...] = ("rule", "model", "table", "person")
 
 
 @dataclass(frozen=True)
-class By:
-    """Where a finding comes from: enough to make it again, or to ask somebody."""
+class Provenance:
+    """Where a finding comes from, in enough detail to reproduce it."""
 
     kind: Kind
     name: str  # of the model, the rule, the table's file, or the person
@@ -26,20 +26,20 @@ class By:
 
     @property
     def source(self) -> tuple[str, str, int | None]:
-        """Two findings of one source on one picture are the same finding."""
+        """Two findings of one source on one image are the same finding."""
         return (self.name, self.version, self.seed)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One finding about one picture."""
+    """One finding about one image."""
 
-    image: str  # as the list of pictures writes it
+    image: str  # as the list of images writes it
     value: Mapping[str, Any]
-    by: By
+    by: Provenance
 
-    def outweighs(self, other: Entry) -> bool:
-        """Whether this finding stands although the other one came later."""
+    def takes_precedence_over(self, other: Entry) -> bool:
+        """Whether this finding is kept although the other one came later."""
         return KINDS.index(self.by.kind) > KINDS.index(other.by.kind)
 
 
@@ -67,11 +67,11 @@ class Journal:
                     yield self._entry(number, line)
 
     def latest(self) -> dict[str, Entry]:
-        """The finding that stands for each picture: the last of the weightiest kind."""
+        """The valid finding for each image: the last of the kind with the highest priority."""
         standing: dict[str, Entry] = {}
         for entry in self.entries():
             before = standing.get(entry.image)
-            if before is None or not before.outweighs(entry):
+            if before is None or not before.takes_precedence_over(entry):
                 standing[entry.image] = entry
         return standing
 
@@ -100,7 +100,7 @@ class Journal:
     def _entry(self, number: int, line: bytes) -> Entry:
         try:
             content = json.loads(line)
-            by = By(**content["by"])
+            by = Provenance(**content["by"])
             if by.kind not in KINDS:
                 raise ValueError(f"unknown kind {by.kind!r}")
             return Entry(content["image"], content["value"], by)

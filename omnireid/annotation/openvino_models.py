@@ -6,7 +6,6 @@ the model's classes mean them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,7 @@ class CrossroadAttributes:
 
 
 class ClothParser:
-    """U2-Net trained on iMaterialist fashion pictures (cloth-segmentation, MIT): upper, lower, full body.
+    """U2-Net trained on iMaterialist fashion images (cloth-segmentation, MIT): upper, lower, full body.
 
     It wants the garment large and sharp; on small surveillance crops it often finds nothing, which the crop
     then says.
@@ -134,12 +133,9 @@ def _compiled(model: Path) -> Any:
         raise InputError("this model runs on OpenVINO; install it with pip install openvino") from None
     core = openvino.Core()
     try:
-        compiled: Any = core.compile_model(core.read_model(model), "CPU", _exactly())
+        # Full precision, so that results do not depend on what a machine's processor supports.
+        settings = {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled: Any = core.compile_model(core.read_model(model), "CPU", settings)
     except RuntimeError as error:
         raise InputError(f"{model} is not a model that OpenVINO can run: {error!s:.200}") from None
     return compiled
-
-
-def _exactly() -> Mapping[str, str]:
-    """Full precision: what a machine's processor can do should not change what is written down."""
-    return {"INFERENCE_PRECISION_HINT": "f32"}

@@ -29,30 +29,30 @@ from omnireid.loading.image import read_image
 
 FOLDER = "review"
 PER_PAGE = 50
-PICTURE, CROP, TEMPLATE = (112, 224), (112, 112), (72, 72)  # width, height on the sheet
+IMAGE, CROP, TEMPLATE = (112, 224), (112, 112), (72, 72)  # width, height on the sheet
 
 
 def write_review(
     work: Work, *, everything: bool = False, per_page: int = PER_PAGE, progress: Progress | None = None
 ) -> tuple[list[Path], int]:
-    """Write the pages, each a file of its own with pictures and script inside.
+    """Write the pages, each a file of its own with images and script inside.
 
     Returns:
-        Their paths, and how many pictures are on none because they could not be read.
+        Their paths, and how many images are on none because they could not be read.
 
     Args:
         work: What to review.
-        everything: Also pictures that a person has decided on.
-        per_page: Pictures on a page.
-        progress: Told after every picture.
+        everything: Also images that a person has decided on.
+        per_page: Images on a page.
+        progress: Called after every image.
 
     Raises:
-        InputError: Nothing is left to review, or a shop's picture cannot be read.
+        InputError: Nothing is left to review, or a shop's image cannot be read.
     """
     decided = set(work.journal("decisions").latest())
-    images = [picture.image for picture in work.pictures() if everything or picture.image not in decided]
+    images = [listed.image for listed in work.images() if everything or listed.image not in decided]
     if not images:
-        raise InputError(f"every picture of {work.folder} has been reviewed; --all shows them again")
+        raise InputError(f"every image of {work.folder} has been reviewed; --all shows them again")
     folder = work.folder / FOLDER
     folder.mkdir(exist_ok=True)
     cards = _Cards(work)
@@ -74,7 +74,7 @@ def write_review(
 
 
 class _Cards:
-    """What the sheet shows of each picture."""
+    """What the sheet shows of each image."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
@@ -82,7 +82,7 @@ class _Cards:
         self.sentences = standing_sentences(work)
         self.boxes = standing_boxes(work)
         self.templates = proposed_templates(work)
-        self._shop: dict[str, str] = {}  # template pictures of the page, each once
+        self._shop: dict[str, str] = {}  # template images of the page, each once
         self._made: dict[str, str] = {}
 
     def card(self, image: str, pixels: UInt8[np.ndarray, "H W 3"]) -> dict[str, Any]:
@@ -90,14 +90,14 @@ class _Cards:
         sentence = self.sentences.get(image)
         box = self.boxes.get(image)
         shop, names = self.templates.get(image, (Path(), ()))
-        for name in names:  # two shops may have pictures of one name
+        for name in names:  # two shops may have images of one name
             path = str(shop / name)
             if path not in self._made:
                 self._made[path] = _data(read_image(path), TEMPLATE)
             self._shop[path] = self._made[path]
         return {
             "image": image,
-            "picture": _data(pixels, PICTURE),
+            "thumbnail": _data(pixels, IMAGE),
             "frame": None if box is None else _frame(box, pixels.shape[0], pixels.shape[1]),
             "crop": None if box is None else _data(cut(pixels, box), CROP),
             "words": words.to_dict(),
@@ -110,7 +110,7 @@ class _Cards:
         }
 
     def taken(self) -> dict[str, str]:
-        """The template pictures since the last page."""
+        """The template images since the last page."""
         shop, self._shop = self._shop, {}
         return shop
 
@@ -138,7 +138,7 @@ def _filled(text: str, values: dict[str, str]) -> Iterator[str]:
 
 
 def _frame(box: Box, height: int, width: int) -> list[float]:
-    """The box in per cent of the picture: left, top, width, height."""
+    """The box in per cent of the image: left, top, width, height."""
     left, top, right, bottom = box
     shares = (left / width, top / height, (right - left) / width, (bottom - top) / height)
     return [round(100 * share, 2) for share in shares]

@@ -1,4 +1,4 @@
-"""Attributes become sentences, by a language model or by templates, and none is lost (IRM, section 3)."""
+"""Writes attributes as sentences, by a language model or templates; none is lost (IRM, section 3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from instructions.attributes import AttributeSet
 from instructions.errors import InputError
 from instructions.evidence import missing_words
 from instructions.sentences import LLMWriter, SentenceWriter
-from omnireid.annotation.journal import By, Entry, Kind
+from omnireid.annotation.journal import Entry, Kind, Provenance
 from omnireid.annotation.work import Progress, Work
 
 
@@ -24,9 +24,9 @@ def write_sentences(
     now: str,
     progress: Progress | None = None,
 ) -> tuple[int, int]:
-    """Describe every picture whose attributes are known; how many are new, and how many texts lack words.
+    """Describe every image whose attributes are known; how many are new, and how many texts lack words.
 
-    A picture whose attributes changed since is described anew. The same seed gives the same texts, whatever
+    An image whose attributes changed since is described anew. The same seed gives the same texts, whatever
     was interrupted.
 
     Raises:
@@ -37,44 +37,44 @@ def write_sentences(
         raise InputError(f"{work.folder} has no attributes yet; run the step attributes first")
     journal = work.journal("sentences")
     kind: Kind = "model" if isinstance(writer, LLMWriter) else "rule"
-    by = By(kind, name, version, seed, now)
+    by = Provenance(kind, name, version, seed, now)
     done = {
         (entry.image, entry.value["attributes"])
         for entry in journal.entries()
         if entry.by.source == by.source
     }
-    pictures = [
-        picture.image
-        for picture in work.pictures()
-        if picture.image in known
-        and len(known[picture.image][0])
-        and (picture.image, fingerprint(known[picture.image][0])) not in done
+    images = [
+        listed.image
+        for listed in work.images()
+        if listed.image in known
+        and len(known[listed.image][0])
+        and (listed.image, fingerprint(known[listed.image][0])) not in done
     ]
     num_lacking = 0
-    for number, image in enumerate(pictures, start=1):
+    for number, image in enumerate(images, start=1):
         attributes = known[image][0]
         value = _write(writer, attributes, random.Random(f"{seed} {image}"))
         num_lacking += bool(value["missing"])
         journal.add(Entry(image, {**value, "attributes": fingerprint(attributes)}, by))
         if progress is not None:
-            progress(number, len(pictures))
-    return len(pictures), num_lacking
+            progress(number, len(images))
+    return len(images), num_lacking
 
 
 def fingerprint(attributes: AttributeSet) -> str:
-    """Tells whether a text was written for these attributes."""
+    """A digest that shows whether a text was written for these attributes."""
     return hashlib.sha256(repr(attributes.pairs).encode()).hexdigest()[:12]
 
 
 def standing_sentences(work: Work) -> dict[str, Entry]:
-    """The text that stands for each picture: the last of the weightiest kind, if its attributes stand."""
+    """The valid text for each image: the last of the highest kind, if its attributes have not changed."""
     known = work.attributes()
     standing: dict[str, Entry] = {}
     for entry in work.journal("sentences").entries():
         attributes = known.get(entry.image, (AttributeSet({}), ()))[0]
         before = standing.get(entry.image)
         is_current = entry.value["attributes"] == fingerprint(attributes)
-        if is_current and (before is None or not before.outweighs(entry)):
+        if is_current and (before is None or not before.takes_precedence_over(entry)):
             standing[entry.image] = entry
     return standing
 

@@ -1,7 +1,7 @@
-"""Shop pictures proposed as clothes templates: the forty nearest to each crop (IRM, section 3).
+"""Shop images proposed as clothes templates: the forty nearest to each crop (IRM, section 3).
 
 The paper searched shopping websites; here a local folder is searched, so that nothing is fetched and nobody's
-picture leaves the machine.
+image leaves the machine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from PIL import Image
 
 from instructions.errors import InputError
 from omnireid.annotation.crops import cut, standing_boxes
-from omnireid.annotation.journal import By, Entry, Kind
+from omnireid.annotation.journal import Entry, Kind, Provenance
 from omnireid.annotation.work import Progress, Work
 from omnireid.datasets.scan import is_image_name
 from omnireid.loading.image import read_image
@@ -30,11 +30,11 @@ RATIOS, LEVELS = np.linspace(-0.4, 0.5, 10), np.linspace(0, 1, 5)
 
 
 class Describer(Protocol):
-    """Turns a picture of clothes into a vector; the cosine of two says how alike they are."""
+    """Turns an image of clothes into a vector; two are compared by cosine similarity."""
 
     @property
     def name(self) -> str:
-        """What to call it in the journal."""
+        """Its name in the journal."""
         ...
 
     @property
@@ -86,15 +86,15 @@ def _memberships(
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def shop_pictures(folder: Path) -> list[Path]:
-    """The pictures under a folder, in the order of their paths.
+def shop_images(folder: Path) -> list[Path]:
+    """The images under a folder, in the order of their paths.
 
     Raises:
         InputError: There are none.
     """
     found = sorted(path for path in folder.rglob("*") if is_image_name(path.name)) if folder.is_dir() else []
     if not found:
-        raise InputError(f"{folder} holds no pictures of clothes")
+        raise InputError(f"{folder} holds no images of clothes")
     return found
 
 
@@ -107,43 +107,43 @@ def propose_templates(
     count: int = NUM_PROPOSED,
     progress: Progress | None = None,
 ) -> int:
-    """Propose the nearest shop pictures for every crop that stands; how many pictures are new.
+    """Propose the nearest shop images for every crop that stands; how many images are new.
 
     A crop whose box changed since is searched anew.
 
     Raises:
-        InputError: There are no shop pictures, one cannot be read, or no picture has a crop.
+        InputError: There are no shop images, one cannot be read, or no image has a crop.
     """
     boxes = standing_boxes(work)
     if not boxes:
         raise InputError(f"{work.folder} has no crops yet; run the step crops first")
-    paths = shop_pictures(shop)
+    paths = shop_images(shop)
     names = [str(path.relative_to(shop)) for path in paths]
     listed = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
     kind: Kind = "rule" if isinstance(describer, ColorDescriber) else "model"
-    by = By(kind, f"{describer.name} on {shop.name}", f"{describer.version}-{listed}", time=now)
+    by = Provenance(kind, f"{describer.name} on {shop.name}", f"{describer.version}-{listed}", time=now)
     journal = work.journal("templates")
     done = {
         (entry.image, tuple(entry.value["box"]))
         for entry in journal.entries()
         if entry.by.source == by.source and len(entry.value["proposed"]) == min(count, len(names))
     }
-    pictures = [
-        picture.image
-        for picture in work.pictures()
-        if picture.image in boxes and (picture.image, boxes[picture.image]) not in done
+    images = [
+        listed.image
+        for listed in work.images()
+        if listed.image in boxes and (listed.image, boxes[listed.image]) not in done
     ]
-    if not pictures:
+    if not images:
         return 0
     templates = _unit(np.stack([describer.describe(read_image(path), is_template=True) for path in paths]))
-    for number, image in enumerate(pictures, start=1):
+    for number, image in enumerate(images, start=1):
         crop = cut(read_image(work.path(image)), boxes[image])
         scores = templates @ _unit(describer.describe(crop, is_template=False)[None])[0]
         found = {"shop": str(shop.resolve()), "box": boxes[image], **_nearest(scores, names, count)}
         journal.add(Entry(image, found, by))
         if progress is not None:
-            progress(number, len(pictures))
-    return len(pictures)
+            progress(number, len(images))
+    return len(images)
 
 
 def _nearest(scores: Float[np.ndarray, " N"], names: Sequence[str], count: int) -> dict[str, list[Any]]:
@@ -155,7 +155,7 @@ def _nearest(scores: Float[np.ndarray, " N"], names: Sequence[str], count: int) 
 
 
 def proposed_templates(work: Work) -> dict[str, tuple[Path, Sequence[str]]]:
-    """Of each picture the shop's folder and the names proposed, nearest first."""
+    """For each image the shop's folder and the proposed names, nearest first."""
     return {
         image: (Path(entry.value["shop"]), entry.value["proposed"])
         for image, entry in work.journal("templates").latest().items()

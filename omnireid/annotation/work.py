@@ -1,4 +1,4 @@
-"""A folder of work in progress: which pictures are annotated, and a journal for each step."""
+"""The folder of an annotation in progress: the list of images, and a journal for each step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from instructions.attributes import AttributeSet
 from instructions.errors import InputError
-from omnireid.annotation.journal import KINDS, By, Journal
+from omnireid.annotation.journal import KINDS, Journal, Provenance
 from omnireid.datasets.datalists import read_lines
 from omnireid.files import make_folder, write_whole
 from omnireid.loading.image import read_image
@@ -22,13 +22,13 @@ from omnireid.records import UNKNOWN, Record
 FORMAT = "instruct-reid annotation work"
 VERSION = 1
 Step = Literal["attributes", "sentences", "crops", "templates", "decisions"]
-PARTS = ("train", "gallery")  # whose pictures carry an instruction of their own
+PARTS = ("train", "gallery")  # whose images carry an instruction of their own
 Progress = Callable[[int, int], None]  # done, of how many
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One line of the list of pictures: the official list without its instruction."""
+class ListedImage:
+    """One line of the list of images: the official list without its instruction."""
 
     image: str  # relative to the root, or absolute
     pid: str
@@ -43,38 +43,38 @@ class Picture:
 
 @dataclass(frozen=True)
 class Work:
-    """An annotation in progress; ``start`` makes one, ``open`` goes on with it."""
+    """An annotation in progress; ``start`` creates one, ``open`` continues it."""
 
     folder: Path
-    root: Path  # what the pictures' paths are relative to
+    root: Path  # what the images' paths are relative to
     dataset: str
     part: str
 
     @classmethod
-    def start(cls, folder: Path, root: Path, dataset: str, part: str, pictures: Sequence[Picture]) -> Work:
-        """Make the folder, or go on with one that was made of the same pictures.
+    def start(cls, folder: Path, root: Path, dataset: str, part: str, images: Sequence[ListedImage]) -> Work:
+        """Create the folder, or continue one with the same images.
 
         Raises:
-            InputError: The folder holds other work, there is nothing to annotate, or no picture is below
+            InputError: The folder holds other work, there is nothing to annotate, or no image is below
                 the root.
         """
         if part not in PARTS:
-            raise InputError(f"the part is {part!r}; pictures with an instruction of their own are {PARTS}")
-        if not pictures:
-            raise InputError("there are no pictures to annotate")
-        for picture in pictures:
-            if len(picture.image.split()) != 1:
+            raise InputError(f"the part is {part!r}; images with an instruction of their own are {PARTS}")
+        if not images:
+            raise InputError("there are no images to annotate")
+        for listed in images:
+            if len(listed.image.split()) != 1:
                 raise InputError(
-                    f"the path {picture.image!r} has spaces, which the official lists do not allow; rename it"
+                    f"the path {listed.image!r} has spaces, which the official lists do not allow; rename it"
                 )
         work = cls(folder, root.resolve(), dataset, part)
-        if not any(work.path(picture.image).is_file() for picture in pictures):
-            raise InputError(f"{root} does not contain the pictures: there is no {root / pictures[0].image}")
-        listed = "".join(f"{picture.line('-')}\n" for picture in pictures).encode()
+        if not any(work.path(listed.image).is_file() for listed in images):
+            raise InputError(f"{root} does not contain the images: there is no {root / images[0].image}")
+        lines = "".join(f"{listed.line('-')}\n" for listed in images).encode()
         work._check_begun()
         path = folder / "pictures.txt"
-        if path.is_file() and path.read_bytes() != listed:
-            raise InputError(f"{folder} holds work on other pictures; choose another folder")
+        if path.is_file() and path.read_bytes() != lines:
+            raise InputError(f"{folder} holds work on other images; choose another folder")
         make_folder(folder)
         content = {
             "format": FORMAT,
@@ -83,13 +83,13 @@ class Work:
             "dataset": dataset,
             "part": part,
         }
-        write_whole(path, listed)
+        write_whole(path, lines)
         write_whole(folder / "work.json", (json.dumps(content, indent=1) + "\n").encode(), durable=True)
         return work
 
     @classmethod
     def open(cls, folder: Path) -> Work:
-        """Work that was started.
+        """Continue an annotation that was started.
 
         Raises:
             InputError: The folder holds none.
@@ -118,25 +118,25 @@ class Work:
             )
         if begun.root != self.root:
             raise InputError(
-                f"{self.folder} holds work on pictures below {begun.root}, not below {self.root}; choose "
+                f"{self.folder} holds work on images below {begun.root}, not below {self.root}; choose "
                 f"another folder or, if they were moved, correct root in {self.folder / 'work.json'}"
             )
 
-    def pictures(self) -> list[Picture]:
-        """What is annotated, in the order of the list."""
+    def images(self) -> list[ListedImage]:
+        """The images to annotate, in the order of the list."""
         return [
-            Picture(line.image, line.pid, line.clothes, line.camera)
+            ListedImage(line.image, line.pid, line.clothes, line.camera)
             for line in read_lines(self.folder / "pictures.txt")
         ]
 
     def path(self, image: str) -> Path:
-        """Where a picture lies."""
+        """The path of an image."""
         return self.root / image
 
     def pixels(
         self, images: Sequence[str], progress: Progress | None = None
     ) -> Iterator[tuple[str, UInt8[np.ndarray, "H W 3"] | None]]:
-        """These pictures one after the other; None for one that cannot be read."""
+        """The pixels of these images in order; None for one that cannot be read."""
         for number, image in enumerate(images, start=1):
             try:
                 pixels = read_image(self.path(image))
@@ -150,10 +150,10 @@ class Work:
         """The findings of a step."""
         return Journal(self.folder / f"{step}.jsonl")
 
-    def attributes(self) -> dict[str, tuple[AttributeSet, tuple[By, ...]]]:
-        """What is known of each picture: tables over models over rules, a person over all; and by whom."""
+    def attributes(self) -> dict[str, tuple[AttributeSet, tuple[Provenance, ...]]]:
+        """Attributes of each image and their sources: tables over models over rules, a person over all."""
         entries = sorted(self.journal("attributes").entries(), key=lambda entry: KINDS.index(entry.by.kind))
-        known: dict[str, tuple[AttributeSet, tuple[By, ...]]] = {}
+        known: dict[str, tuple[AttributeSet, tuple[Provenance, ...]]] = {}
         for entry in entries:
             words = AttributeSet(entry.value["words"])
             before, sources = known.get(entry.image, (AttributeSet({}), ()))
@@ -165,26 +165,26 @@ class Work:
         return known
 
 
-def pictures_of_list(path: Path) -> list[Picture]:
-    """The pictures of an official list; its instructions are not looked at, repeated pictures come once.
+def images_of_list(path: Path) -> list[ListedImage]:
+    """The images of an official list; its instructions are ignored, and repeated images are listed once.
 
     Raises:
         InputError: The file is no such list.
     """
     if not path.is_file():
         raise InputError(f"there is no list {path}")
-    first: dict[str, Picture] = {}
+    first: dict[str, ListedImage] = {}
     for line in read_lines(path):
-        first.setdefault(line.image, Picture(line.image, line.pid, line.clothes, line.camera))
+        first.setdefault(line.image, ListedImage(line.image, line.pid, line.clothes, line.camera))
     return list(first.values())
 
 
-def pictures_of_records(records: Iterable[Record], root: Path) -> list[Picture]:
-    """The pictures of a data set that a reader read, their paths relative to the root where they can be."""
-    first: dict[str, Picture] = {}
+def images_of_records(records: Iterable[Record], root: Path) -> list[ListedImage]:
+    """The images of a data set that a reader read, with paths relative to the root where possible."""
+    first: dict[str, ListedImage] = {}
     prefix = f"{root}/"
     for record in records:
         clothes = "-1" if record.clothes_id == UNKNOWN else str(record.clothes_id)
         image = record.image.removeprefix(prefix)
-        first.setdefault(image, Picture(image, str(record.pid), clothes, str(record.camid)))
+        first.setdefault(image, ListedImage(image, str(record.pid), clothes, str(record.camid)))
     return list(first.values())

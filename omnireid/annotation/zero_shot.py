@@ -19,7 +19,7 @@ PROMPT = "a photo of a person, {word}"
 
 
 class ImageTextEncoder(Protocol):
-    """Pictures and texts in one space, where the dot product of unit vectors says how well they fit."""
+    """Images and texts in one space, where the dot product of unit vectors is their similarity."""
 
     def embed_image(self, pixels: UInt8[np.ndarray, "H W 3"]) -> Float[np.ndarray, " D"]:
         """A unit vector."""
@@ -56,13 +56,13 @@ class ZeroShotProposer:
 
 
 class TransformersEncoder:
-    """CLIP, SigLIP and their like from a folder or the hub, by transformers."""
+    """CLIP, SigLIP or a similar model from a folder or the hub, by transformers."""
 
     def __init__(self, name: str | Path, device: str = "cpu") -> None:
         """Load the model and its processor.
 
         Raises:
-            InputError: There is no such model, or it does not embed pictures and texts alike.
+            InputError: There is no such model, or it does not embed images and texts alike.
         """
         import transformers
 
@@ -92,7 +92,7 @@ class TransformersEncoder:
         return self._embed("get_image_features", self.processor(images=pixels, return_tensors="pt"))[0]
 
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "N D"]:
-        """Unit vectors; kept, because the same words are asked of every picture."""
+        """Unit vectors; kept, because the same words are asked of every image."""
         asked = tuple(texts)
         if asked not in self._texts:
             inputs = self.processor(text=list(asked), return_tensors="pt", padding=True)

@@ -49,11 +49,11 @@ class Coverage:
         total = sum(self.covered.values())
         ways = ", ".join(f"{count} {via.replace('_', ' ')}" for via, count in self.covered.items() if count)
         lines = [
-            f"{total} of {self.num_images} training pictures ({self.num_people} people) "
+            f"{total} of {self.num_images} training images ({self.num_people} people) "
             f"have captions: {ways or 'none'}"
         ]
         lines += [
-            f"{count} of {self.num_described} described pictures left out: {reason}"
+            f"{count} of {self.num_described} described images left out: {reason}"
             for reason, count in self.filtered.items()
             if count
         ]
@@ -85,10 +85,10 @@ def attach_captions(
     own: dict[int, Caption] = {}
     filtered: Counter[str] = Counter()
     places = _places(split.name, described, targets, progress)
-    for name, pictures in described.items():
+    for name, images in described.items():
         is_test = [place is not None and place >= len(split.train) for place in places[name]]
-        tested = {each.pid for each, found in zip(pictures, is_test, strict=True) if found}
-        for each, place in zip(pictures, places[name], strict=True):
+        tested = {each.pid for each, found in zip(images, is_test, strict=True) if found}
+        for each, place in zip(images, places[name], strict=True):
             reason = _reason(place, len(split.train), each.pid in tested)
             if reason is not None:
                 filtered[f"{name}: {reason}"] += 1
@@ -113,7 +113,7 @@ def _places(
     progress: Progress | None,
 ) -> dict[str, list[int | None]]:
     """The target image of each described image of each source."""
-    paths = {name: [each.image for each in pictures] for name, pictures in described.items()}
+    paths = {name: [each.image for each in images] for name, images in described.items()}
     compared = by_pixels(dataset, described)
     # All in one call, so that the targets, which are many, are read once.
     found = iter(
@@ -136,10 +136,10 @@ def _joined(earlier: Caption | None, each: Described, name: str, record: Record,
 def _reason(place: int | None, num_train: int, is_tested: bool) -> str | None:
     """The reason why a described image is left out, or None."""
     if place is not None and place >= num_train:
-        return "it is a test picture"
+        return "it is a test image"
     if is_tested:
-        return "another picture of its person is a test picture"
-    return "it is not a picture of this set" if place is None else None
+        return "another image of its person is a test image"
+    return "it is not an image of this set" if place is None else None
 
 
 def _propagated(

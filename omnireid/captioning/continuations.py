@@ -1,4 +1,4 @@
-"""The cache of continuations: appended as they come, never asked twice, whole after a crash (MLLM 3.2)."""
+"""The cache of continuations: appended as they come, requested once, intact after crashes (MLLM 3.2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILE_NAME = "continuations.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """An answer of a language model; ``text`` is trained on, and empty where the answer was of no use."""
+    """An answer of a language model; ``text`` is trained on, and empty where the answer was unusable."""
 
     key: str
     caption: str

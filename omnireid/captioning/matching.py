@@ -16,12 +16,12 @@ from omnireid.loading.resizing import resize
 Progress = Callable[[int, int], None]  # images read, total
 THUMBNAIL = (24, 12)  # height, width at which images are compared
 # Mean difference of levels (0-255): another JPEG of the same image is below, a different image above.
-SAME_PICTURE = 6.0
+SAME_IMAGE = 6.0
 MARGIN = 1.5  # minimum ratio of the second-nearest distance to the nearest
 BLOCK = 1024
 
 
-def match_names(pictures: Sequence[str], targets: Sequence[str]) -> list[int | None]:
+def match_names(images: Sequence[str], targets: Sequence[str]) -> list[int | None]:
     """For each image, the target of the same file name, whatever its folder and format; None without one.
 
     A name shared by two targets matches neither.
@@ -29,20 +29,20 @@ def match_names(pictures: Sequence[str], targets: Sequence[str]) -> list[int | N
     places: dict[str, list[int]] = defaultdict(list)
     for place, target in enumerate(targets):
         places[PurePath(target).stem].append(place)
-    found = (places.get(PurePath(picture).stem, []) for picture in pictures)
+    found = (places.get(PurePath(image).stem, []) for image in images)
     return [each[0] if len(each) == 1 else None for each in found]
 
 
 def match_pixels(
-    pictures: Sequence[str], targets: Sequence[str], *, progress: Progress | None = None
+    images: Sequence[str], targets: Sequence[str], *, progress: Progress | None = None
 ) -> list[int | None]:
     """For each image, the target that looks the same; None if none is near or two are.
 
     Raises:
         InputError: when an image cannot be read.
     """
-    if not pictures or not targets:
-        return [None] * len(pictures)
+    if not images or not targets:
+        return [None] * len(images)
     done = 0
 
     def thumbnails(paths: Sequence[str]) -> Float[torch.Tensor, "N P"]:
@@ -52,16 +52,16 @@ def match_pixels(
             row[:] = resize(read_image(path), THUMBNAIL).reshape(-1)
             done += 1
             if progress is not None:
-                progress(done, len(pictures) + len(targets))
+                progress(done, len(images) + len(targets))
         return torch.from_numpy(rows)
 
     wanted = thumbnails(targets)
     found: list[int | None] = []
-    for block in torch.split(thumbnails(pictures), BLOCK):
+    for block in torch.split(thumbnails(images), BLOCK):
         # The Euclidean distance finds candidates quickly; then levels are compared directly.
         near = torch.cdist(block, wanted).topk(min(2, len(wanted)), largest=False).indices
         gaps = (wanted[near] - block[:, None]).abs().mean(dim=-1)
         for places, gap in zip(near.tolist(), gaps.tolist(), strict=True):
             is_alone = len(gap) == 1 or gap[1] > MARGIN * gap[0] + 0.5
-            found.append(places[0] if gap[0] < SAME_PICTURE and is_alone else None)
+            found.append(places[0] if gap[0] < SAME_IMAGE and is_alone else None)
     return found

@@ -1,4 +1,4 @@
-"""What a caption file was made of, so that nothing is matched twice and nothing else replaces it."""
+"""The inputs of a caption file, so that nothing is matched twice or taken for something else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEDGER = "captions.origin.json"
 
 @dataclass(frozen=True)
 class Origin:
-    """The settings behind a caption file, and a digest of the pictures and captions that it was made of."""
+    """The settings behind a caption file, and a digest of the images and captions that it was made of."""
 
     dataset: str
     variant: str | None
@@ -41,15 +41,15 @@ class Attached:
 
 
 def inputs_digest(split: Split, described: Mapping[str, Sequence[Described]], root: Path) -> str:
-    """Changes with anything that the captions depend on; pictures that are compared by size and time."""
+    """Changes with anything that the captions depend on; images that are compared by size and time."""
     digest = hashlib.sha256()
     for part in (split.train, (*split.query, *split.gallery)):
         for record in part:
             row = (relative(record.image, root), record.pid, record.camid, record.captions)
             digest.update(repr(row).encode())
         digest.update(b"end of part")
-    for name, pictures in described.items():
-        for each in pictures:
+    for name, images in described.items():
+        for each in images:
             digest.update(repr((name, relative(each.image, root), each.pid, each.captions)).encode())
     compared = by_pixels(split.name, described)
     if compared:
@@ -64,13 +64,13 @@ def inputs_digest(split: Split, described: Mapping[str, Sequence[Described]], ro
 def _state(path: str) -> bytes:
     try:
         found = Path(path).stat()
-    except OSError:  # whoever reads the picture says so
+    except OSError:  # whoever reads the image says so
         return b"none"
     return f"{found.st_size} {found.st_mtime_ns}".encode()
 
 
 def known_captions(folder: Path, origin: Origin) -> Attached | None:
-    """The captions of a folder if they were made of exactly this; None if they are still to be made.
+    """The captions of a folder if they were made from exactly these inputs; else None.
 
     Raises:
         InputError: it holds captions that other settings made, or its files cannot be read.

@@ -176,5 +176,5 @@ def entry_field(entry: Mapping[str, Any], name: str, kind: type, path: Path, num
 
 
 def query_per_caption(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Text queries: one record per caption, in the order of the pictures and of their captions."""
+    """Text queries: one record per caption, in the order of the images and of their captions."""
     return tuple(replace(record, captions=(caption,)) for record in records for caption in record.captions)

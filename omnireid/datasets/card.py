@@ -9,7 +9,7 @@ from typing import Literal
 
 Part = Literal["train", "query", "gallery"]
 PARTS: tuple[Part, ...] = ("train", "query", "gallery")
-# The camid of a picture whose camera is not known: query and gallery differ, so that no pair is ever junk.
+# The camid of an image whose camera is not known: query and gallery differ, so that no pair is ever junk.
 NO_CAMERA: dict[Part, int] = {"train": 0, "query": -1, "gallery": -2}
 
 
@@ -43,7 +43,7 @@ class DatasetCard:
     homepage: str
     access: str  # how to get it
     licence: str  # in the owners' words; "not stated" if we found no licence
-    consent: str  # what is known about the consent of the people in the pictures
+    consent: str  # what is known about the consent of the people in the images
     citation: str
     folders: tuple[str, ...]  # names under a data root, most specific first; every toolkit's name is accepted
     num_cameras: int | None  # None: no cameras in the annotation

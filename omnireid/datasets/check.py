@@ -20,7 +20,7 @@ from omnireid.datasets.datalists import read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, find_lists
 from omnireid.datasets.own import FOLDER, PREFIX, missing_columns
-from omnireid.datasets.scan import closed_below, remedy_for, subfolders, unreadable_path
+from omnireid.datasets.scan import remedy_for, subfolders, unreadable_below, unreadable_path
 from omnireid.protocols import PROTOCOLS, shortcoming, suited_protocol
 from omnireid.records import Record, Split
 from omnireid.tasks import TASKS, TaskSpec
@@ -41,7 +41,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Reading:
+class LoadedSplit:
     """A data set as read from its raw layout or from the lists of a task."""
 
     card: DatasetCard
@@ -57,12 +57,12 @@ class Reading:
         return records
 
     def find(self, severity: Severity, message: str, fix: str) -> Finding:
-        """A finding on this reading."""
+        """A finding about this split."""
         way = " ".join(word for word in (self.source, self.task.name, self.variant) if word)
         return Finding(severity, self.card.name, f"{way}: {message}", fix)
 
 
-def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | Finding]:
+def load_every_way(name: str, root: Path, *, named: bool) -> Iterator[LoadedSplit | Finding]:
     """Every reading of a data set that the files under the root allow; one that fails is a finding.
 
     Args:
@@ -75,7 +75,7 @@ def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | 
     except InputError as error:  # an own table with an invalid name
         yield unreadable(name, error)
         return
-    ways = chain(_raw_ways(entry, root, named=named), _list_ways(entry, root, named=named))
+    ways = chain(_load_raw_layouts(entry, root, named=named), _load_lists(entry, root, named=named))
     first = next(ways, None)
     if first is not None:
         yield from chain([first], ways)
@@ -86,7 +86,7 @@ def read_every_way(name: str, root: Path, *, named: bool) -> Iterator[Reading | 
         yield unreadable(name, error)
 
 
-def _raw_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading | Finding]:
+def _load_raw_layouts(entry: Dataset, root: Path, *, named: bool) -> Iterator[LoadedSplit | Finding]:
     for variant in entry.card.variants if entry.raw_tasks else ():
         found = None
         try:
@@ -97,7 +97,7 @@ def _raw_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading | 
             yield unreadable(entry.card.name, error, found)
 
 
-def _list_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading | Finding]:
+def _load_lists(entry: Dataset, root: Path, *, named: bool) -> Iterator[LoadedSplit | Finding]:
     for task in entry.card.tasks:
         names = LISTS.get((entry.card.name, task))
         for variant in () if names is None else names.test or ("",):
@@ -105,7 +105,7 @@ def _list_ways(entry: Dataset, root: Path, *, named: bool) -> Iterator[Reading |
                 found = None if names is None else find_lists(root, names, variant)
                 if found is not None and (named or found.root != root):
                     split = read_datalists(root, entry.card.name, task, variant or None)
-                    yield Reading(entry.card, "lists", TASKS[task], variant, split)
+                    yield LoadedSplit(entry.card, "lists", TASKS[task], variant, split)
             except (InputError, OSError) as error:
                 yield unreadable(entry.card.name, error)
 
@@ -128,7 +128,7 @@ def _inside(folder: Path) -> Iterator[Path]:
     return (path for path in inside if path.name[0] != "." and path.name not in left_behind)
 
 
-def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
+def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[LoadedSplit]:
     """The raw layout as read for its first task, and for each other task that it has annotations for."""
     first, *others = entry.raw_tasks
     split = entry.read(root, variant, first)
@@ -137,11 +137,11 @@ def _read_raw(entry: Dataset, root: Path, variant: str) -> Iterator[Reading]:
         missing = missing_columns(split)
         unusable = (f"not usable for {task} without the column {column}" for task, column in missing.items())
         split = replace(split, notes=(*split.notes, *unusable))
-    yield Reading(entry.card, "raw", TASKS[first], variant, split)
+    yield LoadedSplit(entry.card, "raw", TASKS[first], variant, split)
     for task in others if variant == entry.card.default_variant else ():
         again = entry.read(root, variant, task) if task in entry.readers_of else split
         if task not in missing and len(again.train) + len(again.query):
-            yield Reading(entry.card, "raw", TASKS[task], variant, again, again=True)
+            yield LoadedSplit(entry.card, "raw", TASKS[task], variant, again, again=True)
 
 
 def unreadable(name: str, error: InputError | OSError, folder: Path | None = None) -> Finding:
@@ -150,18 +150,18 @@ def unreadable(name: str, error: InputError | OSError, folder: Path | None = Non
         fix = "correct the file or folder named here; docs/data.md describes the formats"
         return Finding("problem", name, str(error), fix)
     named = unreadable_path(error)
-    closed = closed_below(named if folder is None else folder) or [named]
+    closed = unreadable_below(named if folder is None else folder) or [named]
     examples = ", ".join(closed[:NUM_EXAMPLES])
     message = f"not read: {len(closed)} files or folders cannot be opened ({error.strerror}): {examples}"
     return Finding("problem", name, message, remedy_for(error))
 
 
-def sets_of_the_root_itself(root: Path) -> list[str]:
+def datasets_at_root(root: Path) -> list[str]:
     """The data sets whose own folder the data root could be."""
     return [name for name, entry in DATASETS.items() if entry.find(root) == root]
 
 
-def misnamed_folders(root: Path) -> Iterator[Finding]:
+def misspelt_folders(root: Path) -> Iterator[Finding]:
     """Folders of the data root that no reader uses, but whose names are nearly those of known folders."""
     cards = [entry.card for entry in (*DATASETS.values(), *WITHDRAWN.values())]
     known = {folder.split("/")[0] for card in cards for folder in card.folders}
@@ -177,21 +177,21 @@ def misnamed_folders(root: Path) -> Iterator[Finding]:
             )
 
 
-def examine(reading: Reading) -> Iterator[Finding]:
-    """All findings about a reading that do not require opening pictures."""
-    once = (_numbers, _repetitions, _test_pictures_in_train, _shared_people)
+def find_problems(reading: LoadedSplit) -> Iterator[Finding]:
+    """All findings about a loaded split that do not require opening images."""
+    once = (_numbers, _repetitions, _test_images_in_train, _shared_people)
     for check in (*(() if reading.again else once), _instructions, _answers):
         yield from check(reading)
 
 
-def _numbers(reading: Reading) -> Iterator[Finding]:
+def _numbers(reading: LoadedSplit) -> Iterator[Finding]:
     card = reading.card
     for part in PARTS:
         records = reading.part(part)
         wrong = np.flatnonzero(column_of(records, "pid") < 0)
         if len(wrong):
             example = records[int(wrong[0])].image
-            message = f"{len(wrong)} {part} pictures have a negative person id, e.g. {example}"
+            message = f"{len(wrong)} {part} images have a negative person id, e.g. {example}"
             yield reading.find("problem", message, "number people from 0; only junk has a negative id (-1)")
         if card.num_cameras is None:
             continue
@@ -199,38 +199,38 @@ def _numbers(reading: Reading) -> Iterator[Finding]:
         far = np.flatnonzero(~np.isin(camids, [*range(card.num_cameras), *NO_CAMERA.values()]))
         if len(far):
             first = records[int(far[0])]
-            message = f"{len(far)} {part} pictures name an unknown camera ({first.camid + 1}: {first.image})"
+            message = f"{len(far)} {part} images name an unknown camera ({first.camid + 1}: {first.image})"
             fix = f"{card.title} has cameras 1 to {card.num_cameras} (0 to {card.num_cameras - 1} in lists)"
             yield reading.find("problem", message, fix)
 
 
-def _repetitions(reading: Reading) -> Iterator[Finding]:
+def _repetitions(reading: LoadedSplit) -> Iterator[Finding]:
     for part in PARTS:
-        if part == "query" and reading.task.query == "text":  # several captions of one picture
+        if part == "query" and reading.task.query == "text":  # several captions of one image
             continue
         counted = Counter(images_of(reading.part(part)))
         repeated = [image for image, count in counted.items() if count > 1]
         if repeated:
-            message = f"{len(repeated)} {part} pictures are listed more than once, e.g. {repeated[0]}"
+            message = f"{len(repeated)} {part} images are listed more than once, e.g. {repeated[0]}"
             yield reading.find("problem", message, "remove the repeated lines")
 
 
-def _test_pictures_in_train(reading: Reading) -> Iterator[Finding]:
+def _test_images_in_train(reading: LoadedSplit) -> Iterator[Finding]:
     images = {part: set(images_of(reading.part(part))) for part in PARTS}
     for part in ("query", "gallery"):
         shared = sorted(images["train"] & images[part])
         if shared:
-            message = f"{len(shared)} training pictures are also in the {part}, e.g. {shared[0]}"
+            message = f"{len(shared)} training images are also in the {part}, e.g. {shared[0]}"
             yield reading.find("problem", message, "remove them from the training list")
     shared = sorted(images["query"] & images["gallery"])
     if shared and reading.task.query == "image":
-        message = f"{len(shared)} query pictures are also in the gallery, e.g. {shared[0]}"
+        message = f"{len(shared)} query images are also in the gallery, e.g. {shared[0]}"
         yield reading.find(
             "warning", message, "harmless if the protocol ignores matches from the query's own camera"
         )
 
 
-def _shared_people(reading: Reading) -> Iterator[Finding]:
+def _shared_people(reading: LoadedSplit) -> Iterator[Finding]:
     train, query, gallery = ({*column_of(reading.part(part), "pid").tolist()} for part in PARTS)
     both = sorted(train & (query | gallery))
     if both:
@@ -244,13 +244,13 @@ def _shared_people(reading: Reading) -> Iterator[Finding]:
         )
 
 
-def _instructions(reading: Reading) -> Iterator[Finding]:
+def _instructions(reading: LoadedSplit) -> Iterator[Finding]:
     task = reading.task
     parts: tuple[Part, ...] = PARTS
-    if task.query == "text":  # gallery pictures have no captions
+    if task.query == "text":  # gallery images have no captions
         what, parts = "caption", ("train", "query")
     elif task.instruction in ("clothes", "caption"):
-        what = "clothes picture" if task.instruction == "clothes" else "caption"
+        what = "clothes image" if task.instruction == "clothes" else "caption"
     else:
         return
     for part in parts:
@@ -260,16 +260,16 @@ def _instructions(reading: Reading) -> Iterator[Finding]:
         else:
             lacking = np.flatnonzero([record.clothes is None for record in records])
         if len(lacking):
-            message = f"{len(lacking)} {part} pictures have no {what}, e.g. {records[int(lacking[0])].image}"
+            message = f"{len(lacking)} {part} images have no {what}, e.g. {records[int(lacking[0])].image}"
             if part == "gallery":
                 fix = "a neutral instruction is used instead; state this with the results"
                 yield reading.find("warning", message, fix)
             else:  # an own table does not say which tasks it is for
                 severity: Severity = "warning" if reading.card.name.startswith(PREFIX) else "problem"
-                yield reading.find(severity, message, f"give each picture a {what}, or remove it")
+                yield reading.find(severity, message, f"give each image a {what}, or remove it")
 
 
-def _answers(reading: Reading) -> Iterator[Finding]:
+def _answers(reading: LoadedSplit) -> Iterator[Finding]:
     protocol = suited_protocol(reading.task.name, reading.card.name, reading.variant)
     if not (len(reading.split.query) and len(reading.split.gallery)):
         return

@@ -12,7 +12,7 @@ from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.datalists import read_datalists
 from omnireid.datasets.dataset import Dataset
 from omnireid.datasets.list_table import LISTS, find_lists
-from omnireid.datasets.scan import NUMBER, Dressed, number_outfits, text_lines
+from omnireid.datasets.scan import NUMBER, OutfitImage, number_outfits, text_lines
 from omnireid.records import UNKNOWN, Record, Split
 
 _CITATION = (
@@ -71,7 +71,7 @@ GALLERY_COLUMNS = "image_path pid clothes_id camera_id"
 
 
 def read_real1(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
-    """Real1 from its lists; a picture in both lists gets its clothes picture and its captions.
+    """Real1 from its lists; an image in both lists gets its clothes image and its captions.
 
     Raises:
         InputError: if neither list is there.
@@ -91,9 +91,9 @@ def read_real1(root: Path, variant: str) -> Split:  # noqa: ARG001  one signatur
 
 
 def _numbered_alike(records: Sequence[Record], known: Mapping[str, Record]) -> list[Record]:
-    """Records of another list of the same pictures, each person and outfit under its number in the first.
+    """Records of another list of the same images, each person and outfit under its number in the first.
 
-    A list numbers both in the order in which they appear; pictures that both lists have tell who is who.
+    A list numbers both in the order in which they appear; images that both lists have tell who is who.
     """
     shared = [(record, known[record.image]) for record in records if record.image in known]
     pids = {record.pid: first.pid for record, first in shared}
@@ -129,13 +129,13 @@ def read_table(path: Path, columns: str) -> list[dict[str, str]]:
 
 
 def _prefix(root: Path, folder: str, example: str) -> str:
-    # The released tables do not say what their paths are relative to; the first picture decides.
+    # The released tables do not say what their paths are relative to; the first image decides.
     places = (root, root / folder, root.parent)
     return f"{next((place for place in places if (place / example).exists()), root)}/"
 
 
 def read_real2(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for all readers
-    """Real2 from its own folder: queries with their template, gallery pictures without instruction.
+    """Real2 from its own folder: queries with their template, gallery images without instruction.
 
     Raises:
         InputError: if one of the two tables is missing or empty.
@@ -150,7 +150,7 @@ def read_real2(root: Path, variant: str) -> Split:  # noqa: ARG001  one signatur
     templates = _prefix(root, "templates", tables["query"][0]["template_path"])
     dressed = [
         [
-            Dressed(
+            OutfitImage(
                 images + row["image_path"],
                 int(row["pid"]),
                 int(row["camera_id"]) - first_camera,

@@ -13,17 +13,17 @@ import numpy as np
 from instructions.errors import InputError
 from omnireid.columns import column_of, images_of
 from omnireid.datasets.card import PARTS, Part
-from omnireid.datasets.check import COPY_AGAIN, Finding, Reading
+from omnireid.datasets.check import COPY_AGAIN, Finding, LoadedSplit
 from omnireid.datasets.list_table import LISTS
 
 MANIFEST = "synthetic.json"  # at the root of a tree of omnireid.synthetic
 Manifest = Mapping[str, Mapping[str, int]]
 
-_JUNK = re.compile(r"(\d+) junk pictures")
+_JUNK = re.compile(r"(\d+) junk images")
 
 
 def read_manifest(root: Path) -> Manifest | None:
-    """Counts of a synthetic tree by data set; None if the pictures are real.
+    """Counts of a synthetic tree by data set; None if the images are real.
 
     Raises:
         InputError: if the manifest cannot be understood.
@@ -42,7 +42,7 @@ def read_manifest(root: Path) -> Manifest | None:
         ) from None
 
 
-def judge_counts(readings: Sequence[Reading], manifest: Manifest | None) -> Iterator[Finding]:
+def check_counts(readings: Sequence[LoadedSplit], manifest: Manifest | None) -> Iterator[Finding]:
     """A warning for every part whose size is not the expected one; partial copies are allowed."""
     for reading in readings:
         if reading.again:
@@ -53,7 +53,7 @@ def judge_counts(readings: Sequence[Reading], manifest: Manifest | None) -> Iter
             yield from _against_manifest(reading, readings, manifest.get(reading.card.name, {}))
 
 
-def offers(reading: Reading, part: Part) -> bool:
+def offers(reading: LoadedSplit, part: Part) -> bool:
     """Whether this reading should yield the part at all."""
     if reading.source == "raw":
         return reading.card.published(part, reading.variant) is not None or bool(reading.part(part))
@@ -61,7 +61,7 @@ def offers(reading: Reading, part: Part) -> bool:
     return bool(names.train if part == "train" else names.test)
 
 
-def _against_card(reading: Reading) -> Iterator[Finding]:
+def _against_card(reading: LoadedSplit) -> Iterator[Finding]:
     for part in PARTS:
         num_records, published = (
             len(reading.part(part)),
@@ -87,7 +87,7 @@ def _against_card(reading: Reading) -> Iterator[Finding]:
 
 
 def _against_manifest(
-    reading: Reading, readings: Sequence[Reading], expected: Mapping[str, int]
+    reading: LoadedSplit, readings: Sequence[LoadedSplit], expected: Mapping[str, int]
 ) -> Iterator[Finding]:
     variants = [other for other in readings if other.source == "raw" and other.card is reading.card]
     for part in PARTS:

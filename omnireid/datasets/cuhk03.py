@@ -59,7 +59,7 @@ CARD = DatasetCard(
     ),
 )
 
-NAME = re.compile(r"([1-5])_(\d{3})_([12])_(\d{2})\.png$")  # camera pair, person in the pair, view, picture
+NAME = re.compile(r"([1-5])_(\d{3})_([12])_(\d{2})\.png$")  # camera pair, person in the pair, view, image
 CLASSIC = "classic_"
 NUM_CLASSIC = 20
 PEOPLE_PER_PAIR = 1_000  # more than any camera pair has (843), so that pair and person make one number
@@ -94,7 +94,7 @@ def read(root: Path, variant: str) -> Split:
 
 
 def extracted(root: Path, boxes: str, lacks: str) -> Path:
-    """The folder of the pictures extracted from cuhk-03.mat.
+    """The folder of the images extracted from cuhk-03.mat.
 
     Raises:
         InputError: if it is missing, with how to create it.
@@ -103,7 +103,7 @@ def extracted(root: Path, boxes: str, lacks: str) -> Path:
     if not images.is_dir():
         way = "get the Market-style CUHK03-NP folders (see docs/data.md)"
         if (root / "cuhk03_release").is_dir():
-            way = "extract the pictures of cuhk-03.mat first: python -m tools.extract_cuhk03 --root " + str(
+            way = "extract the images of cuhk-03.mat first: python -m tools.extract_cuhk03 --root " + str(
                 root
             )
         raise InputError(f"{root} has {lacks}; {way}")
@@ -111,10 +111,10 @@ def extracted(root: Path, boxes: str, lacks: str) -> Path:
 
 
 def read_classic(root: Path, variant: str) -> Split:
-    """One of the twenty splits of 1,367 and 100 people; its test pictures are query and gallery at once.
+    """One of the twenty splits of 1,367 and 100 people; its test images are query and gallery at once.
 
     Raises:
-        InputError: if the extracted pictures or their split file are missing.
+        InputError: if the extracted images or their split file are missing.
     """
     name, _, number = variant.partition("/")
     boxes = name.removeprefix(CLASSIC)
@@ -125,7 +125,7 @@ def read_classic(root: Path, variant: str) -> Split:
 
 
 def record_of(image: Path | str, pid: int | None, where: str) -> Record:
-    """A record from an extracted picture's name; the default pid combines camera pair and person number."""
+    """A record from an extracted image's name; the default pid combines camera pair and person number."""
     match = NAME.search(str(image))
     if match is None:
         raise InputError(f"{where}: {Path(image).name!r} is not a name like '1_001_1_01.png'")

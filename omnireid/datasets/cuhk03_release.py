@@ -1,4 +1,4 @@
-"""Extracts the pictures and the twenty classic splits from ``cuhk-03.mat`` of the CUHK03 release."""
+"""Extracts the images and the twenty classic splits from ``cuhk-03.mat`` of the CUHK03 release."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Progress = Callable[[int], None]
 def extract(root: Path, progress: Progress = lambda _: None) -> int:
     """Write ``images_{detected,labeled}/1_001_1_01.png`` and ``splits_classic_*.json`` beside the release.
 
-    Existing pictures are not written again, so an interrupted run continues where it stopped.
+    Existing images are not written again, so an interrupted run continues where it stopped.
 
     Args:
         root: the folder that holds ``cuhk03_release``.
-        progress: called after each person with the number of pictures so far.
+        progress: called after each person with the number of images so far.
 
     Returns:
-        The number of extracted pictures.
+        The number of extracted images.
 
     Raises:
         InputError: if the file is missing or not the release, or h5py is not installed.
@@ -43,23 +43,23 @@ def extract(root: Path, progress: Progress = lambda _: None) -> int:
     path = root / MAT
     if not path.is_file():
         raise InputError(f"{path} does not exist; give the folder that holds cuhk03_release")
-    num_pictures = 0
+    num_images = 0
     with _opened(path) as mat:
         try:
             for boxes in BOXES:
                 folder = root / f"images_{boxes}"
                 folder.mkdir(exist_ok=True)
                 people: dict[tuple[int, int], list[str]] = {}
-                for person, name, reference in _pictures(mat, boxes):
-                    _write_picture(folder / name, mat, reference)
+                for person, name, reference in _images(mat, boxes):
+                    _write_image(folder / name, mat, reference)
                     people.setdefault(person, []).append(name)
-                    num_pictures += 1
-                    progress(num_pictures)
+                    num_images += 1
+                    progress(num_images)
                 splits = [_split(people, test) for test in _test_people(mat)]
                 write_whole(root / f"splits_classic_{boxes}.json", json.dumps(splits).encode())
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise InputError(f"{path} does not have the structure of the CUHK03 release: {error!r}") from None
-    return num_pictures
+    return num_images
 
 
 def _opened(path: Path) -> h5py.File:
@@ -73,8 +73,8 @@ def _opened(path: Path) -> h5py.File:
         raise InputError(f"{path} is not an HDF5 file ({error}); copy it again") from None
 
 
-def _pictures(mat: h5py.File, boxes: str) -> Iterator[tuple[tuple[int, int], str, Any]]:
-    """Camera pair and person (from 1), file name and reference of every picture; many cells are empty."""
+def _images(mat: h5py.File, boxes: str) -> Iterator[tuple[tuple[int, int], str, Any]]:
+    """Camera pair and person (from 1), file name and reference of every image; many cells are empty."""
     for pair, cells in enumerate(mat[boxes][0], start=1):
         for person, row in enumerate(np.transpose(mat[cells][:]), start=1):
             for place, reference in enumerate(row):
@@ -83,7 +83,7 @@ def _pictures(mat: h5py.File, boxes: str) -> Iterator[tuple[tuple[int, int], str
                     yield (pair, person), f"{pair}_{person:03d}_{view}_{place + 1:02d}.png", reference
 
 
-def _write_picture(path: Path, mat: h5py.File, reference: Any) -> None:
+def _write_image(path: Path, mat: h5py.File, reference: Any) -> None:
     if path.exists() and path.stat().st_size:
         return
     pixels: UInt8[np.ndarray, "H W 3"] = np.ascontiguousarray(np.transpose(mat[reference][:]))

@@ -1,4 +1,4 @@
-"""CUHK-PEDES: pictures from other ReID data sets, captioned by hand; each caption is a query."""
+"""CUHK-PEDES: images from other ReID data sets, captioned by hand; each caption is a query."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from omnireid.datasets.scan import is_image_name, text_lines
 from omnireid.records import MODALITIES, UNKNOWN, Split
 from omnireid.tasks import TASKS, TaskSpec
 
-NO_INSTRUCTION = "-"  # our mark for a picture without an instruction
+NO_INSTRUCTION = "-"  # our mark for an image without an instruction
 # More digits do not fit into the columns of Records (64 and 32 bits)
 INTEGERS = {"person": re.compile(r"[-+]?\d{1,18}"), "camera": re.compile(r"[-+]?\d{1,9}")}
 UNSET = "-1"  # of a person: junk; of clothes: unknown
@@ -95,14 +95,14 @@ class ListReader:
                 f"{path} is empty; expected lines of image, instruction, person, clothes [camera]"
             )
         if num_lines > len(records):
-            notes.append(f"{num_lines - len(records)} junk pictures (person -1) of {path.name} left out")
+            notes.append(f"{num_lines - len(records)} junk images (person -1) of {path.name} left out")
         return records
 
     def _refuse_another(self, path: Path, image: str) -> None:
         owner = owner_of(image, self.dataset, path.name)
         if owner is not None:
             raise InputError(
-                f"{path} lists pictures of {owner} ({image}), so {self.dataset} is not read from it; "
+                f"{path} lists images of {owner} ({image}), so {self.dataset} is not read from it; "
                 f"the lists of {self.dataset} go into {self.names.folders[0]}/datalist below the data root"
             )
 
@@ -166,7 +166,7 @@ def exchanged(records: dict[Part, Records], want_infrared: bool) -> bool:
     """Whether the query list is written for the other direction (visible to infrared, or back).
 
     Raises:
-        InputError: if one side mixes visible and infrared pictures.
+        InputError: if one side mixes visible and infrared images.
     """
     query, gallery = (
         {MODALITIES[number] for number in records[part].modalities} if part in records else set()
@@ -174,7 +174,7 @@ def exchanged(records: dict[Part, Records], want_infrared: bool) -> bool:
     )
     if len(query) > 1 or len(gallery) > 1 or (query and query == gallery):
         raise InputError(
-            "the query and gallery lists should hold visible pictures on one side, infrared on the other"
+            "the query and gallery lists should hold visible images on one side, infrared on the other"
         )
     return bool(query) and query != {"ir" if want_infrared else "rgb"}
 
@@ -194,7 +194,7 @@ def read_datalists(
         dataset: a key of DATASETS.
         task: a key of TASKS.
         variant: which lists, where there are several (LTCC), or which direction (LLCM).
-        keep_clothes_image: give ``cc`` records the clothes picture of column 2, as the released code does.
+        keep_clothes_image: give ``cc`` records the clothes image of column 2, as the released code does.
 
     Raises:
         InputError: if no list is there or a line cannot be understood; it names the file and the line.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from instructions.errors import InputError, near_miss
 from omnireid.datasets.card import DatasetCard
-from omnireid.datasets.scan import refuse_closed, subfolders
+from omnireid.datasets.scan import refuse_unreadable, subfolders
 from omnireid.records import Split
 
 NOT = "!"  # prefix of a marker that must not match
@@ -126,7 +126,7 @@ def _has_any(path: Path, markers: Iterable[str]) -> bool:
         return False
     for folder in {path, *(path / marker.partition("/")[0] for marker in markers if "/" in marker)}:
         if folder.is_dir():
-            refuse_closed(folder)
+            refuse_unreadable(folder)
     there = {marker: any(True for _ in path.glob(marker.removeprefix(NOT))) for marker in markers}
     return any(found for marker, found in there.items() if marker[0] != NOT) and not any(
         found for marker, found in there.items() if marker[0] == NOT

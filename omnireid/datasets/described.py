@@ -1,4 +1,4 @@
-"""Pictures with captions in one JSON array, as CUHK-PEDES, ICFG-PEDES and RSTPReid have them."""
+"""Images with captions in one JSON array, as CUHK-PEDES, ICFG-PEDES and RSTPReid have them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMAGE_FIELDS = ("file_path", "img_path")  # RSTPReid has the second
 def read_described(
     name: str, root: Path, annotations: Sequence[str], variant: str, split_of: Callable[[int, int], str]
 ) -> Split:
-    """Training and gallery records per picture (the latter without captions), query records per caption.
+    """Training and gallery records per image (the latter without captions), query records per caption.
 
     Args:
         name: of the data set.
@@ -35,7 +35,7 @@ def read_described(
     """
     path = next((root / file for file in annotations if (root / file).exists()), None)
     if path is None:
-        raise InputError(f"{root} has pictures but no {' or '.join(annotations)}")
+        raise InputError(f"{root} has images but no {' or '.join(annotations)}")
     images = f"{root / 'imgs'}/"
     splits: dict[str, list[Record]] = {"train": [], "val": [], "test": []}
     num_silent = 0
@@ -51,7 +51,7 @@ def read_described(
         splits[split].append(Record(image, pid, NO_CAMERA["train"], captions=captions))
     notes = [f"read from {path}: {variant}"]
     if num_silent:
-        notes.append(f"{num_silent} pictures have no caption")
+        notes.append(f"{num_silent} images have no caption")
     found = splits[variant]
     query = query_per_caption(replace(record, camid=NO_CAMERA["query"]) for record in found)
     gallery = tuple(replace(record, camid=NO_CAMERA["gallery"], captions=()) for record in found)

@@ -1,4 +1,4 @@
-"""ICFG-PEDES: one long caption per picture, people and pictures of MSMT17."""
+"""ICFG-PEDES: one long caption per image, people and images of MSMT17."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def number_of(data: bytes) -> int:
 
 
 def key_of(path: str) -> int:
-    """A hash of a picture's path, size and modification time.
+    """A hash of an image's path, size and modification time.
 
     Raises:
         OSError: it is not there.
@@ -32,9 +32,9 @@ def key_of(path: str) -> int:
 
 
 class Ledger:
-    """A file of rows (key of a picture, hash of its bytes), appended to while pictures are opened.
+    """A file of rows (key of an image, hash of its bytes), appended to while images are opened.
 
-    A picture changed since then has another key and is opened again. An incomplete last row is ignored.
+    An image changed since then has another key and is opened again. An incomplete last row is ignored.
     """
 
     def __init__(self, path: Path | None, *, afresh: bool = False) -> None:
@@ -67,11 +67,11 @@ class Ledger:
         self._file = file
 
     def content(self, key: int) -> int | None:
-        """The hash of a picture's bytes; None if it was not opened before."""
+        """The hash of an image's bytes; None if it was not opened before."""
         return self._known.get(key)
 
     def enter(self, key: int, content: int) -> None:
-        """Record that a picture was opened and is good."""
+        """Record that an image was opened and is good."""
         if self._file is not None:
             self._waiting.append((key, content))
             if len(self._waiting) >= _WAITING:

@@ -96,9 +96,9 @@ LISTS: dict[tuple[str, str], ListNames] = {
     ),
 }
 
-# Patterns of each set's picture paths, by a folder or by the published file names; COCAS+ has neither.
+# Patterns of each set's image paths, by a folder or by the published file names; COCAS+ has neither.
 # Several sets have lists of the same name, and a misplaced list would silently train on the wrong people.
-PICTURES: dict[str, re.Pattern[str]] = {
+IMAGE_PATHS: dict[str, re.Pattern[str]] = {
     dataset: re.compile(rf"(^|/)({pattern})", re.IGNORECASE)
     for dataset, pattern in {
         "market1501": r"Market-?1501[^/]*/|(-1|\d{4})_c[1-6]s\d_\d{6}_\d{2}\.",
@@ -117,12 +117,12 @@ PICTURES: dict[str, re.Pattern[str]] = {
 
 
 def owner_of(image: str, dataset: str, list_name: str) -> str | None:
-    """The other data set that has a list of this name and owns the picture, by its path (else None)."""
-    if PICTURES[dataset].search(image):
+    """The other data set that has a list of this name and owns the image, by its path (else None)."""
+    if IMAGE_PATHS[dataset].search(image):
         return None
     known = str(Path(list_name).with_suffix(Path(list_name).suffix.lower()))
     others = [name for name, names in LISTS.items() if name[0] != dataset and known in names.files()]
-    return next((other for other, _ in others if PICTURES[other].search(image)), None)
+    return next((other for other, _ in others if IMAGE_PATHS[other].search(image)), None)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from omnireid.records import Record, Split
 from omnireid.synthetic.lists import GALLERY_KEY, IGNORED, WHITE_SHIRT
 from omnireid.tasks import TASKS, TaskSpec
 
-FLAT = ("llcm", "cuhk_pedes", "synth_pedes")  # their lists are beside the pictures, not in datalist/
+FLAT = ("llcm", "cuhk_pedes", "synth_pedes")  # their lists are beside the images, not in datalist/
 # Whether the queries of a list of LTCC have a true match in the same clothes, or in other clothes.
 SETTINGS = {"cc": False, "sc": True}
 
@@ -51,7 +51,7 @@ class _Lines:
     def _keys(self, image: str, record: Record) -> Iterator[str]:
         stem, _, suffix = image.replace("/", "_").rpartition(".")
         for caption in record.captions:
-            number = 0  # captions of a picture arrive one by one where each is a query
+            number = 0  # captions of an image arrive one by one where each is a query
             while self.captions.setdefault(f"{stem}_{number}.{suffix}", caption) != caption:
                 number += 1
             yield f"{stem}_{number}.{suffix}"

@@ -1,4 +1,4 @@
-"""LLCM: nine cameras by day and by night, visible and near-infrared pictures of the same people."""
+"""LLCM: nine cameras by day and by night, visible and near-infrared images of the same people."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OTHER = {"vis": "nir", "nir": "vis"}
 
 
 def read_tree(root: Path, folder: str, notes: list[str]) -> list[Record]:
-    """Every picture of ``folder/camN/PID/``, by person, camera and name: the order of the official draws.
+    """Every image of ``folder/camN/PID/``, by person, camera and name: the order of the official draws.
 
     The camera is the number of the ``camN`` folder, even if ``cam`` occurs in the path before it.
     """
@@ -62,7 +62,7 @@ def read_tree(root: Path, folder: str, notes: list[str]) -> list[Record]:
 
 
 def read_index(root: Path, index: Path, modality: Modality) -> list[Record]:
-    """The pictures of ``idx/train_*.txt`` (lines ``vis/cam1/0001/0001_c01_s190019_f0001_vis.jpg 0``).
+    """The images of ``idx/train_*.txt`` (lines ``vis/cam1/0001/0001_c01_s190019_f0001_vis.jpg 0``).
 
     The second column is a class number; the person is the folder, as in the test part.
     """

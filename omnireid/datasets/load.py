@@ -35,7 +35,7 @@ def load_split(
         variant: one of the card's variants; the first when None.
         source: ``lists`` reads the official OmniReID lists, ``raw`` the owners' layout. ``auto`` prefers the
             raw layout, except for ``ctcc`` and ``li``, whose instructions exist only in the lists.
-        keep_clothes_image: give ``cc`` records from lists their clothes picture, as the released code does;
+        keep_clothes_image: give ``cc`` records from lists their clothes image, as the released code does;
             ``auto`` then prefers the lists.
 
     Raises:
@@ -51,7 +51,7 @@ def load_split(
     with refusing_os_errors():
         split = _read(entry, Path(data_root), task, variant, source, keep_clothes_image)
     if not (split.train or split.query or split.gallery):
-        raise InputError(f"no pictures of {dataset} were found; {'; '.join(split.notes)}")
+        raise InputError(f"no images of {dataset} were found; {'; '.join(split.notes)}")
     return split
 
 
@@ -93,7 +93,7 @@ def _refuse_another(root: Path, entry: Dataset) -> None:
         )
 
 
-def home_of_lists(root: Path, dataset: str) -> Path:
+def lists_root(root: Path, dataset: str) -> Path:
     """Where lists of a data set are written: in its own folder below a data root, which no other set shares.
 
     A folder that is not a data root, or is already the data set's own, is returned unchanged.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omnireid.datasets.card import Counts, DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.scan import Dressed, image_names, matched, note_missing, number_outfits
+from omnireid.datasets.scan import OutfitImage, image_names, matched, note_missing, number_outfits
 from omnireid.records import Split
 
 _COUNTS: Counts = {
@@ -56,7 +56,7 @@ def read(root: Path, variant: str) -> Split:
     note_missing(folders, notes)
     parts = [
         [
-            Dressed(path, int(match[1]), int(match[3]) - 1, f"{match[1]}_{match[2]}")
+            OutfitImage(path, int(match[1]), int(match[3]) - 1, f"{match[1]}_{match[2]}")
             for path, match in matched(folder, NAME, notes)
         ]
         for folder in folders.values()
@@ -66,11 +66,11 @@ def read(root: Path, variant: str) -> Split:
 
 
 def read_with_templates(root: Path, variant: str) -> Split:
-    """The training pictures with clothes pictures (LTCC‡ of table 9), as far as these exist.
+    """The training images with clothes images (LTCC‡ of table 9), as far as these exist.
 
-    Clothes pictures are beside the data set's folder, as in the OmniReID tree: ``templates/094_1.*`` is the
-    shop picture of an outfit, ``croped_clothes/train/NAME`` the clothes cropped from a picture. Pictures that
-    have both use them alternately, so that training sees the clothes pictures of queries and of the gallery.
+    Clothes images are beside the data set's folder, as in the OmniReID tree: ``templates/094_1.*`` is the
+    shop image of an outfit, ``croped_clothes/train/NAME`` the clothes cropped from an image. Images that
+    have both use them alternately, so that training sees the clothes images of queries and of the gallery.
     """
     split = read(root, variant)
     beside = root.parent if (root.parent / TEMPLATES).is_dir() or (root.parent / CROPS).is_dir() else root
@@ -81,9 +81,9 @@ def read_with_templates(root: Path, variant: str) -> Split:
         name = record.image.rpartition("/")[2]
         choice = [path for path in (shop.get(name.partition("_c")[0]), cut.get(name)) if path is not None]
         train.append(replace(record, clothes=choice[row % len(choice)] if choice else None))
-    notes = [*split.notes, f"read from {beside}: clothes pictures"]
+    notes = [*split.notes, f"read from {beside}: clothes images"]
     if num_bare := sum(record.clothes is None for record in train):
-        notes.append(f"{num_bare} training pictures have no clothes picture and are left out")
+        notes.append(f"{num_bare} training images have no clothes image and are left out")
     return replace(
         split, train=tuple(r for r in train if r.clothes), query=(), gallery=(), notes=tuple(notes)
     )

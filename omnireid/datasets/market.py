@@ -61,7 +61,7 @@ def read_folder(folder: Path, notes: list[str]) -> tuple[Record, ...]:
         else:
             records.append(Record(path, pid, int(match[2]) - 1))
     if num_junk:
-        notes.append(f"{num_junk} junk pictures (pid -1) of {folder.name} left out")
+        notes.append(f"{num_junk} junk images (pid -1) of {folder.name} left out")
     return tuple(records)
 
 

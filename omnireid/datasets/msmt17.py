@@ -53,7 +53,7 @@ CARD = DatasetCard(
     ),
 )
 
-# 0000_000_01_0303morning_0008_0.jpg: person, picture, camera, date and daytime, frame, box
+# 0000_000_01_0303morning_0008_0.jpg: person, image, camera, date and daytime, frame, box
 NAME = re.compile(r"\d+_\d+_(\d{1,9})_")
 # The two versions have the same lists; only the image folders distinguish them.
 IMAGE_FOLDERS = {"version 1": ("train", "test"), "version 2": ("mask_train_v2", "mask_test_v2")}

@@ -1,4 +1,4 @@
-"""Your own pictures: a table below ``own/``, CSV or JSON lines, that is read like any other data set."""
+"""Your own images: a table below ``own/``, CSV or JSON lines, that is read like any other data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from omnireid.columns import Records, RecordsBuilder, clothes_of, column_of
 from omnireid.datasets.captions import captions_of, query_per_caption
 from omnireid.datasets.card import NO_CAMERA, PARTS, DatasetCard, Part
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.scan import is_closed
+from omnireid.datasets.scan import is_unreadable
 from omnireid.records import UNKNOWN, Modality, Split
 from omnireid.tasks import TASKS
 
@@ -74,7 +74,7 @@ def own_names(root: str | Path) -> list[str]:
 
 def _may_hold_records(folder: Path) -> bool:
     """Whether a folder has a table, or may not be listed: then its reader reports that."""
-    return is_closed(folder) or any((folder / f"records{kind}").exists() for kind in KINDS)
+    return is_unreadable(folder) or any((folder / f"records{kind}").exists() for kind in KINDS)
 
 
 def missing_columns(split: Split) -> dict[str, str]:
@@ -106,7 +106,7 @@ def _read(tables: Sequence[str], root: Path, variant: str) -> Split:  # noqa: AR
             _append(builders, path, line, row, numbers)
     notes = [f"read from {path}"]
     if num_junk:
-        notes.append(f"{num_junk} junk pictures (pid -1) left out")
+        notes.append(f"{num_junk} junk images (pid -1) left out")
     train, query, gallery = (builders[part].finish() for part in PARTS)
     stem = path.parent.name if path.stem == "records" else path.stem
     return Split(PREFIX + stem, train, query, gallery, tuple(notes))

@@ -1,4 +1,4 @@
-"""RSTPReid: five pictures per person, two captions per picture; people and pictures of MSMT17."""
+"""RSTPReid: five images per person, two captions per image; people and images of MSMT17."""
 
 from __future__ import annotations
 

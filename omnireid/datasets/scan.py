@@ -13,19 +13,19 @@ from typing import NamedTuple
 from instructions.errors import InputError
 from omnireid.records import Record
 
-OPEN = "grant read permission (chmod -R u+rX), or move it away"
+GRANT_ACCESS = "grant read permission (chmod -R u+rX), or move it away"
 NUMBER = re.compile(r"\d{1,9}")  # a person or a camera; more digits do not fit into an array
 PERSON = NUMBER  # a folder named after a person
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file name is a picture's; hidden files such as ``._0002_c1s1_000451_03.jpg`` are not."""
+    """Whether a file name is an image's; hidden files such as ``._0002_c1s1_000451_03.jpg`` are not."""
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
 def image_names(folder: str | Path) -> list[str]:
-    """Names of the pictures directly inside a folder, sorted; a missing folder has none."""
+    """Names of the images directly inside a folder, sorted; a missing folder has none."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if is_image_name(entry.name))
@@ -55,22 +55,22 @@ def named_subfolders(folder: str | Path, pattern: re.Pattern[str], notes: list[s
     return [name for name in names if pattern.fullmatch(name)]
 
 
-def is_closed(folder: str | Path) -> bool:
+def is_unreadable(folder: str | Path) -> bool:
     """Whether a folder may not be listed or entered, which would make it look empty."""
-    return not _may(folder, os.R_OK | os.X_OK)
+    return not _has_access(folder, os.R_OK | os.X_OK)
 
 
-def refuse_closed(folder: str | Path) -> None:
+def refuse_unreadable(folder: str | Path) -> None:
     """Refuse a folder that the current user may not read.
 
     Raises:
         PermissionError: it is.
     """
-    if is_closed(folder):
+    if is_unreadable(folder):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
-def _may(path: str | Path, what: int) -> bool:
+def _has_access(path: str | Path, what: int) -> bool:
     return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 
@@ -79,15 +79,15 @@ def unreadable_path(error: OSError) -> str:
     if error.filename is None:  # a read that failed half-way
         return "a file"
     above = reversed(Path(error.filename).parents)
-    return str(next((folder for folder in above if not _may(folder, os.X_OK)), error.filename))
+    return str(next((folder for folder in above if not _has_access(folder, os.X_OK)), error.filename))
 
 
 def remedy_for(error: OSError) -> str:
     """What to do about an operating system error."""
-    return OPEN if isinstance(error, PermissionError) else "check the disk, or copy it again"
+    return GRANT_ACCESS if isinstance(error, PermissionError) else "check the disk, or copy it again"
 
 
-def closed_below(folder: str | Path) -> list[str]:
+def unreadable_below(folder: str | Path) -> list[str]:
     """Every unreadable folder at or below this one, or the one above that makes it unreadable; sorted."""
     closed: list[str] = []
     for _ in os.walk(folder, onerror=lambda error: closed.append(unreadable_path(error))):
@@ -128,12 +128,12 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
 def matched(
     folder: str | Path, pattern: re.Pattern[str], notes: list[str]
 ) -> Iterator[tuple[str, re.Match[str]]]:
-    """Path and parsed name of each picture of a folder, in name order.
+    """Path and parsed name of each image of a folder, in name order.
 
-    Pictures whose names do not match the pattern are left out and reported in ``notes``.
+    Images whose names do not match the pattern are left out and reported in ``notes``.
 
     Raises:
-        InputError: if the folder has pictures but none matches.
+        InputError: if the folder has images but none matches.
     """
     names = image_names(folder)
     prefix = f"{folder}/"
@@ -146,12 +146,12 @@ def matched(
             yield prefix + name, match
     if names and len(strangers) == len(names):
         raise InputError(
-            f"{folder} holds {len(names)} pictures, but no name matches {pattern.pattern!r}, e.g. "
+            f"{folder} holds {len(names)} images, but no name matches {pattern.pattern!r}, e.g. "
             f"{strangers[0]!r} does not; is this the right folder?"
         )
     if strangers:
         notes.append(
-            f"{len(strangers)} pictures of {folder} skipped: name not recognised, e.g. {strangers[0]!r}"
+            f"{len(strangers)} images of {folder} skipped: name not recognised, e.g. {strangers[0]!r}"
         )
 
 
@@ -160,8 +160,8 @@ def note_missing(parts: Mapping[str, Path], notes: list[str]) -> None:
     notes.extend(f"no {part}: {path} does not exist" for part, path in parts.items() if not path.exists())
 
 
-class Dressed(NamedTuple):
-    """A picture whose outfit is a name; outfits are numbered once all parts are read."""
+class OutfitImage(NamedTuple):
+    """An image whose outfit is a name; outfits are numbered once all parts are read."""
 
     image: str
     pid: int
@@ -169,7 +169,7 @@ class Dressed(NamedTuple):
     outfit: str
 
 
-def number_outfits(parts: Sequence[Sequence[Dressed]]) -> list[tuple[Record, ...]]:
+def number_outfits(parts: Sequence[Sequence[OutfitImage]]) -> list[tuple[Record, ...]]:
     """Records of each part; outfits get integers unique over the data set, in name order."""
     names = sorted({row.outfit for part in parts for row in part})
     number = {name: index for index, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""SYNTH-PEDES: millions of web pictures with generated captions; training only, copies often incomplete."""
+"""SYNTH-PEDES: millions of web images with generated captions; training only, copies often incomplete."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def read(root: Path, variant: str) -> Split:  # noqa: ARG001  one signature for 
         builder.append(prefix + name, pid, 0, captions=captions)
     notes = [f"read from {path}"]
     notes += [
-        f"{absent[part]} pictures of {part} left out: its folder does not exist" for part in sorted(absent)
+        f"{absent[part]} images of {part} left out: its folder does not exist" for part in sorted(absent)
     ]
     return Split(CARD.name, builder.finish(), notes=tuple(notes))
 

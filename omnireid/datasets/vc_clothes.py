@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omnireid.datasets.card import DatasetCard, Published
 from omnireid.datasets.dataset import Dataset
-from omnireid.datasets.scan import Dressed, matched, note_missing, number_outfits
+from omnireid.datasets.scan import OutfitImage, matched, note_missing, number_outfits
 from omnireid.records import Split
 
 CARD = DatasetCard(
@@ -38,7 +38,7 @@ CARD = DatasetCard(
     notes=("the two-camera variants are evaluated by the plain Market-1501 rule",),
 )
 
-NAME = re.compile(r"(\d+)-(\d+)-(\d+)-(\d+)")  # person, camera, outfit of that person, picture
+NAME = re.compile(r"(\d+)-(\d+)-(\d+)-(\d+)")  # person, camera, outfit of that person, image
 TEST_CAMERAS = {"all": (1, 2, 3, 4), "same_clothes": (2, 3), "clothes_change": (3, 4)}
 
 
@@ -49,7 +49,7 @@ def read(root: Path, variant: str) -> Split:
     note_missing(folders, notes)
     parts = [
         [
-            Dressed(path, int(m[1]), int(m[2]) - 1, f"{m[1]}-{m[3]}")
+            OutfitImage(path, int(m[1]), int(m[2]) - 1, f"{m[1]}-{m[3]}")
             for path, m in matched(folder, NAME, notes)
         ]
         for folder in folders.values()

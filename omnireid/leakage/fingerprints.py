@@ -1,6 +1,6 @@
-"""Finds copies of a picture by appearance: a 64-bit perceptual hash, confirmed by a small colour thumbnail.
+"""Finds copies of an image by appearance: a 64-bit perceptual hash, confirmed by a small colour thumbnail.
 
-The hash is pHash: whether each of the lowest frequencies of the grey picture's discrete cosine transform lies
+The hash is pHash: whether each of the lowest frequencies of the grey image's discrete cosine transform lies
 above their median. All pedestrians look alike to it, so a pair with close hashes must also agree in colour.
 Thresholds were measured on synthetic people (docs/log.md).
 """
@@ -17,8 +17,8 @@ from PIL import Image
 
 MAX_BITS = 8  # bits of 64 that may differ between copies
 MAX_COLOR = 6.0  # largest root mean square difference of the thumbnails of copies, in levels of 255
-MIN_CONTRAST = 4.0  # deviation of the thumbnail; below it a picture counts as empty and has no copies
-SIDE = 32  # size of the grey picture that is transformed
+MIN_CONTRAST = 4.0  # deviation of the thumbnail; below it an image counts as empty and has no copies
+SIDE = 32  # size of the grey image that is transformed
 SMALL = (8, 16)  # width and height of the colour thumbnail
 BLOCK = (16, 4096)  # pairs compared at a time: stays in the processor's cache
 
@@ -29,18 +29,18 @@ class Fingerprints:
 
     hashes: UInt64[np.ndarray, " N"]
     colors: UInt8[np.ndarray, "N 16 8 3"]
-    seen: np.ndarray  # (N) bool: False where the picture could not be read
+    seen: np.ndarray  # (N) bool: False where the image could not be read
 
     def __len__(self) -> int:
         return len(self.hashes)
 
     def informative(self) -> np.ndarray:
-        """(N) bool: pictures with enough detail to be recognised."""
+        """(N) bool: images with enough detail to be recognised."""
         return self.seen & (self.colors.reshape(len(self), -1).std(axis=1) >= MIN_CONTRAST)
 
 
 class Copies(NamedTuple):
-    """For each of the first pictures, its nearest copy among the second; -1 where there is none."""
+    """For each of the first images, its nearest copy among the second; -1 where there is none."""
 
     rows: Int[np.ndarray, " N"]
     bits: Int[np.ndarray, " N"]  # bits that differ between the hashes
@@ -48,7 +48,7 @@ class Copies(NamedTuple):
 
 
 def fingerprint(pixels: UInt8[np.ndarray, "H W 3"]) -> tuple[int, UInt8[np.ndarray, "16 8 3"]]:
-    """Hash and colour thumbnail of one picture; the hash ignores the mean brightness."""
+    """Hash and colour thumbnail of one image; the hash ignores the mean brightness."""
     from scipy.fft import dctn
 
     image = Image.fromarray(pixels)
@@ -62,13 +62,13 @@ def fingerprint(pixels: UInt8[np.ndarray, "H W 3"]) -> tuple[int, UInt8[np.ndarr
 def find_copies(
     first: Fingerprints, second: Fingerprints, *, max_bits: int = MAX_BITS, max_color: float = MAX_COLOR
 ) -> Copies:
-    """The nearest copy of each first picture among the second: fewest differing bits, then nearest colours.
+    """The nearest copy of each first image among the second: fewest differing bits, then nearest colours.
 
     The search is exhaustive, so nothing depends on an index: 10^10 pairs take about 8 s on one core.
 
     Args:
-        first: Pictures to check, e.g. those of a training set.
-        second: Pictures that they may be copies of.
+        first: Images to check, e.g. those of a training set.
+        second: Images that they may be copies of.
         max_bits: How many of the 64 bits may differ.
         max_color: Largest root mean square difference of colours, in levels of 255.
     """

@@ -1,4 +1,4 @@
-"""Fingerprints of many pictures, cached beside the data so that each picture is read only once."""
+"""Fingerprints of many images, cached beside the data so that each image is read only once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from omnireid.loading.image import read_image
 
 FOLDER = ".fingerprints"  # under the data root
 VERSION = 1  # of the format and the definition of a fingerprint
-CHUNK = 20_000  # pictures between two saves
+CHUNK = 20_000  # images between two saves
 THREADS = 4
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 Stamp = tuple[int, int]  # size and modification time of a file
@@ -32,17 +32,17 @@ def fingerprints_of(
     images: Sequence[str],
     *,
     cache: Path | None = None,
-    name: str = "pictures",
+    name: str = "images",
     progress: Progress | None = None,
 ) -> Fingerprints:
-    """Fingerprints in the order of the pictures; a picture that cannot be read is marked, without an error.
+    """Fingerprints in the order of the images; an image that cannot be read is marked, without an error.
 
     Args:
         images: Paths, possibly repeated.
         cache: Folder that keeps fingerprints between runs; a changed file is read again. If it cannot be
             written to, nothing is kept.
-        name: Name of this set of pictures, for the cache file and for ``progress``.
-        progress: Called every few pictures.
+        name: Name of this set of images, for the cache file and for ``progress``.
+        progress: Called every few images.
     """
     path = None if cache is None else cache / f"{name}-v{VERSION}.npz"
     known = _load(path)
@@ -134,7 +134,7 @@ def _save(path: Path | None, known: dict[bytes, tuple[Stamp, Print]]) -> None:
             part = Path(file.name)
             file.write(content.getvalue())
         part.replace(path)
-    except OSError:  # a read-only data root: the next run reads the pictures again
+    except OSError:  # a read-only data root: the next run reads the images again
         if part is not None:
             with contextlib.suppress(OSError):
                 part.unlink()

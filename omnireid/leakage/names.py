@@ -1,6 +1,6 @@
-"""Finds test people by number, file and file name, also across data sets that share pictures (IRM, 5.2).
+"""Finds test people by number, file and file name, also across data sets that share images (IRM, 5.2).
 
-CUHK-PEDES holds pictures of Market-1501 and CUHK03, ICFG-PEDES those of MSMT17, under other person numbers.
+CUHK-PEDES holds images of Market-1501 and CUHK03, ICFG-PEDES those of MSMT17, under other person numbers.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from omnireid.leakage.people import Leak, People, Reason
 
 
 @dataclass(frozen=True)
-class Borrowed:
-    """Pictures that one data set took from another: where they are, and whom their file names identify."""
+class SharedImages:
+    """Images that one data set took from another: where they are, and whom their file names identify."""
 
     folder: str  # part of the image path
     dataset: str
     person: re.Pattern[str] | None = None  # finds the owner data set's person in a file name
 
 
-BORROWED: dict[str, tuple[Borrowed, ...]] = {
+SHARED_IMAGES: dict[str, tuple[SharedImages, ...]] = {
     "cuhk_pedes": (
-        Borrowed("/Market/", "market1501", re.compile(r"(\d{4})_c\d")),
-        Borrowed("/CUHK03/", "cuhk03", re.compile(r"(\d_\d{3})_\d_\d{2}$")),
+        SharedImages("/Market/", "market1501", re.compile(r"(\d{4})_c\d")),
+        SharedImages("/CUHK03/", "cuhk03", re.compile(r"(\d_\d{3})_\d_\d{2}$")),
     ),
-    "icfg_pedes": (Borrowed("/imgs/", "msmt17"),),
+    "icfg_pedes": (SharedImages("/imgs/", "msmt17"),),
 }
 
 
@@ -40,7 +40,7 @@ class TestPeople:
         self.pids: dict[str, set[int]] = {}
         self.stems: dict[str, set[str]] = {}
         self.files: set[str] = set()
-        owners = {borrowed.dataset for rows in BORROWED.values() for borrowed in rows}
+        owners = {borrowed.dataset for rows in SHARED_IMAGES.values() for borrowed in rows}
         for test in tests:
             self.pids.setdefault(test.dataset, set()).update(record.pid for record in test.records)
             images = {record.image for record in test.records}
@@ -51,7 +51,9 @@ class TestPeople:
     def leaks(self, source: People) -> Iterator[Leak]:
         """Every indication that a record of the source shows a test person, in record order."""
         pids = self.pids.get(source.dataset, set())
-        borrowed = [(row, self.stems.get(row.dataset, set())) for row in BORROWED.get(source.dataset, ())]
+        borrowed = [
+            (row, self.stems.get(row.dataset, set())) for row in SHARED_IMAGES.get(source.dataset, ())
+        ]
         named = [(row, stems, _names(stems, row.person)) for row, stems in borrowed if stems]
         numbers = column_of(source.records, "pid").tolist()
         for image, pid in zip(images_of(source.records), numbers, strict=True):  # creates no Records

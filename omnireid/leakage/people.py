@@ -1,4 +1,4 @@
-"""Leaks and their report: which people were dropped, why, and which pictures gave them away."""
+"""Leaks and their report: which people were dropped, why, and which images gave them away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from omnireid.records import Record
 
 Reason = Literal["same person", "same picture", "same person by name", "same file", "same picture by look"]
-COLUMNS = ("training set", "reason", "people dropped", "for example", "test picture")
+COLUMNS = ("training set", "reason", "people dropped", "for example", "test image")
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class People:
 
 @dataclass(frozen=True)
 class Leak:
-    """Why a training person was dropped, by the first of their pictures that matched a test person."""
+    """Why a training person was dropped, by the first of their images that matched a test person."""
 
     dataset: str
     pid: int
     image: str
     reason: Reason
-    test_image: str = ""  # the picture that it copies, if found by appearance
+    test_image: str = ""  # the image that it copies, if found by appearance
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,22 @@ class LeakageReport:
     num_dropped: int
     people: Mapping[tuple[str, Reason], int]  # dropped people by (data set, reason)
     leaks: tuple[Leak, ...]  # one per dropped person, by data set in the order given, then by pid
-    num_unreadable: int = 0  # pictures that could not be read, so that their appearance was not compared
+    num_unreadable: int = 0  # images that could not be read, so that their appearance was not compared
 
     def sentences(self) -> tuple[str, ...]:
         """The report in words, one sentence per (data set, reason)."""
         unseen = (
-            (f"{self.num_unreadable} pictures could not be read and were compared by name only",)
+            (f"{self.num_unreadable} images could not be read and were compared by name only",)
             if self.num_unreadable
             else ()
         )
         if not self.num_dropped:
-            return (f"none of {self.num_records} training pictures shows a test person", *unseen)
+            return (f"none of {self.num_records} training images shows a test person", *unseen)
         counted = (
             f"{dataset}: {count} people dropped, also found in a test set ({reason})"
             for (dataset, reason), count in self.people.items()
         )
-        return (f"{self.num_dropped} of {self.num_records} training pictures dropped", *counted, *unseen)
+        return (f"{self.num_dropped} of {self.num_records} training images dropped", *counted, *unseen)
 
     def rows(self) -> list[tuple[str, ...]]:
         """Table cells under COLUMNS, one row per (data set, reason)."""

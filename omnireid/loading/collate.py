@@ -12,7 +12,7 @@ from torch import Tensor
 
 from instructions.instruction import Instruction
 from omnireid.loading.batch import Batch, InstructionBatch
-from omnireid.loading.room import Room
+from omnireid.loading.buffer_pool import BufferPool
 from omnireid.loading.transforms import Preprocessing
 from omnireid.records import UNKNOWN, Record
 
@@ -49,15 +49,15 @@ class RawBatch:
         self,
         preprocessing: Preprocessing,
         device: torch.device | str | None = None,
-        room: Room | None = None,
+        pool: BufferPool | None = None,
     ) -> Batch:
         """The batch with images normalised for the model, on ``device`` or where they are."""
         images, clothes = None, None
         if self.pixels is not None:
-            images = preprocessing.normalise(self.pixels.to(device, non_blocking=True), self.flipped, room)
+            images = preprocessing.normalise(self.pixels.to(device, non_blocking=True), self.flipped, pool)
         if self.clothes_pixels is not None:
             moved = self.clothes_pixels.to(device, non_blocking=True)
-            clothes = preprocessing.normalise_clothes(moved, room)
+            clothes = preprocessing.normalise_clothes(moved, pool)
         pids, labels, camids, indices, worn = torch.from_numpy(self.numbers).unbind()
         return Batch(
             task=self.task,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.keyed_random import Purpose, generator
 from omnireid.loading.samplers import PKSampler
 
 
@@ -60,7 +60,7 @@ class GraphSampler(PKSampler):
         places = [rng.integers(len(self.rows(identity))) for identity in range(len(self.pids))]
         return np.array([self.rows(identity)[place] for identity, place in enumerate(places)])
 
-    def follow(self, graph: ClassGraph) -> None:
+    def set_graph(self, graph: ClassGraph) -> None:
         """Use the graph of a pass for its batches."""
         assert graph.neighbours.shape == (len(self.pids), self.num_identities)
         self.graph = graph

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from instructions.errors import InputError
 from omnireid.columns import labels_of
-from omnireid.loading.feed import Source
+from omnireid.loading.source_loader import Source
 from omnireid.protocols import PROTOCOLS
 from omnireid.records import Record, Split
 from omnireid.tasks import TaskSpec
@@ -32,7 +32,7 @@ def hold_out(
 
     Args:
         sources: the sources to be trained on.
-        share: fraction of the people of each, 0..0.5; 0 holds out nobody.
+        share: fraction of the people of each, 0..0.5; 0 holds out none.
         seed: determines who is held out.
 
     Raises:
@@ -42,7 +42,9 @@ def hold_out(
         return tuple(sources), ()
     kept, held_out = [], []
     for source in sources:
-        pids = sorted({record.pid for record in source.records}, key=lambda pid: _lot(seed, source, pid))
+        pids = sorted(
+            {record.pid for record in source.records}, key=lambda pid: _hash_rank(seed, source, pid)
+        )
         count = max(2, round(share * len(pids)))
         if len(pids) - count < 2:
             raise InputError(
@@ -57,7 +59,7 @@ def hold_out(
     return tuple(kept), tuple(held_out)
 
 
-def _lot(seed: int, source: Source, pid: int) -> str:
+def _hash_rank(seed: int, source: Source, pid: int) -> str:
     return hashlib.sha256(f"{seed}/{source.dataset}/{pid}".encode()).hexdigest()
 
 
@@ -73,7 +75,7 @@ def _test_of(source: Source, records: Sequence[Record]) -> HeldOut:
     if not (relevant & keep).any():  # one camera, or none known: then allow matches from the same camera
         if gallery is query:
             raise InputError(
-                f"no person held out from {source.domain} has a second picture to be retrieved; "
+                f"no person held out from {source.domain} has a second image to be retrieved; "
                 f"set validation.share=0"
             )
         query = [replace(record, camid=-1) for record in query]

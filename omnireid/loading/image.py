@@ -106,11 +106,11 @@ def _decode_with_pillow(data: bytes, name: str, max_pixels: int) -> UInt8[np.nda
     except InputError:
         raise
     except UnidentifiedImageError:
-        raise InputError(f"{name}: this is not a picture of a known kind ({', '.join(FORMATS)})") from None
+        raise InputError(f"{name}: this is not an image of a known kind ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InputError(f"{name}: the picture is larger than the limit of {max_pixels} pixels") from None
+        raise InputError(f"{name}: the image is larger than the limit of {max_pixels} pixels") from None
     except Exception as error:  # Pillow's decoders raise arbitrary exceptions on damaged files
-        raise InputError(f"{name}: the picture is damaged or cut off ({error})") from None
+        raise InputError(f"{name}: the image is damaged or cut off ({error})") from None
 
 
 def _refuse_bomb(name: str, width: int, height: int, max_pixels: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from instructions import banks
 from instructions.errors import InputError
 from instructions.instruction import NEUTRAL, Instruction
-from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.keyed_random import Purpose, generator
 from omnireid.records import UNKNOWN, Record, Split
 from omnireid.tasks import TaskSpec
 
@@ -37,9 +37,9 @@ def own_instruction(record: Record, task: TaskSpec, rng: np.random.Generator | N
         return Instruction(sentence=record.captions[place], source="caption", outfit=outfit)
     if task.instruction == "clothes" and record.clothes is not None:
         return Instruction(clothes=record.clothes, source="clothes", outfit=outfit)
-    if task.instruction == "picture" and record.clothes is not None:
+    if task.instruction == "listed_image" and record.clothes is not None:
         return Instruction(clothes=record.clothes, source="clothes")  # constant, so it describes no outfit
-    own = {"caption": "caption", "clothes": "clothes picture", "picture": "picture in column two of a list"}
+    own = {"caption": "caption", "clothes": "clothes image", "listed_image": "image in column two of a list"}
     missing = own.get(task.instruction, "instruction of its own")
     raise InputError(f"{record.image} has no {missing}, which task {task.name} needs")
 
@@ -73,7 +73,7 @@ def train_instructions(
     """
     if task.instruction == "none":
         return None
-    if task.instruction == "picture":
+    if task.instruction == "listed_image":
         return [own_instruction(record, task) for record in records]
     if task.sentence is not None:
         return [Instruction(sentence=task.sentence, source="bank")] * len(records)

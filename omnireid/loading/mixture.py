@@ -12,13 +12,13 @@ import torch
 
 from instructions.errors import InputError
 from omnireid.loading.batch import Batch
+from omnireid.loading.buffer_pool import BufferPool
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.collate import RawBatch
-from omnireid.loading.feed import Faults, Feed, Source
 from omnireid.loading.graph_sampler import GraphSampler
 from omnireid.loading.held_out import HeldOut
-from omnireid.loading.keyed import Purpose, generator
-from omnireid.loading.room import Room
+from omnireid.loading.keyed_random import Purpose, generator
+from omnireid.loading.source_loader import Faults, Source, SourceLoader
 from omnireid.loading.transforms import AUGMENTATIONS, Augmentation, Preprocessing, TrainTransform
 from omnireid.loading.workers import in_order
 
@@ -75,7 +75,7 @@ class Mixture:
         self.unreadable: dict[str, Faults] = {domain: {} for domain in self.domains}
         transform = TrainTransform(preprocessing, augmentation)
         self._feeds = [
-            Feed(source, transform, self.cache, seed=seed, stream=stream)
+            SourceLoader(source, transform, self.cache, seed=seed, stream=stream)
             for stream, source in enumerate(sources)
         ]
 
@@ -134,7 +134,7 @@ class Mixture:
             known = self.unreadable[domain]
             for path, reason in faults.items():
                 if path not in known:
-                    log.warning("%s; another picture is used instead", reason)
+                    log.warning("%s; another image is used instead", reason)
             known.update(faults)
             self._feeds[self.domains.index(domain)].refuse_too_many(known)
         return [raw for raw, _ in made]
@@ -199,7 +199,7 @@ def mixture_loader(
         piece_bytes=mixture.step_bytes(world),
         pin=device is not None and torch.device(device).type == "cuda",
     )
-    room = Room()
+    pool = BufferPool()
     with closing(made):  # closed at once on errors: left to garbage collection, workers linger for seconds
         for step in made:
-            yield tuple(raw.normalised(mixture.preprocessing, device, room) for raw in mixture.checked(step))
+            yield tuple(raw.normalised(mixture.preprocessing, device, pool) for raw in mixture.checked(step))

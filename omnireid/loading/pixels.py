@@ -11,7 +11,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from omnireid.loading.room import Room
+from omnireid.loading.buffer_pool import BufferPool
 from omnireid.loading.variation import RGB
 from omnireid.native import address, compiled
 
@@ -23,7 +23,7 @@ def normalise(
     mean: RGB,
     std: RGB,
     flipped: Bool[np.ndarray, " B"] | None = None,
-    room: Room | None = None,
+    pool: BufferPool | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
     """Channels first, minus the mean, divided by the deviation; all implementations give the same numbers.
 
@@ -32,7 +32,7 @@ def normalise(
         mean: per channel, between 0 and 1.
         std: standard deviation per channel.
         flipped: which images are flipped; None: none.
-        room: provides memory for the result if it is on the CPU; fresh memory by default.
+        pool: provides memory for the result if it is on the CPU; fresh memory by default.
     """
     scale = torch.tensor([1 / (255 * deviation) for deviation in std])
     shift = torch.tensor([-m / deviation for m, deviation in zip(mean, std, strict=True)])
@@ -40,7 +40,7 @@ def normalise(
     if pixels.device.type != "cpu":
         return _on_device(pixels, scale, shift, flipped)
     count, height, width, _ = pixels.shape
-    images = (Room() if room is None else room).take((count, 3, height, width))
+    images = (BufferPool() if pool is None else pool).take((count, 3, height, width))
     made = library()
     if made is None:
         _by_torch(pixels, scale, shift, flipped, images)

@@ -1,4 +1,4 @@
-/* Pictures of 8 bits are put into a batch: shifted, black where nothing came, a rectangle in one colour. */
+/* Images of 8 bits are put into a batch: shifted, black where nothing came, a rectangle in one colour. */
 #include <stdint.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Pictures of 8 bits with interleaved channels change their size, by the same whole numbers as torch's.
+/* Images of 8 bits with interleaved channels change their size, by the same whole numbers as torch's.
 
    A row is mixed along its length as soon as a row of the result asks for it, and kept as long as one does. Taps
    are taken by pairs, as the processor multiplies and adds them: an odd last one has a partner of weight zero. */
@@ -80,7 +80,7 @@ INLINE void across(const struct axis *lines, const uint8_t *const *rows, int64_t
     }
 }
 
-/* `scratch` holds 2 * lines->pairs rows of the result, 64 bytes longer each, and one of the picture with what its last
+/* `scratch` holds 2 * lines->pairs rows of the result, 64 bytes longer each, and one of the image with what its last
    place reads behind it. */
 void resize(const uint8_t *image, const struct axis *lines, const struct axis *columns, uint8_t *scratch,
             uint8_t *out) {

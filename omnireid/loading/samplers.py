@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from instructions.errors import InputError
-from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.keyed_random import Purpose, generator
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from instructions.errors import InputError
+from omnireid.loading.buffer_pool import BufferPool
 from omnireid.loading.pixels import normalise
 from omnireid.loading.placing import place
 from omnireid.loading.resizing import Image, Resampling, resize
-from omnireid.loading.room import Room
 from omnireid.loading.variation import (
     AUGMENTATIONS,
     RGB,
@@ -66,22 +66,22 @@ class Preprocessing:
         self,
         pixels: UInt8[Tensor, "B H W 3"],
         flipped: Bool[np.ndarray, " B"] | None = None,
-        room: Room | None = None,
+        pool: BufferPool | None = None,
     ) -> Float[Tensor, "B 3 H W"]:
         """Normalise person images for the image encoder, flipping some; runs on the pixels' device.
 
         Args:
             pixels: of any images at the model's size.
             flipped: which images are flipped.
-            room: provides memory for the result if it is on the CPU; fresh memory by default.
+            pool: provides memory for the result if it is on the CPU; fresh memory by default.
         """
-        return normalise(pixels, self.mean, self.std, flipped, room)
+        return normalise(pixels, self.mean, self.std, flipped, pool)
 
     def normalise_clothes(
-        self, pixels: UInt8[Tensor, "C h w 3"], room: Room | None = None
+        self, pixels: UInt8[Tensor, "C h w 3"], pool: BufferPool | None = None
     ) -> Float[Tensor, "C 3 h w"]:
         """Normalise clothes images for the instruction encoder; runs on the pixels' device."""
-        return normalise(pixels, self.clothes_mean, self.clothes_std, room=room)
+        return normalise(pixels, self.clothes_mean, self.clothes_std, pool=pool)
 
 
 class TrainTransform:
@@ -127,10 +127,12 @@ class TrainTransform:
         return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
 
-def empty_pixels(count: int, size: tuple[int, int], room: Room | None = None) -> UInt8[np.ndarray, "B H W 3"]:
+def empty_pixels(
+    count: int, size: tuple[int, int], pool: BufferPool | None = None
+) -> UInt8[np.ndarray, "B H W 3"]:
     """Uninitialised memory for the images of a batch, fresh or recycled; writing into it saves a copy."""
     shape = (count, *size, 3)
-    return np.empty(shape, dtype=np.uint8) if room is None else room.take(shape, torch.uint8).numpy()
+    return np.empty(shape, dtype=np.uint8) if pool is None else pool.take(shape, torch.uint8).numpy()
 
 
 def _jitter(image: Image, steps: Sequence[tuple[str, float]]) -> Image:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from instructions.errors import InputError
-from omnireid.loading.keyed import Purpose, generator, uniforms
+from omnireid.loading.keyed_random import Purpose, generator, uniforms
 
 OCCLUDED = 0.8  # largest side of a square, as a share of the shorter edge: QAConv's RandomOcclusion
 RGB = tuple[float, float, float]

@@ -57,7 +57,7 @@ def in_order(
         batch_size=None,
         sampler=numbers,
         num_workers=workers,
-        collate_fn=_as_it_is,
+        collate_fn=_unchanged,
         worker_init_fn=_outlive_signals,
         prefetch_factor=PREFETCH if workers else None,
         pin_memory=pin,
@@ -75,7 +75,7 @@ def _outlive_signals(_number: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _as_it_is(result: T) -> T:
+def _unchanged(result: T) -> T:
     return result
 
 

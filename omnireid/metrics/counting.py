@@ -9,15 +9,15 @@ from jaxtyping import Float, Int, UInt64
 
 from omnireid.metrics import keys as packed
 from omnireid.metrics.comparison import Comparison
-from omnireid.metrics.heads import Heads
 from omnireid.metrics.ranges import covered
 from omnireid.metrics.targets import Targets, settled
 from omnireid.metrics.tiles import BLOCK, WIDTH, Tile
+from omnireid.metrics.top_lists import TopLists
 
 HELD = BLOCK * WIDTH  # products collected at a time, at least those of a tile
 
 
-class Tally:
+class StrangerCounter:
     """Counts the strangers of one class of gallery images in tiles of products.
 
     Each row of a tile is compared once with its query's farthest target. Cells below it are collected as
@@ -50,7 +50,7 @@ class Tally:
         self._row_keys = packed.first_of_rows(len(targets.rows))
         self._low_keys = packed.pack(targets.owners, targets.lows, 0)
         self._high_keys = packed.above(packed.pack(targets.owners, targets.highs, 0))
-        self.heads = Heads(comparison, targets.rows, head) if head else None
+        self.heads = TopLists(comparison, targets.rows, head) if head else None
         self._keys = np.empty(HELD, dtype=np.uint64)
         self._num_keys = self._origin = 0
         self.closer = np.zeros(len(targets.owners), dtype=np.int64)

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int
 
 from omnireid.metrics.comparison import Comparison, Metric
 from omnireid.metrics.identities import subset
-from omnireid.metrics.judging import Judge, LabelArrays
-from omnireid.metrics.places import Number
+from omnireid.metrics.judging import LabelArrays, RankingProtocol
+from omnireid.metrics.query_ranks import Number
 from omnireid.metrics.ranking import Array, row_blocks
 from omnireid.metrics.streaming import check_lengths
 from omnireid.metrics.tiles import WIDTH
@@ -22,7 +22,7 @@ class Block(NamedTuple):
     """The search of a block of queries: all distances and the judgement of each pair."""
 
     rows: slice
-    distances: Screened
+    distances: ApproximateDistances
     relevant: Bool[np.ndarray, "B G"]
     keep: Bool[np.ndarray, "B G"]
 
@@ -32,7 +32,7 @@ def search(
     gallery_features: Array,
     query: LabelArrays,
     gallery: LabelArrays,
-    protocol: Judge,
+    protocol: RankingProtocol,
     *,
     metric: Metric = "cosine",
     block: int | None = None,
@@ -41,11 +41,13 @@ def search(
     check_lengths(query_features, gallery_features, query, gallery)
     comparison = Comparison(query_features, gallery_features, metric=metric)
     for rows in row_blocks(len(query_features), len(gallery_features), block):
-        yield Block(rows, screen(comparison, rows), *protocol.judge(subset(query, rows), gallery))
+        yield Block(
+            rows, approximate_distances(comparison, rows), *protocol.judge(subset(query, rows), gallery)
+        )
 
 
 @dataclass(frozen=True)
-class Screened:
+class ApproximateDistances:
     """A block of a matrix product and the features it was computed from (``places.Distances``)."""
 
     values: Float[np.ndarray, "B G"]
@@ -61,7 +63,7 @@ class Screened:
         return self.comparison.exact(np.array([self.start + row]), columns)[0]
 
 
-def screen(comparison: Comparison, rows: slice) -> Screened:
+def approximate_distances(comparison: Comparison, rows: slice) -> ApproximateDistances:
     """Distances of some queries to the whole gallery, by a matrix product."""
     query, num_gallery = comparison.query_rows(rows), len(comparison.gallery)
     values = query.new_empty(len(query), num_gallery)
@@ -69,4 +71,4 @@ def screen(comparison: Comparison, rows: slice) -> Screened:
         product = query @ comparison.gallery_rows(columns).T
         addends = comparison.addends(columns)
         values[:, columns] = product if addends is None else product + addends
-    return Screened(comparison.distances(values, rows), rows.start, comparison)
+    return ApproximateDistances(comparison.distances(values, rows), rows.start, comparison)

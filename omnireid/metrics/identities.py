@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from instructions.errors import InputError
 from omnireid.metrics.comparison import Comparison
-from omnireid.metrics.judging import Judge, LabelArrays
+from omnireid.metrics.judging import LabelArrays, RankingProtocol
 
 PEOPLE = 16  # people judged at a time
 
@@ -40,7 +40,9 @@ class OwnPairs:
 class Identities:
     """Judges a search under several protocols, person by person."""
 
-    def __init__(self, query: LabelArrays, gallery: LabelArrays, protocols: Sequence[Judge]) -> None:
+    def __init__(
+        self, query: LabelArrays, gallery: LabelArrays, protocols: Sequence[RankingProtocol]
+    ) -> None:
         self._query, self._gallery, self._protocols = query, gallery, protocols
         self._query_pids, self.pids = np.asarray(query.pids), np.asarray(gallery.pids)
         self._order = self.pids.argsort(kind="stable")
@@ -95,7 +97,7 @@ class Identities:
             relevant, keep = protocol.judge(query, gallery)
             if (relevant & ~own).any() or ((keep != strangers_kept[columns]) & ~own).any():
                 raise InputError(
-                    "this protocol counts pictures of other people as true matches, or as junk for some "
+                    "this protocol counts images of other people as true matches, or as junk for some "
                     "queries only; judge the whole matrix and pass it to rank"
                 )
             right.append((relevant & keep)[own])
@@ -107,7 +109,7 @@ class Identities:
         query_index, gallery_index = own.nonzero()
         return rows[query_index], columns[gallery_index], exact[own], np.stack(right), np.stack(kept)
 
-    def _judge_strangers(self, protocol: Judge) -> Bool[np.ndarray, " G"]:
+    def _judge_strangers(self, protocol: RankingProtocol) -> Bool[np.ndarray, " G"]:
         """Which gallery images count for queries of other people; sampled at the first two people."""
         first = np.arange(1)
         other = (self._query_pids != self._query_pids[0]).nonzero()[0][:1]

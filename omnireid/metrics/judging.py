@@ -32,7 +32,7 @@ class LabelArrays(Protocol):
         ...
 
 
-class Judge(Protocol):
+class RankingProtocol(Protocol):
     """What ``rank_features`` asks of a protocol; ``omnireid.protocols.Protocol`` is one.
 
     An image of another person is never right, and counts either for all queries or for none; ``rank`` takes

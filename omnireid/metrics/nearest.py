@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from omnireid.metrics.places import Distances
+from omnireid.metrics.query_ranks import Distances
 
 
 def nearest(distances: Float[Tensor, "B G"], k: int) -> Int[Tensor, "B k"]:

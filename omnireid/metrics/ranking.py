@@ -11,7 +11,7 @@ from torch import Tensor
 
 from instructions.errors import InputError
 from omnireid.metrics.averages import Compat, average_precisions, check_compat, mean
-from omnireid.metrics.places import BlockPlaces, Distances, Given, gather, place
+from omnireid.metrics.query_ranks import BlockRanks, Distances, ExactDistances, join_ranks, rank_query
 
 Array = np.ndarray | Tensor
 CELLS = 1 << 21  # distances processed at a time: bounds the memory of a block
@@ -78,12 +78,12 @@ class RankingBuilder:
             raise InputError(f"distances of query {row} hold NaN or infinity; a ranking needs finite numbers")
         right = relevant & keep
         rows = (
-            place(distances, row, right[row].nonzero()[0], keep[row], identities=self._identities)
+            rank_query(distances, row, right[row].nonzero()[0], keep[row], identities=self._identities)
             for row in range(len(right))
         )
-        self.add_places(gather(rows, keep.sum(axis=1)))
+        self.add_ranks(join_ranks(rows, keep.sum(axis=1)))
 
-    def add_places(self, block: BlockPlaces) -> None:
+    def add_ranks(self, block: BlockRanks) -> None:
         """Add a block of queries whose right answers are ranked already; only their scores are kept."""
         counts, has_answer = block.counts, block.counts > 0
         found = counts
@@ -164,7 +164,7 @@ def rank(
     builder = RankingBuilder(max_rank=max_rank, ap_topk=ap_topk, identities=identities, compat=compat)
     for rows in row_blocks(*shapes[0]):
         masks = (_array(mask[rows]).astype(bool, copy=False) for mask in (relevant, keep))
-        builder.add(Given(_floats(_array(distmat[rows]))), *masks)
+        builder.add(ExactDistances(_floats(_array(distmat[rows]))), *masks)
     return builder.ranking()
 
 

@@ -10,15 +10,15 @@ from jaxtyping import Bool, Int
 
 from instructions.errors import InputError
 from omnireid.metrics.comparison import Comparison, Metric
-from omnireid.metrics.heads import first_of_each
 from omnireid.metrics.identities import Identities
-from omnireid.metrics.judging import Judge, LabelArrays
+from omnireid.metrics.judging import LabelArrays, RankingProtocol
 from omnireid.metrics.keys import MAX_ROWS
-from omnireid.metrics.places import BlockPlaces
+from omnireid.metrics.query_ranks import BlockRanks
 from omnireid.metrics.ranking import Array, Ranking, RankingBuilder, row_blocks
 from omnireid.metrics.sweep import count_strangers
 from omnireid.metrics.targets import find_targets, first_right
 from omnireid.metrics.tiles import BLOCK
+from omnireid.metrics.top_lists import first_of_each
 
 QUERY_NUMBERS = 1 << 20  # size of the copies of query features that are held besides the features
 
@@ -37,7 +37,7 @@ def rank_features(
     gallery_features: Array,
     query: LabelArrays,
     gallery: LabelArrays,
-    protocol: Judge,
+    protocol: RankingProtocol,
     *,
     metric: Metric = "cosine",
     block: int | None = None,
@@ -71,7 +71,7 @@ def rank_protocols(
     gallery_features: Array,
     query: LabelArrays,
     gallery: LabelArrays,
-    protocols: Sequence[Judge],
+    protocols: Sequence[RankingProtocol],
     *,
     metric: Metric = "cosine",
     block: int | None = None,
@@ -90,7 +90,7 @@ def rank_protocols(
     for rows in blocks:
         search = _Search(comparison, identities, protocols, rows)
         for number, builder in enumerate(builders):
-            builder.add_places(search.places(number))
+            builder.add_ranks(search.places(number))
     return [builder.ranking().take(order) for builder in builders]
 
 
@@ -99,7 +99,7 @@ def ranked_lists(
     gallery_features: Array,
     query: LabelArrays,
     gallery: LabelArrays,
-    protocol: Judge,
+    protocol: RankingProtocol,
     *,
     head: int,
     metric: Metric = "cosine",
@@ -114,7 +114,7 @@ def ranked_lists(
     heads, right = [], []
     for rows in blocks:
         search = _Search(comparison, identities, [protocol], rows, head=head)
-        builder.add_places(search.places(0))
+        builder.add_ranks(search.places(0))
         heads.append(search.head(0))
         right.append(search.is_right(0, heads[-1]))
     ranking = builder.ranking().take(order)
@@ -157,7 +157,7 @@ class _Search:
         self,
         comparison: Comparison,
         identities: Identities,
-        protocols: Sequence[Judge],
+        protocols: Sequence[RankingProtocol],
         rows: Int[np.ndarray, " B"],
         *,
         head: int = 0,
@@ -181,7 +181,7 @@ class _Search:
             number: [codes[index] for codes in people] for index, number in enumerate(by_identity)
         }
 
-    def places(self, number: int) -> BlockPlaces:
+    def places(self, number: int) -> BlockRanks:
         """Ranks under one of the protocols."""
         own, right, kept = self._own, self._own.right[number], self._own.kept[number]
         rows = self._rows.searchsorted(own.rows)
@@ -204,7 +204,7 @@ class _Search:
         strangers_kept = self._identities.strangers_kept[number]
         exceptions = kept.astype(np.int64) - strangers_kept[own.columns]
         num_kept = strangers_kept.sum() + np.bincount(rows, exceptions, len(self._rows)).astype(np.int64)
-        return BlockPlaces(
+        return BlockRanks(
             counts=counts,
             ranks=ranks,
             raw_ranks=(1 + np.arange(len(rows)) - starts + closer_raw)[right],

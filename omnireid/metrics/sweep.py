@@ -9,7 +9,7 @@ from jaxtyping import Int
 
 from omnireid.metrics.coded import CodedTile
 from omnireid.metrics.comparison import Comparison
-from omnireid.metrics.counting import Tally
+from omnireid.metrics.counting import StrangerCounter
 from omnireid.metrics.identities import OwnPairs
 from omnireid.metrics.ranking import row_blocks
 from omnireid.metrics.targets import Targets
@@ -27,13 +27,13 @@ def count_strangers(
     people: Int[np.ndarray, " G"],
     watched: Sequence[Int[np.ndarray, " q"]] = (),
     head: int = 0,
-) -> list[Tally]:
+) -> list[StrangerCounter]:
     """Count the strangers closer than each target, in each class of gallery images."""
     tile = make_tile(comparison, targets.rows)
     blocks = list(row_blocks(len(targets.rows), 1, BLOCK))
     tallies = []
     for members in classes:
-        tally = Tally(comparison, targets, members, people=people, watched=watched, head=head)
+        tally = StrangerCounter(comparison, targets, members, people=people, watched=watched, head=head)
         tallies.append(tally)
         if not blocks:
             continue

@@ -30,8 +30,8 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "cuhk03_classic",
             "CUHK03 classic, single-shot, 10 draws",
-            "Every test picture is a query; its gallery, drawn for each query, has one random picture per "
-            "person, without pictures of the query person under the query's camera; averaged over ten draws. "
+            "Every test image is a query; its gallery, drawn for each query, has one random image per "
+            "person, without images of the query person under the query's camera; averaged over ten draws. "
             "With one true match per list, AP is 1 / rank. The classic CUHK03 splits (100 test people each, "
             "twenty splits).",
             rules.other_camera,
@@ -70,7 +70,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "prcc_single_shot",
             "PRCC single-shot, 10 draws",
-            "The gallery is one random picture per person of camera A, averaged over ten draws; the "
+            "The gallery is one random image per person of camera A, averaged over ten draws; the "
             "Market-1501 rule.",
             rules.other_camera,
             draws.one_per_person,
@@ -93,9 +93,9 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "llcm",
             "LLCM, 10 draws",
-            "Every picture of one modality is a query; the gallery is one random picture per person and "
+            "Every image of one modality is a query; the gallery is one random image per person and "
             "camera of the other modality, averaged over ten draws; the same person under the query's camera "
-            "is junk; the CMC counts identities, not pictures.",
+            "is junk; the CMC counts identities, not images.",
             rules.other_camera,
             draws.one_per_camera,
             num_trials=10,
@@ -105,8 +105,8 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "llcm_script",
             "LLCM official script, 10 draws",
-            "The queries are one random picture per person and camera of one modality, the gallery is every "
-            "picture of the other, averaged over ten draws; otherwise as llcm. From infrared to visible this "
+            "The queries are one random image per person and camera of one modality, the gallery is every "
+            "image of the other, averaged over ten draws; otherwise as llcm. From infrared to visible this "
             "is what the data set's own script prints as VIS to IR; for comparison with such numbers only.",
             rules.other_camera,
             draws.queries_one_per_camera,

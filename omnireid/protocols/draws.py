@@ -1,4 +1,4 @@
-"""How a trial draws its queries and gallery: all of them, some cameras, or one random picture of each."""
+"""How a trial draws its queries and gallery: all of them, some cameras, or one random image of each."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def shortcoming(protocol: Protocol, split: Split) -> str | None:
     sides: dict[str, Sequence[Record]] = {"query": split.query, "gallery": split.gallery}
     empty = [name for name, records in sides.items() if not len(records)]
     if empty:
-        return f"it has no {' and no '.join(empty)} pictures; evaluate on a data set with a test part"
+        return f"it has no {' and no '.join(empty)} images; evaluate on a data set with a test part"
     query, gallery = (labels_of(records) for records in sides.values())
     for need in protocol.needs:
         lack = _MISSING[need](split, query, gallery)
@@ -37,7 +37,7 @@ def shortcoming(protocol: Protocol, split: Split) -> str | None:
 def _without_clothes(split: Split, query: Labels, gallery: Labels) -> str | None:  # noqa: ARG001
     for side, (bare, asked) in count_bare(query, gallery).items():
         if bare:
-            return f"{bare} of {asked} {side} pictures {_OF[side]}have no clothes id; {PERSON_ALONE}"
+            return f"{bare} of {asked} {side} images {_OF[side]}have no clothes id; {PERSON_ALONE}"
     return None
 
 
@@ -48,7 +48,7 @@ def _without_two_modalities(split: Split, query: Labels, gallery: Labels) -> str
         return None
     held = " and the gallery ".join(" and ".join(sorted(side)) for side in seen)
     return (
-        "one side must be visible (rgb) and the other infrared (ir), but the query pictures are "
+        "one side must be visible (rgb) and the other infrared (ir), but the query images are "
         f"{held}; use the protocol market, or annotate the modality"
     )
 

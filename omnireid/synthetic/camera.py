@@ -37,7 +37,7 @@ _FAULTLESS = {
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A fixed camera; angles in radians, blur in pixels of a picture 256 high."""
+    """A fixed camera; angles in radians, blur in pixels of an image 256 high."""
 
     name: str
     scene: str  # one of SCENES
@@ -50,7 +50,7 @@ class Camera:
     saturation: float
     views: tuple[float, float, float]  # how often people are seen from front, back, side
     pitch: float  # how far the camera looks down
-    scale: float  # height of an average adult over the height of the picture
+    scale: float  # height of an average adult over the height of the image
     scale_jitter: float
     crop_jitter: float
     blur: tuple[float, float]
@@ -63,9 +63,9 @@ class Camera:
     jpeg_quality: int  # of the file that is written
     ir_gain: float
     ir_noise: float
-    ir_leak: float = 0.0  # how much of the visible grey an infrared picture keeps; 0: nothing but material
+    ir_leak: float = 0.0  # how much of the visible grey an infrared image keeps; 0: nothing but material
 
-    def eased(self, difficulty: float) -> Camera:
+    def scaled(self, difficulty: float) -> Camera:
         """The same camera with its faults scaled: 1 leaves it as it is, 0 removes them.
 
         Faults are colour cast, tone, noise, blur, occlusion, drifting light and loose boxes; a faultless

@@ -38,7 +38,7 @@ def even(half_width: float) -> Profile:
 
 
 class Canvas:
-    """Planes of one picture while it is painted: three under visible light, one under infrared."""
+    """Planes of one image while it is painted: three under visible light, one under infrared."""
 
     def __init__(
         self,

@@ -1,10 +1,10 @@
-"""Texts about a synthetic picture: descriptions (`li`), captions (`t2i`), SYNTH-PEDES fields."""
+"""Texts about a synthetic image: descriptions (`li`), captions (`t2i`), SYNTH-PEDES fields."""
 
 import re
 
 from instructions.attributes import AttributeSet
 from instructions.sentences import SALIENT, TemplateWriter
-from omnireid.synthetic.people import Cast, Take
+from omnireid.synthetic.people import Population, ShotKey
 
 _WRITER = TemplateWriter()
 _UNINFORMATIVE = ("agnostic", "without", "common clothing")  # words for what is absent, ordinary or unknown
@@ -23,17 +23,17 @@ def _is_informative(word: str) -> bool:
     return not any(little in word for little in _UNINFORMATIVE)
 
 
-def describe(cast: Cast, take: Take) -> str:
+def describe(population: Population, key: ShotKey) -> str:
     """A description with every informative attribute, as COCAS+ images have."""
-    return _WRITER.write(informative(cast.attributes(take)), cast.word_rng(take, 0))
+    return _WRITER.write(informative(population.attributes(key)), population.caption_rng(key, 0))
 
 
-def annotator_caption(cast: Cast, take: Take, number: int) -> str:
+def annotator_caption(population: Population, key: ShotKey, number: int) -> str:
     """The caption of annotator ``number`` (from 1); each omits some attributes."""
     assert number > 0
-    rng = cast.word_rng(take, number)
+    rng = population.caption_rng(key, number)
     seen = {}
-    for name, word in informative(cast.attributes(take)).to_dict().items():
+    for name, word in informative(population.attributes(key)).to_dict().items():
         chance = _MENTIONED_OFTEN if name in SALIENT else _MENTIONED_SELDOM
         if name in _MENTIONED_ALWAYS or rng.random() < chance:
             seen[name] = word
@@ -45,9 +45,9 @@ def tokens(caption: str) -> list[str]:
     return re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", caption.lower())
 
 
-def phrase_fields(cast: Cast, take: Take) -> str:
+def phrase_fields(population: Population, key: ShotKey) -> str:
     """The six fields of SYNTH-PEDES: who, hair, upper and lower clothes, shoes, what is carried."""
-    words = cast.attributes(take).to_dict()
+    words = population.attributes(key).to_dict()
 
     def known(name: str) -> str:
         return words[name] if _is_informative(words[name]) else "unknown"

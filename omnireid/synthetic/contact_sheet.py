@@ -24,7 +24,7 @@ Row = tuple[Cell, ...]
 
 
 def write_contact_sheet(root: Path) -> Path | None:
-    """Draw the sheet from the lists and pictures of a tree; None where there is nothing to show."""
+    """Draw the sheet from the lists and images of a tree; None where there is nothing to show."""
     sections = [draw(root / folder) for folder, name, draw in _SECTIONS if (root / folder / name).exists()]
     sections = [section for section in (*sections, _others(root)) if section.rows]
     if not sections:
@@ -49,8 +49,8 @@ def _by_person(lines: Iterable[ListLine]) -> dict[int, list[ListLine]]:
 def _row(people: Iterable[Sequence[tuple[str, Path]]], *before: Cell) -> Row:
     """The labelled images of several people, with a gap between people."""
     cells = list(before)
-    for pictures in people:
-        for number, (label, path) in enumerate(pictures):
+    for images in people:
+        for number, (label, path) in enumerate(images):
             cells.append(Cell(label, path, gap_before=20 if cells and number == 0 else 0))
     return tuple(cells)
 

@@ -16,12 +16,12 @@ class Stage:
 
     canvas: Canvas
     floor: int
-    size: float  # height of a picture in pixels
+    size: float  # height of an image in pixels
     rng: np.random.Generator
 
 
 def _panel(stage: Stage, at: Point, sides: tuple[float, float, float, float], color: Paint) -> None:
-    """A filled rectangle; left, top, right and bottom in picture heights, from a point in pixels."""
+    """A filled rectangle; left, top, right and bottom in image heights, from a point in pixels."""
     height, width = stage.canvas.height, stage.canvas.width
     left, right = (int(np.clip(at[0] + side * stage.size, 0, width)) for side in sides[::2])
     top, bottom = (int(np.clip(at[1] + side * stage.size, 0, height)) for side in sides[1::2])

@@ -10,11 +10,11 @@ from typing import Any, Self
 
 from instructions.errors import InputError
 from omnireid.files import write_whole
+from omnireid.synthetic.plan import Plan
 from omnireid.synthetic.presets import Preset
-from omnireid.synthetic.world import Plan
 
 FILE_NAME = "synthetic.json"
-VERSION = 1  # of the pictures and layouts: raise it whenever the same seed would give other bytes
+VERSION = 1  # of the images and layouts: raise it whenever the same seed would give other bytes
 
 
 @dataclass(frozen=True)

@@ -37,28 +37,28 @@ _STREAMS: tuple[Stream, ...] = get_args(Stream)  # the order keys the streams: a
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
-    """One shot: who, in which outfit, by which camera, and the number of the shot."""
+class ShotKey:
+    """Identifies one shot: person, outfit, camera and running number."""
 
     dataset: str
     person: int  # number in the cast; the published pid may be another
     outfit: int
     camera: int  # zero-based
-    number: int  # counts all pictures of the person, over outfits, cameras and splits
+    number: int  # counts all images of the person, over outfits, cameras and splits
     modality: Modality = "rgb"
 
 
-class Cast:
+class Population:
     """People, outfits and itineraries of a data set; a pure function of (seed, data set)."""
 
     def __init__(self, dataset: str, seed: int, difficulty: float = 1.0) -> None:
         self.site = SITES[dataset]
         self.seed = seed
         drawn = make_cameras(self.site.num_cameras, self.rng("cameras"))
-        self.cameras: tuple[Camera, ...] = tuple(camera.eased(difficulty) for camera in drawn)
+        self.cameras: tuple[Camera, ...] = tuple(camera.scaled(difficulty) for camera in drawn)
 
     def rng(self, stream: Stream, *key: int) -> np.random.Generator:
-        """The random generator of one thing, by stream and the numbers of person, picture or outfit."""
+        """The random generator of one thing, by stream and the numbers of person, image or outfit."""
         return np.random.default_rng([self.seed, self.site.number, _STREAMS.index(stream), *key])
 
     def identity(self, person: int) -> Identity:
@@ -69,25 +69,25 @@ class Cast:
         """What the person wears; no two outfits of one person have a coat of the same colour word."""
         return _outfit(self, person, outfit)
 
-    def shot(self, take: Take) -> Shot:
-        """The moment of a picture."""
-        rng = self.rng("shot", take.person, take.number)
-        return Shot.draw(rng, self.cameras[take.camera], self.identity(take.person))
+    def shot(self, key: ShotKey) -> Shot:
+        """The pose, viewpoint and light of an image."""
+        rng = self.rng("shot", key.person, key.number)
+        return Shot.draw(rng, self.cameras[key.camera], self.identity(key.person))
 
-    def attributes(self, take: Take) -> AttributeSet:
-        """The attributes of table 7 of a picture."""
-        return _attributes(self, take)
+    def attributes(self, key: ShotKey) -> AttributeSet:
+        """The attributes of table 7 of an image."""
+        return _attributes(self, key)
 
-    def word_rng(self, take: Take, caption: int) -> random.Random:
-        """The generator of one caption of a picture."""
-        return random.Random(int(self.rng("caption", take.person, take.number, caption).integers(2**63)))
+    def caption_rng(self, key: ShotKey, caption: int) -> random.Random:
+        """The generator of one caption of an image."""
+        return random.Random(int(self.rng("caption", key.person, key.number, caption).integers(2**63)))
 
     def clothes_id(self, person: int, outfit: int) -> int:
         """A number of the outfit that is unique in the data set."""
         assert outfit < MAX_OUTFITS
         return person * MAX_OUTFITS + outfit
 
-    def itinerary(
+    def cameras_of_outfit(
         self, person: int, outfit: int, count: int, cameras: tuple[int, ...] | None = None
     ) -> list[int]:
         """Which cameras see the person in the outfit: ``count`` of ``cameras``, ascending."""
@@ -95,7 +95,7 @@ class Cast:
         drawn = self.rng("itinerary", person, outfit).permutation(choice)[:count]
         return sorted(int(camera) for camera in drawn)
 
-    def deal(self, first: int, *sizes: int) -> list[list[int]]:
+    def shuffled_groups(self, first: int, *sizes: int) -> list[list[int]]:
         """Numbers from ``first`` on, shuffled into groups of these sizes, as in the published splits."""
         order = self.rng("split").permutation(np.arange(first, first + sum(sizes)))
         bounds = np.cumsum((0, *sizes))
@@ -108,21 +108,21 @@ def num_outfits(person: int, most: int) -> int:
 
 
 @lru_cache(maxsize=512)
-def _identity(cast: Cast, person: int) -> Identity:
-    return Identity.draw(cast.rng("identity", person))
+def _identity(population: Population, person: int) -> Identity:
+    return Identity.draw(population.rng("identity", person))
 
 
 @lru_cache(maxsize=1024)
-def _outfit(cast: Cast, person: int, outfit: int) -> Outfit:
-    taken = {cast.outfit(person, other).coat_color for other in range(outfit)}
-    rng = cast.rng("outfit", person, outfit)
+def _outfit(population: Population, person: int, outfit: int) -> Outfit:
+    num_taken = {population.outfit(person, other).coat_color for other in range(outfit)}
+    rng = population.rng("outfit", person, outfit)
     while True:  # eight colours, at most two of them taken: ends soon
-        drawn = Outfit.draw(rng, cast.identity(person))
-        if drawn.coat_color not in taken:
+        drawn = Outfit.draw(rng, population.identity(person))
+        if drawn.coat_color not in num_taken:
             return drawn
 
 
 @lru_cache(maxsize=16)
-def _attributes(cast: Cast, take: Take) -> AttributeSet:
-    identity, outfit = cast.identity(take.person), cast.outfit(take.person, take.outfit)
-    return attributes_of(identity, outfit, cast.shot(take))
+def _attributes(population: Population, key: ShotKey) -> AttributeSet:
+    identity, outfit = population.identity(key.person), population.outfit(key.person, key.outfit)
+    return attributes_of(identity, outfit, population.shot(key))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Counts:
     """One row: how many people a data set has and how often each is photographed.
 
-    A person is seen in each outfit by ``cameras`` cameras; each camera takes ``shots`` training pictures, or
-    one query and ``gallery_shots`` gallery pictures of a test person. ``outfits`` is the maximum per person:
+    A person is seen in each outfit by ``cameras`` cameras; each camera takes ``shots`` training images, or
+    one query and ``gallery_shots`` gallery images of a test person. ``outfits`` is the maximum per person:
     if it is 3, every other person has two outfits and the rest three.
     """
 
@@ -18,10 +18,10 @@ class Counts:
     shots: int
     gallery_shots: int
     outfits: int = 1
-    distractors: int = 0  # people who are in no query: Market-1501 (pid 0000, a picture each), DukeMTMC-reID
+    distractors: int = 0  # people who are in no query: Market-1501 (pid 0000, an image each), DukeMTMC-reID
     junk: int = 0  # Market-1501: badly cut boxes of test people (pid -1)
     overlap_ids: int = 0  # training people who are test people of Market-1501 (CUHK-PEDES) or MSMT17
-    shared_ids: int = 0  # training people who are training people there: every other picture of theirs
+    shared_ids: int = 0  # training people who are training people there: every other image of theirs
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Preset:
     """A named size of the whole benchmark."""
 
     name: str
-    image_size: tuple[int, int] | None  # height, width of every picture; None: as the data set usually has it
+    image_size: tuple[int, int] | None  # height, width of every image; None: as the data set usually has it
     clothes_size: int  # side of a template, pixels
     counts: dict[str, Counts]
-    difficulty: float = 1.0  # of the cameras' faults, 0 to 1: see Camera.eased
+    difficulty: float = 1.0  # of the cameras' faults, 0 to 1: see Camera.scaled
 
 
 _TINY = {

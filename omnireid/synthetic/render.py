@@ -21,7 +21,7 @@ from omnireid.synthetic.skeleton import Skeleton, pose
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """A finished picture and the box (x0, y0, x1, y1) of the upper clothes in it."""
+    """A finished image and the box (x0, y0, x1, y1) of the upper clothes in it."""
 
     image: UInt8[ndarray, "H W 3"]
     clothes_box: tuple[int, int, int, int]
@@ -37,15 +37,15 @@ def render_person(
     width: int = 128,
     modality: str = "rgb",
 ) -> Rendering:
-    """Draw one picture; the same arguments give the same pixels.
+    """Draw one image; the same arguments give the same pixels.
 
     Args:
         identity: The person.
         outfit: Their clothes.
         camera: The camera.
         shot: The moment.
-        height: Height of the picture in pixels; smaller pictures are drawn at that size, and faster.
-        width: Width of the picture in pixels.
+        height: Height of the image in pixels; smaller images are drawn at that size, and faster.
+        width: Width of the image in pixels.
         modality: "rgb", or "ir" for near infrared.
     """
     if modality not in ("rgb", "ir"):
@@ -95,7 +95,7 @@ def _draw_shadow(canvas: Canvas, bones: Skeleton, camera: Camera) -> None:
 
 
 def _draw_passer(canvas: Canvas, camera: Camera, shot: Shot) -> None:
-    """Somebody else walks through the picture, nearer to the camera and half outside."""
+    """Somebody else walks through the image, nearer to the camera and half outside."""
     rng = np.random.default_rng(shot.seed)
     identity = Identity.draw(rng)
     outfit = replace(Outfit.draw(rng, identity), umbrella="without umbrella")
@@ -110,7 +110,7 @@ def _draw_passer(canvas: Canvas, camera: Camera, shot: Shot) -> None:
 
 
 def _inside(box: tuple[float, float, float, float], height: int, width: int) -> tuple[int, int, int, int]:
-    """The part of a box that lies in the picture, at least four pixels wide and high."""
+    """The part of a box that lies in the image, at least four pixels wide and high."""
     left = int(np.clip(np.floor(box[0]), 0, width - 4))
     top = int(np.clip(np.floor(box[1]), 0, height - 4))
     right = int(np.clip(np.ceil(box[2]), left + 4, width))

@@ -64,7 +64,7 @@ def _noise_field() -> Float[ndarray, "N M 3"]:
 
 
 def _noise(canvas: Canvas, seed: int) -> Float[ndarray, "H W C"]:
-    """A window of a fixed field of noise; larger pictures get their own."""
+    """A window of a fixed field of noise; larger images get their own."""
     channels = canvas.planes.shape[0]
     rng = np.random.default_rng(seed)
     if canvas.height > 400 or canvas.width > 400:

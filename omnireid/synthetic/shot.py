@@ -28,22 +28,22 @@ ACTIONS: dict[str, tuple[float, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """Everything that varies between pictures of one person in one outfit by one camera."""
+    """Everything that varies between images of one person in one outfit by one camera."""
 
     viewpoint: str  # one of VIEWPOINTS
-    yaw: float  # radians; 0 faces the camera, positive turns to the right of the picture
+    yaw: float  # radians; 0 faces the camera, positive turns to the right of the image
     head_turn: float  # of the head against the trunk, radians
     action: str  # a key of ACTIONS
     phase: float  # of the gait, radians
-    size: float  # height of an average adult over the height of the picture
-    shift: tuple[float, float]  # of the person, right and down, over the picture's height
+    size: float  # height of an average adult over the height of the image
+    shift: tuple[float, float]  # of the person, right and down, over the image's height
     roll: float  # radians
     gain: float
     cast: RGB
-    blur: float  # pixels of a 256-pixel picture
+    blur: float  # pixels of a 256-pixel image
     place: float  # where on the camera's panorama, 0 to 1
     occluder: str  # "none" or what stands in front
-    occluder_at: tuple[float, float]  # its middle and its top over the picture's width and height
+    occluder_at: tuple[float, float]  # its middle and its top over the image's width and height
     seed: int  # of the noise and of an occluding person
 
     @property

@@ -1,4 +1,4 @@
-"""Joints of a person in a pose, first in space, then on the picture."""
+"""Joints of a person in a pose, first in space, then on the image."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ _SIDES = {"left": 1.0, "right": -1.0}  # the person's own; left is +x when facin
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """A place on the picture, in pixels, and how near to the camera it is."""
+    """A place on the image, in pixels, and how near to the camera it is."""
 
     x: float
     y: float
@@ -25,13 +25,13 @@ class Joint:
 
     @property
     def at(self) -> Point:
-        """Only the place on the picture."""
+        """Only the place on the image."""
         return self.x, self.y
 
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """A posed body on the picture; `unit` is the person's height in pixels."""
+    """A posed body on the image; `unit` is the person's height in pixels."""
 
     joints: dict[str, Joint]
     unit: float
@@ -42,18 +42,18 @@ class Skeleton:
         return self.joints[name]
 
     def moved(self, right: float, down: float) -> "Skeleton":
-        """The same body elsewhere on the picture, by pixels."""
+        """The same body elsewhere on the image, by pixels."""
         joints = {
             name: Joint(joint.x + right, joint.y + down, joint.depth) for name, joint in self.joints.items()
         }
         return Skeleton(joints, self.unit, self.yaw, self.pitch)
 
     def width(self, lateral: float, deep: float) -> float:
-        """Half width on the picture, in pixels, of a horizontal ellipse with these half axes."""
+        """Half width on the image, in pixels, of a horizontal ellipse with these half axes."""
         return self.unit * float(np.hypot(lateral * np.cos(self.yaw), deep * np.sin(self.yaw)))
 
     def shift(self, lateral: float, forward: float) -> float:
-        """How far right on the picture, in pixels, a step to the person's left and forward leads."""
+        """How far right on the image, in pixels, a step to the person's left and forward leads."""
         return self.unit * float(lateral * np.cos(self.yaw) + forward * np.sin(self.yaw))
 
     def depth(self, lateral: float, forward: float) -> float:
@@ -64,7 +64,7 @@ class Skeleton:
 def pose(
     identity: Identity, outfit: Outfit, camera: Camera, shot: Shot, *, height: int, width: int
 ) -> Skeleton:
-    """Put a person's joints on a picture of this size, where a detector would have put its box."""
+    """Put a person's joints on an image of this size, where a detector would have put its box."""
     space = _joints(identity, outfit, shot.action, shot.phase)
     unit = shot.size * height * identity.stature**0.6
     under_umbrella = outfit.umbrella == "with umbrella" and outfit.umbrella_open
@@ -89,7 +89,7 @@ def pose(
 
 
 def lay_flat(identity: Identity, outfit: Outfit, *, size: int, turn: float, spread: float) -> Skeleton:
-    """Spread the joints of the upper body on a square picture, as clothes lie on a table."""
+    """Spread the joints of the upper body on a square image, as clothes lie on a table."""
     space = _joints(replace(identity, arm_spread=spread), outfit, "laid", 0.0)
     top, bottom = float(space["collar"][1]), float(space["crotch"][1])
     coat = outfit.coat_style in ("long coat", "dress")

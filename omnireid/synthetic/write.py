@@ -16,19 +16,19 @@ from pathlib import Path
 
 from instructions.errors import InputError
 from omnireid.files import sole_writer, write_whole
+from omnireid.synthetic.image_files import render_files
 from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.manifest import claim, finished
+from omnireid.synthetic.plan import ImagePlan, Plan, SyntheticSpec
 from omnireid.synthetic.presets import Preset
-from omnireid.synthetic.studio import render_files
-from omnireid.synthetic.world import Picture, Plan, World
 
-_CHUNK = 16  # pictures that a worker takes at a time: small enough to stop soon, of one person mostly
-_WORTH_WORKERS = 400  # below so many pictures, starting processes costs more than they save
+_CHUNK = 16  # images that a worker takes at a time: small enough to stop soon, of one person mostly
+_WORTH_WORKERS = 400  # below so many images, starting processes costs more than they save
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: pictures drawn of those missing; ``total`` is 0 while a data set is planned."""
+    """How far a run is: images drawn of those missing; ``total`` is 0 while a data set is planned."""
 
     dataset: str
     done: int
@@ -42,7 +42,7 @@ class Written:
     plan: Plan
     num_files: int  # image files of the data set, old and new
     num_reused: int  # of these, how many were there before
-    num_drawn: int  # pictures rendered in this run; one picture may be several files
+    num_drawn: int  # images rendered in this run; one image may be several files
     seconds: float  # work of all processes together
 
 
@@ -65,7 +65,7 @@ def write_omnireid(
         preset: Its size.
         seed: Seed of everything drawn; not negative.
         workers: Number of processes; None for one per core available to this process.
-        progress: Called after each small batch of pictures.
+        progress: Called after each small batch of images.
         datasets: Write only these data sets; others may be added later.
 
     Raises:
@@ -77,12 +77,12 @@ def write_omnireid(
         out.mkdir(parents=True, exist_ok=True)
         with sole_writer(out, f"another run is writing {out}; wait for it or choose another folder"):
             manifest = claim(out, preset, seed)
-            world = World(preset, seed)
+            spec = SyntheticSpec(preset, seed)
             plans = []
             for name in names:
                 report(Progress(name, 0, 0))
-                plans.append(LAYOUTS[name](world))
-            written = _write_plans(out, world, plans, workers or _num_cores(), report)
+                plans.append(LAYOUTS[name](spec))
+            written = _write_plans(out, spec, plans, workers or _num_cores(), report)
             wanted = finished(manifest, plans)
             if wanted != manifest:
                 wanted.write(out)
@@ -103,28 +103,26 @@ def _checked(seed: int, workers: int | None, datasets: Sequence[str] | None) -> 
 
 
 def _write_plans(
-    out: Path, world: World, plans: list[Plan], workers: int, report: Report
+    out: Path, spec: SyntheticSpec, plans: list[Plan], workers: int, report: Report
 ) -> tuple[Written, ...]:
-    missing: dict[str, list[Picture]] = {}
+    missing: dict[str, list[ImagePlan]] = {}
     num_reused: dict[str, int] = {}
     for plan in plans:
-        there = {file.path for p in plan.pictures for file in p.files if _is_written(out / file.path)}
+        there = {file.path for p in plan.images for file in p.files if _is_written(out / file.path)}
         num_reused[plan.dataset] = len(there)
-        missing[plan.dataset] = [p for p in plan.pictures if any(file.path not in there for file in p.files)]
+        missing[plan.dataset] = [p for p in plan.images if any(file.path not in there for file in p.files)]
         _make_folders(out, plan)
         _write_texts(out, plan)
     seconds: dict[str, float] = defaultdict(float)
     done, total = 0, sum(map(len, missing.values()))
-    for dataset, num_pictures, spent in _draw_all(
-        out, world, missing, workers if total > _WORTH_WORKERS else 1
-    ):
+    for dataset, num_images, spent in _draw_all(out, spec, missing, workers if total > _WORTH_WORKERS else 1):
         seconds[dataset] += spent
-        done += num_pictures
+        done += num_images
         report(Progress(dataset, done, total))
     return tuple(
         Written(
             plan=plan,
-            num_files=sum(len(picture.files) for picture in plan.pictures),
+            num_files=sum(len(image.files) for image in plan.images),
             num_reused=num_reused[plan.dataset],
             num_drawn=len(missing[plan.dataset]),
             seconds=seconds[plan.dataset],
@@ -140,7 +138,7 @@ def _num_cores() -> int:
 
 
 def _make_folders(out: Path, plan: Plan) -> None:
-    paths = [file.path for picture in plan.pictures for file in picture.files] + list(plan.texts)
+    paths = [file.path for image in plan.images for file in image.files] + list(plan.texts)
     for folder in sorted({path.rpartition("/")[0] for path in paths}):
         (out / folder).mkdir(parents=True, exist_ok=True)
 
@@ -153,28 +151,26 @@ def _write_texts(out: Path, plan: Plan) -> None:
 
 
 def _draw_all(
-    out: Path, world: World, missing: dict[str, list[Picture]], workers: int
+    out: Path, spec: SyntheticSpec, missing: dict[str, list[ImagePlan]], workers: int
 ) -> Iterator[tuple[str, int, float]]:
-    """Draw what is missing; yields data set, pictures and seconds of each chunk as it is finished."""
+    """Draw what is missing; yields data set, images and seconds of each chunk as it is finished."""
     chunks = [
-        (dataset, pictures[start : start + _CHUNK])
-        for dataset, pictures in missing.items()
-        for start in range(0, len(pictures), _CHUNK)
+        (dataset, images[start : start + _CHUNK])
+        for dataset, images in missing.items()
+        for start in range(0, len(images), _CHUNK)
     ]
     if workers == 1:
-        for dataset, pictures in chunks:
-            yield dataset, len(pictures), _draw(out, world, pictures)
+        for dataset, images in chunks:
+            yield dataset, len(images), _draw(out, spec, images)
         return
     pool = ProcessPoolExecutor(
         workers,
         mp_context=get_context("spawn"),
         initializer=_start_worker,
-        initargs=(out, world.preset, world.seed),
+        initargs=(out, spec.preset, spec.seed),
     )
     try:
-        futures = {
-            pool.submit(_draw_in_worker, pictures): (dataset, len(pictures)) for dataset, pictures in chunks
-        }
+        futures = {pool.submit(_draw_in_worker, images): (dataset, len(images)) for dataset, images in chunks}
         for future in as_completed(futures):
             yield *futures.pop(future), future.result()
     except BrokenProcessPool:
@@ -185,20 +181,20 @@ def _draw_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _draw(out: Path, world: World, pictures: Sequence[Picture]) -> float:
+def _draw(out: Path, spec: SyntheticSpec, images: Sequence[ImagePlan]) -> float:
     start = time.perf_counter()
-    for picture in pictures:
-        for path, content in render_files(world, picture):
+    for image in images:
+        for path, content in render_files(spec, image):
             write_whole(out / path, content)
     return time.perf_counter() - start
 
 
-_worker: tuple[Path, World]  # of a worker process, set once when it starts
+_worker: tuple[Path, SyntheticSpec]  # of a worker process, set once when it starts
 
 
 def _start_worker(out: Path, preset: Preset, seed: int) -> None:
     global _worker
-    _worker = (out, World(preset, seed))
+    _worker = (out, SyntheticSpec(preset, seed))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; chunks under way are finished
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
@@ -211,9 +207,9 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _draw_in_worker(pictures: Sequence[Picture]) -> float:
-    out, world = _worker
-    return _draw(out, world, pictures)
+def _draw_in_worker(images: Sequence[ImagePlan]) -> float:
+    out, spec = _worker
+    return _draw(out, spec, images)
 
 
 def _is_written(path: Path) -> bool:

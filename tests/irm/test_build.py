@@ -19,7 +19,7 @@ from irm.config import read_run
 from irm.embedder import preprocessing_of
 from irm.mixing import build_mixture, fingerprint, shares
 from irm.models import build_backbone, save_backbone
-from irm.training.workshop import instructions_of, texts_of
+from irm.training.irm_setup import instructions_of, texts_of
 from omnireid.datasets import load_split
 
 TINY = Path(__file__).parents[2] / "configs" / "irm" / "tiny.yaml"
@@ -49,7 +49,7 @@ def test_the_models_settings_arrive():
     assert len(notes) == 3, "backbone, sentences and clothes start at random, and that is said"
 
 
-def test_picture_tasks_have_necks_and_text_to_image_has_a_match_head():
+def test_image_tasks_have_necks_and_text_to_image_has_a_match_head():
     model, _ = build()
     assert model.necks.names == tuple(
         f"{task}/{name}"

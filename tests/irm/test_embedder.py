@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from irm.embedder import IRMEmbedder
-from tests.irm.training.test_objectives import build, described, pictures
+from tests.irm.training.test_objectives import build, described, image_batch
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def model():
     return made.eval()
 
 
-@pytest.mark.parametrize("batch", [pictures(), described()], ids=["ctcc", "t2i"])
+@pytest.mark.parametrize("batch", [image_batch(), described()], ids=["ctcc", "t2i"])
 def test_half_precision_gives_nearly_the_same_unit_vectors(model, batch):
     exact = IRMEmbedder(model).embed(batch, "gallery")
     half = IRMEmbedder(model, autocast=torch.bfloat16).embed(batch, "gallery")

@@ -12,7 +12,7 @@ from irm.build import build_irm
 from irm.config import read_run
 from irm.evaluation import Run, rows_of
 from irm.mixing import build_mixture
-from irm.training.workshop import build_objectives, instructions_of
+from irm.training.irm_setup import build_objectives, instructions_of
 from omnireid.loading.transforms import Preprocessing
 
 TINY = Path(__file__).parents[2] / "configs" / "irm" / "tiny.yaml"
@@ -90,7 +90,7 @@ def test_the_released_sheet_trains_and_judges_as_the_authors():
 
 
 def asked(root, preset, *overrides):
-    """What stands beside the training pictures of each task in eight steps, and every sentence there is."""
+    """What stands beside the training images of each task in eight steps, and every sentence there is."""
     run = read_run(TINY, [f"data={root}", f"preset={preset}", "gallery_instruction=own", *overrides])
     mixture, _ = build_mixture(run, Preprocessing(image_size=(16, 8), clothes_size=(8, 8)))
     given = {}
@@ -120,17 +120,17 @@ def test_the_paper_draws_from_banks_and_the_released_code_says_one_sentence_or_s
 
 @pytest.mark.parametrize(
     ("preset", "sentence", "instruction"),
-    [("paper", None, "bank"), ("released", "cross modiality", "picture")],
+    [("paper", None, "bank"), ("released", "cross modiality", "listed_image")],
 )
 def test_a_run_is_evaluated_as_it_was_trained_to_be_asked(preset, sentence, instruction):
     rows = rows_of(Run(TINY.parent, read_run(TINY, [f"preset={preset}"])))
-    specs = {row.task: row.asking.task(row.task) for row in rows}
+    specs = {row.task: row.instruction_settings.task(row.task) for row in rows}
     assert (specs["vi"].sentence, specs["cc"].instruction) == (sentence, instruction)
 
 
-def test_a_set_whose_lists_name_no_picture_cannot_be_asked_by_one(tiny_root):
+def test_a_set_whose_lists_name_no_image_cannot_be_asked_by_one(tiny_root):
     run = read_run(TINY, [f"data={tiny_root}", "cc_instruction=image", "mixture.1.source=raw"])
-    with pytest.raises(InputError, match="has no picture in column two of a list, which task cc needs"):
+    with pytest.raises(InputError, match="has no image in column two of a list, which task cc needs"):
         build_mixture(run, Preprocessing())
 
 

@@ -59,7 +59,7 @@ def test_another_data_set_begins_with_a_neck_of_its_own(saved):
     assert notes[1].startswith(f"not taken from {saved}: the match head, the neck of trad/market1501, ")
 
 
-def test_larger_pictures_resize_the_positions(saved):
+def test_larger_images_resize_the_positions(saved):
     model, _ = build(f"model.start={saved}", "model.image_size=[96, 48]")
     before = IRM.from_pretrained(saved).editing_transformer.vit
     expected = resize_positions(

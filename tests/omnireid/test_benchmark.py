@@ -14,14 +14,14 @@ from instructions.instruction import Instruction
 from omnireid.benchmark import BY_PERSON_AND_OUTFIT, Row, run_row
 from omnireid.columns import labels_of
 from omnireid.datasets import load_split
-from omnireid.extraction import Asked, embed_side
+from omnireid.extraction import SideInstructions, embed_side
 from omnireid.html_report import Curve, html_page
 from omnireid.loading.transforms import Preprocessing
 from omnireid.protocols import PROTOCOLS
 from omnireid.records import UNKNOWN, Split
 from omnireid.report import sentence_spreads
 from omnireid.summary import HEADLINE_COLUMNS, STEERING_COLUMNS, headline_rows, headlines, steering_rows
-from omnireid.tasks import TASKS, Asking
+from omnireid.tasks import TASKS, InstructionSettings
 from tests import reference
 
 LI = Row("li", "cocas_real2", "instructed")
@@ -29,7 +29,7 @@ TRAD = Row("trad", "market1501", "market")
 
 
 class Pixels:
-    """A model without weights: a tiny picture and, if obedient, the letters of the sentence."""
+    """A model without weights: a tiny image and, if obedient, the letters of the sentence."""
 
     preprocessing = Preprocessing(image_size=(8, 4), clothes_size=(4, 4))
 
@@ -120,14 +120,30 @@ def test_every_sentence_of_a_bank_can_be_evaluated(tiny_root):
     ("row", "said"),
     [
         (Row("vi", "llcm", "llcm"), "retrieve cross-modality images"),
-        (Row("vi", "llcm", "llcm", asking=Asking(sentences="constant")), "cross modiality"),
-        (Row("trad", "market1501", "market", asking=Asking(sentences="constant")), "do not change clothes"),
+        (
+            Row("vi", "llcm", "llcm", instruction_settings=InstructionSettings(sentences="constant")),
+            "cross modiality",
+        ),
+        (
+            Row(
+                "trad", "market1501", "market", instruction_settings=InstructionSettings(sentences="constant")
+            ),
+            "do not change clothes",
+        ),
         (Row("cc", "prcc", "prcc_multi_shot"), "ignore clothes"),
-        (Row("cc", "prcc", "prcc_multi_shot", asking=Asking(cc_instruction="image")), None),
+        (
+            Row(
+                "cc",
+                "prcc",
+                "prcc_multi_shot",
+                instruction_settings=InstructionSettings(cc_instruction="image"),
+            ),
+            None,
+        ),
     ],
 )
 def test_both_sides_of_a_test_are_instructed_as_in_the_sheet(tiny_root, row, said):
-    """What the model really gets: one sentence for all, or the one picture that the lists name."""
+    """What the model really gets: one sentence for all, or the one image that the lists name."""
     heard = {"query": [], "gallery": []}
 
     class Ear(Pixels):
@@ -144,7 +160,7 @@ def test_both_sides_of_a_test_are_instructed_as_in_the_sheet(tiny_root, row, sai
         assert bool(shirts) == (said is None)
         for clothes in shirts:
             assert torch.equal(clothes, clothes[:1].expand_as(clothes))
-    label = said or "the picture of the lists"
+    label = said or "the image of the lists"
     assert (result.headline.query_asked, result.headline.gallery_asked) == (label, label)
 
 
@@ -154,7 +170,7 @@ def test_the_spread_over_a_bank_is_that_of_twenty_searches(tiny_root):
     split, task = load_split(tiny_root, "market1501", "trad"), TASKS["trad"]
     seen = []
     for side, records in (("query", split.query), ("gallery", split.gallery)):
-        nothing = Asked("", [Instruction(sentence="-", source="bank")] * len(records))
+        nothing = SideInstructions("", [Instruction(sentence="-", source="bank")] * len(records))
         seen.append(embed_side(model, split, side, task, asked=nothing).vectors[:, :-26].double().numpy())
     masks = reference.judge("market", labels_of(split.query), labels_of(split.gallery))
     scores = []

@@ -61,9 +61,9 @@ def test_a_query_that_cannot_be_shown_is_refused():
         check_queries([3], evaluation(BEFORE))
 
 
-def frames(picture):
+def frames(image):
     """Colours of the frames along each strip: each frame shows its left and its right edge."""
-    pixels = np.array(picture)
+    pixels = np.array(image)
     kinds = (pixels == RIGHT).all(axis=-1) + 2 * (pixels == WRONG).all(axis=-1)
     edges = [tuple(line[1:][(line[1:] != line[:-1]) & (line[1:] > 0)].tolist()) for line in kinds]
     strips = [(line, len(list(rows))) for line, rows in groupby(edges)]
@@ -74,14 +74,14 @@ def frames(picture):
 def test_each_strip_frames_its_own_answers(split):
     first = evaluation(BEFORE, [[True, False, False, True]] * 5)
     second = evaluation(AFTER, [[True, True, False, False]] * 5)
-    picture = case_study(Model("baseline", first), Model("ours", second), split, None, [0])
-    assert frames(picture) == [[RIGHT, WRONG, WRONG, RIGHT], [RIGHT, RIGHT, WRONG, WRONG]]
+    image = case_study(Model("baseline", first), Model("ours", second), split, None, [0])
+    assert frames(image) == [[RIGHT, WRONG, WRONG, RIGHT], [RIGHT, RIGHT, WRONG, WRONG]]
 
 
-def test_more_queries_make_a_longer_picture_of_one_width(split):
-    pictures = [
+def test_more_queries_make_a_longer_image_of_one_width(split):
+    images = [
         case_study(Model("a", evaluation(BEFORE)), Model("b", evaluation(AFTER)), split, None, rows)
         for rows in ([0], [0, 2])
     ]
-    assert pictures[0].width == pictures[1].width
-    assert pictures[0].height < pictures[1].height
+    assert images[0].width == images[1].width
+    assert images[0].height < images[1].height

@@ -12,7 +12,7 @@ from instructions.errors import InputError
 from instructions.instruction import NEUTRAL
 from omnireid.columns import labels_of
 from omnireid.evaluation import evaluate, judge, pair_scorer
-from omnireid.extraction import Asked, Settings, embed_side
+from omnireid.extraction import Settings, SideInstructions, embed_side
 from omnireid.interfaces import Embedder, PairScorer, PairStates
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.loading.transforms import Preprocessing
@@ -103,8 +103,8 @@ def split(tmp_path_factory):
 
 def sides(split, task, mode="right", gallery_mode="own"):
     return {
-        "query": Asked(mode, query_instructions(split, task, mode)),
-        "gallery": Asked(gallery_mode, gallery_instructions(split, task, gallery_mode)),
+        "query": SideInstructions(mode, query_instructions(split, task, mode)),
+        "gallery": SideInstructions(gallery_mode, gallery_instructions(split, task, gallery_mode)),
     }
 
 
@@ -263,7 +263,7 @@ def test_draws_are_averaged_with_their_deviation(split):
     ) | {-1}
 
 
-def test_texts_search_pictures_and_the_nearest_are_re_scored(split):
+def test_texts_search_images_and_the_nearest_are_re_scored(split):
     task = TASKS["t2i"]
     fake = FakePairs(noise=2.0)
     first = evaluate(Fake(noise=2.0), split, task, "text_to_image", settings=SMALL)
@@ -343,7 +343,7 @@ def test_what_cannot_be_evaluated_is_refused_in_one_sentence(split):
         evaluate(Fake(), split, task, "markets", **asked)
     with pytest.raises(InputError, match="no gallery images"):
         evaluate(Fake(), replace(split, gallery=()), task, "market", **asked)
-    with pytest.raises(InputError, match="needs one instruction per picture"):
+    with pytest.raises(InputError, match="needs one instruction per image"):
         evaluate(Fake(), split, task, "market")
     with pytest.raises(InputError, match="takes no instructions"):
         evaluate(Fake(), split, TASKS["t2i"], "text_to_image", **asked)
@@ -412,7 +412,7 @@ def test_every_number_has_its_protocol(split):
 
 def test_the_neutral_instruction_is_an_instruction_like_others(split):
     task = TASKS["li"]
-    asked = Asked("none", [NEUTRAL] * len(split.query))
+    asked = SideInstructions("none", [NEUTRAL] * len(split.query))
     result = embed_side(Fake(), split, "query", task, asked=asked)
     assert result.asked == "none"
     assert len(result) == 12

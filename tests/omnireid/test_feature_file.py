@@ -51,13 +51,13 @@ def test_named_rows_come_in_any_order_and_from_any_folder(tmp_path):
     np.testing.assert_array_equal(gallery, GALLERY[[1, 2, 3, 0]])
 
 
-def test_one_table_of_pictures_serves_both_sides(tmp_path):
+def test_one_table_of_images_serves_both_sides(tmp_path):
     images = [record.image for record in (*SPLIT.gallery, *SPLIT.query)]
     np.savez(tmp_path / "f.npz", features=np.concatenate([GALLERY, QUERY]), images=images)
     query, gallery = sides(tmp_path / "f.npz")
     np.testing.assert_array_equal(query, QUERY)
     np.testing.assert_array_equal(gallery, GALLERY)
-    with pytest.raises(InputError, match="a query of t2i is a picture with its instruction"):
+    with pytest.raises(InputError, match="a query of t2i is an image with its instruction"):
         sides(tmp_path / "f.npz", task=T2I)
 
 
@@ -82,7 +82,7 @@ def test_a_file_may_name_the_metric_of_its_features(tmp_path):
 
 
 def test_saved_features_are_read_back_unchanged(tmp_path):
-    """Also where a picture has several rows and file names repeat."""
+    """Also where an image has several rows and file names repeat."""
     twice = Split("tiny_set", query=(*SPLIT.query, *SPLIT.query), gallery=SPLIT.gallery)
     given = [
         Features(T2I, "tiny_set", "", torch.from_numpy(vectors), labels_of(records), None, 0.0, "euclidean")
@@ -95,7 +95,7 @@ def test_saved_features_are_read_back_unchanged(tmp_path):
     assert read_features(tmp_path / "f.npz").metric == "euclidean"
 
 
-def test_several_captions_of_a_picture_take_its_rows_in_turn(tmp_path):
+def test_several_captions_of_a_image_take_its_rows_in_turn(tmp_path):
     split = Split(
         "texts",
         query=tuple(Record(f"/d/{name}.jpg", 0, -1, captions=(said,)) for name, said in ("ax", "by", "az")),
@@ -103,15 +103,15 @@ def test_several_captions_of_a_picture_take_its_rows_in_turn(tmp_path):
     )
     path = saved(tmp_path / "f.npz", query_images=["b.jpg", "a.jpg", "a.jpg"])
     np.testing.assert_array_equal(sides(path, split, T2I)[0], QUERY[[1, 0, 2]])
-    with pytest.raises(InputError, match=r"no row for 1 of 3 pictures of texts, e\.g\. /d/a\.jpg"):
+    with pytest.raises(InputError, match=r"no row for 1 of 3 images of texts, e\.g\. /d/a\.jpg"):
         sides(saved(path, query=QUERY[:2], query_images=["b.jpg", "a.jpg"]), split, T2I)
 
 
 @pytest.mark.parametrize(
     ("arrays", "complaint"),
     [
-        ({"query": QUERY[:2]}, "query has 2 rows, but tiny_set has 3 query pictures; name the rows"),
-        ({"query_images": ["a.jpg", "b.jpg", "x.jpg"]}, r"names 1 pictures .* e\.g\. x\.jpg"),
+        ({"query": QUERY[:2]}, "query has 2 rows, but tiny_set has 3 query images; name the rows"),
+        ({"query_images": ["a.jpg", "b.jpg", "x.jpg"]}, r"names 1 images .* e\.g\. x\.jpg"),
         ({"query_images": ["a.jpg", "b.jpg", "b.jpg"]}, r"no row for 1 of 3 .* e\.g\. /data/q/c\.jpg"),
         ({"query_images": ["a.jpg", "b.jpg"]}, "2 names came with 3 rows"),
         ({"gallery_images": ["d.jpg", "e.jpg", "d.jpg", "e.jpg"]}, "may mean .*one/d.jpg or .*two/d.jpg"),
@@ -126,7 +126,7 @@ def test_what_does_not_fit_the_split_is_named(tmp_path, arrays, complaint):
         sides(saved(tmp_path / "f.npz", **arrays))
 
 
-def test_more_rows_than_the_split_has_pictures_are_left_out_on_request(tmp_path):
+def test_more_rows_than_the_split_has_images_are_left_out_on_request(tmp_path):
     names = ["a.jpg", "junk.jpg", "b.jpg", "c.jpg"]
     path = saved(tmp_path / "f.npz", query=np.insert(QUERY, 1, 9, axis=0), query_images=names)
     with pytest.raises(InputError, match="--ignore-extra"):

@@ -16,16 +16,16 @@ from omnireid.columns import labels_of
 from omnireid.datasets import DATASETS, load_split
 from omnireid.extraction import Features
 from omnireid.leakage import People, drop_test_people
-from omnireid.loading.feed import Source
 from omnireid.loading.held_out import hold_out
-from omnireid.metrics import Given, rank, rank_features
+from omnireid.loading.source_loader import Source
+from omnireid.metrics import ExactDistances, rank, rank_features
 from omnireid.protocols import PROTOCOLS, suited_protocol
 from omnireid.protocols.draws import everything
 from omnireid.re_scoring import ReScorer
 from omnireid.records import Labels
 from omnireid.synthetic.layouts import LAYOUTS
+from omnireid.synthetic.plan import SyntheticSpec
 from omnireid.synthetic.presets import PRESETS
-from omnireid.synthetic.world import World
 from omnireid.tasks import TASKS
 from omnireid.trial import run_trial
 
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """The drawn trees on paper: text files as they are, pictures as empty files."""
+    """The drawn trees on paper: text files as they are, images as empty files."""
     out = tmp_path_factory.mktemp("hazards")
     for name in (
         "market1501",
@@ -47,8 +47,8 @@ def root(tmp_path_factory):
         "cuhk_pedes",
         "icfg_pedes",
     ):
-        plan = LAYOUTS[name](World(PRESETS["tiny"], 0))
-        contents = {file.path: b"" for picture in plan.pictures for file in picture.files} | plan.texts
+        plan = LAYOUTS[name](SyntheticSpec(PRESETS["tiny"], 0))
+        contents = {file.path: b"" for image in plan.images for file in image.files} | plan.texts
         for path, content in contents.items():
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             (out / path).write_bytes(content)
@@ -84,7 +84,7 @@ def test_h2_visible_to_infrared_queries_every_visible_image_and_draws_the_infrar
 
 def test_h3_single_shot_and_multi_shot_are_two_protocols_with_two_names(root):
     split = load_split(root, "prcc", "cc")
-    gallery = labels_of([*split.gallery, *split.gallery])  # two pictures a person
+    gallery = labels_of([*split.gallery, *split.gallery])  # two images a person
     _, all_of_a = PROTOCOLS["prcc_multi_shot"].draw(labels_of(split.query), gallery, 0)
     _, one_each = PROTOCOLS["prcc_single_shot"].draw(labels_of(split.query), gallery, 0)
     assert len(all_of_a) == len(gallery)
@@ -148,7 +148,7 @@ def test_h9_ltcc_has_twelve_cameras_not_nine(root):
 
 
 def test_h10_images_that_are_not_re_scored_keep_their_order():
-    distances = Given(-np.linspace(0.9, 0.1, 50)[None])  # minus cosines, the nearest first
+    distances = ExactDistances(-np.linspace(0.9, 0.1, 50)[None])  # minus cosines, the nearest first
 
     class LastFirst:
         """Scores the later of the nearest images higher."""
@@ -288,7 +288,9 @@ def test_h10_the_tail_is_ordered_by_distance_and_ties_by_index():
             return images.rows.float() % 2
 
     again = ReScorer(OddFirst(), Rows(), Rows(), top=128, batch_size=64)
-    order = np.argsort(again.apply(Given(values), np.arange(1), np.arange(300)).values[0], kind="stable")
+    order = np.argsort(
+        again.apply(ExactDistances(values), np.arange(1), np.arange(300)).values[0], kind="stable"
+    )
     head = nearest[:128]
     assert order.tolist() == [*head[head % 2 == 1], *head[head % 2 == 0], *nearest[128:]]
 
@@ -296,7 +298,7 @@ def test_h10_the_tail_is_ordered_by_distance_and_ties_by_index():
 _ORDER = """
 from omnireid.datasets import load_split
 from omnireid.loading.held_out import hold_out
-from omnireid.loading.feed import Source
+from omnireid.loading.source_loader import Source
 from omnireid.tasks import TASKS
 for name, task in (("ltcc", "cc"), ("vc_clothes", "cc"), ("llcm", "vi"), ("own/shop", "trad")):
     split = load_split({root!r}, name, task, source="raw")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from omnireid.leakage import (
-    BORROWED,
+    SHARED_IMAGES,
     Fingerprints,
     Leak,
     People,
@@ -19,9 +19,9 @@ from omnireid.leakage import (
     fingerprint,
     fingerprints_of,
 )
+from omnireid.leakage.drop_test_people import SHARED
 from omnireid.leakage.fingerprints import MAX_BITS, MAX_COLOR, SIDE
 from omnireid.leakage.people import COLUMNS
-from omnireid.leakage.sieve import SHARED
 from omnireid.records import Record
 
 TEST_IMAGE = "/data/market/Market-1501/bounding_box_test/0004_c2s1_022375_01.jpg"
@@ -45,7 +45,7 @@ def test_nothing_is_dropped_without_a_test():
     train = pedes(("Market/0004_c2s1_022375_01.jpg", 7))
     pids, report = kept_pids(train)
     assert pids == [7] and report.num_dropped == 0
-    assert report.sentences() == ("none of 1 training pictures shows a test person",)
+    assert report.sentences() == ("none of 1 training images shows a test person",)
 
 
 def test_a_pid_leaks_within_its_own_data_set_only():
@@ -74,7 +74,7 @@ def test_a_name_counts_only_in_the_folder_of_the_borrowed_set():
     assert kept_pids(pedes(("cam_a/0004_c2s1_022375_01.jpg", 7)), MARKET_TEST)[0] == [7]
 
 
-def test_cuhk03_and_msmt17_pictures_are_found_by_name():
+def test_cuhk03_and_msmt17_images_are_found_by_name():
     cuhk03 = People("cuhk03", (Record("/data/cuhk03/images_detected/1_001_1_01.png", 1, 0),))
     assert kept_pids(pedes(("CUHK03/1_001_2_07.png", 3), ("CUHK03/1_002_2_07.png", 4)), cuhk03)[0] == [4]
     name = "0000/0000_000_01_0303morning_0015_0.jpg"
@@ -116,11 +116,11 @@ def test_the_result_does_not_depend_on_the_order_of_the_tests():
 def test_borrowed_data_sets_are_in_the_catalog():
     from omnireid.datasets import DATASETS
 
-    assert {row.dataset for rows in BORROWED.values() for row in rows} <= set(DATASETS)
+    assert {row.dataset for rows in SHARED_IMAGES.values() for row in rows} <= set(DATASETS)
 
 
 def drawn(seed, size=(128, 64)):
-    """A picture of nothing in particular: smooth patches of colour."""
+    """An image of nothing in particular: smooth patches of colour."""
     patches = np.random.default_rng(seed).integers(0, 255, (9, 5, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(patches).resize(size[::-1], Image.Resampling.BICUBIC))
 
@@ -131,8 +131,8 @@ def save(path, pixels, **options):
     return str(path)
 
 
-def seen(*pictures):
-    hashes, colors = zip(*map(fingerprint, pictures), strict=True)
+def seen(*images):
+    hashes, colors = zip(*map(fingerprint, images), strict=True)
     return Fingerprints(np.array(hashes, dtype=np.uint64), np.array(colors), np.ones(len(colors), dtype=bool))
 
 
@@ -145,12 +145,12 @@ def recoded(pixels, quality):
 @pytest.mark.parametrize("quality", [95, 75, 50])
 @pytest.mark.parametrize("size", [(128, 64), (64, 32), (256, 128), (384, 128)])
 def test_a_copy_is_found_after_scaling_and_coding_anew(quality, size):
-    pictures = [drawn(seed) for seed in range(8)]
+    images = [drawn(seed) for seed in range(8)]
     copies = [
-        recoded(np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR)), quality)
-        for picture in pictures
+        recoded(np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)), quality)
+        for image in images
     ]
-    found = find_copies(seen(*copies), seen(*pictures))
+    found = find_copies(seen(*copies), seen(*images))
     assert found.rows.tolist() == list(range(8))
     assert (found.bits <= MAX_BITS).all() and (found.color <= MAX_COLOR).all()
 
@@ -169,17 +169,17 @@ def test_the_hash_is_that_of_a_plain_cosine_transform():
 
 
 def test_the_same_shapes_in_other_colors_are_no_copy():
-    picture = drawn(1)
-    grey = np.asarray(Image.fromarray(picture).convert("L"))
+    image = drawn(1)
+    grey = np.asarray(Image.fromarray(image).convert("L"))
     tinted = np.stack([grey, grey, grey], axis=2)
-    assert int(np.bitwise_count(seen(tinted).hashes ^ seen(picture).hashes)[0]) <= MAX_BITS
-    assert find_copies(seen(tinted), seen(picture)).rows.tolist() == [-1]
+    assert int(np.bitwise_count(seen(tinted).hashes ^ seen(image).hashes)[0]) <= MAX_BITS
+    assert find_copies(seen(tinted), seen(image)).rows.tolist() == [-1]
 
 
-def test_empty_and_unreadable_pictures_have_no_copies(tmp_path):
+def test_empty_and_unreadable_images_have_no_copies(tmp_path):
     white = np.full((64, 32, 3), 255, dtype=np.uint8)
     assert find_copies(seen(white), seen(white)).rows.tolist() == [-1]
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     found = fingerprints_of([str(tmp_path / "text.jpg"), str(tmp_path / "gone.jpg")])
     assert found.seen.tolist() == [False, False]
     assert find_copies(found, found).rows.tolist() == [-1, -1]
@@ -216,15 +216,15 @@ def test_a_renamed_copy_is_found_by_appearance_and_drops_its_person(tmp_path):
     assert pids == [8]
     assert report.leaks == (Leak("rstpreid", 7, copy, "same picture by look", test),)
     assert (report.num_dropped, report.num_unreadable) == (2, 0)
-    assert kept_pids(People("prcc", train.records), msmt)[0] == [7, 7, 8]  # not known to share pictures
-    ((kept,), report) = drop_test_people([train], [msmt], by_look=False)
+    assert kept_pids(People("prcc", train.records), msmt)[0] == [7, 7, 8]  # not known to share images
+    ((kept,), report) = drop_test_people([train], [msmt], by_appearance=False)
     assert report.num_dropped == 0
     pair = frozenset((frozenset(("prcc", "msmt17")),))
-    ((kept,), report) = drop_test_people([People("prcc", train.records)], [msmt], by_look=pair)
+    ((kept,), report) = drop_test_people([People("prcc", train.records)], [msmt], by_appearance=pair)
     assert [record.pid for record in kept.records] == [8]
 
 
-def test_fingerprints_are_kept_until_the_picture_changes(tmp_path):
+def test_fingerprints_are_kept_until_the_image_changes(tmp_path):
     images = [save(tmp_path / f"{seed}.png", drawn(seed)) for seed in range(3)]
     cache = tmp_path / "cache"
     first = fingerprints_of(images, cache=cache, name="x")
@@ -276,7 +276,7 @@ def test_every_pair_of_data_sets_known_to_share_images_is_compared():
     text, owners = ("cuhk_pedes", "icfg_pedes", "rstpreid"), {"cuhk_pedes": ("market1501", "cuhk03")}
     pairs = {frozenset((one, other)) for one in text for other in owners.get(one, ("msmt17",))}
     assert pairs | {frozenset(("rstpreid", "icfg_pedes"))} == SHARED
-    assert {name: {row.dataset for row in rows} for name, rows in BORROWED.items()} == {
+    assert {name: {row.dataset for row in rows} for name, rows in SHARED_IMAGES.items()} == {
         "cuhk_pedes": {"market1501", "cuhk03"},
         "icfg_pedes": {"msmt17"},
     }

@@ -8,8 +8,8 @@ from instructions.errors import InputError
 from omnireid.benchmark import Row, run_row
 from omnireid.columns import labels_of
 from omnireid.evaluation import evaluate, judge
-from omnireid.extraction import Asked, Settings, embed_side, pair_scorer
-from omnireid.interfaces import GridScorer, PairStates, PictureMatching
+from omnireid.extraction import Settings, SideInstructions, embed_side, pair_scorer
+from omnireid.interfaces import GridScorer, ImageMatching, PairStates
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.loading.transforms import Preprocessing
 from omnireid.matching import score_all
@@ -24,7 +24,7 @@ TRAD = TASKS["trad"]
 
 
 def places(index, side):
-    """Two places of three channels, another for every picture."""
+    """Two places of three channels, another for every image."""
     rng = np.random.default_rng([index, len(side)])
     return torch.from_numpy(rng.standard_normal((2, 3))).float()
 
@@ -48,7 +48,7 @@ class Matcher:
 
 
 class Model:
-    """An embedder with a matcher of pictures."""
+    """An embedder with a matcher of images."""
 
     preprocessing = Preprocessing(image_size=(8, 4), clothes_size=(4, 4))
 
@@ -58,7 +58,7 @@ class Model:
     def embed(self, batch, side):
         return self.matcher.states(batch, side).features
 
-    def picture_scorer(self):
+    def image_scorer(self):
         return self.matcher
 
 
@@ -75,8 +75,8 @@ def split(tmp_path_factory):
 
 def asked(split):
     return {
-        "query": Asked("right", query_instructions(split, TRAD)),
-        "gallery": Asked("own", gallery_instructions(split, TRAD)),
+        "query": SideInstructions("right", query_instructions(split, TRAD)),
+        "gallery": SideInstructions("own", gallery_instructions(split, TRAD)),
     }
 
 
@@ -139,7 +139,7 @@ def test_a_row_is_reported_by_the_matcher_and_by_cosine(split, monkeypatch):
 
 
 def test_text_tasks_do_not_use_the_image_matcher():
-    assert isinstance(Model(), PictureMatching)
+    assert isinstance(Model(), ImageMatching)
     assert isinstance(Matcher(), GridScorer)
     assert pair_scorer(Model(), TASKS["t2i"]) is None
     assert pair_scorer(Model(), TRAD) is not None

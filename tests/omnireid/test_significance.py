@@ -12,10 +12,10 @@ from omnireid.significance import compare, compare_tables, unpaired
 SEARCH = Search("trad", "market1501", "market", "do not change clothes", 'a, "quoted" one')
 
 
-def scores(num_people, num_pictures, shift, seed=0):
-    """Two models' scores whose difference belongs to people, not to pictures."""
+def scores(num_people, num_images, shift, seed=0):
+    """Two models' scores whose difference belongs to people, not to images."""
     rng = np.random.default_rng(seed)
-    pids = np.repeat(np.arange(num_people), num_pictures)
+    pids = np.repeat(np.arange(num_people), num_images)
     first = rng.random(len(pids))
     return first, first + shift + rng.normal(0, 0.1, num_people)[pids], pids
 
@@ -29,7 +29,7 @@ def test_a_difference_is_that_of_the_means_and_lies_in_its_interval():
     assert (found.num_queries, found.num_people) == (200, 40)
 
 
-def test_pictures_of_one_person_are_not_independent_evidence():
+def test_images_of_one_person_are_not_independent_evidence():
     rejected = [compare(*scores(8, 40, 0.0, seed), num_draws=199).p_value < 0.05 for seed in range(40)]
     assert sum(rejected) <= 6  # a test by query would reject most of these ties
 

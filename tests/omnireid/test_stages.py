@@ -7,7 +7,7 @@ import torch
 from omnireid.benchmark import Row, run_row
 from omnireid.columns import labels_of
 from omnireid.datasets import load_split
-from omnireid.extraction import Asked, Settings, embed_side
+from omnireid.extraction import Settings, SideInstructions, embed_side
 from omnireid.interfaces import PairStates
 from omnireid.loading.instruct import gallery_instructions, query_instructions
 from omnireid.loading.transforms import Preprocessing
@@ -21,7 +21,7 @@ TRAD, T2I = Row("trad", "market1501", "market"), Row("t2i", "cuhk_pedes", "text_
 
 
 class Stripes:
-    """A model without weights: mean colors of pictures, of any norm; a text is its length."""
+    """A model without weights: mean colors of images, of any norm; a text is its length."""
 
     preprocessing = Preprocessing(image_size=(8, 4), clothes_size=(4, 4))
 
@@ -56,7 +56,10 @@ class Second(Stripes):
 def features_of(root):
     """Both sides of TRAD by the raw stripes, as numpy arrays, and how each pair is judged."""
     split, task = load_split(root, "market1501", "trad"), TASKS["trad"]
-    asked = (Asked("", query_instructions(split, task)), Asked("", gallery_instructions(split, task)))
+    asked = (
+        SideInstructions("", query_instructions(split, task)),
+        SideInstructions("", gallery_instructions(split, task)),
+    )
     sides = [
         embed_side(Raw(), split, side, task, asked=one).vectors.double().numpy()
         for side, one in zip(("query", "gallery"), asked, strict=True)

@@ -22,7 +22,7 @@ def program(monkeypatch, *arguments):
 
 @pytest.fixture
 def root(tmp_path):
-    """Two pictures of one person with a list, a table, and one picture of a shop."""
+    """Two images of one person with a list, a table, and one image of a shop."""
     root = tmp_path / "real1"
     for name, color in (("images/a.png", "red"), ("images/b.png", "blue"), ("../shop/1.png", "red")):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def root(tmp_path):
     return root
 
 
-def test_the_steps_lead_from_pictures_to_lists(monkeypatch, capsys, root, tmp_path):
+def test_the_steps_lead_from_images_to_lists(monkeypatch, capsys, root, tmp_path):
     work = tmp_path / "work"
     decisions = {
         "format": FORMAT,
@@ -54,14 +54,14 @@ def test_the_steps_lead_from_pictures_to_lists(monkeypatch, capsys, root, tmp_pa
     for step in steps:
         assert program(monkeypatch, *step) == 0, capsys.readouterr().err
     told = capsys.readouterr().out
-    assert "1 of 2 pictures are reviewed" in told and "1 pictures were left out" in told
+    assert "1 of 2 images are reviewed" in told and "1 images were left out" in told
     (record,) = load_split(root, "cocas_real1", "ctcc").train
     assert record.clothes == str(root / "templates/1.png")
     (record,) = load_split(root, "cocas_real1", "li").train
     assert "red" in record.captions[0]
 
 
-def test_the_pictures_of_a_data_set_are_taken_from_its_own_layout(monkeypatch, capsys, tmp_path):
+def test_the_images_of_a_data_set_are_taken_from_its_own_layout(monkeypatch, capsys, tmp_path):
     for name in ("train/001_1_c1_000001.png", "train/001_2_c11_000002.png", "test/002_1_c1_000001.png"):
         path = tmp_path / "data/LTCC_ReID" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def test_the_pictures_of_a_data_set_are_taken_from_its_own_layout(monkeypatch, c
     assert (
         program(monkeypatch, "start", tmp_path / "w", "--data", tmp_path / "data", "--dataset", "ltcc") == 0
     )
-    assert "2 pictures of ltcc (train)" in capsys.readouterr().out
+    assert "2 images of ltcc (train)" in capsys.readouterr().out
     lines = (tmp_path / "w/pictures.txt").read_text().splitlines()
     assert lines[1] == "LTCC_ReID/train/001_2_c11_000002.png - 1 1 10"
 
@@ -77,21 +77,21 @@ def test_the_pictures_of_a_data_set_are_taken_from_its_own_layout(monkeypatch, c
 @pytest.mark.parametrize("folder", ["LTCC_ReID", "ltcc/LTCC_ReID"])
 def test_the_lists_of_a_data_set_go_where_no_other_looks(monkeypatch, capsys, tmp_path, folder):
     data = tmp_path / "data"
-    picture = data / folder / "train/001_1_c1_000001.png"
-    picture.parent.mkdir(parents=True)
-    Image.new("RGB", (20, 40), "red").save(picture)
+    image = data / folder / "train/001_1_c1_000001.png"
+    image.parent.mkdir(parents=True)
+    Image.new("RGB", (20, 40), "red").save(image)
     work = tmp_path / "w"
     for step in (("start", work, "--data", data, "--dataset", "ltcc"), ("crops", work)):
         assert program(monkeypatch, *step) == 0, capsys.readouterr().err
     assert program(monkeypatch, "export", work, "--unreviewed") == 0
     assert str(data / "ltcc/datalist/train_ctcc.txt") in capsys.readouterr().out
     (record,) = load_split(data, "ltcc", "ctcc", source="lists").train
-    assert record.image == str(picture)
+    assert record.image == str(image)
     with pytest.raises(InputError, match="no OmniReID list of cocas_real1"):
         load_split(data, "cocas_real1", "ctcc", source="lists")
 
 
-def test_a_shop_picture_does_not_write_over_another_one(monkeypatch, capsys, root, tmp_path):
+def test_a_shop_image_does_not_write_over_another_one(monkeypatch, capsys, root, tmp_path):
     (root / "templates").mkdir()
     (root / "templates/1.png").write_bytes(b"somebody's")
     row = {"image": "images/a.png", "crop": True, "template": "1.png"}
@@ -107,7 +107,7 @@ def test_a_shop_picture_does_not_write_over_another_one(monkeypatch, capsys, roo
     for step in steps:
         assert program(monkeypatch, *step) == 0, capsys.readouterr().err
     assert program(monkeypatch, "export", work) == 2
-    assert "is not the same picture as" in capsys.readouterr().err
+    assert "is not the same image as" in capsys.readouterr().err
     assert (root / "templates/1.png").read_bytes() == b"somebody's"
 
 

@@ -9,7 +9,7 @@ from tools._program import run
 
 @pytest.fixture
 def market(tmp_path):
-    """A readable Market-1501 of four pictures below a data root."""
+    """A readable Market-1501 of four images below a data root."""
     names = ("bounding_box_train/0002_c1s1_000451_03", "query/0001_c1s1_001051_00")
     names += ("bounding_box_test/0001_c2s1_000301_00", "bounding_box_test/0000_c2s1_000151_01")
     for number, name in enumerate(names):
@@ -47,20 +47,20 @@ def test_a_drawn_tree_with_its_own_counts_is_clean(check, market):
     assert "0 problems, 0 warnings" in out
 
 
-def test_a_damaged_picture_ends_with_code_1_and_says_how_to_fix_it(check, market):
+def test_a_damaged_image_ends_with_code_1_and_says_how_to_fix_it(check, market):
     (market / "Market-1501/query/0001_c1s1_001051_00.jpg").write_bytes(b"")
     code, out, _ = check("--root", market)
     assert code == 1
-    assert "1 of 4 pictures cannot be read" in out and "0001_c1s1_001051_00.jpg" in out
+    assert "1 of 4 images cannot be read" in out and "0001_c1s1_001051_00.jpg" in out
     assert "how to fix:" in out
 
 
-def test_a_limit_opens_fewer_pictures(check, market):
+def test_a_limit_opens_fewer_images(check, market):
     (market / "Market-1501/query/0001_c1s1_001051_00.jpg").write_bytes(b"")
     assert check("--root", market, "--limit", "0")[0] == 0
 
 
-def test_a_missing_picture_of_a_list_is_a_problem(check, tmp_path):
+def test_a_missing_image_of_a_list_is_a_problem(check, tmp_path):
     (tmp_path / "prcc/datalist").mkdir(parents=True)
     (tmp_path / "prcc/datalist/train.txt").write_text("rgb/train/001/A_1.jpg white_shirt.jpg 1 1 0\n")
     code, out, _ = check("--root", tmp_path)
@@ -81,12 +81,12 @@ def test_a_test_person_in_the_training_folder_is_a_problem(check, market):
     assert code == 1 and "1 people are in both the training and the test part" in out
 
 
-def test_a_test_picture_that_trains_under_another_name_is_a_problem(check, market):
+def test_a_test_image_that_trains_under_another_name_is_a_problem(check, market):
     folder = market / "Market-1501"
-    picture = (folder / "bounding_box_test/0001_c2s1_000301_00.jpg").read_bytes()
-    (folder / "bounding_box_train/0005_c3s1_001051_00.jpg").write_bytes(picture)
+    image = (folder / "bounding_box_test/0001_c2s1_000301_00.jpg").read_bytes()
+    (folder / "bounding_box_train/0005_c3s1_001051_00.jpg").write_bytes(image)
     code, out, _ = check("--root", market)
-    assert code == 1 and "1 train pictures are in the gallery too under another name" in out
+    assert code == 1 and "1 train images are in the gallery too under another name" in out
     assert "0005_c3s1_001051_00.jpg and " in out
 
 

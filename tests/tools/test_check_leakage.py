@@ -22,20 +22,20 @@ def program(monkeypatch, *arguments):
 
 @pytest.fixture
 def data(tmp_path):
-    """Market-1501 and LTCC, each of a few pictures; one LTCC training picture copies a Market query."""
+    """Market-1501 and LTCC, each of a few images; one LTCC training image copies a Market query."""
 
     def drawn(seed):
         patches = np.random.default_rng(seed).integers(0, 255, (9, 5, 3), dtype=np.uint8)
         return Image.fromarray(patches).resize((64, 128), Image.Resampling.BICUBIC)
 
-    pictures = {
+    images = {
         "market/bounding_box_train/0002_c1s1_000451_03.jpg": 1,
         "market/bounding_box_test/0003_c2s1_000451_03.jpg": 2,
         "market/query/0003_c1s1_000001_00.jpg": 3,
         "LTCC_ReID/train/001_1_c1_000001.png": 3,
         "LTCC_ReID/train/002_1_c1_000002.png": 4,
     }
-    for name, seed in pictures.items():
+    for name, seed in images.items():
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         drawn(seed).save(path)
@@ -47,14 +47,14 @@ def test_a_copy_is_told_and_shown(monkeypatch, capsys, tmp_path, data):
     asked = ("--data", data, "--train", "ltcc", "--test", "market1501")
     assert program(monkeypatch, *asked, *out) == 0
     told = capsys.readouterr().out
-    assert "none of 2 training pictures shows a test person" in told and "no picture was written" in told
+    assert "none of 2 training images shows a test person" in told and "no sheet was written" in told
     assert program(monkeypatch, *asked, "--look-at-all", *out) == 0
     assert "1 people dropped, also found in a test set (same picture by look" in capsys.readouterr().out
     (leak,) = json.loads((tmp_path / "out/r.json").read_text())["leaks"]
     assert Path(leak["image"]).name == "001_1_c1_000001.png"
     assert Path(leak["test_image"]).name == "0003_c1s1_000001_00.jpg"
-    picture = np.asarray(Image.open(io.BytesIO((tmp_path / "out/pairs.jpg").read_bytes())).convert("RGB"))
-    left, right = picture[12:204, 12:108].astype(int), picture[12:204, 108:204].astype(int)
+    image = np.asarray(Image.open(io.BytesIO((tmp_path / "out/pairs.jpg").read_bytes())).convert("RGB"))
+    left, right = image[12:204, 12:108].astype(int), image[12:204, 108:204].astype(int)
     assert np.abs(left - right).mean() < 8
     assert (data / ".fingerprints").is_dir()
 

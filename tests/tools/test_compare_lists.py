@@ -33,7 +33,7 @@ def runs(tiny_root, tmp_path_factory):
     return folder / "plain", folder / "matched"
 
 
-def test_it_writes_the_picture_and_says_which_queries_and_why(monkeypatch, capsys, runs, tmp_path):
+def test_it_writes_the_image_and_says_which_queries_and_why(monkeypatch, capsys, runs, tmp_path):
     out = tmp_path / "figures" / "lists.png"
     words = [*runs, "--names", "baseline,ours", "--queries", 2, "--top", 5, "--out", out]
     assert program(monkeypatch, compare_lists, *words) == 0
@@ -41,8 +41,8 @@ def test_it_writes_the_picture_and_says_which_queries_and_why(monkeypatch, capsy
     assert "baseline mAP" in told and "of 12 queries ours is better at" in told
     assert "shown: where the two APs differ most, whichever wins; one query per person" in told
     assert told.count("  query ") == 2
-    with Image.open(out) as picture:
-        assert picture.format == "PNG"
+    with Image.open(out) as image:
+        assert image.format == "PNG"
     assert program(monkeypatch, compare_lists, *words) == 0
     assert capsys.readouterr().out == told
 

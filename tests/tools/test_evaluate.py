@@ -263,7 +263,7 @@ def test_a_converted_model_is_compared_as_its_authors_compare(monkeypatch, tmp_p
         kept = dict(content)
     masks = reference.judge("irm_released", labels_of(split.query), labels_of(split.gallery))
     distmat = np.linalg.norm(kept["query"][:, None] - kept["gallery"][None], axis=2)
-    expected = reference.rank(distmat.astype(np.float64), *masks)  # fewer than 500 pictures: all count
+    expected = reference.rank(distmat.astype(np.float64), *masks)  # fewer than 500 images: all count
     assert one["mean_ap"] == pytest.approx(expected.mean_ap)
 
 

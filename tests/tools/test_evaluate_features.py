@@ -82,7 +82,7 @@ def test_the_order_is_written_on_request(monkeypatch, tmp_path, market):
         (["--features", "FILE", "OPTIONS", "--metric", "cosin"], "did you mean 'cosine'?"),
         (
             ["--features", "FILE", "OPTIONS", "--dataset", "msmt17"],
-            "query has 12 rows, but msmt17 has 8 query pictures",
+            "query has 12 rows, but msmt17 has 8 query images",
         ),
         (["--features", "FILE", "OPTIONS", "--precision", "bf16"], "--precision needs a RUN"),
         (["--features", "FILE", "runs/mine"], "cannot be combined with the run runs/mine"),

@@ -30,7 +30,7 @@ def image(tiny_root):
     return load_split(tiny_root, "market1501", "trad").query[0].image
 
 
-def test_look_draws_a_picture(call, tiny_run, image, tmp_path):
+def test_look_draws_a_image(call, tiny_run, image, tmp_path):
     code, out, err = call(
         look, tiny_run, "--image", image, "--task", "cc", "--out", tmp_path / "new/look.png"
     )
@@ -39,11 +39,11 @@ def test_look_draws_a_picture(call, tiny_run, image, tmp_path):
     assert (tmp_path / "new/look.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_look_writes_a_projector_and_says_that_it_holds_pictures(call, tiny_run, tiny_root, tmp_path):
+def test_look_writes_a_projector_and_says_that_it_holds_images(call, tiny_run, tiny_root, tmp_path):
     asked = ("--projector", tmp_path / "seen", "--dataset", "market1501", "--limit", 2)
     code, out, _ = call(look, tiny_run, *asked)
     assert code == 0
-    assert "4 points and pictures of people" in out and "tensorboard --logdir" in out
+    assert "4 points and images of people" in out and "tensorboard --logdir" in out
     assert (tmp_path / "seen/projector_config.pbtxt").is_file()
 
 

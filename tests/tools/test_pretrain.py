@@ -36,7 +36,7 @@ def test_the_plan_of_the_papers_model_is_printed(program):
     code, told = program(pretrain, SHEETS / "base.yaml", "--plan")
     assert code == 0
     assert "language model: 0 of 6,738,415,616 parameters are trainable (bfloat16)" in told.out
-    assert "a step: 64 pictures of 252x126, 162 image and 70 text tokens each" in told.out
+    assert "a step: 64 images of 252x126, 162 image and 70 text tokens each" in told.out
     assert "in all" in told.out
 
 
@@ -46,7 +46,7 @@ def test_a_plan_of_several_processes_tells_of_each(program):
         given = (SHEETS / "base.yaml", "tune.llm=full", f"shard={shard}", "--plan", "--processes", "8")
         code, told = program(pretrain, *given)
         assert code == 0
-        assert "a step of each process: 8 pictures" in told.out
+        assert "a step of each process: 8 images" in told.out
         rows[shard] = {
             name: float(gib) for name, gib in re.findall(r"^  (.+?) +([\d.]+) GiB$", told.out, re.M)
         }
@@ -139,10 +139,10 @@ def test_no_words_of_msmt17s_test_people_come_through_rstpreid(program, tmp_path
     split = load_split(tiny_root, "msmt17", "trad")
     shutil.copytree(tiny_root / "msmt", tmp_path / "msmt")
     (tmp_path / "RSTPReid" / "imgs").mkdir(parents=True)
-    copied = {  # person 1 is in no test of MSMT17; person 2 is, though one picture is a training picture
+    copied = {  # person 1 is in no test of MSMT17; person 2 is, though one image is a training image
         (1, "own words"): split.train[0],
-        (2, "words of a training picture of a test person"): split.train[-1],
-        (2, "words of a test picture"): split.gallery[0],
+        (2, "words of a training image of a test person"): split.train[-1],
+        (2, "words of a test image"): split.gallery[0],
         (2, "words of a query"): split.query[0],
     }
     entries = []
@@ -154,8 +154,8 @@ def test_no_words_of_msmt17s_test_people_come_through_rstpreid(program, tmp_path
     asked = ["--dataset", "msmt17", "--captions", "rstpreid", "--reach", "own", "--out", tmp_path / "words"]
     code, told = program(write_continuations, "--data", tmp_path, *asked)
     assert code == 0, told.err
-    assert "2 of 4 described pictures left out: rstpreid: it is a test picture" in told.out
-    assert "1 of 4 described pictures left out: rstpreid: another picture of its person" in told.out
+    assert "2 of 4 described images left out: rstpreid: it is a test image" in told.out
+    assert "1 of 4 described images left out: rstpreid: another image of its person" in told.out
     (row,) = read_captions(tmp_path / "words" / "captions.jsonl").values()
     assert row.captions == ("own words",)
     assert (tmp_path / row.image).read_bytes() == Path(split.train[0].image).read_bytes()
@@ -165,4 +165,4 @@ def test_a_source_that_describes_another_set_is_refused(program, tmp_path, tiny_
     asked = ["--data", tiny_root, "--dataset", "market1501", "--captions", "rstpreid", "--out", tmp_path]
     code, told = program(write_continuations, *asked)
     assert code == 2
-    assert "rstpreid describes no pictures of market1501 (it describes msmt17)" in told.err
+    assert "rstpreid describes no images of market1501 (it describes msmt17)" in told.err

@@ -31,7 +31,7 @@ def test_it_writes_a_tree_with_a_contact_sheet_and_reuses_it(monkeypatch, capsys
     arguments = ("--out", tmp_path, "--preset", "tiny", "--datasets", "synth_pedes,cuhk03", "--workers", "1")
     code, out, _ = call(monkeypatch, capsys, *arguments)
     assert code == 0
-    assert "40 pictures drawn" in out
+    assert "40 images drawn" in out
     assert (tmp_path / "contact_sheet.jpg").exists()
     assert (tmp_path / "synthetic.json").exists()
     code, out, _ = call(monkeypatch, capsys, *arguments)

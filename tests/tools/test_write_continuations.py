@@ -14,11 +14,11 @@ from tools._program import run
 
 @pytest.fixture
 def ask(monkeypatch, capsys, tmp_path, tiny_root):
-    """The program on MSMT17, one training picture of which RSTPReid describes under a new name."""
+    """The program on MSMT17, one training image of which RSTPReid describes under a new name."""
     shutil.copytree(tiny_root / "msmt", tmp_path / "msmt")
-    picture = tmp_path / "RSTPReid" / "imgs" / "renamed.jpg"
-    picture.parent.mkdir(parents=True)
-    shutil.copy(load_split(tiny_root, "msmt17", "trad").train[0].image, picture)
+    image = tmp_path / "RSTPReid" / "imgs" / "renamed.jpg"
+    image.parent.mkdir(parents=True)
+    shutil.copy(load_split(tiny_root, "msmt17", "trad").train[0].image, image)
     _describe(tmp_path, "own words")
 
     def call(*more, out="words"):
@@ -37,17 +37,17 @@ def _describe(root, words):
     (root / "RSTPReid" / "data_captions.json").write_text(json.dumps([entry]))
 
 
-def test_pictures_are_compared_once_and_again_when_they_change(ask, tmp_path):
+def test_images_are_compared_once_and_again_when_they_change(ask, tmp_path):
     code, first = ask()
-    assert code == 0 and "comparing pictures" in first
-    path, picture = tmp_path / "words" / "captions.jsonl", tmp_path / "RSTPReid" / "imgs" / "renamed.jpg"
-    written, stat = path.read_bytes(), picture.stat()
-    picture.write_bytes(bytes(stat.st_size))  # no picture any more, but of the same size and time
-    os.utime(picture, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert code == 0 and "comparing images" in first
+    path, image = tmp_path / "words" / "captions.jsonl", tmp_path / "RSTPReid" / "imgs" / "renamed.jpg"
+    written, stat = path.read_bytes(), image.stat()
+    image.write_bytes(bytes(stat.st_size))  # no image any more, but of the same size and time
+    os.utime(image, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     code, second = ask()
     assert code == 0 and second.endswith("captions.jsonl (as before)\n")
     assert second.splitlines()[:-1] == [line for line in first.splitlines() if " have captions" in line]
-    os.utime(picture, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    os.utime(image, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
     code, third = ask()
     assert code == 2 and "renamed.jpg" in third
     assert path.read_bytes() == written
@@ -57,7 +57,7 @@ def test_captions_that_changed_are_written_anew_and_other_settings_are_refused(a
     assert ask()[0] == 0
     _describe(tmp_path, "other words")
     code, told = ask()
-    assert code == 0 and "captions.jsonl (rewritten, because pictures or captions changed)" in told
+    assert code == 0 and "captions.jsonl (rewritten, because images or captions changed)" in told
     path = tmp_path / "words" / "captions.jsonl"
     written = path.read_bytes()
     assert b"other words" in written

@@ -22,9 +22,9 @@ from irm.models.weights.vit import convert_vit
 KINDS: dict[str, str] = {
     "albef": "ALBEF, pretrained or fine-tuned for retrieval: instruction encoder and match head",
     "blip": "BLIP for retrieval (transformers' BlipForImageTextRetrieval): the same parts",
-    "pass": "PASS, a ViT pretrained on pictures of people",
+    "pass": "PASS, a ViT pretrained on images of people",
     "hap": "HAP, likewise",
-    "solider": "SOLIDER-style files: a DINO teacher, pretrained on pictures of people",
+    "solider": "SOLIDER-style files: a DINO teacher, pretrained on images of people",
     "deit": "DeiT, plain or distilled",
     "clip": "the image tower of CLIP, with OpenAI's parameter names or those of transformers",
     "timm": "any plain vision transformer from timm",

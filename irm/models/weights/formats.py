@@ -100,8 +100,8 @@ VIT_FORMATS: dict[str, VitFormat] = {
         source=_clip_key,
         dropped={
             r"(text_model|text_projection)\..*": "text tower",
-            r"visual_projection\..*": "projection into the space of pictures and texts",
-            NUMBERS: "a number that the picture tower does not use",
+            r"visual_projection\..*": "projection into the space of images and texts",
+            NUMBERS: "a number that the image tower does not use",
         },
     ),
     "clip_openai": VitFormat(
@@ -111,8 +111,8 @@ VIT_FORMATS: dict[str, VitFormat] = {
         source=_openai_key,
         dropped={
             r"(transformer|token_embedding|ln_final)\..*|positional_embedding|text_projection": "text tower",
-            r"visual\.proj": "projection into the space of pictures and texts",
-            NUMBERS: "a number that the picture tower does not use",
+            r"visual\.proj": "projection into the space of images and texts",
+            NUMBERS: "a number that the image tower does not use",
         },
     ),
     "solider": VitFormat(

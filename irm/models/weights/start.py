@@ -1,4 +1,4 @@
-"""Initialises a model from a saved one: for fine-tuning, a further stage, or larger pictures (ours)."""
+"""Initialises a model from a saved one: for fine-tuning, a further stage, or larger images (ours)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def read_shapes(folder: Path) -> dict[str, Any]:
 
 
 def start_from(model: IRM, folder: Path, *, name: str) -> tuple[str, ...]:
-    """Load weights and tokenizer of a saved model; positions are resized where pictures have another size.
+    """Load weights and tokenizer of a saved model; positions are resized where images have another size.
 
     Args:
         model: what is filled.

@@ -11,7 +11,7 @@ from instructions import BANKS
 from irm.retrieval import Answer, Explanation, Facets, Info
 from irm.retrieval.http.settings import ServerSettings
 from irm.retrieval.views import sentence_of
-from omnireid.tasks import TASKS, Asking
+from omnireid.tasks import TASKS, InstructionSettings
 
 
 class RouteBody(BaseModel):
@@ -152,7 +152,9 @@ def explanation_body(explanation: Explanation) -> ExplanationBody:
     )
 
 
-def index_body(info: Info, facets: Facets, asking: Asking, settings: ServerSettings) -> IndexBody:
+def index_body(
+    info: Info, facets: Facets, asking: InstructionSettings, settings: ServerSettings
+) -> IndexBody:
     """What the page needs to draw itself; neither folders nor file names. A task says what its run says."""
     limits = settings.limits
     return IndexBody(

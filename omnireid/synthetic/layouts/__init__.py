@@ -16,9 +16,9 @@ from omnireid.synthetic.layouts import (
     synth_pedes,
     vc_clothes,
 )
-from omnireid.synthetic.world import Plan, World
+from omnireid.synthetic.plan import Plan, SyntheticSpec
 
-LAYOUTS: dict[str, Callable[[World], Plan]] = {
+LAYOUTS: dict[str, Callable[[SyntheticSpec], Plan]] = {
     "market1501": market1501.plan,
     "msmt17": msmt17.plan,
     "cuhk03": cuhk03.plan,

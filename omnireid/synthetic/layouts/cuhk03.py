@@ -6,7 +6,7 @@ import numpy as np
 import scipy.io
 
 from omnireid.synthetic.lists import IGNORED
-from omnireid.synthetic.world import Draft, File, Plan, View, World
+from omnireid.synthetic.plan import File, Plan, PlanBuilder, SyntheticSpec, View
 
 NAME = "cuhk03"
 OFFICIAL = "cuhk03_1"  # the folder used by the official lists: detected boxes
@@ -17,12 +17,12 @@ _FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "boundin
 _MAT_HEADER = b"MATLAB 5.0 MAT-file Platform: synthetic OmniReID"  # scipy writes the time of day there
 
 
-def plan(world: World) -> Plan:
+def plan(spec: SyntheticSpec) -> Plan:
     """The 767/700 protocol at small size: one query per test person and camera, the rest is gallery."""
-    draft = Draft(world, NAME)
-    counts, cast = draft.counts, draft.cast
+    builder = PlanBuilder(spec, NAME)
+    counts, population = builder.counts, builder.population
     assert max(counts.shots, 1 + counts.gallery_shots) <= MOST_SHOTS
-    train, test = cast.deal(1, counts.train_ids, counts.test_ids)
+    train, test = population.shuffled_groups(1, counts.train_ids, counts.test_ids)
     shots = {person: counts.shots for person in train} | {person: 1 + counts.gallery_shots for person in test}
     names, labels, parts = [], [], []
     lists: dict[str, list[str]] = {part: [] for part in _FOLDERS}
@@ -34,19 +34,19 @@ def plan(world: World) -> Plan:
                 part = "train" if label in train else "gallery" if shot else "query"
                 name = f"{label:04d}_c{view}_{image}.png"
                 raw = f"{extracted}_{view}_{image:02d}.png"
-                take = draft.take(label, 0, view - 1)
-                draft.shoot(take, *_files(_FOLDERS[part], name, raw))
+                key = builder.next_shot(label, 0, view - 1)
+                builder.add_image(key, *_files(_FOLDERS[part], name, raw))
                 path = f"{OFFICIAL}/{_FOLDERS[part]}/{name}"
-                lists[part].append(draft.line(path, IGNORED["trad"], take))
+                lists[part].append(builder.line(path, IGNORED["trad"], key))
                 names.append(raw)
                 labels.append(label)
                 parts.append(part)
     for part, lines in lists.items():
-        draft.write(f"datalist/{part}.txt", lines)
+        builder.write(f"datalist/{part}.txt", lines)
     for boxes in _BOXES:
-        path = f"{draft.folder}/cuhk03/cuhk03_new_protocol_config_{boxes}.mat"
-        draft.texts[path] = protocol_file(names, labels, parts)
-    return draft.finish({part: len(lines) for part, lines in lists.items()})
+        path = f"{builder.folder}/cuhk03/cuhk03_new_protocol_config_{boxes}.mat"
+        builder.texts[path] = protocol_file(names, labels, parts)
+    return builder.finish({part: len(lines) for part, lines in lists.items()})
 
 
 def _extracted_stem(label: int, num_labels: int) -> str:

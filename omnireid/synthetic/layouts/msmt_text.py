@@ -1,37 +1,37 @@
-"""RSTPReid and ICFG-PEDES on disk: pictures with captions, some of them of MSMT17's people."""
+"""RSTPReid and ICFG-PEDES on disk: images with captions, some of them of MSMT17's people."""
 
 from omnireid.synthetic.captions import tokens
 from omnireid.synthetic.layouts import msmt17
-from omnireid.synthetic.layouts.captioned import overlaps_of, shoot_captioned, sizes_of, write_annotations
-from omnireid.synthetic.people import Take
-from omnireid.synthetic.world import Draft, Plan, World
+from omnireid.synthetic.layouts.captioned import overlaps_of, plan_captioned, sizes_of, write_annotations
+from omnireid.synthetic.people import ShotKey
+from omnireid.synthetic.plan import Plan, PlanBuilder, SyntheticSpec
 
-_MSMT17 = (msmt17.takes_of, ("test", "train"), f"msmt/{msmt17.ROOT}")
+_MSMT17 = (msmt17.shots_of, ("test", "train"), f"msmt/{msmt17.ROOT}")
 
 
-def plan_rstpreid(world: World) -> Plan:
-    """Two captions per picture; file names do not show which people are MSMT17's."""
-    draft = Draft(world, "rstpreid")
+def plan_rstpreid(spec: SyntheticSpec) -> Plan:
+    """Two captions per image; file names do not show which people are MSMT17's."""
+    builder = PlanBuilder(spec, "rstpreid")
 
-    def path(pid: int, take: Take, _: str | None) -> str:
-        return f"{pid:04d}_c{take.camera + 1}_{7 * take.number + pid % 7:04d}.jpg"
+    def path(pid: int, key: ShotKey, _: str | None) -> str:
+        return f"{pid:04d}_c{key.camera + 1}_{7 * key.number + pid % 7:04d}.jpg"
 
-    rows = shoot_captioned(draft, path, *_MSMT17, first_pid=0, num_captions=2)
+    rows = plan_captioned(builder, path, *_MSMT17, first_pid=0, num_captions=2)
     entries = [
         {"id": row.pid, "captions": row.captions, "split": row.split, "img_path": row.path} for row in rows
     ]
-    write_annotations(draft, "data_captions.json", entries)
-    return draft.finish(sizes_of(rows, "train", "query", "gallery", "val"), overlaps_of(draft, rows))
+    write_annotations(builder, "data_captions.json", entries)
+    return builder.finish(sizes_of(rows, "train", "query", "gallery", "val"), overlaps_of(builder, rows))
 
 
-def plan_icfg_pedes(world: World) -> Plan:
-    """One caption per picture; the file names, and the folders train and test, are MSMT17's."""
-    draft = Draft(world, "icfg_pedes")
+def plan_icfg_pedes(spec: SyntheticSpec) -> Plan:
+    """One caption per image; the file names, and the folders train and test, are MSMT17's."""
+    builder = PlanBuilder(spec, "icfg_pedes")
 
-    def path(pid: int, take: Take, original: str | None) -> str:
-        return f"train/{msmt17.file_name(draft, pid, take)}" if original is None else original
+    def path(pid: int, key: ShotKey, original: str | None) -> str:
+        return f"train/{msmt17.file_name(builder, pid, key)}" if original is None else original
 
-    rows = shoot_captioned(draft, path, *_MSMT17, first_pid=0, num_captions=1, has_val=False)
+    rows = plan_captioned(builder, path, *_MSMT17, first_pid=0, num_captions=1, has_val=False)
     entries = [
         {
             "id": row.pid,
@@ -42,5 +42,5 @@ def plan_icfg_pedes(world: World) -> Plan:
         }
         for row in rows
     ]
-    write_annotations(draft, "ICFG-PEDES.json", entries)
-    return draft.finish(sizes_of(rows, "train", "query", "gallery"), overlaps_of(draft, rows))
+    write_annotations(builder, "ICFG-PEDES.json", entries)
+    return builder.finish(sizes_of(rows, "train", "query", "gallery"), overlaps_of(builder, rows))

@@ -5,7 +5,14 @@ import pytest
 import torch
 from einops import rearrange
 
-from irm.inside.attention import LayerView, by_word, on_grid, rolled_out, stretched, watching
+from irm.inside.attention import (
+    LayerAttention,
+    attention_rollout,
+    merge_word_pieces,
+    record_attention,
+    rescaled,
+    to_grid,
+)
 from irm.models import IRM, SentenceTokenizer
 
 SENTENCE = "a man in a red coat"
@@ -37,28 +44,31 @@ def test_maps_and_loudness_are_those_of_the_layers_own_output(model, images, sha
     told = model.shared.beside(2, SENTENCE) if shared else model.encode_sentences([SENTENCE] * 2)
     attention, kept = model.editing_transformer.vit.blocks[1].attn, []
     handle = attention.register_forward_hook(lambda _, given, out: kept.append((given[0], out)))
-    with watching(model.editing_transformer) as layers:
+    with record_attention(model.editing_transformer) as layers:
         model(images, told)
     handle.remove()
     tokens, out = kept[0]
     view = layers[1]
     v = rearrange(attention.qkv(tokens[:1]), "1 n (three h d) -> three h n d", three=3, h=4)[2]
     _, v_told = attention.project_instruction(model.encode_sentences([SENTENCE]).tokens)
-    own, heard = view.attention @ v, torch.tanh(attention.gate[0]) * (view.told.attention @ v_told[0])
-    torch.testing.assert_close(attention.proj(rearrange(own + heard, "h n d -> n (h d)")), out[0])
-    torch.testing.assert_close(view.told.loudness, heard.norm(dim=-1) / own.norm(dim=-1))
+    own, influence_map = (
+        view.attention @ v,
+        torch.tanh(attention.gate[0]) * (view.instruction.attention @ v_told[0]),
+    )
+    torch.testing.assert_close(attention.proj(rearrange(own + influence_map, "h n d -> n (h d)")), out[0])
+    torch.testing.assert_close(view.instruction.influence, influence_map.norm(dim=-1) / own.norm(dim=-1))
 
 
 def test_padding_is_never_listened_to(model, images):
     told = model.encode_sentences([SENTENCE, "red"]).take(torch.tensor([1, 0]))
-    with watching(model.editing_transformer) as layers:
+    with record_attention(model.editing_transformer) as layers:
         model(images, told)
-    assert layers[0].told.attention[..., ~told.mask[0]].abs().max() == 0
+    assert layers[0].instruction.attention[..., ~told.mask[0]].abs().max() == 0
 
 
 def test_watching_changes_nothing_and_ends(model, images):
     expected = model.embed(images, [SENTENCE] * 2)
-    with watching(model.editing_transformer) as layers:
+    with record_attention(model.editing_transformer) as layers:
         watched = model.embed(images, [SENTENCE] * 2)
     model.embed(images)
     torch.testing.assert_close(watched, expected, rtol=0, atol=0)
@@ -66,9 +76,9 @@ def test_watching_changes_nothing_and_ends(model, images):
 
 
 def test_without_an_instruction_nobody_is_told_anything(model, images):
-    with watching(model.editing_transformer) as layers:
+    with record_attention(model.editing_transformer) as layers:
         model.embed(images)
-    assert [layer.told for layer in layers] == [None, None]
+    assert [layer.instruction for layer in layers] == [None, None]
 
 
 def test_rollout_follows_attention_through_the_layers():
@@ -76,21 +86,21 @@ def test_rollout_follows_attention_through_the_layers():
     # second patch 1 into the class token: so a quarter of what it ends with is patch 4's, as much patch 1's.
     first, second = torch.eye(5)[None].clone(), torch.eye(5)[None].clone()
     first[0, 1], second[0, 0] = torch.eye(5)[4], torch.eye(5)[1]
-    heat = rolled_out([LayerView(first, None), LayerView(second, None)], 1, (2, 2))
+    heat = attention_rollout([LayerAttention(first, None), LayerAttention(second, None)], 1, (2, 2))
     np.testing.assert_allclose(heat, [[1, 0], [0, 1]])
 
 
 def test_a_map_lies_row_by_row_and_is_stretched():
-    grid = on_grid(torch.tensor([9.0, 9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), 2, (3, 2))
+    grid = to_grid(torch.tensor([9.0, 9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), 2, (3, 2))
     np.testing.assert_array_equal(grid, [[1, 2], [3, 4], [5, 6]])
-    np.testing.assert_allclose(stretched(grid), (grid - 1) / 5)
-    np.testing.assert_array_equal(stretched(np.ones((2, 2))), np.zeros((2, 2)))
+    np.testing.assert_allclose(rescaled(grid), (grid - 1) / 5)
+    np.testing.assert_array_equal(rescaled(np.ones((2, 2))), np.zeros((2, 2)))
 
 
 def test_pieces_of_a_word_are_added_up_and_signs_left_out():
     # Spelt by characters: [CLS] r ##e ##d c ##o ##a ##t [SEP]
     weights = torch.tensor([5.0, 1, 1, 1, 2, 2, 2, 0, 7])
-    assert by_word(SentenceTokenizer.characters(), "red coat", weights) == (
+    assert merge_word_pieces(SentenceTokenizer.characters(), "red coat", weights) == (
         ("red", pytest.approx(1 / 3)),
         ("coat", pytest.approx(2 / 3)),
     )

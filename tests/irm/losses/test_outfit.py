@@ -28,7 +28,7 @@ def test_it_equals_the_loop():
         torch.testing.assert_close(found.item(), by_loop(features, outfits.tolist(), temperature))
 
 
-def test_gradients_are_right_and_a_picture_without_a_partner_is_only_a_stranger():
+def test_gradients_are_right_and_a_image_without_a_partner_is_only_a_stranger():
     features = torch.randn(4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     features.requires_grad_()
     assert torch.autograd.gradcheck(lambda x: outfit_loss(x, torch.tensor([0, 0, 1, 2])), features)

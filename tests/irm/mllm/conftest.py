@@ -7,7 +7,7 @@ from irm.mllm import VLM, DialogueEncoder, Tuning, Turn, load_parts, tune
 
 SIZE = (64, 32)
 TUNING = Tuning(rank=4, dropout=0.0)
-WORDS = ["look at the picture and go on", "a man in a red coat walks on", "She waits for the bus."]
+WORDS = ["look at the image and go on", "a man in a red coat walks on", "She waits for the bus."]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from instructions.continuation import CONTINUE_IMAGE_TURN, IMAGE_SLOT
 from irm.mllm import Turn
 from irm.mllm.dialogue import IGNORED
 from irm.mllm.shapes import IMAGE_TOKEN
-from irm.pretraining.asking import FIRST_QUESTION
+from irm.pretraining.turns import FIRST_QUESTION
 
 
 def spoken(vlm, ids):
@@ -86,8 +86,8 @@ def test_an_unknown_template_is_refused(make_vlm, make_encoder, template, compla
         make_encoder(make_vlm(), template=template)
 
 
-def test_a_dialogue_shows_one_picture(make_vlm, make_encoder):
+def test_a_dialogue_shows_one_image(make_vlm, make_encoder):
     encoder = make_encoder(make_vlm())
-    for turns in ([Turn("no picture", "a")], [Turn(f"{IMAGE_TOKEN} a", "b"), Turn(f"{IMAGE_TOKEN} c", "d")]):
-        with pytest.raises(ValueError, match="a dialogue has one picture"):
+    for turns in ([Turn("no image", "a")], [Turn(f"{IMAGE_TOKEN} a", "b"), Turn(f"{IMAGE_TOKEN} c", "d")]):
+        with pytest.raises(ValueError, match="a dialogue has one image"):
             encoder.encode(turns)

@@ -41,7 +41,7 @@ def test_the_latent_feature_pools_the_image_slots_of_the_last_layer(
         torch.testing.assert_close(vlm(images, text).latent[row], pooled)
 
 
-def test_what_is_said_after_the_picture_does_not_touch_its_latent_feature(make_vlm, make_encoder, images):
+def test_what_is_said_after_the_image_does_not_touch_its_latent_feature(make_vlm, make_encoder, images):
     vlm, encode = make_vlm(), None
     encode = make_encoder(vlm).batch
     silent = vlm(images, encode([[Turn("look at <image> and go on")]] * 4)).latent
@@ -59,10 +59,10 @@ def test_a_rectangle_is_read_whole(make_vlm):
     assert make_vlm(keep_class_token=True).num_image_tokens == 33
 
 
-def test_pictures_of_another_size_are_refused(make_vlm, make_encoder, images, dialogues):
+def test_images_of_another_size_are_refused(make_vlm, make_encoder, images, dialogues):
     vlm = make_vlm()
     with pytest.raises(
-        ValueError, match=r"the pictures are \(32, 32\), but this model was built for \(64, 32\)"
+        ValueError, match=r"the images are \(32, 32\), but this model was built for \(64, 32\)"
     ):
         vlm(images[..., :32, :], make_encoder(vlm).batch(dialogues))
 
@@ -70,9 +70,7 @@ def test_pictures_of_another_size_are_refused(make_vlm, make_encoder, images, di
 def test_image_slots_that_do_not_match_are_one_sentence(make_vlm, make_encoder, images, dialogues):
     vlm = make_vlm()
     other = make_encoder(make_vlm(image_size=(32, 32))).batch(dialogues)
-    with pytest.raises(
-        ValueError, match=r"16 image slots, but the tower gives 32 tokens for a 64x32 picture"
-    ):
+    with pytest.raises(ValueError, match=r"16 image slots, but the tower gives 32 tokens for a 64x32 image"):
         vlm(images, other)
 
 
@@ -115,7 +113,7 @@ def test_a_batch_without_answers_has_no_language_loss_and_still_a_graph(make_vlm
     ("arguments", "complaint"),
     [
         ({"feature_layer": -6}, "the tower has 4 layers, so it has no feature layer -6"),
-        ({"image_size": (64, 6)}, "pictures of 64x6 are smaller than one 8x8 patch"),
+        ({"image_size": (64, 6)}, "images of 64x6 are smaller than one 8x8 patch"),
         ({"pool": "class"}, "pool is class, so the class token must be kept"),
     ],
 )
@@ -154,7 +152,7 @@ def test_pad_positions_change_nothing(make_vlm, make_encoder, images, dialogues)
     assert F.cosine_similarity(alone, vlm(images, encoder.batch(dialogues)).latent[:1]) < 0.9999
 
 
-def test_dialogues_for_another_number_of_pictures_are_refused(make_vlm, make_encoder, images, dialogues):
+def test_dialogues_for_another_number_of_images_are_refused(make_vlm, make_encoder, images, dialogues):
     vlm = make_vlm()
-    with pytest.raises(ValueError, match=r"^3 dialogues were given for 4 pictures; each needs its own$"):
+    with pytest.raises(ValueError, match=r"^3 dialogues were given for 4 images; each needs its own$"):
         vlm(images, make_encoder(vlm).batch(dialogues[:3]))

@@ -32,7 +32,7 @@ def test_the_papers_model_has_its_published_size_on_no_device(papers_model):
     assert papers_model.num_image_tokens == 162
 
 
-def test_a_step_of_64_pictures_fits_one_card_with_checkpointing(papers_model):
+def test_a_step_of_64_images_fits_one_card_with_checkpointing(papers_model):
     plan = plan_memory(papers_model, batch=64, text_tokens=70, checkpointing=True)
     # Traced tensor by tensor under FakeTensorMode, the step peaks at 25.7 GiB, without checkpointing at 120.
     assert 0.8 * 25.7 < plan.total / GIB < 1.2 * 25.7

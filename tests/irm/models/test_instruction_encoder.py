@@ -11,7 +11,7 @@ def draw_words():
     return torch.randint(5, 90, (2, 6)) * mask, mask
 
 
-def test_sentences_and_pictures_come_out_alike():
+def test_sentences_and_images_come_out_alike():
     encoder = InstructionEncoder(text=TEXT, image=IMAGE | {"embed_dim": 48}).eval()
     words = encoder.encode_text(*draw_words())
     clothes = encoder.encode_images(torch.randn(3, 3, 32, 32))

@@ -39,7 +39,7 @@ def test_with_closed_gates_the_edited_feature_is_the_plain_backbone_s(tiny_irm):
     assert torch.equal(instructed.edited, model(images).edited)
 
 
-def test_sentences_and_clothes_pictures_share_a_batch(tiny_irm):
+def test_sentences_and_clothes_images_share_a_batch(tiny_irm):
     model, (images, clothes) = tiny_irm(), draw_images()
     mixed = model.embed(images, ["ignore clothes", clothes[1], "wear a long red coat"], view="a")
     sentences = model.embed(images[[0, 2]], ["ignore clothes", "wear a long red coat"], view="a")
@@ -259,7 +259,7 @@ def test_misuse_is_refused_in_a_sentence(tiny_irm, ask, sentence):
 
 def test_a_model_without_a_tokenizer_says_so(tiny_irm):
     model = tiny_irm()
-    model.reader.tokenizer = None
+    model.sentence_encoder.tokenizer = None
     with pytest.raises(ValueError, match="no tokenizer"):
         model.embed(draw_images()[0], SENTENCES, view="a")
     small = IRM(
@@ -289,15 +289,15 @@ def test_the_full_size_model_is_the_papers():
 
 def test_what_is_remembered_ahead_is_the_same_in_any_order(tiny_irm):
     first, second, fresh = tiny_irm(), tiny_irm(), tiny_irm(reading={"cache": 0})
-    first.remember([*SENTENCES, *SENTENCES])
-    second.remember(reversed(SENTENCES))
+    first.precompute([*SENTENCES, *SENTENCES])
+    second.precompute(reversed(SENTENCES))
     kept = first.encode_sentences(SENTENCES)
     assert torch.equal(kept.tokens, second.encode_sentences(SENTENCES).tokens)
     new = fresh.encode_sentences(SENTENCES)
     assert torch.equal(kept.mask, new.mask) and (kept.tokens[~kept.mask] == 0).all()
     torch.testing.assert_close(kept.tokens[kept.mask], new.tokens[new.mask])
     torch.testing.assert_close(kept.pooled, new.pooled)
-    first.reader.tokenizer = None  # nothing is left to read
+    first.sentence_encoder.tokenizer = None  # nothing is left to read
     first.encode_sentences(SENTENCES)
 
 
@@ -305,14 +305,14 @@ def test_in_training_only_what_was_read_ahead_is_remembered_and_a_batch_is_read_
     tiny_irm, monkeypatch
 ):
     model = tiny_irm().train()
-    model.remember(SENTENCES[:2])
-    passes, encode = [], model.reader._encode
+    model.precompute(SENTENCES[:2])
+    passes, encode = [], model.sentence_encoder._encode
 
     def count(sentences):
         passes.append(list(sentences))
         return encode(sentences)
 
-    monkeypatch.setattr(model.reader, "_encode", count)
+    monkeypatch.setattr(model.sentence_encoder, "_encode", count)
     model.encode_sentences(SENTENCES[:2])
     assert passes == []
     first = model.encode_sentences([*SENTENCES, SENTENCES[0]])
@@ -324,5 +324,5 @@ def test_in_training_only_what_was_read_ahead_is_remembered_and_a_batch_is_read_
 
 def test_more_than_the_cache_keeps_cannot_be_remembered(tiny_irm):
     with pytest.raises(ValueError, match="3 sentences exceed the cache's capacity of 2"):
-        tiny_irm(reading={"cache": 2}).remember(SENTENCES)
-    tiny_irm(instruction={"freeze_text": False}).remember(SENTENCES * 2000)
+        tiny_irm(reading={"cache": 2}).precompute(SENTENCES)
+    tiny_irm(instruction={"freeze_text": False}).precompute(SENTENCES * 2000)

@@ -35,7 +35,7 @@ def norm(module, value):
 
 
 def by_hand(matcher, one, other):
-    """The score of two pictures, place by place."""
+    """The score of two images, place by place."""
     total = 0.0
     for kernels, image in ((one, other), (other, one)):
         best = torch.stack([max(kernel @ place for place in image) for kernel in kernels])

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from instructions.errors import InputError
 from irm.mllm import VLM, load_parts
 from irm.pretraining.encoder import start_tower
-from irm.pretraining.run import JOINT_TRAINING, build_bench, pretrain_run, read_pretrain
+from irm.pretraining.run import JOINT_TRAINING, build_joint_setup, pretrain_run, read_pretrain
 from irm.pretraining.schema import PretrainRun
 from omnireid.captioning.attach import Caption, relative, write_captions
 from omnireid.captioning.continuations import Continuation, ContinuationCache
@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory, tiny_root):
-    """Words for half of the tiny Market-1501's training pictures."""
+    """Words for half of the tiny Market-1501's training images."""
     folder = tmp_path_factory.mktemp("words")
     records = load_split(tiny_root, "market1501", "trad").train
     rows = [
@@ -57,7 +57,7 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_result(tmp_path, tiny_root, 
     run = sheet(tiny_root, words)
     summary, said = told(run, tmp_path / "whole")
     assert summary.is_finished
-    assert "16 of 32 training pictures have texts" in said and "continuations by m)" in said
+    assert "16 of 32 training images have texts" in said and "continuations by m)" in said
     assert "LoRA: 9,472 of 9,472 parameters are trainable (float32)" in said
     told(run, tmp_path / "stopped")
     for step in (4, 6):  # as if the machine had gone after step 3
@@ -86,11 +86,11 @@ def test_chunks_train_the_same_model(tmp_path, tiny_root, words):
 def test_chunks_give_the_gradients_of_all_losses_over_the_whole_batch(tiny_root, words):
     found = []
     for chunk in ("null", "2"):  # two rows are one person's: without the others they have no negatives
-        bench = build_bench(sheet(tiny_root, words, f"chunk={chunk}"), CPU)
-        (batch,) = next(iter(bench.batches(0, 1)))
+        setup = build_joint_setup(sheet(tiny_root, words, f"chunk={chunk}"), CPU)
+        (batch,) = next(iter(setup.batches(0, 1)))
         torch.manual_seed(0)
-        torch.autograd.backward(bench.objectives(bench.model.train(), batch).total)
-        parts = (*bench.model.named_parameters(), *bench.objectives.named_parameters())
+        torch.autograd.backward(setup.objectives(setup.model.train(), batch).total)
+        parts = (*setup.model.named_parameters(), *setup.objectives.named_parameters())
         found.append({name: p.grad for name, p in parts if p.grad is not None})
     assert found[0].keys() == found[1].keys() and len(found[0]) > 50
     for name, gradient in found[1].items():
@@ -100,9 +100,9 @@ def test_chunks_give_the_gradients_of_all_losses_over_the_whole_batch(tiny_root,
 @pytest.mark.parametrize("lambda_value", [0.0, 0.3, 1.0])
 def test_the_loss_that_is_minimised_is_equation_4(tiny_root, words, lambda_value):
     run = sheet(tiny_root, words, f"losses.lambda_value={lambda_value}")
-    bench = build_bench(run, CPU)
-    (batch,) = next(iter(bench.batches(0, 1)))
-    found = bench.objectives(bench.model.train(), batch)
+    setup = build_joint_setup(run, CPU)
+    (batch,) = next(iter(setup.batches(0, 1)))
+    found = setup.objectives(setup.model.train(), batch)
     reid = found.terms["identification"] + found.terms["triplet"]
     torch.testing.assert_close(
         found.total, lambda_value * found.terms["language"] + (1 - lambda_value) * reid
@@ -111,17 +111,17 @@ def test_the_loss_that_is_minimised_is_equation_4(tiny_root, words, lambda_value
 
 
 def test_a_batch_without_words_trains_the_reid_part_alone(tiny_root):
-    bench = build_bench(sheet(tiny_root, None), CPU)
-    (batch,) = next(iter(bench.batches(0, 1)))
-    found = bench.objectives(bench.model, replace(batch))
+    setup = build_joint_setup(sheet(tiny_root, None), CPU)
+    (batch,) = next(iter(setup.batches(0, 1)))
+    found = setup.objectives(setup.model, replace(batch))
     assert found.terms["language"] == 0
     torch.autograd.backward(found.total)
-    assert bench.model.tower.embeddings.patch_embedding.weight.grad.any()
+    assert setup.model.tower.embeddings.patch_embedding.weight.grad.any()
 
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_does(tmp_path, tiny_root, words):
-    """Pictures meet in the ReID losses, answers are counted over both; words are drawn alike."""
+    """Images meet in the ReID losses, answers are counted over both; words are drawn alike."""
     overrides = ["words.max_turns=1", "optimizer.steps=3"]
     told(sheet(tiny_root, words, *overrides), tmp_path / "one")
     row = f"mixture=[{{task: trad, dataset: market1501, words: {words}}}]"
@@ -186,7 +186,7 @@ def agree(one, other):
             torch.testing.assert_close(found[key], expected[key], atol=1e-4, rtol=1e-3)
 
 
-def test_a_loss_that_is_no_number_names_its_pictures(tmp_path, tiny_root, words, monkeypatch):
+def test_a_loss_that_is_no_number_names_its_images(tmp_path, tiny_root, words, monkeypatch):
     monkeypatch.setattr(
         "irm.pretraining.objective.language_loss", lambda likelihood, _: likelihood * float("nan")
     )
@@ -204,7 +204,7 @@ def test_what_may_change_on_resuming_exists():
 
 def test_the_tower_that_training_began_with_can_be_had_again(tiny_root, words):
     run = sheet(tiny_root, words, "seed=5")
-    began = build_bench(run, CPU).model.tower.state_dict()
+    began = build_joint_setup(run, CPU).model.tower.state_dict()
     torch.manual_seed(0)
     again = start_tower(run).state_dict()
     assert again.keys() == began.keys()
@@ -213,15 +213,15 @@ def test_the_tower_that_training_began_with_can_be_had_again(tiny_root, words):
 
 def test_missing_words_are_one_sentence(tmp_path, tiny_root, words):
     with pytest.raises(InputError, match="there is no caption file"):
-        build_bench(sheet(tiny_root, tmp_path), CPU)
+        build_joint_setup(sheet(tiny_root, tmp_path), CPU)
     (tmp_path / "captions.jsonl").write_bytes((words / "captions.jsonl").read_bytes())
     with pytest.raises(InputError, match=r"there is no continuations file .* words.instruction=diverse"):
-        build_bench(sheet(tiny_root, tmp_path), CPU)
-    bench = build_bench(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
-    assert any("16 of 32 training pictures have texts" in note for note in bench.notes)
+        build_joint_setup(sheet(tiny_root, tmp_path), CPU)
+    setup = build_joint_setup(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
+    assert any("16 of 32 training images have texts" in note for note in setup.notes)
     (tmp_path / "captions.jsonl").write_text("")
-    with pytest.raises(InputError, match="has no texts for any training picture of market1501"):
-        build_bench(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
+    with pytest.raises(InputError, match="has no texts for any training image of market1501"):
+        build_joint_setup(sheet(tiny_root, tmp_path, "words.instruction=diverse"), CPU)
 
 
 def test_a_whole_llava_trains_and_a_projector_of_another_layer_is_told(tmp_path, tiny_root, words):
@@ -230,14 +230,14 @@ def test_a_whole_llava_trains_and_a_projector_of_another_layer_is_told(tmp_path,
     vlm.llava.save_pretrained(tmp_path)
     parts.tokenizer.save_pretrained(tmp_path)
     whole = f"model.llava={tmp_path}"
-    notes = build_bench(sheet(tiny_root, words, whole), CPU).notes
+    notes = build_joint_setup(sheet(tiny_root, words, whole), CPU).notes
     assert any(
         "the projector was trained on feature layer -2 of the tower but reads layer -1" in n for n in notes
     )
-    notes = build_bench(sheet(tiny_root, words, whole, "model.feature_layer=-2"), CPU).notes
+    notes = build_joint_setup(sheet(tiny_root, words, whole, "model.feature_layer=-2"), CPU).notes
     assert not any("was trained on" in note for note in notes)
     with pytest.raises(InputError, match=r"the projector expects 64 features per patch, .* provides 128"):
-        build_bench(sheet(tiny_root, words, whole, "model.feature_layer=[-2,-1]"), CPU)
+        build_joint_setup(sheet(tiny_root, words, whole, "model.feature_layer=[-2,-1]"), CPU)
 
 
 def test_a_resumed_run_keeps_its_sheet(tmp_path, tiny_root, words):

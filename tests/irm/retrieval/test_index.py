@@ -195,7 +195,7 @@ def test_every_picture_left_out_is_in_the_table_of_them(monkeypatch, capsys, tmp
     assert told.count("left out: damaged") == 10 and "left out: 2 more; --left-out FILE lists all" in told
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["key"] for row in rows] == [f"damaged, {number:02}.jpg" for number in range(12)]
-    assert all("not a picture" in row["reason"] for row in rows)
+    assert all("not an image" in row["reason"] for row in rows)
 
 
 def test_who_interrupts_is_told_how_to_go_on(monkeypatch, capsys, tmp_path, tiny_run, people):

@@ -11,16 +11,16 @@ from omnireid.extraction import Settings
 from omnireid.loading.instruct import query_instructions
 from omnireid.metrics import rank
 from omnireid.protocols import PROTOCOLS
-from omnireid.tasks import AS_THE_PAPER, Asking
+from omnireid.tasks import PAPER_INSTRUCTIONS, InstructionSettings
 
 ROWS = [
-    ("trad", "market1501", "market", AS_THE_PAPER),
-    ("cc", "ltcc", "clothes_general", AS_THE_PAPER),
-    ("vi", "llcm", "instructed", AS_THE_PAPER),
-    ("vi", "llcm", "instructed", Asking(sentences="constant")),
-    ("ctcc", "cocas_real2", "instructed", AS_THE_PAPER),
-    ("li", "cocas_real2", "instructed", AS_THE_PAPER),
-    ("t2i", "cuhk_pedes", "text_to_image", AS_THE_PAPER),
+    ("trad", "market1501", "market", PAPER_INSTRUCTIONS),
+    ("cc", "ltcc", "clothes_general", PAPER_INSTRUCTIONS),
+    ("vi", "llcm", "instructed", PAPER_INSTRUCTIONS),
+    ("vi", "llcm", "instructed", InstructionSettings(sentences="constant")),
+    ("ctcc", "cocas_real2", "instructed", PAPER_INSTRUCTIONS),
+    ("li", "cocas_real2", "instructed", PAPER_INSTRUCTIONS),
+    ("t2i", "cuhk_pedes", "text_to_image", PAPER_INSTRUCTIONS),
 ]
 RE_SCORED = 5
 
@@ -61,7 +61,7 @@ def test_every_ranked_list_is_the_benchmarks(
     assert [hit.image for hit in alone.hits] == [hit.image for hit in answers[0].hits]
     evaluation = run_row(
         search_model.embedder,
-        Row(name, dataset, protocol, asking=asking),
+        Row(name, dataset, protocol, instruction_settings=asking),
         tiny_root,
         settings=Settings(re_score=RE_SCORED),
     ).headline

@@ -11,8 +11,8 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from irm.config import read_run
+from irm.training.irm_setup import build_irm_setup
 from irm.training.run import train_run
-from irm.training.workshop import build_workshop
 
 TINY = Path(__file__).parents[3] / "configs" / "irm" / "tiny.yaml"
 STEPS, DECAY = 4, 0.8
@@ -39,12 +39,12 @@ def left_behind(out):
 
 @pytest.fixture(scope="module")
 def without_test(tiny_root, tmp_path_factory):
-    """The tiny Market-1501, whose test pictures are no pictures: whoever opens one is found out."""
+    """The tiny Market-1501, whose test images are no images: whoever opens one is found out."""
     root = tmp_path_factory.mktemp("choice") / "data"
     shutil.copytree(tiny_root / "market", root / "market")
-    pictures = [path for path in root.rglob("*.jpg") if path.parent.name in ("query", "bounding_box_test")]
-    assert pictures
-    for path in pictures:
+    images = [path for path in root.rglob("*.jpg") if path.parent.name in ("query", "bounding_box_test")]
+    assert images
+    for path in images:
         path.write_bytes(b"whoever reads this looks at the test")
     return root
 
@@ -56,7 +56,7 @@ def test_the_weights_left_behind_are_those_of_the_best_validation(tiny_root, tmp
     def scripted(*_, **__):
         return {"trad/market1501": next(scores)}
 
-    monkeypatch.setattr("irm.training.workshop.validate", scripted)
+    monkeypatch.setattr("irm.training.irm_setup.validate", scripted)
     text = go(tiny_root, tmp_path, "validation={share: 0.3, every: 1}")
     assert "step 2/4  validation mAP 90.0  trad/market1501 90.0  the best so far" in text
     assert "step 4/4  validation mAP 90.0  trad/market1501 90.0  the best was step 2" in text
@@ -77,10 +77,10 @@ def test_validation_looks_for_held_out_people_and_never_opens_the_test(without_t
 
 def test_held_out_people_are_never_trained_on(tiny_root):
     run = read_run(TINY, [f"data={tiny_root}", *MARKET, "validation.share=0.3"])
-    shop = build_workshop(run, torch.device("cpu"))
+    shop = build_irm_setup(run, torch.device("cpu"))
     (held_out,) = shop.mixture.held_out
     hidden = {record.pid for record in (*held_out.split.query, *held_out.split.gallery)}
-    everybody = build_workshop(run.model_copy(update={"validation": type(run.validation)()}), shop.device)
+    everybody = build_irm_setup(run.model_copy(update={"validation": type(run.validation)()}), shop.device)
     all_people = {record.pid for record in everybody.records("trad/market1501")}
     trained = {record.pid for record in shop.records("trad/market1501")}
     assert len(hidden) >= 2 and hidden | trained == all_people and not hidden & trained

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from instructions.banks import canonical
 from irm.config import read_run
+from irm.training.irm_setup import build_irm_setup
 from irm.training.progress import TrainingProgress
 from irm.training.run import train_run
-from irm.training.workshop import build_workshop
 from omnireid.loading.image import read_image
 from omnireid.loading.resizing import resize
 
@@ -32,7 +32,7 @@ def sheet(root, *overrides):
 
 @pytest.mark.parametrize("overrides", [(), MATCHER], ids=["cosine", "matcher"])
 def test_a_graph_is_the_nearest_people_of_the_model_as_it_is(tiny_root, overrides):
-    workshop = build_workshop(sheet(tiny_root, *overrides), torch.device("cpu"))
+    workshop = build_irm_setup(sheet(tiny_root, *overrides), torch.device("cpu"))
     graphs, model = workshop.state.graphs, workshop.model.train()
     (sampler,) = workshop.mixture.graph_samplers().values()
     graphs.refresh(3)
@@ -56,14 +56,14 @@ def test_a_graph_is_the_nearest_people_of_the_model_as_it_is(tiny_root, override
 
 
 def test_a_graph_lasts_a_pass_and_its_end_is_known(tiny_root):
-    workshop = build_workshop(sheet(tiny_root), torch.device("cpu"))
+    workshop = build_irm_setup(sheet(tiny_root), torch.device("cpu"))
     graphs = workshop.state.graphs
     (sampler,) = workshop.mixture.graph_samplers().values()
     graphs.refresh(1)
     first = sampler.graph
     graphs.refresh(PASS - 1)
     assert sampler.graph is first
-    assert (graphs.good_until(1, 100), graphs.good_until(1, 5)) == (PASS, 5)
+    assert (graphs.valid_until(1, 100), graphs.valid_until(1, 5)) == (PASS, 5)
     graphs.refresh(PASS)
     assert sampler.graph.number == 1
 

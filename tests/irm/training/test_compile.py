@@ -41,7 +41,7 @@ def test_the_image_side_is_one_graph_for_instructions_of_all_lengths():
         torch.testing.assert_close(tokens, expected)
         torch.testing.assert_close(fuse(tokens, instruction), model.fusion(expected, instruction))
     assert len(compiled) <= 2 * 3
-    encode(images, None)  # text-to-image: pictures alone
+    encode(images, None)  # text-to-image: images alone
     assert len(compiled) <= 2 * 3 + 1
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from instructions.errors import InputError
 from irm.build import build_irm
 from irm.config import read_run
-from irm.models.words import NOBODY, FeatureQueue
+from irm.models.words import EMPTY_LABEL, FeatureQueue
 from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import LessonRule, Lessons
 from irm.training.run import train_run
@@ -70,9 +70,9 @@ def test_the_teacher_is_an_exponential_average_of_the_text_side():
     model, objective = released(momentum=0.9)
     weight = model.text_projection.weight
     first = weight.detach().clone()
-    objective.lessons.follow(model)  # the teacher starts as a copy
+    objective.lessons.update_teacher(model)  # the teacher starts as a copy
     weight.data += 1.0
-    objective.lessons.follow(model)
+    objective.lessons.update_teacher(model)
     teacher = objective.lessons.teacher.module.projection.weight
     torch.testing.assert_close(teacher, 0.9 * first + 0.1 * (first + 1.0))
 
@@ -83,15 +83,15 @@ def test_the_teacher_takes_one_step_a_step_however_many_batches_have_description
     rows = "mixture=[{task: t2i, dataset: cuhk_pedes}, {task: t2i, dataset: icfg_pedes}]"
     overrides = [f"data={tiny_root}", rows, "optimizer.steps=3", "losses.lessons={}", "evaluation=[]"]
     run = read_run(TINY, [*overrides, "losses.weights={hidden_words: 1.0}", "optimizer.lr_multipliers={}"])
-    follow, steps = Lessons.follow, []
-    monkeypatch.setattr(Lessons, "follow", lambda self, model: steps.append(follow(self, model)))
+    update, steps = Lessons.update_teacher, []
+    monkeypatch.setattr(Lessons, "update_teacher", lambda self, model: steps.append(update(self, model)))
     train_run(run, tmp_path / "run", resume=False, console=Console(quiet=True))
     assert len(steps) == 1 + 3  # it begins as the model does
 
 
 def test_the_queue_keeps_the_newest_pairs_and_knows_whose_they_are():
     queue = FeatureQueue(6, 3)
-    assert (queue.labels == NOBODY).all()
+    assert (queue.labels == EMPTY_LABEL).all()
     torch.testing.assert_close(queue.image.norm(dim=1), torch.ones(6))
     for start in (0, 4):
         rows = torch.arange(start, start + 4)
@@ -120,7 +120,7 @@ def test_what_was_pushed_is_compared_with_later():
     assert queue.labels.tolist() == [0, 0, 1, 1]
     with torch.no_grad():
         first = objective(model, described()).terms["contrastive"]
-        queue.labels.fill_(NOBODY)
+        queue.labels.fill_(EMPTY_LABEL)
         second = objective(model, described()).terms["contrastive"]
     assert first != second
 

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from irm.training.breakdown import LossBreakdown
-from irm.training.launched import NonFiniteLossError
 from irm.training.loop import LoopSettings, every_step, train
 from irm.training.optimizer import build_optimizer, parameter_groups
+from irm.training.pending_step import NonFiniteLossError
 from irm.training.signals import StopRequest
 from omnireid.loading.batch import Batch
 
@@ -69,7 +69,7 @@ class Run:
         )
         self.trace = []
 
-    def go(self, start, stop, objective=objective, steps=None, until=lambda _: False, waits=every_step):
+    def go(self, start, stop, objective=objective, steps=None, until=lambda _: False, must_wait=every_step):
         def after_step(report):
             self.trace.append(report.losses)
             return until(report)
@@ -83,7 +83,7 @@ class Run:
             start=start,
             settings=self.settings,
             after_step=after_step,
-            waits=waits,
+            must_wait=must_wait,
         )
 
 
@@ -123,14 +123,14 @@ def poisoned(model, batch):
     return breakdown
 
 
-@pytest.mark.parametrize("waits", [lambda _: True, lambda _: False], ids=["waiting", "one ahead"])
+@pytest.mark.parametrize("must_wait", [lambda _: True, lambda _: False], ids=["waiting", "one ahead"])
 @pytest.mark.parametrize("fused", [False, True])
-def test_a_loss_that_is_not_a_number_stops_before_the_weights_change(fused, waits):
+def test_a_loss_that_is_not_a_number_stops_before_the_weights_change(fused, must_wait):
     """Ahead, a fourth step has been launched before anybody knows; a fused update has skipped it too."""
     run, untouched = Run(fused=fused), Run(fused=fused)
     untouched.go(0, 2)
     with pytest.raises(NonFiniteLossError) as stopped:
-        run.go(0, 8, poisoned, waits=waits)
+        run.go(0, 8, poisoned, must_wait=must_wait)
     assert stopped.value.step == 2
     assert stopped.value.batch.domain == "cc/two"
     assert stopped.value.batch.indices.tolist() == [2, 3, 4, 5]
@@ -139,7 +139,7 @@ def test_a_loss_that_is_not_a_number_stops_before_the_weights_change(fused, wait
 
 def test_one_ahead_the_losses_and_weights_are_the_same():
     waiting, ahead = Run(fused=True), Run(fused=True)
-    assert waiting.go(0, 6) == ahead.go(0, 6, waits=lambda _: False) == 6
+    assert waiting.go(0, 6) == ahead.go(0, 6, must_wait=lambda _: False) == 6
     assert ahead.trace == waiting.trace
     torch.testing.assert_close(ahead.model.state_dict(), waiting.model.state_dict(), rtol=0, atol=0)
 
@@ -150,7 +150,7 @@ def test_a_step_that_is_waited_for_is_reported_with_its_own_weights():
         0,
         6,
         until=lambda report: seen.update({report.step: copy.deepcopy(run.model.state_dict())}),
-        waits=lambda step: step == 4,
+        must_wait=lambda step: step == 4,
     )
     assert list(seen) == [1, 2, 3, 4, 5, 6]
     for step, is_its_own in ((3, False), (4, True), (5, False)):
@@ -166,7 +166,7 @@ def test_a_step_is_reported_though_the_data_of_the_next_fail():
 
     run = Run(fused=True)
     with pytest.raises(OSError, match="gone"):
-        run.go(0, 2, steps=failing(), waits=lambda _: False)
+        run.go(0, 2, steps=failing(), must_wait=lambda _: False)
     assert len(run.trace) == 1
 
 
@@ -179,9 +179,11 @@ def test_a_long_gradient_is_shortened_to_the_limit_and_told_as_it_was(limit):
     run.settings = replace(run.settings, clip_grad_norm=limit, learning_rate=lambda _: 1.0)
     before = [parameter.detach().clone() for parameter in parameters]
     run.go(0, 1, until=lambda report: told.append(report.gradient_norm))
-    moved = torch.cat([(new.detach() - old).flatten() for new, old in zip(parameters, before, strict=True)])
+    to_device = torch.cat(
+        [(new.detach() - old).flatten() for new, old in zip(parameters, before, strict=True)]
+    )
     assert told[0] > 0.1
-    assert moved.norm().item() == pytest.approx(min(told[0], limit or 1e6), rel=1e-4)
+    assert to_device.norm().item() == pytest.approx(min(told[0], limit or 1e6), rel=1e-4)
 
 
 def test_the_loss_falls():

@@ -47,8 +47,8 @@ def image_text(**weights):
     return ImageTextObjective(weights={"contrastive": 1.0, "matching": 1.0} | weights)
 
 
-def pictures(seed=2):
-    """Two people, two pictures each; two rows are told a sentence, two a clothes picture."""
+def image_batch(seed=2):
+    """Two people, two images each; two rows are told a sentence, two a clothes image."""
     rng = torch.Generator().manual_seed(seed)
     return Batch(
         task="ctcc",
@@ -75,7 +75,7 @@ def described():
     return Batch(
         task="t2i",
         domain="t2i/cuhk_pedes",
-        images=pictures().images,
+        images=image_batch().images,
         instruction=None,
         texts=("a man in red", "red man", "a woman in blue", "blue woman"),
         pids=LABELS,
@@ -96,7 +96,7 @@ def trained(module):
 
 
 def test_our_terms_on_outfits_join_equation_7_only_when_asked_for():
-    model, batch = build(), pictures()
+    model, batch = build(), image_batch()
     assert set(identity(model)(model, batch).terms) == set(EQ_7)
     weights = {"composition": 2.0, "outfit": 1.0}
     found = identity(model, weights=weights, temperature=0.05)(model, batch)
@@ -112,7 +112,7 @@ def test_our_terms_on_outfits_join_equation_7_only_when_asked_for():
 
 def test_equation_7_is_the_sum_of_its_four_terms():
     model = build()
-    objective, batch = identity(model), pictures()
+    objective, batch = identity(model), image_batch()
     breakdown = objective(model, batch)
 
     given = batch.instruction
@@ -136,7 +136,7 @@ def test_equation_7_is_the_sum_of_its_four_terms():
 
 
 def test_the_classic_triplet_hears_no_instruction_and_may_have_a_soft_margin():
-    model, batch = build(), pictures()
+    model, batch = build(), image_batch()
     objective = identity(model)
     output = model(batch.images, encode_batch(model, batch.instruction))
     for margin in (0.3, None):
@@ -147,7 +147,7 @@ def test_the_classic_triplet_hears_no_instruction_and_may_have_a_soft_margin():
 
 
 def test_a_matchers_loss_joins_only_when_asked_for_and_trains_patches_and_matcher():
-    model, batch = build("model.matcher=8"), pictures()
+    model, batch = build("model.matcher=8"), image_batch()
     alone = dict.fromkeys(EQ_7, 0.0) | {"score_triplet": 2.0}
     breakdown = identity(model, weights=alone)(model, batch)
     output = model(batch.images, encode_batch(model, batch.instruction))
@@ -164,8 +164,8 @@ def test_a_matchers_loss_joins_only_when_asked_for_and_trains_patches_and_matche
 
 def test_weights_multiply_terms_but_terms_are_told_as_they_are():
     model = build()
-    plain = identity(model)(model, pictures())
-    weighted = identity(model, weights={"identification": 2.0, "adaptive_triplet": 0.0})(model, pictures())
+    plain = identity(model)(model, image_batch())
+    weighted = identity(model, weights={"identification": 2.0, "adaptive_triplet": 0.0})(model, image_batch())
     assert set(weighted.terms) == set(EQ_7) - {"adaptive_triplet"}
     assert weighted.terms["identification"].item() == pytest.approx(plain.terms["identification"].item())
     rest = plain.terms["identification_fused"] + plain.terms["adaptive_triplet_fused"]
@@ -175,10 +175,10 @@ def test_weights_multiply_terms_but_terms_are_told_as_they_are():
 def test_terms_on_two_streams_are_their_mean():
     model = build("model.fusion.streams=2")
     objective = identity(model)
-    breakdown = objective(model, pictures())
-    given = pictures().instruction
+    breakdown = objective(model, image_batch())
+    given = image_batch().instruction
     tokens = model.encode(given.sentences, given.sentence_rows, given.clothes, given.clothes_rows)
-    streams = model(pictures().images, tokens).fused.unbind(dim=1)
+    streams = model(image_batch().images, tokens).fused.unbind(dim=1)
     each = [adaptive_triplet_loss(stream, LABELS, tokens.pooled, 0.3).item() for stream in streams]
     assert len(each) == 2
     assert breakdown.terms["adaptive_triplet_fused"].item() == pytest.approx(sum(each) / 2, rel=1e-5)
@@ -186,14 +186,14 @@ def test_terms_on_two_streams_are_their_mean():
 
 def test_the_fused_triplet_may_read_what_is_behind_the_neck():
     model = build()
-    before = identity(model)(model, pictures()).terms["adaptive_triplet_fused"]
-    after = identity(model, after_neck=True)(model, pictures()).terms["adaptive_triplet_fused"]
+    before = identity(model)(model, image_batch()).terms["adaptive_triplet_fused"]
+    after = identity(model, after_neck=True)(model, image_batch()).terms["adaptive_triplet_fused"]
     assert before.item() != pytest.approx(after.item())
 
 
 def test_without_the_adaptive_margin_the_triplets_are_the_classic_ones():
     model = build()
-    batch = pictures()
+    batch = image_batch()
     classic = identity(model, adaptive=False)(model, batch).terms
     output = model(batch.images, encode_batch(model, batch.instruction))
     for name, features in (
@@ -214,13 +214,13 @@ def test_gradients_of_equation_7_reach_all_that_trains_and_nothing_frozen():
     model = build()
     objective = identity(model)
     optimizer = torch.optim.SGD([*model.parameters(), *objective.parameters()], lr=0.1)
-    objective(model, pictures()).total.backward()
+    objective(model, image_batch()).total.backward()
     first = trained(model)
     assert {name for name in first if name.endswith("attn.gate")}, "shut gates learn to open"
     assert not {name for name in first if ".instruction_kv." in name}, "behind a shut gate nothing is heard"
     optimizer.step()
     optimizer.zero_grad()
-    objective(model, pictures()).total.backward()
+    objective(model, image_batch()).total.backward()
     reached = trained(model)
     for part in ("attn.gate", "instruction_kv.weight", "instruction_encoder.image.blocks.0.mlp.fc1.weight"):
         assert any(name.endswith(part) for name in reached), part
@@ -236,7 +236,7 @@ def test_gradients_of_equation_7_reach_all_that_trains_and_nothing_frozen():
 def test_the_instructions_relatedness_takes_no_gradient():
     model = build()
     objective = identity(model, weights={name: 0.0 for name in EQ_7 if name != "adaptive_triplet"})
-    objective(model, pictures()).total.backward()
+    objective(model, image_batch()).total.backward()
     assert not {name for name in trained(model) if name.startswith("instruction_encoder")}
 
 
@@ -280,14 +280,14 @@ def test_hard_negatives_follow_the_steps_seed():
 def test_a_task_finds_its_objective():
     model = build()
     objectives = Objectives(identity(model), image_text())
-    assert set(objectives(model, pictures()).terms) == set(EQ_7)
+    assert set(objectives(model, image_batch()).terms) == set(EQ_7)
     assert set(objectives(model, described()).terms) == {"contrastive", "matching"}
 
 
 def test_under_bf16_losses_stay_in_full_precision():
     model = build()
     objectives = Objectives(identity(model), image_text())
-    for batch in (pictures(), described()):
+    for batch in (image_batch(), described()):
         full = objectives(model, batch)
         with torch.autocast("cpu", torch.bfloat16):
             half = objectives(model, batch)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from instructions.errors import InputError
 from irm.config import read_run
-from irm.training.ranks import Ranks, joined_ranks, this_rank
+from irm.training.ranks import Ranks, process_group, this_rank
 from irm.training.run import train_run
 from tests.processes import ended, num_rows, torchrun, trace, wait_until
 
@@ -43,7 +43,7 @@ def assert_same(found, expected):
 
 
 def test_two_processes_have_the_gradients_of_one(alone, tmp_path):
-    """One of them has no clothes picture at all, so its clothes encoder learns from the other alone.
+    """One of them has no clothes image at all, so its clothes encoder learns from the other alone.
 
     As the paper has it, and with the released lessons: teacher, queue, hidden and replaced words.
     """
@@ -62,12 +62,12 @@ def test_a_batch_encoded_in_parts_has_the_gradients_of_the_whole(script, alone):
 
 
 def test_a_program_started_alone_is_the_only_rank(monkeypatch):
-    with joined_ranks(torch.device("cpu")) as ranks:
+    with process_group(torch.device("cpu")) as ranks:
         assert ranks == Ranks() == this_rank()
         assert ranks.is_first
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(InputError, match="with torchrun"), joined_ranks(torch.device("cpu")):
+    with pytest.raises(InputError, match="with torchrun"), process_group(torch.device("cpu")):
         pass
 
 

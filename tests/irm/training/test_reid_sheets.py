@@ -79,8 +79,8 @@ def test_cameras_of_the_set_trained_on_are_learnt_and_others_add_nothing(exporte
         assert model.cameras("trad/msmt17", camids) is None
     still = small(path, exported, tiny_root, *undecayed, "optimizer.lr=1e-30", "optimizer.warmup_from=0")
     start = trained_embedder(trained(still, tmp_path / "still")).model
-    moved = (model.cameras.tables[0] != start.cameras.tables[0]).any(dim=1)
-    assert moved.any()
+    to_device = (model.cameras.tables[0] != start.cameras.tables[0]).any(dim=1)
+    assert to_device.any()
 
 
 def test_a_batch_in_parts_gives_the_matcher_the_same_loss(exported, tiny_root, tmp_path):

@@ -118,8 +118,8 @@ def test_a_run_one_step_ahead_of_its_figures_leaves_the_same(tiny_root, tmp_path
     """As on a GPU: steps whose weights nobody asks for are reported after the next one was launched."""
     run = sheet(tiny_root, MARKET, "optimizer.fused=true", "optimizer.average=0.9")
     waiting, _ = go(run, tmp_path / "waiting")
-    waits = Recorder.waits
-    monkeypatch.setattr(Recorder, "waits", lambda self, step: waits(self, step) and step in (2, 4, STEPS))
+    waits = Recorder.must_wait
+    monkeypatch.setattr(Recorder, "must_wait", lambda self, step: waits(self, step) and step in (2, 4, STEPS))
     ahead, _ = go(run, tmp_path / "ahead")
     assert trace(ahead.out) == trace(waiting.out)
     ours, theirs = (one.model / "model.safetensors" for one in (ahead, waiting))
@@ -131,8 +131,8 @@ def test_a_damaged_checkpoint_costs_only_its_own_steps(whole, tiny_root, tmp_pat
     with monkeypatch.context() as patch:
         stop_after(patch, 3)
         go(sheet(tiny_root), out)
-    newest = out / "checkpoints" / "step-00000003" / "training.pt"
-    newest.write_bytes(newest.read_bytes()[:100])
+    latest_checkpoint = out / "checkpoints" / "step-00000003" / "training.pt"
+    latest_checkpoint.write_bytes(latest_checkpoint.read_bytes()[:100])
     summary, text = go(sheet(tiny_root), out, resume=True)
     assert "training.pt differs from the file that was written" in text
     assert summary.start == 2
@@ -217,8 +217,8 @@ def test_another_sheet_cannot_resume_a_run(whole, tiny_root, override, complaint
 
 
 def test_other_data_cannot_resume_a_run(whole, tiny_root, monkeypatch):
-    monkeypatch.setattr("irm.training.workshop.fingerprint", lambda *_: "another")
-    with pytest.raises(InputError, match="training pictures or their texts differ from those"):
+    monkeypatch.setattr("irm.training.irm_setup.fingerprint", lambda *_: "another")
+    with pytest.raises(InputError, match="training images or their texts differ from those"):
         go(sheet(tiny_root), whole[0], resume=True)
 
 
@@ -259,7 +259,7 @@ def test_missing_data_leave_no_run_folder(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_loss_that_is_no_number_names_its_pictures(tiny_root, tmp_path, monkeypatch):
+def test_a_loss_that_is_no_number_names_its_images(tiny_root, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "irm.training.image_text.contrastive_loss",
         lambda image, *_, **__: image.sum() * float("nan"),
@@ -298,7 +298,7 @@ def test_loader_processes_that_leave_first_do_not_cost_the_run(tiny_root, tmp_pa
         raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("irm.training.workshop.Workshop.batches", leaving)
+        patch.setattr("irm.training.irm_setup.IRMSetup.batches", leaving)
         summary, _ = go(sheet(tiny_root), tmp_path / "run")
     assert summary.step == 3
     assert (tmp_path / "run" / "checkpoints" / "step-00000003").is_dir()
@@ -309,6 +309,6 @@ def test_loader_processes_that_die_unasked_are_an_error(tiny_root, tmp_path, mon
         yield self.mixture.step(start)
         raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
 
-    monkeypatch.setattr("irm.training.workshop.Workshop.batches", dying)
+    monkeypatch.setattr("irm.training.irm_setup.IRMSetup.batches", dying)
     with pytest.raises(RuntimeError, match="Killed"):
         go(sheet(tiny_root), tmp_path / "run")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from irm.training.seeding import repeatable, seed_all, seed_step
+from irm.training.seeding import deterministic, seed_all, seed_step
 
 
 def drawn():
@@ -48,15 +48,15 @@ def test_gradients_of_picked_rows_repeat_with_two_threads(two_threads):
         (table[rows] * weights).sum().backward()
         return table.grad
 
-    with repeatable(torch.device("cpu")):
+    with deterministic(torch.device("cpu")):
         first = gradient()
         assert all(torch.equal(gradient(), first) for _ in range(10))
 
 
 def test_the_setting_is_put_back_and_left_alone_on_a_gpu():
     assert not torch.are_deterministic_algorithms_enabled()
-    with repeatable(torch.device("cuda")):
+    with deterministic(torch.device("cuda")):
         assert not torch.are_deterministic_algorithms_enabled()
-    with repeatable(torch.device("cpu")):
+    with deterministic(torch.device("cpu")):
         assert torch.are_deterministic_algorithms_enabled()
     assert not torch.are_deterministic_algorithms_enabled()

@@ -8,9 +8,9 @@ from instructions.errors import InputError
 from irm.config import read_run
 from irm.training import terms
 from irm.training.image_text import ImageTextObjective
+from irm.training.irm_setup import build_irm_setup
 from irm.training.objectives import IdentityObjective, TripletRule
-from irm.training.workshop import build_workshop
-from tests.irm.training.test_objectives import EQ_7, LABELS, TINY, build, described, image_text, pictures
+from tests.irm.training.test_objectives import EQ_7, LABELS, TINY, build, described, image_batch, image_text
 
 
 class Spread(nn.Module):
@@ -42,8 +42,8 @@ def registries(monkeypatch):
     monkeypatch.setitem(terms.PAIR_TERMS, "agreement", Agreement)
 
 
-def test_a_picture_term_is_added_with_its_factor_and_trains_its_own_parameters():
-    model, batch = build(), pictures()
+def test_a_image_term_is_added_with_its_factor_and_trains_its_own_parameters():
+    model, batch = build(), image_batch()
     dim = model.editing_transformer.embed_dim
     term = Spread(dim, 2)
     objective = IdentityObjective(
@@ -85,7 +85,7 @@ def test_a_sheet_weighs_the_terms_and_each_domain_has_its_own(tiny_root):
     )
     mixture = f"mixture=[{', '.join(rows)}]"
     own = "losses.own={spread: 0.5, agreement: 2}"
-    shop = build_workshop(read_run(TINY, [f"data={tiny_root}", mixture, own]), torch.device("cpu"))
+    shop = build_irm_setup(read_run(TINY, [f"data={tiny_root}", mixture, own]), torch.device("cpu"))
     names = [name for name, _ in shop.objectives.named_parameters() if ".own." in name]
     assert names == [
         "by_name.identity.own.trad/market1501.spread.centres",
@@ -101,7 +101,7 @@ def test_a_term_that_nobody_added_is_refused_with_those_that_are_there(tiny_root
     with pytest.raises(
         InputError, match=r"'spred', .*\(did you mean 'spread'\?\); known: .*spread.*agreement"
     ):
-        build_workshop(run, torch.device("cpu"))
+        build_irm_setup(run, torch.device("cpu"))
 
 
 def test_a_term_of_the_papers_is_not_weighed_twice():
@@ -119,7 +119,7 @@ def test_terms_of_ones_own_may_stand_alone():
 @pytest.mark.parametrize(
     ("idle", "own", "equation"),
     [(EQ_7, "agreement", "7"), (("contrastive", "matching"), "spread", "8")],
-    ids=["pictures", "pairs"],
+    ids=["images", "pairs"],
 )
 def test_a_term_of_one_kind_does_not_stand_for_the_other(tiny_root, idle, own, equation):
     nothing = [f"losses.weights.{name}=0" for name in idle]
@@ -127,11 +127,11 @@ def test_a_term_of_one_kind_does_not_stand_for_the_other(tiny_root, idle, own, e
     with pytest.raises(
         InputError, match=rf"every term of eq\. {equation} has weight 0 and losses\.own adds none"
     ):
-        build_workshop(run, torch.device("cpu"))
+        build_irm_setup(run, torch.device("cpu"))
 
 
 def test_a_term_of_weight_zero_is_not_made(tiny_root):
     run = read_run(TINY, [f"data={tiny_root}", "losses.own={spread: 0, agreement: 1}"])
-    shop = build_workshop(run, torch.device("cpu"))
+    shop = build_irm_setup(run, torch.device("cpu"))
     names = [name for name, _ in shop.objectives.named_parameters() if ".own." in name]
     assert names == ["by_name.image_text.own.agreement.scale"]

@@ -20,9 +20,9 @@ from irm.training import loop
 from irm.training.breakdown import LossBreakdown
 from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import LessonRule, Lessons
-from irm.training.loop import LoopSettings, moved
+from irm.training.loop import LoopSettings, to_device
 from irm.training.optimizer import build_optimizer
-from tests.irm.training.test_objectives import build, described, identity, image_text, pictures
+from tests.irm.training.test_objectives import build, described, identity, image_batch, image_text
 
 META = torch.device("meta")
 TO_COPY, COPY = torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default
@@ -33,7 +33,7 @@ class Watch(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.waits = []
+        self.must_wait = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -45,21 +45,21 @@ class Watch(TorchDispatchMode):
         is_async = kwargs.get("non_blocking") or (func is COPY and args[2:3] == (True,))
         meets = bool(of_host) and any(one.device == META for one in tensors)
         if meets and not (func in (TO_COPY, COPY) and is_async):
-            self.waits.append(str(func))
+            self.must_wait.append(str(func))
         return result
 
 
 class Literals(TorchFunctionMode):
     """Notes ``torch.tensor(..., device=...)``, whose copy blocks and which the other does not see."""
 
-    def __init__(self, waits):
+    def __init__(self, must_wait):
         super().__init__()
-        self.waits = waits
+        self.must_wait = must_wait
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
         if func is torch.tensor and result.device == META:
-            self.waits.append("torch.tensor")
+            self.must_wait.append("torch.tensor")
         return result
 
 
@@ -82,31 +82,31 @@ def launcher(model, objective, batch, device, **kind):
     optimizer = build_optimizer([{"params": parameters, "lr_scale": 1.0}], lr=1e-3, fused=True)
     weights = {batch.domain: 1.0}
     settings = LoopSettings(0, device, None, weights, lambda _: 1e-3, clip_grad_norm=1.0)
-    given = (moved(batch, device),)
-    return partial(loop.launch, model, objective, optimizer, given, settings=replace(settings, **kind))
+    given = (to_device(batch, device),)
+    return partial(loop.start_step, model, objective, optimizer, given, settings=replace(settings, **kind))
 
 
 def step(model, objective, batch, device):
     """Two steps; the terms of their loss, and what a GPU would have been waited for."""
-    launch, before = launcher(model, objective, batch, device), None
-    with Watch() as watch, Literals(watch.waits):
+    start_step, before = launcher(model, objective, batch, device), None
+    with Watch() as watch, Literals(watch.must_wait):
         for number in range(2):  # the second finds the optimizer's state, and a step still on its way
-            before = launch(step=number, before=before)
+            before = start_step(step=number, before=before)
     (terms,) = before.terms
-    return terms, watch.waits
+    return terms, watch.must_wait
 
 
 def test_equation_7_with_clothes_and_outfits_waits_for_nothing(meta):
     objective = identity(build(), weights={"composition": 1.0, "outfit": 1.0})
-    found, waits = step(build(), objective, pictures(), meta)
+    found, must_wait = step(build(), objective, image_batch(), meta)
     assert {"adaptive_triplet", "adaptive_triplet_fused", "composition", "outfit"} <= set(found)
-    assert waits == []
+    assert must_wait == []
 
 
 def test_equation_8_waits_for_nothing(meta):
-    found, waits = step(build(), image_text(), described(), meta)
+    found, must_wait = step(build(), image_text(), described(), meta)
     assert set(found) == {"contrastive", "matching"}
-    assert waits == []
+    assert must_wait == []
 
 
 def test_a_trained_sentence_encoder_waits_for_nothing(meta):
@@ -117,26 +117,26 @@ def test_the_released_lessons_wait_for_nothing(meta):
     model = build()
     weights = {"contrastive": 1.0, "matching": 1.0, "hidden_words": 1.0, "replaced_words": 1.0}
     lessons = Lessons(model, LessonRule(queue=12), domains=("t2i/cuhk_pedes",))
-    found, waits = step(model, ImageTextObjective(weights=weights, lessons=lessons), described(), meta)
+    found, must_wait = step(model, ImageTextObjective(weights=weights, lessons=lessons), described(), meta)
     assert {"hidden_words", "replaced_words"} <= set(found)
-    assert waits == []
+    assert must_wait == []
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(
     ("objective", "batch"),
-    [(identity, pictures), (lambda _: image_text(), described)],
+    [(identity, image_batch), (lambda _: image_text(), described)],
     ids=["eq. 7", "eq. 8"],
 )
 def test_on_a_gpu_no_step_waits(objective, batch):
     """CUDA itself tells, once everything that is made on first use is there."""
     model = build()
-    launch = launcher(model, objective(model), batch(), torch.device("cuda"), autocast=torch.bfloat16)
-    before = launch(step=0, before=None)
+    start_step = launcher(model, objective(model), batch(), torch.device("cuda"), autocast=torch.bfloat16)
+    before = start_step(step=0, before=None)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        after = launch(step=1, before=before)
+        after = start_step(step=1, before=before)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert after.report().step == 2

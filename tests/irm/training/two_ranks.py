@@ -10,7 +10,7 @@ from irm.config import read_run
 from irm.training.image_text import ImageTextObjective
 from irm.training.lessons import LessonRule, Lessons
 from irm.training.objectives import IdentityObjective, Objectives, TripletRule
-from irm.training.ranks import average_gradients, joined_ranks
+from irm.training.ranks import average_gradients, process_group
 from omnireid.loading.batch import Batch, InstructionBatch
 
 TINY = Path(__file__).parents[3] / "configs" / "irm" / "tiny.yaml"
@@ -47,7 +47,7 @@ def build(parts, *, taught):
 
 
 def batches():
-    """Four people, two pictures each; the second half of the first batch is told sentences alone."""
+    """Four people, two images each; the second half of the first batch is told sentences alone."""
     rng = torch.Generator().manual_seed(1)
     rows, labels = torch.arange(8), torch.arange(8) // 2
     common = {"pids": labels, "labels": labels, "camids": rows, "indices": rows, "worn": labels}
@@ -95,6 +95,6 @@ def step(ranks, parts, *, taught):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    with joined_ranks(torch.device("cpu")) as ranks:
+    with process_group(torch.device("cpu")) as ranks:
         found = steps(ranks)
         torch.save(found, f"{sys.argv[1]}/rank{ranks.rank}.pt")

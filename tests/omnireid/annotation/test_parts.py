@@ -11,9 +11,9 @@ from instructions.errors import InputError
 from omnireid.annotation.attributes import Proposal, import_table, propose
 from omnireid.annotation.crops import BandParser, Parsed, crop_clothes, upper_box
 from omnireid.annotation.export import export
-from omnireid.annotation.journal import By, Entry, Journal
+from omnireid.annotation.journal import Entry, Journal, Provenance
 from omnireid.annotation.templates import ColorDescriber
-from omnireid.annotation.work import Picture, Work, pictures_of_list
+from omnireid.annotation.work import ListedImage, Work, images_of_list
 from omnireid.annotation.zero_shot import PROMPT, ZeroShotProposer
 
 NOW = "2026-01-02T03:04:05+0000"
@@ -21,12 +21,12 @@ NOW = "2026-01-02T03:04:05+0000"
 
 @pytest.fixture
 def work(tmp_path):
-    """Two pictures, one of which cannot be read."""
+    """Two images, one of which cannot be read."""
     (tmp_path / "root").mkdir()
     Image.new("RGB", (20, 40), "red").save(tmp_path / "root/a.png")
-    (tmp_path / "root/b.png").write_text("no picture")
-    pictures = [Picture(name, "1", "-1", None) for name in ("a.png", "b.png")]
-    return Work.start(tmp_path / "work", tmp_path / "root", "cocas_real1", "train", pictures)
+    (tmp_path / "root/b.png").write_text("no image")
+    images = [ListedImage(name, "1", "-1", None) for name in ("a.png", "b.png")]
+    return Work.start(tmp_path / "work", tmp_path / "root", "cocas_real1", "train", images)
 
 
 def table(tmp_path, text):
@@ -35,7 +35,7 @@ def table(tmp_path, text):
     return path
 
 
-def test_a_table_may_speak_of_some_attributes_and_some_pictures(work, tmp_path):
+def test_a_table_may_speak_of_some_attributes_and_some_images(work, tmp_path):
     text = "image,coat_color,age\na.png,red coat,\n,,\n"
     assert import_table(work, table(tmp_path, text), now=NOW) == 1
     assert work.attributes()["a.png"][0] == AttributeSet({"coat_color": "red coat"})
@@ -58,14 +58,14 @@ def test_a_wrong_table_is_refused_whole(work, tmp_path, text, complaint):
     assert work.attributes() == {}
 
 
-def test_pictures_of_one_name_get_crops_of_their_own(tmp_path):
+def test_images_of_one_name_get_crops_of_their_own(tmp_path):
     images = ["a/x.png", "b/x.png", "a_x.png", "y.png", "y.jpg"]
     (tmp_path / "list.txt").write_text("".join(f"{image} - 1 1 0\n" for image in images))
     for level, image in enumerate(images):
         (tmp_path / image).parent.mkdir(exist_ok=True)
         Image.new("RGB", (20, 40), (40 * level,) * 3).save(tmp_path / image)
-    pictures = pictures_of_list(tmp_path / "list.txt")
-    work = Work.start(tmp_path / "work", tmp_path, "cocas_real1", "train", pictures)
+    images = images_of_list(tmp_path / "list.txt")
+    work = Work.start(tmp_path / "work", tmp_path, "cocas_real1", "train", images)
     crop_clothes(work, BandParser(), now=NOW)
     export(work, tmp_path, instruct="crops", reviewed_only=False)
     lines = (tmp_path / "datalist/train_ctcc.txt").read_text().splitlines()
@@ -102,7 +102,7 @@ def test_a_model_that_invents_words_is_refused(work):
 
 
 class OneHot:
-    """An encoder in which red pictures fit the words with "red" in them and all else fits nothing."""
+    """An encoder in which red images fit the words with "red" in them and all else fits nothing."""
 
     def embed_image(self, pixels):
         return np.array([pixels[..., 0].mean() / 255, 0.0])
@@ -141,14 +141,14 @@ def test_a_crop_is_nearest_to_the_template_of_its_color_whatever_is_around():
     describer = ColorDescriber()
 
     def template(color):
-        picture = np.full((80, 80, 3), 250, dtype=np.uint8)
-        picture[10:70, 15:65] = color
-        return describer.describe(picture, is_template=True)
+        image = np.full((80, 80, 3), 250, dtype=np.uint8)
+        image[10:70, 15:65] = color
+        return describer.describe(image, is_template=True)
 
     def crop(color, behind):
-        picture = np.full((54, 52, 3), behind, dtype=np.uint8)
-        picture[8:, 10:42] = np.array(color) * 0.8
-        return describer.describe(picture, is_template=False)
+        image = np.full((54, 52, 3), behind, dtype=np.uint8)
+        image[8:, 10:42] = np.array(color) * 0.8
+        return describer.describe(image, is_template=False)
 
     shop = np.array([template(color) for color in colors.values()])
     shop /= np.linalg.norm(shop, axis=1, keepdims=True)
@@ -161,7 +161,7 @@ def test_a_crop_is_nearest_to_the_template_of_its_color_whatever_is_around():
 
 def test_a_journal_keeps_whole_lines_only_and_the_weightier_word_stands(tmp_path):
     journal = Journal(tmp_path / "j.jsonl")
-    by = {kind: By(kind, kind, "1") for kind in ("rule", "model", "person")}
+    by = {kind: Provenance(kind, kind, "1") for kind in ("rule", "model", "person")}
     for kind in ("person", "rule", "model"):
         journal.add(Entry("a", {"said": kind}, by[kind]))
     journal.add(Entry("b", {"said": "model"}, by["model"]))
@@ -180,13 +180,13 @@ def test_a_journal_keeps_whole_lines_only_and_the_weightier_word_stands(tmp_path
         journal.latest()
 
 
-def test_work_knows_its_pictures_and_refuses_others(work, tmp_path):
-    again = [Picture(name, "1", "-1", None) for name in ("a.png", "b.png")]
+def test_work_knows_its_images_and_refuses_others(work, tmp_path):
+    again = [ListedImage(name, "1", "-1", None) for name in ("a.png", "b.png")]
     assert Work.start(work.folder, tmp_path / "root", "cocas_real1", "train", again) == work
-    with pytest.raises(InputError, match="holds work on other pictures"):
+    with pytest.raises(InputError, match="holds work on other images"):
         Work.start(work.folder, tmp_path / "root", "cocas_real1", "train", again[:1])
     with pytest.raises(InputError, match="has spaces"):
-        Work.start(tmp_path / "w2", tmp_path, "ltcc", "train", [Picture("a b.png", "1", "-1", None)])
+        Work.start(tmp_path / "w2", tmp_path, "ltcc", "train", [ListedImage("a b.png", "1", "-1", None)])
     with pytest.raises(InputError, match="the part is 'query'"):
         Work.start(tmp_path / "w2", tmp_path, "ltcc", "query", again)
     with pytest.raises(InputError, match=r"begin with python -m tools\.annotate start"):

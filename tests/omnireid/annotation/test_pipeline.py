@@ -16,7 +16,7 @@ from omnireid.annotation.attributes import import_table
 from omnireid.annotation.crops import BandParser, crop_clothes
 from omnireid.annotation.decisions import FORMAT, Applied, apply_decisions
 from omnireid.annotation.export import export
-from omnireid.annotation.journal import By, Entry
+from omnireid.annotation.journal import Entry, Provenance
 from omnireid.annotation.review import write_review
 from omnireid.annotation.sentences import standing_sentences, write_sentences
 from omnireid.annotation.templates import ColorDescriber, propose_templates, proposed_templates
@@ -55,7 +55,7 @@ def rejected(image):
 def test_what_is_known_of_drawn_people_comes_out_as_lists_that_the_readers_read(
     proposed, truth, root, tmp_path, tiny_root
 ):
-    images = [picture.image for picture in proposed.pictures()]
+    images = [listed.image for listed in proposed.images()]
     offered = proposed_templates(proposed)
     picked = {image: template_of(image) for image in images if template_of(image) in offered[image][1]}
     rows = [accepted(image, template=picked.get(image)) for image in images[:-1]] + [rejected(images[-1])]
@@ -91,7 +91,7 @@ def test_what_is_known_of_drawn_people_comes_out_as_lists_that_the_readers_read(
 
 
 def test_every_line_of_a_list_says_where_it_comes_from(proposed, root, tmp_path):
-    image = proposed.pictures()[0].image
+    image = proposed.images()[0].image
     decide(proposed, tmp_path, [accepted(image, sentence="A man.")])
     export(proposed, root)
     (spoken,) = map(json.loads, (root / "datalist/train_attr.provenance.jsonl").read_text().splitlines())
@@ -105,7 +105,7 @@ def test_every_line_of_a_list_says_where_it_comes_from(proposed, root, tmp_path)
     assert (worn["image"], worn["clothes_by"]["name"], len(worn["box"])) == (image, "Ada", 4)
 
 
-def test_a_crop_is_the_part_of_the_picture_that_its_box_names(proposed, root):
+def test_a_crop_is_the_part_of_the_image_that_its_box_names(proposed, root):
     export(proposed, root, instruct="crops", reviewed_only=False)
     worn = json.loads((root / "datalist/train_ctcc.provenance.jsonl").read_text().splitlines()[0])
     left, top, right, bottom = worn["box"]
@@ -138,7 +138,7 @@ def test_an_interrupted_step_goes_on_where_it_was(work, table, tmp_path):
 
 
 def test_a_person_overrules_a_table_and_a_changed_attribute_calls_for_a_new_text(proposed, tmp_path):
-    image = proposed.pictures()[0].image
+    image = proposed.images()[0].image
     before = standing_sentences(proposed)[image].value["text"]
     words = proposed.attributes()[image][0].to_dict()
     color = "yellow coat" if words["coat_color"] != "yellow coat" else "green coat"
@@ -157,7 +157,7 @@ def test_a_person_overrules_a_table_and_a_changed_attribute_calls_for_a_new_text
 
 
 def test_a_text_left_as_it_was_beside_a_changed_attribute_is_not_exported(proposed, root, tmp_path):
-    changed, kept = (picture.image for picture in proposed.pictures()[:2])
+    changed, kept = (listed.image for listed in proposed.images()[:2])
     texts = {image: entry.value["text"] for image, entry in standing_sentences(proposed).items()}
     words = {image: proposed.attributes()[image][0].to_dict() for image in (changed, kept)}
     color = "yellow coat" if words[changed]["coat_color"] != "yellow coat" else "green coat"
@@ -172,19 +172,19 @@ def test_a_text_left_as_it_was_beside_a_changed_attribute_is_not_exported(propos
 
 
 def test_the_same_decisions_twice_are_decisions_once(proposed, tmp_path):
-    rows = [accepted(proposed.pictures()[0].image, sentence="A woman in red.")]
+    rows = [accepted(proposed.images()[0].image, sentence="A woman in red.")]
     assert decide(proposed, tmp_path, rows).num_new == 1
     size = proposed.journal("sentences").path.stat().st_size
     assert decide(proposed, tmp_path, rows).num_new == 0
     assert proposed.journal("sentences").path.stat().st_size == size
 
 
-def test_undecided_pictures_are_exported_on_request_only(proposed, root):
+def test_undecided_images_are_exported_on_request_only(proposed, root):
     with pytest.raises(InputError, match="--unreviewed"):
         export(proposed, root)
     assert not (root / "datalist").exists()
     found = export(proposed, root, reviewed_only=False)
-    assert set(found.lists.values()) == {len(proposed.pictures())}
+    assert set(found.lists.values()) == {len(proposed.images())}
 
 
 def test_lists_of_somebody_else_are_not_overwritten(proposed, root):
@@ -195,10 +195,10 @@ def test_lists_of_somebody_else_are_not_overwritten(proposed, root):
     assert [path.name for path in (root / "datalist").iterdir()] == ["train_ctcc.txt"]
 
 
-def test_lists_in_another_folder_name_the_pictures_where_they_lie(proposed, root, tmp_path):
+def test_lists_in_another_folder_name_the_images_where_they_lie(proposed, root, tmp_path):
     export(proposed, tmp_path / "real1_out", reviewed_only=False)
     split = load_split(tmp_path / "real1_out", "cocas_real1", "li")
-    assert split.train[0].image == str((root / proposed.pictures()[0].image).resolve())
+    assert split.train[0].image == str((root / proposed.images()[0].image).resolve())
 
 
 def test_the_sheet_holds_everything_and_asks_nothing_of_the_network(proposed, tmp_path):
@@ -208,16 +208,16 @@ def test_the_sheet_holds_everything_and_asks_nothing_of_the_network(proposed, tm
     text = pages[0].read_text()
     assert "@@" not in text and not re.search(r"(src|href)=.?https?:", text)
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1].replace("<\\/", "</"))
-    image = proposed.pictures()[0].image
+    image = proposed.images()[0].image
     card = data["cards"][0]
     assert (card["image"], len(data["cards"]), len(card["templates"])) == (image, 15, 8)
     assert card["words"] == proposed.attributes()[image][0].to_dict()
     assert {card["shop"] + name for name in card["templates"]} <= set(data["shop"])
-    assert card["picture"].startswith("data:image/jpeg;base64,")
-    decide(proposed, tmp_path, [accepted(picture.image) for picture in proposed.pictures()[:30]])
+    assert card["thumbnail"].startswith("data:image/jpeg;base64,")
+    decide(proposed, tmp_path, [accepted(listed.image) for listed in proposed.images()[:30]])
     assert len(write_review(proposed, per_page=15)[0]) == 1
     assert len(list(pages[0].parent.iterdir())) == 1
-    decide(proposed, tmp_path, [rejected(p.image) for p in proposed.pictures()], name="all.json")
+    decide(proposed, tmp_path, [rejected(p.image) for p in proposed.images()], name="all.json")
     with pytest.raises(InputError, match="--all"):
         write_review(proposed)
 
@@ -229,26 +229,26 @@ def test_a_sheet_that_says_something_new_is_another_sheet_to_the_browser(propose
 
     before = digest()
     assert digest() == before
-    decide(proposed, tmp_path, [accepted(proposed.pictures()[0].image, sentence="A woman in red.")])
+    decide(proposed, tmp_path, [accepted(proposed.images()[0].image, sentence="A woman in red.")])
     assert digest() != before
 
 
-def test_a_picture_that_cannot_be_read_holds_nothing_up(work, table, root):
-    broken = work.path(work.pictures()[0].image)
-    broken.write_text("no picture")
+def test_a_image_that_cannot_be_read_holds_nothing_up(work, table, root):
+    broken = work.path(work.images()[0].image)
+    broken.write_text("no image")
     import_table(work, table, now=NOW)
-    assert crop_clothes(work, BandParser(), now=NOW) == (len(work.pictures()) - 1, 0, 1)
+    assert crop_clothes(work, BandParser(), now=NOW) == (len(work.images()) - 1, 0, 1)
     propose_templates(work, root / "COCAS/templates", ColorDescriber(), now=NOW, count=1)
     pages, num_unreadable = write_review(work, per_page=500)
     assert num_unreadable == 1
-    assert work.pictures()[0].image not in pages[0].read_text()
-    assert work.pictures()[1].image in pages[0].read_text()
+    assert work.images()[0].image not in pages[0].read_text()
+    assert work.images()[1].image in pages[0].read_text()
 
 
 def test_a_picked_template_stays_the_one_that_was_seen_when_another_shop_is_searched(
     proposed, root, tmp_path
 ):
-    images = [picture.image for picture in proposed.pictures()[:2]]
+    images = [listed.image for listed in proposed.images()[:2]]
     name = proposed_templates(proposed)[images[0]][1][0]
     decide(proposed, tmp_path, [accepted(images[0], template=name)])
     other = tmp_path / "other"
@@ -263,15 +263,15 @@ def test_a_picked_template_stays_the_one_that_was_seen_when_another_shop_is_sear
 
 
 def test_a_decision_of_an_older_version_without_its_shop_is_one_sentence(proposed, root):
-    picture = proposed.pictures()[0].image
-    value = {"crop": True, "template": proposed_templates(proposed)[picture][1][0]}
-    proposed.journal("decisions").add(Entry(picture, value, By("person", "somebody", "1", time=NOW)))
+    image = proposed.images()[0].image
+    value = {"crop": True, "template": proposed_templates(proposed)[image][1][0]}
+    proposed.journal("decisions").add(Entry(image, value, Provenance("person", "somebody", "1", time=NOW)))
     with pytest.raises(InputError, match="does not record which shop its template is from"):
         export(proposed, root, instruct="templates")
 
 
 def test_what_is_written_on_the_sheet_cannot_end_its_script(proposed, tmp_path):
-    image = proposed.pictures()[0].image
+    image = proposed.images()[0].image
     decide(proposed, tmp_path, [accepted(image, sentence="</script><b>@@TITLE@@")])
     text = write_review(proposed, everything=True)[0][0].read_text()
     assert "</script><b>" not in text and text.count("</script>") == 2
@@ -289,7 +289,7 @@ def test_what_is_written_on_the_sheet_cannot_end_its_script(proposed, tmp_path):
     ],
 )
 def test_a_wrong_decision_is_refused_and_nothing_is_written(proposed, tmp_path, row, complaint):
-    images = [picture.image for picture in proposed.pictures()]
+    images = [listed.image for listed in proposed.images()]
     with pytest.raises(InputError, match=complaint):
         decide(proposed, tmp_path, [accepted(images[0]), accepted(images[1]) | row])
     assert list(proposed.journal("decisions").entries()) == []

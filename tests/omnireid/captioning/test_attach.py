@@ -1,4 +1,4 @@
-"""Captions on ReID pictures: matched, never of test people, propagated with their provenance."""
+"""Captions on ReID images: matched, never of test people, propagated with their provenance."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def described(name, pid, *captions):
     return Described(f"/data/CUHK-PEDES/imgs/Market/{name}.png", pid, captions)
 
 
-PICTURES = [
+IMAGE_PATHS = [
     described("a1", 11, "own words", "more words"),
     described("q1", 12, "a test person"),
     described("b1", 12, "the same described person, in training under another number"),
@@ -45,7 +45,7 @@ PICTURES = [
 def attached(tmp_path, **options):
     from pathlib import Path
 
-    return attach_captions(SPLIT, {"cuhk_pedes": PICTURES}, Path("/data"), **options)
+    return attach_captions(SPLIT, {"cuhk_pedes": IMAGE_PATHS}, Path("/data"), **options)
 
 
 def test_captions_travel_within_person_and_camera_and_say_where_from(tmp_path):
@@ -56,17 +56,17 @@ def test_captions_travel_within_person_and_camera_and_say_where_from(tmp_path):
     ]
     assert rows[1].captions == ("own words", "more words")
     assert coverage.sentences()[0] == (
-        "2 of 5 training pictures (3 people) have captions: 1 own, 1 same camera"
+        "2 of 5 training images (3 people) have captions: 1 own, 1 same camera"
     )
 
 
-def test_a_described_person_with_a_test_picture_is_left_out_whole(tmp_path):
+def test_a_described_person_with_a_test_image_is_left_out_whole(tmp_path):
     rows, coverage = attached(tmp_path)
     assert all("test person" not in text for row in rows for text in row.captions)
     assert coverage.filtered == {
-        "cuhk_pedes: it is a test picture": 1,
-        "cuhk_pedes: another picture of its person is a test picture": 1,
-        "cuhk_pedes: it is not a picture of this set": 1,
+        "cuhk_pedes: it is a test image": 1,
+        "cuhk_pedes: another image of its person is a test image": 1,
+        "cuhk_pedes: it is not an image of this set": 1,
     }
 
 
@@ -89,11 +89,11 @@ def test_a_caption_file_gives_back_what_was_written(tmp_path):
         read_captions(tmp_path / "bad.jsonl")
 
 
-def test_a_name_that_two_pictures_share_matches_neither():
+def test_a_name_that_two_images_share_matches_neither():
     assert match_names(["x/a.png", "b.jpg", "c.jpg"], ["a.jpg", "y/b.jpg", "z/b.png"]) == [0, None, None]
 
 
-def test_a_renamed_picture_is_known_by_its_pixels(tmp_path):
+def test_a_renamed_image_is_known_by_its_pixels(tmp_path):
     rng = np.random.default_rng(0)
     names = []
     for number in range(6):
@@ -145,8 +145,8 @@ def test_a_damaged_cache_is_refused_and_a_torn_last_line_is_cut_off_by_the_next_
 def test_cuhk03_is_known_by_its_pixels_because_its_copies_have_other_names(tmp_path):
     noise = np.random.default_rng(0)
     paths = [tmp_path / name for name in ("0001_c1_1.png", "0002_c1_1.png", "1_001_1_01.png")]
-    pictures = [noise.integers(0, 256, (40, 20, 3), dtype=np.uint8) for _ in range(2)]
-    for path, pixels in zip(paths, (*pictures, pictures[1]), strict=True):
+    images = [noise.integers(0, 256, (40, 20, 3), dtype=np.uint8) for _ in range(2)]
+    for path, pixels in zip(paths, (*images, images[1]), strict=True):
         Image.fromarray(pixels).save(path)
     split = Split("cuhk03", train=tuple(Record(str(path), pid, 0) for pid, path in enumerate(paths[:2])))
     described = {"cuhk_pedes": [Described(str(paths[2]), 7, ("words",))]}

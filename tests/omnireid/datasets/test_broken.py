@@ -8,9 +8,9 @@ from PIL import Image
 
 from instructions.errors import InputError
 from omnireid.datasets import load_split
-from omnireid.loading.feed import Source
+from omnireid.loading.eval_batches import eval_batches
 from omnireid.loading.mixture import Mixture
-from omnireid.loading.sweep import eval_batches
+from omnireid.loading.source_loader import Source
 from omnireid.loading.transforms import Preprocessing
 from omnireid.tasks import TASKS
 from tools import check_data
@@ -27,7 +27,7 @@ def draw(path, level):
 
 @pytest.fixture
 def pedes(tmp_path):
-    """A readable CUHK-PEDES of five training and three test people, two pictures each; gives its folder."""
+    """A readable CUHK-PEDES of five training and three test people, two images each; gives its folder."""
     own, entries = tmp_path / "data/CUHK-PEDES", []
     for pid in (*TRAIN, *TEST):
         for shot in range(2):
@@ -70,13 +70,13 @@ def spoil(path, how):
             path.unlink()
         case "empty":
             path.write_bytes(b"")
-        case "not pictures":
+        case "not images":
             path.write_text("this is text")
         case "too large":
             Image.new("1", (8000, 5000)).save(path)
 
 
-@pytest.mark.parametrize("how", ["missing", "empty", "not pictures", "too large"])
+@pytest.mark.parametrize("how", ["missing", "empty", "not images", "too large"])
 def test_an_unreadable_image_is_replaced_in_training_and_refused_in_evaluation(pedes, doctor, how):
     for pid in (2, 7):
         spoil(pedes / f"imgs/CUHK01/{pid:04d}001.png", how)
@@ -89,25 +89,25 @@ def test_an_unreadable_image_is_replaced_in_training_and_refused_in_evaluation(p
     code, said = doctor(pedes.parent)
     assert code == 1
     assert (
-        f"2 of 16 pictures cannot be read ({how})" in said and "0002001.png" in said and "0007001.png" in said
+        f"2 of 16 images cannot be read ({how})" in said and "0002001.png" in said and "0007001.png" in said
     )
 
 
 def test_training_stops_when_too_many_images_are_unreadable(pedes):
     for pid in TRAIN:
         spoil(pedes / f"imgs/CUHK01/{pid:04d}001.png", "missing")
-    with pytest.raises(InputError, match="more than 1 % of its 10 training pictures cannot be read"):
+    with pytest.raises(InputError, match="more than 1 % of its 10 training images cannot be read"):
         train(load_split(pedes.parent, "cuhk_pedes", "t2i"))
 
 
-def test_a_picture_without_a_caption_cannot_train_and_is_named(pedes, doctor):
+def test_a_image_without_a_caption_cannot_train_and_is_named(pedes, doctor):
     entries = json.loads((pedes / "reid_raw.json").read_text())
     entries[3]["captions"] = []
     (pedes / "reid_raw.json").write_text(json.dumps(entries))
     with pytest.raises(InputError, match=r"0002001\.png has no caption, which task t2i trains on"):
         train(load_split(pedes.parent, "cuhk_pedes", "t2i"))
     code, said = doctor(pedes.parent)
-    assert code == 1 and "1 train pictures have no caption" in said
+    assert code == 1 and "1 train images have no caption" in said
 
 
 def test_wrong_counts_are_a_warning_and_stop_nothing(pedes, doctor):
@@ -119,7 +119,7 @@ def test_wrong_counts_are_a_warning_and_stop_nothing(pedes, doctor):
 @pytest.mark.parametrize(
     "text",
     ['[{"id": 1, ', "not json", '[{"id": 1, "split": "train"}]', '{"a": 1}'],
-    ids=["cut off", "text", "no picture", "no array"],
+    ids=["cut off", "text", "no image", "no array"],
 )
 def test_an_annotation_file_that_is_broken_is_refused_and_named(pedes, doctor, text):
     (pedes / "reid_raw.json").write_text(text)
@@ -131,7 +131,7 @@ def test_an_annotation_file_that_is_broken_is_refused_and_named(pedes, doctor, t
 
 @pytest.fixture
 def listed(tmp_path):
-    """Market lists whose names need Unicode, pictures with it; gives the data root."""
+    """Market lists whose names need Unicode, images with it; gives the data root."""
     folder = tmp_path / "lists/market"
     for part, pids in (("train", TRAIN), ("query", TEST), ("gallery", TEST)):
         lines = []
@@ -186,10 +186,10 @@ def test_a_line_that_is_not_understood_stops_everything_and_is_named(listed, doc
 
 def test_check_data_resumes_and_detects_changes(listed, doctor):
     assert "earlier check" not in doctor(listed)[1]
-    assert "22 pictures were opened by an earlier check" in doctor(listed)[1]
-    spoil(listed / "market/Märkte/行人_train_1_0.png", "not pictures")
+    assert "22 images were opened by an earlier check" in doctor(listed)[1]
+    spoil(listed / "market/Märkte/行人_train_1_0.png", "not images")
     code, said = doctor(listed)
-    assert code == 1 and "21 pictures were opened by an earlier check" in said
+    assert code == 1 and "21 images were opened by an earlier check" in said
     assert "earlier check" not in doctor(listed, "--afresh")[1]
 
 
@@ -214,9 +214,7 @@ def test_an_own_table_is_checked_trained_on_and_searched(tmp_path, doctor):
     assert train(split, "cc")[0].images.shape[0] == 10
     assert len(sweep(split.query, "cc")[0].pids) == 6
     spoil(tmp_path / "data/own/shop/train10.png", "missing")
-    assert (
-        "1 of 22 pictures cannot be read (missing)" in doctor(tmp_path / "data", "--dataset", "own/shop")[1]
-    )
+    assert "1 of 22 images cannot be read (missing)" in doctor(tmp_path / "data", "--dataset", "own/shop")[1]
 
 
 HUGE = "9" * 20

@@ -78,7 +78,7 @@ def test_the_order_in_which_files_were_made_changes_nothing(name, trees, tmp_pat
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_picture_that_is_read_exists(name, make):
+def test_every_image_that_is_read_exists(name, make):
     for record in everybody(DATASETS[name].read(make(name))):
         assert Path(record.image).exists()
         assert record.clothes is None or Path(record.clothes).exists()

@@ -8,7 +8,7 @@ from omnireid.datasets import DATASETS
 REAL1, REAL2 = DATASETS["cocas_real1"], DATASETS["cocas_real2"]
 
 
-def test_a_picture_in_both_lists_of_real1_has_clothes_and_caption(make):
+def test_a_image_in_both_lists_of_real1_has_clothes_and_caption(make):
     split = REAL1.read(make("cocas_real1"))
     assert [(r.clothes.rpartition("/")[2], r.captions) for r in split.train] == [
         ("1.jpg", ("A man.",)),
@@ -42,7 +42,7 @@ def test_one_list_of_real1_is_enough(make):
     assert "no lists for ctcc" in split.notes
 
 
-def test_a_query_of_real2_has_its_template_and_a_gallery_picture_nothing(make):
+def test_a_query_of_real2_has_its_template_and_a_gallery_image_nothing(make):
     split = REAL2.read(make("cocas_real2"))
     (query,), (gallery,) = split.query, split.gallery
     assert query.clothes.endswith("/templates/t.jpg") and gallery.clothes is None

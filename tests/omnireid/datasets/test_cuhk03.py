@@ -1,4 +1,4 @@
-"""CUHK03-NP: three redistributions of the same pictures, two kinds of boxes."""
+"""CUHK03-NP: three redistributions of the same images, two kinds of boxes."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ LABELS, TRAIN, QUERY, GALLERY = (1, 1, 1467, 1467, 1467), (1, 2), (3,), (4, 5)  
 
 @pytest.fixture
 def extracted(tmp_path):
-    """Pictures as torchreid extracts them, in a folder of detected boxes."""
+    """Images as torchreid extracts them, in a folder of detected boxes."""
     folder = tmp_path / "cuhk03"
     (folder / "images_detected").mkdir(parents=True)
     for name in NAMES:
@@ -60,7 +60,7 @@ def test_a_bare_folder_counts_as_detected_and_never_as_labeled(trees, tmp_path):
         CUHK03.read(tmp_path / "cuhk03_1", "labeled")
 
 
-def test_the_published_mat_file_splits_extracted_pictures(extracted):
+def test_the_published_mat_file_splits_extracted_images(extracted):
     write_mat(extracted)
     split = CUHK03.read(extracted)
     assert [(r.pid, r.camid) for r in split.train] == [(1, 0), (1, 1)]
@@ -92,7 +92,7 @@ def test_images_without_a_split_file_and_the_raw_mat_alone_are_refused_with_the_
     with pytest.raises(InputError, match="needs a split file"):
         CUHK03.read(extracted)
     (tmp_path / "raw/cuhk03_release").mkdir(parents=True)
-    with pytest.raises(InputError, match=r"extract the pictures .* python -m tools\.extract_cuhk03"):
+    with pytest.raises(InputError, match=r"extract the images .* python -m tools\.extract_cuhk03"):
         CUHK03.read(tmp_path / "raw")
 
 

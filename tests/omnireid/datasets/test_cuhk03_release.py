@@ -13,7 +13,7 @@ from omnireid.datasets.cuhk03_release import MAT, extract
 
 CUHK03 = DATASETS["cuhk03"]
 PEOPLE = {1: 2, 2: 1}  # people of each camera pair
-CELLS = {(1, 1): (0, 5), (1, 2): (1, 6, 7), (2, 1): (0, 9)}  # which of a person's ten cells hold a picture
+CELLS = {(1, 1): (0, 5), (1, 2): (1, 6, 7), (2, 1): (0, 9)}  # which of a person's ten cells hold an image
 TEST_SETS = ([(1, 2)], [(2, 1)])  # pair and person
 
 
@@ -54,7 +54,7 @@ def release(tmp_path):
     return tmp_path / "cuhk03"
 
 
-def test_pictures_have_their_published_names_and_their_very_pixels(release):
+def test_images_have_their_published_names_and_their_very_pixels(release):
     assert extract(release) == 14
     names = sorted(path.name for path in (release / "images_detected").iterdir())
     assert names == [

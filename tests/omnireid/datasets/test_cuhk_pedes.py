@@ -57,7 +57,7 @@ def test_an_image_without_caption_is_no_query_and_is_noted(make):
     annotations(root).write_text(json.dumps(entries))
     split = PEDES.read(root)
     assert [r.pid for r in split.query] == [12004, 12004] and len(split.gallery) == 2
-    assert "1 pictures have no caption" in split.notes
+    assert "1 images have no caption" in split.notes
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_a_field_of_another_kind_is_named(make, change, message):
         PEDES.read(root)
 
 
-def test_pictures_of_absent_parts_of_synth_pedes_are_left_out_and_counted(make):
+def test_images_of_absent_parts_of_synth_pedes_are_left_out_and_counted(make):
     split = SYNTH.read(make("synth_pedes"))
     assert [(r.pid, r.captions) for r in split.train] == [(7, ("A man.", "Somebody.")), (900, ("A woman.",))]
-    assert any(note.startswith("1 pictures of Part9") for note in split.notes)
+    assert any(note.startswith("1 images of Part9") for note in split.notes)
 
 
 def test_the_other_spelling_of_the_annotation_file_is_read(make):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from instructions.errors import InputError
 from omnireid.datasets.datalists import FIRST_LIST_PID, Line, read_datalists, read_lines
-from omnireid.datasets.list_table import LISTS, PICTURES
+from omnireid.datasets.list_table import IMAGE_PATHS, LISTS
 from omnireid.records import UNKNOWN
 
 MARKET = "market/datalist"
@@ -136,7 +136,7 @@ def test_junk_is_left_out_and_counted_and_distractors_stay(write_lists):
     root = write_lists(MARKET, query=QUERY, gallery="a.jpg x -1 1\nb.jpg x 0 1\nc.jpg x 1 1\n")
     split = read_datalists(root, "market1501", "trad")
     assert [r.pid for r in split.gallery] == [0, 1]
-    assert any("1 junk pictures" in note for note in split.notes)
+    assert any("1 junk images" in note for note in split.notes)
 
 
 def test_clothes_numbered_within_a_person_become_outfits_of_the_whole_set(write_lists):
@@ -154,7 +154,7 @@ def test_an_absolute_path_stays_as_it_is(write_lists):
     assert split.train[0].image == "/elsewhere/a.jpg"
 
 
-def test_cc_ignores_the_clothes_picture_unless_it_is_asked_for(write_lists):
+def test_cc_ignores_the_clothes_image_unless_it_is_asked_for(write_lists):
     root = write_lists("ltcc/datalist", train="a.png white_shirt.jpg 1 1\n")
     assert read_datalists(root, "ltcc", "cc").train[0].clothes is None
     kept = read_datalists(root, "ltcc", "cc", keep_clothes_image=True)
@@ -198,7 +198,7 @@ def test_without_a_caption_file_the_accepted_names_are_listed(write_lists):
 
 @pytest.fixture
 def pedes(write_lists):
-    """Text-to-image lists: two captions of a training picture, two queries, the magic key in the gallery."""
+    """Text-to-image lists: two captions of a training image, two queries, the magic key in the gallery."""
     root = write_lists(
         "CUHK-Pedes",
         train_t2i_v2="imgs/a.png a0 5 1\nimgs/b.png b0 6 1\nimgs/a.png a1 5 1\n",
@@ -286,7 +286,7 @@ def test_a_list_with_an_upper_case_suffix_is_read_and_checked(write_lists):
     split = read_datalists(root, "market1501", "trad")
     assert [len(part) for part in (split.train, split.query, split.gallery)] == [1, 1, 1]
     (root / "market/datalist/train.TXT").write_text(foreign)
-    with pytest.raises(InputError, match="lists pictures of msmt17"):
+    with pytest.raises(InputError, match="lists images of msmt17"):
         read_datalists(root, "market1501", "trad")
 
 
@@ -309,7 +309,7 @@ def test_a_task_without_lists_is_refused(tmp_path):
         read_datalists(tmp_path, "market1501", "vi")
 
 
-OTHERS = [  # whose lists, and a picture of another set that has a list of that name
+OTHERS = [  # whose lists, and an image of another set that has a list of that name
     ("cocas_real1", "ctcc", "real1", "train_ctcc", "ltcc/LTCC_ReID/train/094_1_c9_015923.png", "ltcc"),
     ("cocas_real1", "ctcc", "real1", "train_ctcc", "train/094_1_c9_015923.png", "ltcc"),
     ("ltcc", "ctcc", "ltcc", "train_ctcc", "COCAS/images/1/0001_1_c01_000001.jpg", "cocas_real1"),
@@ -325,10 +325,10 @@ OTHERS = [  # whose lists, and a picture of another set that has a list of that 
 
 
 @pytest.mark.parametrize(("dataset", "task", "folder", "name", "image", "owner"), OTHERS)
-def test_a_list_of_another_set_s_pictures_is_refused(write_lists, dataset, task, folder, name, image, owner):
+def test_a_list_of_another_set_s_images_is_refused(write_lists, dataset, task, folder, name, image, owner):
     for place in (f"{folder}/datalist", "."):
         root = write_lists(place, **{name: f"{image} - 1 1\n"})
-        with pytest.raises(InputError, match=f"lists pictures of {owner}"):
+        with pytest.raises(InputError, match=f"lists images of {owner}"):
             read_datalists(root, dataset, task)
 
 
@@ -346,4 +346,4 @@ def test_an_image_belongs_to_a_set_by_its_folder_or_its_name(write_lists):
 
 
 def test_every_set_with_lists_has_a_pattern_of_image_paths():
-    assert {dataset for dataset, _ in LISTS} == set(PICTURES)
+    assert {dataset for dataset, _ in LISTS} == set(IMAGE_PATHS)

@@ -10,7 +10,7 @@ from omnireid.datasets import DATASETS
 RSTP, ICFG = DATASETS["rstpreid"], DATASETS["icfg_pedes"]
 
 
-def test_rstpreid_calls_the_picture_img_path_and_counts_people_from_0(make):
+def test_rstpreid_calls_the_image_img_path_and_counts_people_from_0(make):
     split = RSTP.read(make("rstpreid"))
     assert [(r.pid, r.image.rpartition("/imgs/")[2]) for r in split.train] == [(0, "0000_c14_0031.jpg")]
     assert [(r.pid, r.captions) for r in split.query] == [(3901, ("A girl.",)), (3901, ("She runs.",))]

@@ -10,19 +10,19 @@ from omnireid.datasets import load_split
 from omnireid.datasets.list_table import LISTS
 from omnireid.datasets.list_writer import write_lists
 from omnireid.synthetic.layouts import LAYOUTS
+from omnireid.synthetic.plan import SyntheticSpec
 from omnireid.synthetic.presets import PRESETS
-from omnireid.synthetic.world import World
 
 RAW = ("market1501", "msmt17", "cuhk03", "ltcc", "prcc", "vc_clothes", "llcm", "cuhk_pedes", "synth_pedes")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """The drawn trees with their official lists; pictures as empty files."""
+    """The drawn trees with their official lists; images as empty files."""
     out = tmp_path_factory.mktemp("official")
     for name in RAW:
-        plan = LAYOUTS[name](World(PRESETS["tiny"], 0))
-        contents = {file.path: b"" for picture in plan.pictures for file in picture.files} | plan.texts
+        plan = LAYOUTS[name](SyntheticSpec(PRESETS["tiny"], 0))
+        contents = {file.path: b"" for image in plan.images for file in image.files} | plan.texts
         for path, content in contents.items():
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             (out / path).write_bytes(content)
@@ -39,7 +39,7 @@ def ours(root, tmp_path_factory):
 
 
 def said(split, part, *, people):
-    """Who is where in which picture; pictures by name, and people only where lists number them alike."""
+    """Who is where in which image; images by name, and people only where lists number them alike."""
     return Counter(
         (r.image.rpartition("/")[2], r.pid if people else None, r.camid, r.modality, r.captions)
         for r in getattr(split, part)
@@ -70,7 +70,7 @@ def test_captions_become_keys_and_keys_captions_again(root, ours):
         assert Counter((r.image.rpartition("/")[2], r.captions) for r in getattr(written, part)) == expected
 
 
-def test_paths_lead_to_the_pictures_from_wherever_the_lists_are(ours):
+def test_paths_lead_to_the_images_from_wherever_the_lists_are(ours):
     split = load_split(ours, "ltcc", "ctcc")
     assert all(Path(r.image).is_file() and Path(r.clothes).is_file() for r in split.train)
 
@@ -91,5 +91,5 @@ def test_a_blank_in_a_path_is_refused(make, tmp_path):
     root = make("market1501", under="my data")
     with pytest.raises(InputError, match="contains a space"):
         write_lists(root, tmp_path / "out", "market1501")
-    write_lists(root, root, "market1501")  # beside the pictures the blank is not in the lists
+    write_lists(root, root, "market1501")  # beside the images the blank is not in the lists
     assert len(load_split(root, "market1501", "trad", source="lists").train) == 3

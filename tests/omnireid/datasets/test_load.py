@@ -29,7 +29,7 @@ def test_auto_takes_the_lists_where_there_is_no_raw_layout(write_lists):
     assert len(load_split(root, "market1501", "trad").train) == 1
 
 
-def test_auto_prefers_the_lists_for_clothes_pictures_and_falls_back(make, write_lists):
+def test_auto_prefers_the_lists_for_clothes_images_and_falls_back(make, write_lists):
     root = make("cocas_real2", under="lists")
     assert load_split(root, "cocas_real2", "ctcc").gallery[0].clothes is None
     write_lists("real2/datalist", query="a.jpg t.jpg 1 1\n", gallery="b.jpg crop.jpg 1 1\n")
@@ -44,7 +44,7 @@ def test_a_variant_that_only_the_raw_layout_has_is_read_there(make, write_lists)
         load_split(root, "msmt17", "trad", "train_val", source="lists")
 
 
-def test_the_option_to_keep_the_clothes_picture_goes_through(write_lists):
+def test_the_option_to_keep_the_clothes_image_goes_through(write_lists):
     root = write_lists("ltcc/datalist", train="a.png white_shirt.jpg 1 1\n")
     split = load_split(root, "ltcc", "cc", source="lists", keep_clothes_image=True)
     assert split.train[0].clothes == f"{root}/ltcc/white_shirt.jpg"
@@ -89,9 +89,9 @@ def test_auto_names_both_ways_when_neither_is_there(tmp_path):
     )
 
 
-def test_folders_without_a_picture_are_refused(tmp_path):
+def test_folders_without_a_image_are_refused(tmp_path):
     (tmp_path / "Market-1501/bounding_box_train").mkdir(parents=True)
-    with pytest.raises(InputError, match="no pictures of market1501 were found"):
+    with pytest.raises(InputError, match="no images of market1501 were found"):
         load_split(tmp_path, "market1501", "trad")
 
 

@@ -33,7 +33,7 @@ def test_every_setting_has_the_same_records(make):
     assert len({(split.train, split.query, split.gallery) for split in splits}) == 1
 
 
-def test_for_ctcc_training_pictures_come_with_a_template_or_their_own_crop_by_turns(make):
+def test_for_ctcc_training_images_come_with_a_template_or_their_own_crop_by_turns(make):
     split = LTCC.read(make("ltcc"), task="ctcc")
     worn = {r.image.rpartition("/")[2]: r.clothes.rpartition("LTCC_ReID/")[2] for r in split.train}
     assert worn == {
@@ -41,10 +41,10 @@ def test_for_ctcc_training_pictures_come_with_a_template_or_their_own_crop_by_tu
         "094_2_c10_015923.png": "templates/094_2.jpg",
     }
     assert (split.query, split.gallery) == ((), ())
-    assert any(note.startswith("1 training pictures have no clothes picture") for note in split.notes)
+    assert any(note.startswith("1 training images have no clothes image") for note in split.notes)
 
 
-def test_clothes_pictures_beside_the_folder_are_found_as_in_the_omnireid_tree(make):
+def test_clothes_images_beside_the_folder_are_found_as_in_the_omnireid_tree(make):
     root = make("ltcc")
     own = root / "ltcc/LTCC_ReID"
     for name in ("templates", "croped_clothes"):

@@ -17,7 +17,7 @@ def test_person_and_camera_come_from_the_name(make):
 def test_junk_is_dropped_with_a_note_and_distractors_stay(make):
     split = MARKET.read(make("market1501"))
     assert [r.pid for r in split.gallery] == [0, 1, 1501]
-    assert any("1 junk pictures" in note for note in split.notes)
+    assert any("1 junk images" in note for note in split.notes)
 
 
 def test_distractors_never_train(make):

@@ -20,7 +20,7 @@ def test_the_third_field_is_the_camera(make):
     assert [r.camid for r in (*split.train, *split.query, *split.gallery)] == [11, 6, 0, 13, 14]
 
 
-def test_train_val_adds_the_validation_pictures_and_moves_nobody(make):
+def test_train_val_adds_the_validation_images_and_moves_nobody(make):
     split = MSMT.read(make("msmt17"), "train_val")
     assert [r.pid for r in split.train] == [0, 1, 1]
     assert [r.pid for r in split.query] == [2]

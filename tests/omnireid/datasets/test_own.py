@@ -42,7 +42,7 @@ def test_every_column_becomes_a_field(table):
     assert (
         len({train.clothes_id, query.clothes_id, gallery.clothes_id}) == 3
     )  # "red" of two people is two outfits
-    assert "1 junk pictures" in split.notes[1]
+    assert "1 junk images" in split.notes[1]
     assert split.name == "own/shop"
 
 
@@ -113,7 +113,7 @@ def test_a_folder_with_a_table_of_records_is_a_data_set_too_and_both_are_found(t
 def test_hidden_files_are_no_tables_and_a_closed_folder_may_hold_one(table, shut):
     root = table("split,image,pid\n", "._shop.csv")
     (root / "own/lobby").mkdir()
-    (root / "own/pictures").mkdir()
+    (root / "own/images").mkdir()
     assert own_names(root) == []
     shut(root / "own/lobby")
     assert own_names(root) == ["own/lobby"]

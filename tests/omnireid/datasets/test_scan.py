@@ -1,10 +1,10 @@
-"""Folder scanning: sorted, pictures only."""
+"""Folder scanning: sorted, images only."""
 
 import pytest
 
 from instructions.errors import InputError
 from omnireid.datasets.scan import (
-    Dressed,
+    OutfitImage,
     image_names,
     is_image_name,
     number_outfits,
@@ -13,7 +13,7 @@ from omnireid.datasets.scan import (
 )
 
 
-def test_only_pictures_count_and_hidden_files_do_not():
+def test_only_images_count_and_hidden_files_do_not():
     assert [is_image_name(n) for n in ("a.jpg", "a.PNG", "a.jpeg", "a.bmp")] == [True] * 4
     assert [is_image_name(n) for n in ("Thumbs.db", "._a.jpg", "a.jpg.part", ".jpg")] == [False] * 4
 
@@ -30,7 +30,7 @@ def test_names_come_sorted_and_a_missing_folder_is_empty(tmp_path):
 
 
 def test_outfits_are_numbered_by_name_over_all_parts():
-    parts = [[Dressed("1", 9, 0, "9_2")], [Dressed("2", 9, 0, "9_1"), Dressed("3", 9, 1, "9_2")]]
+    parts = [[OutfitImage("1", 9, 0, "9_2")], [OutfitImage("2", 9, 0, "9_1"), OutfitImage("3", 9, 1, "9_2")]]
     (first,), (second, third) = number_outfits(parts)
     assert (first.clothes_id, second.clothes_id, third.clothes_id) == (1, 0, 1)
 

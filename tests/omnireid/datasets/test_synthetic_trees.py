@@ -5,26 +5,26 @@ from collections import Counter
 import pytest
 
 from omnireid.datasets import DATASETS, load_split
-from omnireid.datasets.check import Reading, examine, read_every_way
-from omnireid.datasets.counts import judge_counts
+from omnireid.datasets.check import LoadedSplit, find_problems, load_every_way
+from omnireid.datasets.counts import check_counts
 from omnireid.datasets.list_table import LISTS
 from omnireid.leakage import People, drop_test_people
 from omnireid.synthetic.layouts import LAYOUTS
+from omnireid.synthetic.plan import SyntheticSpec
 from omnireid.synthetic.presets import PRESETS
-from omnireid.synthetic.world import World
 
 
 @pytest.fixture(scope="module")
 def plans():
-    return {name: plan(World(PRESETS["tiny"], 0)) for name, plan in LAYOUTS.items()}
+    return {name: plan(SyntheticSpec(PRESETS["tiny"], 0)) for name, plan in LAYOUTS.items()}
 
 
 @pytest.fixture(scope="module")
 def root(plans, tmp_path_factory):
-    """The tiny tree: text files as they are, pictures as empty files."""
+    """The tiny tree: text files as they are, images as empty files."""
     out = tmp_path_factory.mktemp("omnireid")
     for plan in plans.values():
-        contents = {file.path: b"" for picture in plan.pictures for file in picture.files} | plan.texts
+        contents = {file.path: b"" for image in plan.images for file in image.files} | plan.texts
         for path, content in contents.items():
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             (out / path).write_bytes(content)
@@ -33,16 +33,16 @@ def root(plans, tmp_path_factory):
 
 @pytest.mark.parametrize("name", list(DATASETS))
 def test_every_way_of_reading_is_there_and_finds_the_counts_of_the_plan(root, plans, name):
-    readings = list(read_every_way(name, root, named=False))
-    assert all(isinstance(reading, Reading) for reading in readings)
+    readings = list(load_every_way(name, root, named=False))
+    assert all(isinstance(reading, LoadedSplit) for reading in readings)
     ways = {(reading.source, reading.task.name) for reading in readings}
     assert {("lists", task) for data, task in LISTS if data == name} <= ways
     if DATASETS[name].raw_tasks:
         assert ("raw", DATASETS[name].raw_tasks[0]) in ways
-    findings = [finding for reading in readings for finding in examine(reading)]
-    findings += judge_counts(readings, {name: plans[name].summary})
-    # Real2's raw tables have no clothes picture for the gallery, as in the real download.
-    assert [f for f in findings if "gallery pictures have no clothes picture" not in f.message] == []
+    findings = [finding for reading in readings for finding in find_problems(reading)]
+    findings += check_counts(readings, {name: plans[name].summary})
+    # Real2's raw tables have no clothes image for the gallery, as in the real download.
+    assert [f for f in findings if "gallery images have no clothes image" not in f.message] == []
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_lists_and_raw_layout_agree_on_the_test(root, name, task):
         assert said("raw", part) == said("lists", part) != Counter()
 
 
-def test_every_picture_that_a_task_needs_is_in_the_tree(root):
+def test_every_image_that_a_task_needs_is_in_the_tree(root):
     for name, entry in DATASETS.items():
         for task in entry.card.tasks:
             split = load_split(root, name, task)
@@ -66,12 +66,12 @@ def test_every_picture_that_a_task_needs_is_in_the_tree(root):
                 assert record.clothes is None or (root / record.clothes).is_file(), record
 
 
-def test_the_pictures_that_cuhk_pedes_took_from_the_market_test_are_dropped(root, plans):
+def test_the_images_that_cuhk_pedes_took_from_the_market_test_are_dropped(root, plans):
     pedes, market = load_split(root, "cuhk_pedes", "t2i"), load_split(root, "market1501", "trad")
-    taken = {str(root / path) for path in plans["cuhk_pedes"].overlaps}
-    assert taken and taken <= {record.image for record in pedes.train}
+    num_taken = {str(root / path) for path in plans["cuhk_pedes"].overlaps}
+    assert num_taken and num_taken <= {record.image for record in pedes.train}
     (kept,), report = drop_test_people(
         [People("cuhk_pedes", pedes.train)], [People("market1501", (*market.query, *market.gallery))]
     )
-    assert not taken & {record.image for record in kept.records}
-    assert report.num_dropped == len(taken)
+    assert not num_taken & {record.image for record in kept.records}
+    assert report.num_dropped == len(num_taken)

@@ -15,7 +15,7 @@ SIZE = (32, 16)
 BYTES = 32 * 16 * 3
 
 
-def test_a_picture_is_decoded_once(crowd, monkeypatch):
+def test_a_image_is_decoded_once(crowd, monkeypatch):
     decoded = []
     monkeypatch.setattr(module, "read_image", lambda path: decoded.append(path) or read_image(path))
     cache = ImageCache(max_bytes=10 * BYTES)
@@ -35,7 +35,7 @@ def test_no_more_is_kept_than_fits(crowd):
     assert cache.num_bytes == 3 * BYTES
 
 
-def test_a_picture_that_a_batch_asks_for_twice_counts_once(crowd):
+def test_a_image_that_a_batch_asks_for_twice_counts_once(crowd):
     cache = ImageCache(max_bytes=10 * BYTES)
     assert len(list(cache.read_each([crowd[0].image] * 4, SIZE))) == 4
     assert (len(cache), cache.num_bytes) == (1, BYTES)
@@ -46,7 +46,7 @@ def test_without_room_every_read_decodes(crowd):
     assert cache.read(crowd[0].image, SIZE) is not cache.read(crowd[0].image, SIZE)
 
 
-def test_kept_pictures_cannot_be_changed(crowd):
+def test_kept_images_cannot_be_changed(crowd):
     with pytest.raises(ValueError, match="read-only"):
         ImageCache(BYTES).read(crowd[0].image, SIZE)[0] = 0
 
@@ -72,7 +72,7 @@ def test_reading_many_gives_what_reading_one_by_one_gives(crowd, tmp_path, monke
     monkeypatch.setattr(module, "GROUP", 3)
     monkeypatch.setattr(module, "LARGE", large)
     bad = tmp_path / "bad.jpg"
-    bad.write_text("no picture")
+    bad.write_text("no image")
     paths = [record.image for record in crowd[:7]]
     paths.insert(4, str(bad))
     cache = ImageCache(2 * BYTES)

@@ -13,7 +13,7 @@ PIDS = np.repeat([7, 3, 9, 1, 4], [5, 4, 1, 3, 2])
 def sampler(seed=0, people=3, images=2, number=0):
     made = GraphSampler(PIDS, people, images, seed=seed)
     distances = np.abs(np.subtract.outer(np.arange(5.0), np.arange(5.0)))  # on a line
-    made.follow(class_graph(number, distances, made.num_identities))
+    made.set_graph(class_graph(number, distances, made.num_identities))
     return made
 
 
@@ -25,7 +25,7 @@ def test_neighbours_are_the_person_and_the_nearest_in_order():
 def test_the_diagonal_is_ignored_and_ties_go_to_the_lower_number():
     distances = np.ones((4, 4)) + 9 * np.eye(
         4
-    )  # minus scores: a picture may resemble another more than itself
+    )  # minus scores: an image may resemble another more than itself
     assert class_graph(0, distances, 2).neighbours.tolist() == [[0, 1], [1, 0], [2, 0], [3, 0]]
 
 

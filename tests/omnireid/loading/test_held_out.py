@@ -5,17 +5,17 @@ import dataclasses
 import pytest
 
 from instructions.errors import InputError
-from omnireid.loading.feed import Source
 from omnireid.loading.held_out import hold_out
+from omnireid.loading.source_loader import Source
 from omnireid.records import Record
 from omnireid.tasks import TASKS
 
 
-def source(pictures_each, camid):
+def source(images_each, camid):
     records = tuple(
         Record(image=f"{pid}_{number}.jpg", pid=pid, camid=camid)
         for pid in range(8)
-        for number in range(pictures_each)
+        for number in range(images_each)
     )
     return Source(TASKS["trad"], "market1501", records)
 
@@ -31,11 +31,11 @@ def test_with_one_camera_other_images_of_that_camera_are_matches(camid):
 
 
 def test_people_with_one_image_each_are_refused():
-    with pytest.raises(InputError, match=r"has a second picture to be retrieved; set validation\.share=0"):
+    with pytest.raises(InputError, match=r"has a second image to be retrieved; set validation\.share=0"):
         hold_out([source(1, 1)], 0.5, seed=0)
 
 
-def test_two_cameras_are_enough_for_one_picture_each():
+def test_two_cameras_are_enough_for_one_image_each():
     one, other = source(1, 1), source(1, 2)
     both = dataclasses.replace(one, records=(*one.records, *other.records))
     _, (held_out,) = hold_out([both], 0.5, seed=0)

@@ -16,9 +16,9 @@ from omnireid.loading import image as module
 from omnireid.loading.image import decode_image, read_image
 
 
-def encoded(picture: Image.Image, kind: str, **options) -> bytes:
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -40,10 +40,10 @@ def test_simplejpeg_and_pillow_agree_within_two_levels(
     height, width, quality, subsampling, progressive, grey
 ):
     pytest.importorskip("simplejpeg")
-    picture = smooth(height, width, seed=height * width)
-    picture = picture.convert("L") if grey else picture
+    image = smooth(height, width, seed=height * width)
+    image = image.convert("L") if grey else image
     chroma = {} if grey else {"subsampling": subsampling}
-    data = encoded(picture, "JPEG", quality=quality, progressive=progressive, **chroma)
+    data = encoded(image, "JPEG", quality=quality, progressive=progressive, **chroma)
     fast = module._decode_with_simplejpeg(data, "x", module.MAX_PIXELS)
     slow = module._decode_with_pillow(data, "x", module.MAX_PIXELS)
     assert fast is not None
@@ -81,17 +81,17 @@ def test_cmyk_becomes_rgb():
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparent_parts_are_white(mode):
-    picture = Image.new("RGBA", (4, 4), (10, 10, 10, 255))
-    picture.putpixel((0, 0), (200, 200, 200, 0))
-    pixels = decode_image(encoded(picture.convert(mode), "PNG"), name="x")
+    image = Image.new("RGBA", (4, 4), (10, 10, 10, 255))
+    image.putpixel((0, 0), (200, 200, 200, 0))
+    pixels = decode_image(encoded(image.convert(mode), "PNG"), name="x")
     assert pixels[0, 0].tolist() == [255, 255, 255]
     assert pixels[3, 3].tolist() == [10, 10, 10]
 
 
 def test_a_palette_is_looked_up():
-    picture = smooth(16, 8).quantize(16)
-    expected = np.asarray(picture.convert("RGB"))
-    np.testing.assert_array_equal(decode_image(encoded(picture, "PNG"), name="x"), expected)
+    image = smooth(16, 8).quantize(16)
+    expected = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(decode_image(encoded(image, "PNG"), name="x"), expected)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
@@ -142,12 +142,12 @@ def test_the_limit_of_pixels_is_an_argument():
 
 FAULTS = {
     "empty": (b"", "empty"),
-    "text": (b"<html>secret</html>", "not a picture"),
-    "only a signature": (b"\xff\xd8\xff\xe0", "damaged|not a picture"),
+    "text": (b"<html>secret</html>", "not an image"),
+    "only a signature": (b"\xff\xd8\xff\xe0", "damaged|not an image"),
     "truncated JPEG": (encoded(smooth(64, 32), "JPEG")[:-200], "damaged or cut off"),
     "truncated PNG": (encoded(smooth(64, 32), "PNG")[:300], "damaged or cut off"),
     "floating-point": (encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "floating-point"),
-    "damaged exif, no image": (b"\xff\xd8\xff\xe1\x00\x10Exif\x00\x00garbage", "damaged|not a picture"),
+    "damaged exif, no image": (b"\xff\xd8\xff\xe1\x00\x10Exif\x00\x00garbage", "damaged|not an image"),
 }
 
 

@@ -181,7 +181,7 @@ def test_a_mode_that_does_not_suit_the_task_is_refused(task, mode, complaint):
         query_instructions(crowd_split(), TASKS[task], mode)
 
 
-@pytest.mark.parametrize(("task", "missing"), [("li", "caption"), ("ctcc", "clothes picture")])
+@pytest.mark.parametrize(("task", "missing"), [("li", "caption"), ("ctcc", "clothes image")])
 def test_a_missing_instruction_is_named(task, missing):
     bare = dataclasses.replace(crowd_split().query[0], captions=(), clothes=None)
     split = Split("s", query=(bare,), gallery=(bare,))

@@ -15,8 +15,8 @@ from instructions.errors import InputError
 from instructions.instruction import NEUTRAL_SENTENCE
 from omnireid.loading.batch import Batch, InstructionBatch
 from omnireid.loading.cache import ImageCache
-from omnireid.loading.feed import Source
 from omnireid.loading.mixture import Mixture, mixture_loader
+from omnireid.loading.source_loader import Source
 from omnireid.loading.transforms import AUGMENTATIONS, Preprocessing
 from omnireid.tasks import TASKS
 
@@ -213,11 +213,11 @@ def test_an_unreadable_image_is_replaced_by_the_next_of_the_same_person(crowd, t
     assert list(mixture.unreadable["trad/crowd"]) == [records[7].image]
 
 
-def test_an_unreadable_clothes_picture_is_replaced_too(crowd, tmp_path):
+def test_an_unreadable_clothes_image_is_replaced_too(crowd, tmp_path):
     records = copied(crowd, tmp_path)
     good = shutil.copy(records[1].clothes, tmp_path / "good.png")
     records[1] = dataclasses.replace(records[1], clothes=str(good))
-    Path(records[0].clothes).write_text("no picture")
+    Path(records[0].clothes).write_text("no image")
     mixture = Mixture([source(records, "ctcc")], SMALL)
     batches = [mixture.step(step)[0] for step in range(6)]
     assert any(10 in batch.pids.tolist() for batch in batches)
@@ -237,14 +237,14 @@ def test_more_than_one_percent_unreadable_stops_the_training(crowd, tmp_path, wo
 
 def test_a_person_without_a_readable_image_is_replaced_by_the_next_person(crowd, tmp_path):
     records = copied(crowd, tmp_path)[4:]
-    Path(records[0].image).write_text("not a picture")
+    Path(records[0].image).write_text("not an image")
     mixture = Mixture([source(records)], SMALL)
     batches = [mixture.step(step)[0] for step in range(10)]
     assert not any(0 in batch.labels.tolist() for batch in batches)
     assert any((batch.labels == 1).sum() > 2 for batch in batches)
 
 
-def test_a_source_without_a_readable_picture_is_refused(crowd):
+def test_a_source_without_a_readable_image_is_refused(crowd):
     records = [dataclasses.replace(crowd[row], image=f"nowhere{row}.jpg") for row in (0, 5)]
     with pytest.raises(InputError, match=r"trad/crowd: .*nowhere\d\.jpg: there is no such file"):
         Mixture([source(records)], SMALL).step(0)
@@ -265,7 +265,7 @@ def bare(crowd):
         (lambda crowd: source(crowd, "li", swap_clothes=0.5), "li/crowd: swap_clothes is 0.5"),
         (lambda crowd: Mixture([source(crowd[:5])], SMALL), "trad/crowd: training needs .* two identities"),
         (lambda crowd: Mixture([source(bare(crowd), "li")], SMALL), "has no caption, which task li needs"),
-        (lambda crowd: Mixture([source(bare(crowd), "ctcc")], SMALL), "has no clothes picture"),
+        (lambda crowd: Mixture([source(bare(crowd), "ctcc")], SMALL), "has no clothes image"),
         (
             lambda crowd: Mixture([source(bare(crowd), "t2i")], SMALL),
             "has no caption, which task t2i trains on",

@@ -1,4 +1,4 @@
-"""Pictures are shifted and erased to the same pixels by C and by numpy, and nothing else is touched."""
+"""Images are shifted and erased to the same pixels by C and by numpy, and nothing else is touched."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_the_pixels_do_not_depend_on_who_places_them(size, moves, seed):
     assert (memory[[0, -1]] == 77).all()
 
 
-def test_pictures_may_be_read_only_and_lie_anyhow():
+def test_images_may_be_read_only_and_lie_anyhow():
     image = np.random.default_rng(0).integers(0, 256, (5, 12, 3), dtype=np.uint8)[::-1, ::2]
     image.flags.writeable = False
     out = np.empty((1, 5, 6, 3), dtype=np.uint8)

@@ -44,7 +44,7 @@ def test_c_and_torch_resize_to_the_same_bits(shape, size, mode, extreme):
     np.testing.assert_array_equal(resize(image, size, mode), by_torch(image, size, mode))
 
 
-def test_a_picture_may_be_read_only_and_lie_anyhow():
+def test_a_image_may_be_read_only_and_lie_anyhow():
     image = noise(40, 60)
     turned = image[::-1, ::2]
     turned.flags.writeable = False

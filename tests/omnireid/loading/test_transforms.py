@@ -11,8 +11,8 @@ from torchvision.transforms.v2 import functional as torchvision
 from instructions.errors import InputError
 from omnireid.loading import pixels as pixels_module
 from omnireid.loading.cache import ImageCache
+from omnireid.loading.eval_batches import eval_batches
 from omnireid.loading.resizing import resize
-from omnireid.loading.sweep import eval_batches
 from omnireid.loading.transforms import (
     AUGMENTATIONS,
     Augmentation,
@@ -34,7 +34,7 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def placed(transform: TrainTransform, image: np.ndarray, variation: Variation) -> np.ndarray:
-    """The picture, resized and varied, but for the flip."""
+    """The image, resized and varied, but for the flip."""
     out = empty_pixels(1, transform.preprocessing.image_size)
     transform.place([image], Variations.of([variation]), out)
     return out[0]
@@ -150,7 +150,7 @@ def test_erasing_fills_with_the_mean_unless_told_otherwise():
     np.testing.assert_array_equal(image, kept)
 
 
-def test_without_augmentation_a_picture_is_only_resized():
+def test_without_augmentation_a_image_is_only_resized():
     transform, image = TrainTransform(SMALL, AUGMENTATIONS["none"]), noise(40, 17)
     for variation in transform.draw_rows(1, stream=0, step=0, rows=range(9)):
         np.testing.assert_array_equal(placed(transform, image, variation), resize(image, (64, 32)))

@@ -1,4 +1,4 @@
-"""What happens to a training picture, drawn for a whole batch at once."""
+"""What happens to a training image, drawn for a whole batch at once."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from omnireid.loading.keyed import Purpose, generator
+from omnireid.loading.keyed_random import Purpose, generator
 from omnireid.loading.transforms import AUGMENTATIONS, Preprocessing, TrainTransform, empty_pixels
 from omnireid.loading.variation import Drawing, Variations
 
@@ -31,7 +31,7 @@ def test_a_batch_draws_what_each_row_would_draw_alone(rule):
 
 
 def varied(transform, variation):
-    """A black picture, but for the flip."""
+    """A black image, but for the flip."""
     size = transform.preprocessing.image_size
     out = empty_pixels(1, size)
     transform.place([np.zeros((*size, 3), np.uint8)], Variations.of([variation]), out)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from omnireid.metrics import Given, nearest, nearest_exactly
+from omnireid.metrics import ExactDistances, nearest, nearest_exactly
 
 
 @pytest.mark.parametrize("k", [1, 3, 8, 30])
@@ -13,11 +13,11 @@ def test_the_head_is_that_of_a_stable_sort(k):
     expected = np.argsort(distances, axis=1, kind="stable")[:, :k]
     np.testing.assert_array_equal(nearest(torch.from_numpy(distances), k).numpy(), expected)
     for row in range(50):
-        np.testing.assert_array_equal(nearest_exactly(Given(distances), row, k), expected[row])
+        np.testing.assert_array_equal(nearest_exactly(ExactDistances(distances), row, k), expected[row])
 
 
 def test_junk_is_skipped():
-    distances = Given(np.array([[0.1, 0.2, 0.3, 0.4]]))
+    distances = ExactDistances(np.array([[0.1, 0.2, 0.3, 0.4]]))
     keep = np.array([False, True, False, True])
     assert nearest_exactly(distances, 0, 3, keep).tolist() == [1, 3]
 

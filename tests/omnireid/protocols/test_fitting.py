@@ -39,9 +39,9 @@ def test_a_suitable_protocol_passes(name, kind):
 
 @pytest.mark.parametrize("name", ["clothes_change", "clothes_same", "instructed_outfit"])
 def test_missing_clothes_ids_are_counted_over_all_images(name):
-    assert "2 of 2 query pictures have no clothes id" in refused(name, query=bare(QUERY))
-    assert "1 of 2 query pictures" in refused(name, query=(QUERY[0], *bare(QUERY[1:])))
-    asked = "of 2 gallery pictures of people who are queried have no clothes id"
+    assert "2 of 2 query images have no clothes id" in refused(name, query=bare(QUERY))
+    assert "1 of 2 query images" in refused(name, query=(QUERY[0], *bare(QUERY[1:])))
+    asked = "of 2 gallery images of people who are queried have no clothes id"
     assert f"2 {asked}" in refused(name, gallery=bare(GALLERY))
     assert "use a protocol that ignores clothes" in refused(name, gallery=bare(GALLERY))
 
@@ -50,7 +50,7 @@ def test_missing_clothes_ids_are_counted_over_all_images(name):
 def test_a_search_between_modalities_needs_one_on_either_side(name):
     infrared = tuple(replace(record, modality="ir") for record in GALLERY)
     refuse_unfit(name, replace(SPLIT, gallery=infrared))
-    assert "the query pictures are rgb and the gallery rgb" in refused(name)
+    assert "the query images are rgb and the gallery rgb" in refused(name)
     assert "and the gallery ir and rgb" in refused(name, gallery=(*infrared, *GALLERY))
 
 
@@ -63,7 +63,7 @@ def test_a_search_by_text_needs_texts():
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_no_protocol_judges_a_set_without_a_test(name):
-    assert "it has no query and no gallery pictures;" in refused(name, query=(), gallery=())
+    assert "it has no query and no gallery images;" in refused(name, query=(), gallery=())
 
 
 def test_queries_without_an_answer_are_seen_whatever_hides_it():

@@ -155,7 +155,7 @@ def test_llcm_draws_as_its_authors_do(trial):
     assert searched.tolist() == reference.llcm_gallery(gallery.pids, gallery.camids, trial)
 
 
-def test_prcc_single_shot_draws_one_picture_a_person():
+def test_prcc_single_shot_draws_one_image_a_person():
     gallery = SimpleNamespace(pids=np.repeat([5, 3, 9], 20), camids=np.zeros(60, dtype=int))
     query = SimpleNamespace(pids=np.array([3]))
     draws = [PROTOCOLS["prcc_single_shot"].draw(query, gallery, trial)[1] for trial in range(10)]
@@ -189,7 +189,7 @@ def test_a_camera_pair_leaves_the_other_cameras_out_of_both_sides(name, camids):
     assert len(queries) == sum(camid in camids for camid in query.camids)
 
 
-def test_cuhk03_classic_draws_one_counted_picture_a_person_for_every_query_anew():
+def test_cuhk03_classic_draws_one_counted_image_a_person_for_every_query_anew():
     rng = np.random.default_rng(3)
     people = reference.labels(200, rng, num_people=12, num_cameras=2)
     protocol, rows = PROTOCOLS["cuhk03_classic"], np.arange(200)

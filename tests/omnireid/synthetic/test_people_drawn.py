@@ -13,7 +13,7 @@ from omnireid.synthetic.shot import VIEWPOINTS, Shot
 from omnireid.synthetic.skeleton import pose
 
 
-def world(seed, count):
+def spec(seed, count):
     rng = np.random.default_rng(seed)
     cameras = make_cameras(4, rng)
     for index in range(count):
@@ -23,13 +23,13 @@ def world(seed, count):
 
 
 def test_a_seed_fixes_people_clothes_cameras_and_shots():
-    assert list(world(3, 5)) == list(world(3, 5))
-    first, second = next(world(3, 1)), next(world(4, 1))
+    assert list(spec(3, 5)) == list(spec(3, 5))
+    first, second = next(spec(3, 1)), next(spec(4, 1))
     assert all(one != other for one, other in zip(first, second, strict=True))
 
 
 def test_no_two_of_five_hundred_people_are_alike():
-    people = [identity for identity, *_ in world(0, 500)]
+    people = [identity for identity, *_ in spec(0, 500)]
     assert len(set(people)) == 500
     looks = {(p.gender, p.hair_color, p.haircut, p.beard, p.glasses, round(p.build), p.age) for p in people}
     assert len(looks) > 250
@@ -37,7 +37,7 @@ def test_no_two_of_five_hundred_people_are_alike():
 
 def test_everybody_has_all_twenty_attributes_and_every_word_but_lie_occurs():
     seen = defaultdict(set)
-    for identity, outfit, _, shot in world(1, 2000):
+    for identity, outfit, _, shot in spec(1, 2000):
         attributes = attributes_of(identity, outfit, shot)
         assert len(attributes) == 20
         for name, word in attributes.to_dict().items():
@@ -49,7 +49,7 @@ def test_everybody_has_all_twenty_attributes_and_every_word_but_lie_occurs():
 
 
 def test_attribute_words_follow_the_drawn_fields():
-    for identity, outfit, _, shot in world(2, 200):
+    for identity, outfit, _, shot in spec(2, 200):
         words = attributes_of(identity, outfit, shot).to_dict()
         assert words["coat_color"] == f"{outfit.coat_color} coat"
         assert words["hair_style"] == HAIRCUTS[identity.haircut]
@@ -64,13 +64,13 @@ def test_attribute_words_follow_the_drawn_fields():
 
 
 def test_drawn_words_are_the_known_ones():
-    for identity, outfit, _, shot in world(5, 200):
+    for identity, outfit, _, shot in spec(5, 200):
         assert identity.beard in BEARDS and identity.haircut in HAIRCUTS
         assert outfit.pattern in PATTERNS and shot.viewpoint in VIEWPOINTS
 
 
 def test_numbers_of_an_identity_stay_in_the_range_of_bodies():
-    for identity, *_ in world(6, 300):
+    for identity, *_ in spec(6, 300):
         assert 0.6 < identity.stature < 1.15
         assert 0.12 < identity.head < 0.19
         assert 0.18 < identity.shoulders < 0.32

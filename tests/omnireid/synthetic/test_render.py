@@ -52,7 +52,7 @@ def test_rendering_keeps_no_state_between_images():
 
 @pytest.mark.parametrize(("height", "width"), [(256, 128), (128, 64), (64, 32), (384, 128), (160, 60)])
 @pytest.mark.parametrize("modality", ["rgb", "ir"])
-def test_a_picture_has_the_size_that_was_asked_for(height, width, modality):
+def test_a_image_has_the_size_that_was_asked_for(height, width, modality):
     rendering = render_person(*draw_all(2), height=height, width=width, modality=modality)
     assert rendering.image.shape == (height, width, 3)
     assert rendering.image.dtype == np.uint8
@@ -181,7 +181,7 @@ def test_every_attribute_of_an_outfit_is_visible(calm, field, word):
     assert pixels > 12
 
 
-def test_an_occluder_hides_part_of_the_picture(calm):
+def test_an_occluder_hides_part_of_the_image(calm):
     identity, outfit, camera, shot = calm()
     free = render_person(identity, outfit, camera, shot, height=128, width=64).image
     things = "person bin pole bicycle bush bench trolley pillar counter rack car railing"

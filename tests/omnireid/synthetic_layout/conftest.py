@@ -10,19 +10,19 @@ import pytest
 
 from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.lists import ListLine
+from omnireid.synthetic.plan import Plan, SyntheticSpec
 from omnireid.synthetic.presets import PRESETS, Counts, Preset
 from omnireid.synthetic.sites import SITES
-from omnireid.synthetic.world import Plan, World
 
 
 @pytest.fixture(scope="session")
-def world() -> World:
-    return World(PRESETS["tiny"], seed=5)
+def spec() -> SyntheticSpec:
+    return SyntheticSpec(PRESETS["tiny"], seed=5)
 
 
 @pytest.fixture(scope="session")
-def plans(world: World) -> dict[str, Plan]:
-    return {name: plan(world) for name, plan in LAYOUTS.items()}
+def plans(spec: SyntheticSpec) -> dict[str, Plan]:
+    return {name: plan(spec) for name, plan in LAYOUTS.items()}
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def crumb() -> Preset:
 
 
 def _files(plan: Plan) -> list[str]:
-    return [file.path for picture in plan.pictures for file in picture.files]
+    return [file.path for image in plan.images for file in image.files]
 
 
 def _lists(plan: Plan) -> dict[str, list[str]]:

@@ -64,7 +64,7 @@ def test_ctcc_training_lines_alternate_template_and_own_crop_of_the_worn_outfit(
         assert named == shown or named.split(".")[0] == "_".join(shown.split("_")[:2])
 
 
-def test_real1_captions_are_of_their_own_picture(plans, parsed):
+def test_real1_captions_are_of_their_own_image(plans, parsed):
     captions = json.loads(plans["cocas_real1"].texts["real1/datalist/runner_real1_v1_gpt.json"])
     lines = parsed(plans["cocas_real1"], "datalist/train_attr.txt")
     assert [line.instruction for line in lines] == [line.image.rsplit("/", 1)[1] for line in lines]
@@ -92,7 +92,7 @@ def test_cuhk_pedes_ids_run_through_the_splits_from_one(plans):
     )
 
 
-def test_cuhk_pedes_lists_have_a_line_for_each_caption_and_one_for_each_gallery_picture(plans, parsed):
+def test_cuhk_pedes_lists_have_a_line_for_each_caption_and_one_for_each_gallery_image(plans, parsed):
     plan = plans["cuhk_pedes"]
     captions = json.loads(plan.texts["CUHK-Pedes/caption_t2i_v2.json"])
     query, gallery = parsed(plan, "query_t2i_v2.txt"), parsed(plan, "gallery_t2i_v2.txt")
@@ -105,12 +105,12 @@ def test_cuhk_pedes_lists_have_a_line_for_each_caption_and_one_for_each_gallery_
 
 def test_cuhk_pedes_takes_over_market_test_people_and_the_official_list_drops_them(plans, parsed):
     plan, market = plans["cuhk_pedes"], plans["market1501"]
-    taken = {file.path: picture.take for picture in market.pictures for file in picture.files}
-    shown = {file.path: picture.take for picture in plan.pictures for file in picture.files}
+    num_taken = {file.path: image.key for image in market.images for file in image.files}
+    shown = {file.path: image.key for image in plan.images for file in image.files}
     assert plan.overlaps
     for copy, original in plan.overlaps.items():
         assert copy.rsplit("/", 1)[1] == original.rsplit("/", 1)[1]
-        assert shown[copy] == taken[original]
+        assert shown[copy] == num_taken[original]
     assert {path for path in shown if "/Market/" in path} == plan.overlaps.keys()
     raw = {row["file_path"]: row for row in json.loads(plan.texts["CUHK-Pedes/reid_raw.json"])}
     overlapping = [raw[path.removeprefix("CUHK-Pedes/imgs/")] for path in plan.overlaps]

@@ -18,7 +18,7 @@ PRCC_NAME = r"((train|val)/\d{3}/[ABC]_cropped_rgb\d{3}|test/[ABC]/\d{3}/cropped
 LTCC_NAME = r"(train|query|test)/\d{3}_\d_c\d{1,2}_\d{6}\.png"
 VC_NAME = r"(train|query|gallery)/\d+-0[1-4]-\d+-\d+\.jpg"
 COCAS_NAME = r"\d{4}_[123]_c\d{2}_\d{6}\.jpg"
-PICTURES = {
+IMAGE_PATHS = {
     "market1501": [rf"market/Market-1501/{BOX_FOLDERS}/{MARKET_NAME}"],
     "msmt17": [
         r"msmt/MSMT17_V1/(train|test)/(\d{4})/\2_\d{3}_(0[1-9]|1[0-5])"
@@ -101,10 +101,10 @@ def expanded(pattern):
 
 
 @pytest.mark.parametrize("dataset", LAYOUTS)
-def test_picture_names_follow_the_published_grammar(plans, dataset, files):
+def test_image_names_follow_the_published_grammar(plans, dataset, files):
     paths = files(plans[dataset])
-    assert [path for path in paths if not re.fullmatch("|".join(PICTURES[dataset]), path)] == []
-    assert max(Counter(paths).values()) == 1, "one name for two pictures"
+    assert [path for path in paths if not re.fullmatch("|".join(IMAGE_PATHS[dataset]), path)] == []
+    assert max(Counter(paths).values()) == 1, "one name for two images"
 
 
 @pytest.mark.parametrize("dataset", LAYOUTS)
@@ -231,10 +231,10 @@ def test_cuhk03_protocol_file_reads_like_the_published_one(plans, files):
         assert max(Counter(asked).values()) == 1
 
 
-def test_cuhk03_pictures_of_one_person_share_pair_and_number(plans):
+def test_cuhk03_images_of_one_person_share_pair_and_number(plans):
     people = defaultdict(set)
-    for picture in plans["cuhk03"].pictures:
-        by_folder = {file.path.split("/")[1]: file.path.rsplit("/", 1)[1] for file in picture.files}
+    for image in plans["cuhk03"].images:
+        by_folder = {file.path.split("/")[1]: file.path.rsplit("/", 1)[1] for file in image.files}
         people[by_folder["cuhk03_1"][:4]].add(by_folder["cuhk03"][:5])
     assert all(len(stems) == 1 for stems in people.values())
     assert len(set.union(*people.values())) == len(people)
@@ -242,9 +242,9 @@ def test_cuhk03_pictures_of_one_person_share_pair_and_number(plans):
 
 def test_prcc_people_change_before_camera_c_only(plans):
     worn = defaultdict(set)
-    for picture in plans["prcc"].pictures:
-        if picture.shows_person:
-            worn[picture.take.person, picture.take.camera].add(picture.take.outfit)
+    for image in plans["prcc"].images:
+        if image.shows_person:
+            worn[image.key.person, image.key.camera].add(image.key.outfit)
     assert all(outfits == ({1} if camera == 2 else {0}) for (_, camera), outfits in worn.items())
 
 

@@ -9,14 +9,14 @@ import pytest
 from omnireid.synthetic.layouts import LAYOUTS
 from omnireid.synthetic.manifest import Manifest
 from omnireid.synthetic.people import num_outfits
+from omnireid.synthetic.plan import SyntheticSpec
 from omnireid.synthetic.presets import PRESETS
-from omnireid.synthetic.world import World
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "synthetic.md"
 
 
-def person_pictures(plan):
-    return sum(picture.shows_person for picture in plan.pictures)
+def person_images(plan):
+    return sum(image.shows_person for image in plan.images)
 
 
 def test_every_preset_has_a_row_for_every_data_set():
@@ -32,7 +32,7 @@ def test_parts_are_as_large_as_the_row_says(plans, dataset):
     assert summary["train"] == row.train_ids * row.cameras * row.shots
     assert summary["query"] == row.test_ids * row.cameras
     assert summary["gallery"] == row.test_ids * row.cameras * row.gallery_shots + row.distractors + row.junk
-    assert person_pictures(plans[dataset]) == sum(
+    assert person_images(plans[dataset]) == sum(
         summary.get(p, 0) for p in ("train", "val", "query", "gallery")
     )
 
@@ -51,7 +51,7 @@ def test_cuhk_pedes_is_as_large_as_its_row_says(plans):
     assert summary["query"] == 2 * summary["gallery"]
 
 
-def test_the_large_preset_has_a_hundred_thousand_pictures_in_six_data_sets_alone():
+def test_the_large_preset_has_a_hundred_thousand_images_in_six_data_sets_alone():
     rows = PRESETS["large"].counts
     simple = ("market1501", "msmt17", "cuhk03", "vc_clothes")
     num = sum(
@@ -68,29 +68,29 @@ def test_the_document_prints_the_counts_of_the_preset(preset):
     section = DOCUMENT.read_text(encoding="utf-8").split(f"### `{preset}`")[1].split("###")[0]
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", section, flags=re.MULTILINE)
     printed = {name: [int(n.replace(",", "")) for n in cells.split("|")] for name, cells in rows}
-    world = World(PRESETS[preset], seed=0)
+    spec = SyntheticSpec(PRESETS[preset], seed=0)
     for name, plan in LAYOUTS.items():
-        summary = plan(world).summary
+        summary = plan(spec).summary
         wanted = [
             summary.get(k, 0) for k in ("train_ids", "test_ids", "train", "query", "gallery", "cameras")
         ]
         assert printed[name] == wanted, f"| `{name}` | {' | '.join(f'{count:,}' for count in wanted)} |"
 
 
-def test_captions_describe_training_pictures_only_where_the_preset_shares_people(plans):
+def test_captions_describe_training_images_only_where_the_preset_shares_people(plans):
     """As MLLMReID needs them: CUHK-PEDES on Market-1501, ICFG-PEDES and RSTPReid on MSMT17."""
-    world = World(PRESETS["mllm"], seed=0)
+    spec = SyntheticSpec(PRESETS["mllm"], seed=0)
     for name, whose in (("cuhk_pedes", "market1501"), ("icfg_pedes", "msmt17"), ("rstpreid", "msmt17")):
-        trained = training_takes(LAYOUTS[whose](world))
-        shared = {picture.take for picture in LAYOUTS[name](world).pictures} & trained
-        people = {take.person for take in shared}
+        trained = training_takes(LAYOUTS[whose](spec))
+        shared = {image.key for image in LAYOUTS[name](spec).images} & trained
+        people = {key.person for key in shared}
         assert len(people) == PRESETS["mllm"].counts[name].shared_ids
-        assert len(shared) == sum(take.person in people for take in trained) // 2
-        assert not {picture.take for picture in plans[name].pictures} & training_takes(plans[whose])
+        assert len(shared) == sum(key.person in people for key in trained) // 2
+        assert not {image.key for image in plans[name].images} & training_takes(plans[whose])
 
 
 def training_takes(plan):
-    return {picture.take for picture in plan.pictures if "train/" in picture.files[0].path}
+    return {image.key for image in plan.images if "train/" in image.files[0].path}
 
 
 def test_trees_drawn_before_people_were_shared_keep_their_fingerprint():

@@ -32,16 +32,16 @@ def whole(crumb, tmp_path_factory):
 
 def test_every_planned_file_is_there_and_no_other(whole):
     root, written = whole
-    planned = {file.path for row in written for picture in row.plan.pictures for file in picture.files}
+    planned = {file.path for row in written for image in row.plan.images for file in image.files}
     planned |= {path for row in written for path in row.plan.texts}
     assert set(tree(root)) == planned | {FILE_NAME}
 
 
-def test_every_picture_opens_in_the_size_of_the_preset(whole):
+def test_every_image_opens_in_the_size_of_the_preset(whole):
     root, written = whole
     for row in written:
-        for picture in row.plan.pictures:
-            for file in picture.files:
+        for image in row.plan.images:
+            for file in image.files:
                 with Image.open(root / file.path) as image:
                     image.load()
                     person = file.view in ("whole", "loose", "cut")
@@ -64,11 +64,11 @@ def test_two_processes_write_the_same_bytes_as_one(whole, crumb, tmp_path, monke
     assert tree(tmp_path, "market", "llcm", "real2") == tree(whole[0], "market", "llcm", "real2")
 
 
-def test_another_seed_writes_other_pictures_under_the_same_rules(whole, crumb, tmp_path):
+def test_another_seed_writes_other_images_under_the_same_rules(whole, crumb, tmp_path):
     write_omnireid(tmp_path, crumb, seed=3, workers=1, datasets=["market1501"])
-    pictures = {path: content for path, content in tree(tmp_path).items() if path.endswith(".jpg")}
-    assert pictures
-    assert not set(pictures.values()) & set(tree(whole[0]).values())
+    images = {path: content for path, content in tree(tmp_path).items() if path.endswith(".jpg")}
+    assert images
+    assert not set(images.values()) & set(tree(whole[0]).values())
 
 
 class StoppedError(Exception):

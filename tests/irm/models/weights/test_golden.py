@@ -101,7 +101,7 @@ def test_deit_and_hap_at_two_sizes(figures, tmp_path, kind, shapes, cases):
 
 @pytest.fixture(scope="module")
 def albef():
-    """ALBEF.pth, drawn; its momentum picture tower is needed, its momentum text encoder is not."""
+    """ALBEF.pth, drawn; its momentum image tower is needed, its momentum text encoder is not."""
     unused = r"(text_encoder|text_proj|vision_proj)_m\..*|.*_queue|visual_encoder\..*"
     tensors = checkpoints.filled(checkpoints.albef(), unused)
     return convert_albef(tensors, name="ALBEF.pth")[0]
@@ -142,7 +142,7 @@ def test_albefs_sentence_encoder_match_head_and_word_head(golden, figures, albef
 
 
 @pytest.mark.slow
-def test_albefs_momentum_picture_tower_at_three_sizes(figures, albef, tmp_path):
+def test_albefs_momentum_image_tower_at_three_sizes(figures, albef, tmp_path):
     tower = albef.tower
     save_backbone(tower.vit, tmp_path / "vit", name=tower.name, overrides=tower.overrides)
     for size in (256, 128, 192):
@@ -211,13 +211,13 @@ def test_a_released_irm_gives_the_authors_features_projections_and_match_logits(
         features = model.embed(images, instructions)
         assert features.shape == (3, 1536)
         close(features[:, ::12], expected[kind]["feature_every_12th"])
-    pictures = checkpoints.draw("irm_t2i_image", (4, 3, 256, 128))
-    image, text = model.embed_image(pictures), model.embed_text(expected["texts"])
+    images = checkpoints.draw("irm_t2i_image", (4, 3, 256, 128))
+    image, text = model.embed_image(images), model.embed_text(expected["texts"])
     close(image[:, ::4], expected["t2i"]["image_every_4th"])
     close(text[:, ::4], expected["t2i"]["text_every_4th"])
     close(text @ image.T, expected["t2i"]["similarity"])
     with torch.no_grad():
-        tokens = model(pictures).match_tokens
+        tokens = model(images).match_tokens
         sentences = model.encode_sentences(expected["texts"])
         rows = torch.arange(3).repeat_interleave(4)
         logits = model.match(sentences.take(rows), tokens.repeat(3, 1, 1))

@@ -104,7 +104,7 @@ def test_albefs_folder_is_an_instruction_encoder_a_backbone_and_a_bert(albef, vo
     assert tower.patch_embed.img_size == (64, 64)
 
 
-def test_which_picture_tower_is_taken_can_be_said():
+def test_which_image_tower_is_taken_can_be_said():
     live, account = convert_albef(pretrained(), name="it", tower="live")
     assert torch.equal(live.tower.vit.cls_token, pretrained()["visual_encoder.cls_token"])
     assert any("momentum" in reason for reason in account.dropped)

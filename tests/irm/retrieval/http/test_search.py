@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from irm.retrieval import Filter, Picture, Question
-from omnireid.tasks import AS_THE_PAPER, Asking
+from omnireid.tasks import PAPER_INSTRUCTIONS, InstructionSettings
 
 
 def test_an_answer_is_the_engines(gallery, ask, encode):
@@ -99,7 +99,7 @@ def test_thumbnails_come_by_number(client, gallery):
     assert Image.open(io.BytesIO(reply.content)).format == "JPEG"
 
 
-@pytest.mark.parametrize("asking", [AS_THE_PAPER, Asking(sentences="constant")])
+@pytest.mark.parametrize("asking", [PAPER_INSTRUCTIONS, InstructionSettings(sentences="constant")])
 def test_the_page_offers_the_sentence_that_the_search_says(client, gallery, asking, monkeypatch):
     monkeypatch.setattr(gallery.model, "asking", asking)
     told = {task["name"]: task["canonical"] for task in client.get("/v1/index").json()["tasks"]}

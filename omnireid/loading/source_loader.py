@@ -12,12 +12,12 @@ from jaxtyping import Int, UInt8
 from instructions.errors import InputError
 from instructions.instruction import Instruction
 from omnireid.columns import column_of
+from omnireid.loading.buffer_pool import BufferPool
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.collate import RawBatch, Sample, collate
 from omnireid.loading.graph_sampler import GraphSampler
 from omnireid.loading.instruct import GalleryInstruction, own_instruction, train_instructions
-from omnireid.loading.keyed import Purpose, generator, uniforms
-from omnireid.loading.room import Room
+from omnireid.loading.keyed_random import Purpose, generator, uniforms
 from omnireid.loading.samplers import PKSampler
 from omnireid.loading.transforms import TrainTransform, empty_pixels
 from omnireid.records import Record
@@ -72,14 +72,14 @@ class Source:
 _SAMPLERS = {"random": PKSampler, "graph": GraphSampler}
 
 
-class Feed:
+class SourceLoader:
     """Makes a source's batch for any step, from (seed, step) alone."""
 
     def __init__(
         self, source: Source, transform: TrainTransform, cache: ImageCache, *, seed: int, stream: int
     ) -> None:
         self.source = source
-        self._transform, self._cache, self._room = transform, cache, Room()
+        self._transform, self._cache, self._pool = transform, cache, BufferPool()
         self._seed, self._stream = seed, stream
         pids = column_of(source.records, "pid")
         try:
@@ -104,7 +104,7 @@ class Feed:
                 image = source.records[int(lacking[0])].image
                 raise InputError(f"{image} has no caption, which task {task.name} trains on")
         may_be_bare = task.instruction in ("caption", "clothes") and source.gallery_instruction == "neutral"
-        if task.instruction in ("caption", "clothes", "picture") and not may_be_bare:
+        if task.instruction in ("caption", "clothes", "listed_image") and not may_be_bare:
             for record in source.records:
                 own_instruction(record, task)
 
@@ -115,7 +115,7 @@ class Feed:
         # Draws are keyed by the row's place in the global batch, so the result does not depend on ranks.
         places = range(rank * len(drawn), (rank + 1) * len(drawn))
         given = self._transform.preprocessing
-        pixels = empty_pixels(len(drawn), given.image_size, self._room)
+        pixels = empty_pixels(len(drawn), given.image_size, self._pool)
         variations = self._transform.draw_rows(self._seed, stream=self._stream, step=step, rows=places)
         rows, records = list(drawn), [source.records[row] for row in drawn]
         paths = [record.image for record in records]
@@ -226,6 +226,6 @@ class Feed:
         total = len(self.source.records)
         if len(faults) > max(1, MAX_UNREADABLE * total):
             raise InputError(
-                f"{self.source.domain}: more than 1 % of its {total} training pictures cannot be read; "
+                f"{self.source.domain}: more than 1 % of its {total} training images cannot be read; "
                 f"{next(iter(faults.values()))}"
             )

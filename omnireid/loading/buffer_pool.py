@@ -12,7 +12,7 @@ from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 
-class Room:
+class BufferPool:
     """Hands out tensors whose memory is recycled when the last tensor that shares it is freed.
 
     Otherwise the operating system clears and maps 50 MB for each batch of 128 images, which takes longer than
@@ -23,8 +23,8 @@ class Room:
         self._blocks: list[tuple[UInt8[np.ndarray, " n"], weakref.ref[np.ndarray]]] = []
         self._lock = threading.Lock()
 
-    def __reduce__(self) -> tuple[type[Room], tuple[()]]:
-        return Room, ()  # a spawned process has memory of its own
+    def __reduce__(self) -> tuple[type[BufferPool], tuple[()]]:
+        return BufferPool, ()  # a spawned process has memory of its own
 
     @property
     def num_bytes(self) -> int:

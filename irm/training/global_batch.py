@@ -43,29 +43,29 @@ def encode_rows(encode: Callable[[Batch], R], batch: Batch, parts: int) -> R:
     return encoded if this_rank().world == 1 else _gathered(encoded)
 
 
-def whole_batch(batch: Batch) -> Batch:
-    """The batch of all ranks, as far as losses need it: labels, and outfits asked for, worn and pictured."""
+def gather_batch(batch: Batch) -> Batch:
+    """The batch of all ranks, as far as losses need it: labels, and outfits asked for, worn and shown."""
     if this_rank().world == 1:
         return batch
     given = batch.instruction
     if given is None:
         return replace(batch, labels=gather_rows(batch.labels))
-    pictured = torch.isin(torch.arange(len(batch)), given.clothes_rows)
-    marks = torch.stack([given.asked, batch.worn, given.bare.long(), pictured.long()], dim=1)
-    asked, worn, bare, pictured = gather_rows(marks).unbind(dim=1)
-    rows = pictured.nonzero()[:, 0]
+    has_clothes = torch.isin(torch.arange(len(batch)), given.clothes_rows)
+    marks = torch.stack([given.asked, batch.worn, given.bare.long(), has_clothes.long()], dim=1)
+    asked, worn, bare, has_clothes = gather_rows(marks).unbind(dim=1)
+    rows = has_clothes.nonzero()[:, 0]
     instruction = replace(given, asked=asked, bare=bare.bool(), clothes_rows=rows)
     return replace(batch, labels=gather_rows(batch.labels), worn=worn, instruction=instruction)
 
 
-def own_rows(rows: S) -> S:
+def local_rows(rows: S) -> S:
     """This rank's share of the rows of all ranks."""
     ranks = this_rank()
     share = len(rows) // ranks.world
     return rows[ranks.rank * share : (ranks.rank + 1) * share]
 
 
-def own_pairs(pairs: MatchPairs) -> MatchPairs:
+def local_pairs(pairs: MatchPairs) -> MatchPairs:
     """This rank's share of the pairs that the first rank drew; shares are equal, so that means agree."""
     ranks = this_rank()
     if ranks.world == 1:

@@ -12,9 +12,9 @@ import torch
 from instructions.errors import InputError
 from instructions.instruction import Instruction
 from omnireid.loading.batch import Batch
+from omnireid.loading.buffer_pool import BufferPool
 from omnireid.loading.cache import ImageCache
 from omnireid.loading.collate import RawBatch, Sample, collate
-from omnireid.loading.room import Room
 from omnireid.loading.transforms import Preprocessing, empty_pixels
 from omnireid.loading.workers import in_order
 from omnireid.records import Record
@@ -22,7 +22,7 @@ from omnireid.tasks import TaskSpec
 
 
 @dataclass(frozen=True)
-class _Sweep:
+class _EvalBatches:
     records: Sequence[Record]
     preprocessing: Preprocessing
     task: str
@@ -91,7 +91,7 @@ def eval_batches(
         task: written into the batches.
         domain: written into the batches: whose batch-norm statistics apply, e.g. "trad/market1501".
         instructions: one per record (``query_instructions``, ``gallery_instructions``), or None.
-        texts: one per record where texts are the queries; no picture is read then.
+        texts: one per record where texts are the queries; no image is read then.
         batch_size: rows of a batch.
         workers: processes that read ahead.
         cache: keeps decoded images between sweeps.
@@ -102,7 +102,7 @@ def eval_batches(
         ValueError: instructions or texts do not match the records in number.
     """
     cache = ImageCache() if cache is None else cache
-    sweep = _Sweep(records, preprocessing, task.name, domain, instructions, texts, batch_size, cache)
+    sweep = _EvalBatches(records, preprocessing, task.name, domain, instructions, texts, batch_size, cache)
     if workers and cache.max_bytes and texts is None:
         images = (record.image for record in records)
         cache.fill(images, preprocessing.image_size, threads=workers, mode=preprocessing.resize)
@@ -114,7 +114,7 @@ def eval_batches(
         piece_bytes=batch_size * row_bytes,
         pin=device is not None and device.type == "cuda",
     )
-    room = Room()
+    pool = BufferPool()
     with closing(raws):
         for raw in raws:
-            yield raw.normalised(preprocessing, device, room)
+            yield raw.normalised(preprocessing, device, pool)

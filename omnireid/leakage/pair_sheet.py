@@ -1,4 +1,4 @@
-"""Draws suspected copies side by side, training picture on the left, for a person to check."""
+"""Draws suspected copies side by side, training image on the left, for a person to check."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from PIL import Image, ImageDraw
 from omnireid.leakage.people import Leak
 from omnireid.loading.image import read_image
 
-TILE = (96, 192)  # width and height of one picture
+TILE = (96, 192)  # width and height of one image
 GAP, LABEL = 12, 26
 COLUMNS, MAX_PAIRS = 6, 60  # pairs in a row, and in all
 
 
-def pairs_picture(leaks: Sequence[Leak]) -> bytes | None:
+def draw_pairs(leaks: Sequence[Leak]) -> bytes | None:
     """A JPEG of an evenly spaced sample of the leaks found by appearance; None if there are none.
 
     Raises:
-        InputError: A picture can no longer be read.
+        InputError: An image can no longer be read.
     """
     pairs = [leak for leak in leaks if leak.test_image]
     if not pairs:
@@ -36,8 +36,8 @@ def pairs_picture(leaks: Sequence[Leak]) -> bytes | None:
     for place, leak in enumerate(pairs):
         left, top = GAP + place % columns * across, GAP + place // columns * down
         for side, image in enumerate((leak.image, leak.test_image)):
-            picture = Image.fromarray(read_image(image)).resize(TILE, Image.Resampling.BILINEAR)
-            sheet.paste(picture, (left + side * width, top))
+            tile = Image.fromarray(read_image(image)).resize(TILE, Image.Resampling.BILINEAR)
+            sheet.paste(tile, (left + side * width, top))
         draw.text((left, top + height + 2), f"{leak.dataset} {leak.pid}"[:30], fill="black")
         draw.text((left, top + height + 13), leak.test_image.rpartition("/")[2][:31], fill="gray")
     buffer = io.BytesIO()

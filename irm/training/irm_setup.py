@@ -13,11 +13,10 @@ from instructions.banks import BANKS
 from instructions.instruction import NEUTRAL_SENTENCE
 from irm.build import build_irm, domain_of, named_parameters, word_head_of
 from irm.embedder import preprocessing_of
-from irm.mixing import build_mixture, fingerprint, refuse_lone_pictures, shares
+from irm.mixing import build_mixture, fingerprint, refuse_single_images, shares
 from irm.models import IRM
 from irm.models.match_weights import load_word_head
 from irm.schema import IRMRun
-from irm.training.bench import Bench, optimizer_of
 from irm.training.checkpoint import TrainingState
 from irm.training.class_graphs import ClassGraphs
 from irm.training.image_text import ImageTextObjective
@@ -25,6 +24,7 @@ from irm.training.lessons import LessonRule, Lessons
 from irm.training.moving_average import MovingAverage
 from irm.training.objectives import IdentityObjective, Objectives, TripletRule
 from irm.training.seeding import seed_all
+from irm.training.setup import TrainingSetup, optimizer_of
 from irm.training.terms import (
     make_pair_terms,
     make_picture_terms,
@@ -38,8 +38,8 @@ from omnireid.tasks import TASKS
 
 
 @dataclass(frozen=True)
-class Workshop(Bench):
-    """A run of IRM, ready to train."""
+class IRMSetup(TrainingSetup):
+    """Everything a run of IRM trains with."""
 
     model: IRM
     objectives: Objectives
@@ -51,25 +51,25 @@ class Workshop(Bench):
             end = stop
             if graphs is not None:
                 graphs.refresh(start)
-                end = graphs.good_until(start, stop)
+                end = graphs.valid_until(start, stop)
             yield from super().batches(start, end)
             start = end
 
     @property
     def chosen(self) -> IRM:
-        """The model to validate and to leave behind: the moving average where there is one."""
+        """The model to validate and to save: the moving average where there is one."""
         average = self.state.average
         if average is None:
             return self.model
         assert isinstance(average.module, IRM)
         return average.module
 
-    def follow(self) -> None:
+    def after_update(self) -> None:
         """Update the moving average and the teacher of the lessons."""
-        super().follow()
+        super().after_update()
         lessons = self.objectives.lessons
         if lessons is not None:
-            lessons.follow(self.model)
+            lessons.update_teacher(self.model)
 
     def prepare(self) -> None:
         """Encode the instructions ahead, and the texts too, if the encoder is frozen and the cache has room.
@@ -78,14 +78,14 @@ class Workshop(Bench):
         sentences is encoded in the same way.
         """
         room = self.model.reading.cache
-        if not self.model.reader.remembers:
+        if not self.model.sentence_encoder.caches:
             return
         ahead: set[str] = set()
         for sentences in (instructions_of(self.mixture), texts_of(self.mixture)):
             wider = ahead.union(islice(_distinct(sentences), room + 1))
             if len(wider) <= room:
                 ahead = wider
-        self.model.remember(ahead)
+        self.model.precompute(ahead)
 
     def validate(self) -> dict[str, float]:
         """Mean AP of the held-out people, by domain."""
@@ -96,7 +96,7 @@ class Workshop(Bench):
         return self.chosen.save_pretrained
 
 
-def build_workshop(run: IRMRun, device: torch.device, described: Path | None = None) -> Workshop:
+def build_irm_setup(run: IRMRun, device: torch.device, described: Path | None = None) -> IRMSetup:
     """Build everything of a run; equal seeds give equal weights.
 
     Args:
@@ -122,7 +122,7 @@ def build_workshop(run: IRMRun, device: torch.device, described: Path | None = N
     if run.compile:
         model.editing_transformer.compile()
         model.fusion.compile()
-    return Workshop(
+    return IRMSetup(
         model=model,
         objectives=objectives,
         state=state,
@@ -137,7 +137,7 @@ def build_workshop(run: IRMRun, device: torch.device, described: Path | None = N
 
 
 def instructions_of(mixture: Mixture) -> Iterator[str]:
-    """Every sentence that may be a picture's instruction in the mixture, possibly several times."""
+    """Every sentence that may be an image's instruction in the mixture, possibly several times."""
     for source in mixture.sources:
         if source.task.sentence is not None:
             yield source.task.sentence
@@ -179,7 +179,7 @@ def build_objectives(run: IRMRun, model: IRM, mixture: Mixture, *, begins: bool 
     refuse_idle_objectives(weights, {TASKS[row.task].objective for row in run.mixture})
     own = [name for name, factor in losses.own.items() if factor]
     if any(weights[name] for name in ("adaptive_triplet", "adaptive_triplet_fused", "score_triplet")):
-        refuse_lone_pictures(mixture)
+        refuse_single_images(mixture)
     identity = IdentityObjective(
         {domain: mixture.num_classes(domain) for domain in model.necks.names},
         dim=model.editing_transformer.embed_dim,
@@ -216,7 +216,7 @@ def _lessons(run: IRMRun, model: IRM, begins: bool) -> Lessons | None:
     folder = word_head_of(run.model) if begins else None
     if folder is not None:
         load_word_head(lessons.words, folder)
-    lessons.follow(model)  # the teacher starts as a copy
+    lessons.update_teacher(model)  # the teacher starts as a copy
     return lessons
 
 
@@ -224,7 +224,7 @@ def _size(model: IRM, mixture: Mixture, device: torch.device) -> str:
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     whole = sum(parameter.numel() for parameter in model.parameters())
     rows = ", ".join(
-        f"{source.domain} ({mixture.num_classes(source.domain)} people, {len(source.records)} pictures)"
+        f"{source.domain} ({mixture.num_classes(source.domain)} people, {len(source.records)} images)"
         for source in mixture.sources
     )
     return f"{trained / 1e6:.1f} of {whole / 1e6:.1f} M parameters train on {device}: {rows}"

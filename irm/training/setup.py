@@ -1,4 +1,4 @@
-"""Everything a run trains with, in either paper: model, losses, optimizer and data."""
+"""What a training run is set up with, in either paper: model, losses, optimizer and data."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def optimizer_of(plan: OptimizerSheet, parameters: Iterable[tuple[str, nn.Parame
     )
 
 
-def doubts_of(plan: OptimizerSheet) -> list[str]:
+def schedule_warnings(plan: OptimizerSheet) -> list[str]:
     """Warnings about parts of a schedule that are never reached; harmless in a short trial."""
-    doubts = []
+    warnings = []
     if 0 < plan.steps <= plan.warmup_steps:
-        doubts.append(
+        warnings.append(
             f"the warm-up of {plan.warmup_steps} steps is longer than this run of {plan.steps} steps, so "
             f"optimizer.lr {plan.lr:g} is never reached"
         )
     late = [step for step in plan.milestones if step >= plan.steps] if plan.schedule == "steps" else []
     if late:
-        doubts.append(f"optimizer.milestones: step {late[0]} is beyond the {plan.steps} steps of this run")
-    return doubts
+        warnings.append(f"optimizer.milestones: step {late[0]} is beyond the {plan.steps} steps of this run")
+    return warnings
 
 
 @dataclass(frozen=True)
-class Bench(ABC):
-    """A run, ready to train."""
+class TrainingSetup(ABC):
+    """Everything a run trains with."""
 
     model: nn.Module
     objectives: nn.Module  # loss terms of a batch
@@ -79,7 +79,7 @@ class Bench(ABC):
     def prepare(self) -> None:
         """Called once, when the weights of the run's start or checkpoint are in place."""
 
-    def follow(self) -> None:
+    def after_update(self) -> None:
         """Update whatever follows the weights, such as a moving average; called after each update."""
         if self.state.average is not None:
             self.state.average.update_parameters(self.model)

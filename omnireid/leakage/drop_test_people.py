@@ -1,4 +1,4 @@
-"""Drops everybody who is in a test from the training data; on by default (IRM, 5.2)."""
+"""Drops the people of all tests from the training data; on by default (IRM, 5.2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omnireid.leakage.hash_cache import Progress, fingerprints_of
 from omnireid.leakage.names import TestPeople
 from omnireid.leakage.people import Leak, LeakageReport, People
 
-# Data sets that share pictures, partly under unrelated names: compared by appearance, in both directions.
+# Data sets that share images, partly under unrelated names: compared by appearance, in both directions.
 SHARED: frozenset[frozenset[str]] = frozenset(
     frozenset(pair)
     for pair in (
@@ -31,27 +31,29 @@ def drop_test_people(
     train: Sequence[People],
     tests: Sequence[People],
     *,
-    by_look: bool | frozenset[frozenset[str]] = True,
+    by_appearance: bool | frozenset[frozenset[str]] = True,
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[tuple[People, ...], LeakageReport]:
-    """The training sources, in order, without anybody who is in a test, and a report of what was dropped.
+    """The training sources, in order, without the people of any test, and a report of what was dropped.
 
-    A person is dropped, with all of their pictures, if they have the number of a test person of the same data
-    set, or if any of their pictures is a test picture: by its file name if one data set is known to contain
-    pictures of the other, because it is the same file on disk (links resolved), or because it looks the same.
+    A person is dropped, with all of their images, if they have the number of a test person of the same data
+    set, or if any of their images is a test image: by its file name if one data set is known to contain
+    images of the other, because it is the same file on disk (links resolved), or because it looks the same.
 
     Args:
         train: The training sources.
         tests: The test sets.
-        by_look: Compare appearance between the data sets known to share pictures (SHARED), between none, or
-            between the given pairs.
-        cache: Folder that keeps fingerprints of pictures; without it they are computed again each time.
-        progress: Called while pictures are read.
+        by_appearance: Compare appearance between the data sets known to share images (SHARED), between none,
+            or between the given pairs.
+        cache: Folder that keeps fingerprints of images; without it they are computed again each time.
+        progress: Called while images are read.
     """
     index = TestPeople(tests)
-    pairs = by_look if isinstance(by_look, frozenset) else SHARED if by_look else frozenset()
-    looks = _Looks(tests, pairs, cache, progress)
+    pairs = (
+        by_appearance if isinstance(by_appearance, frozenset) else SHARED if by_appearance else frozenset()
+    )
+    looks = _AppearanceIndex(tests, pairs, cache, progress)
     kept: list[People] = []
     leaks: list[Leak] = []
     num_records = num_dropped = 0
@@ -74,8 +76,8 @@ def drop_test_people(
     return tuple(kept), report
 
 
-class _Looks:
-    """Test pictures per data set, fingerprinted when a training source first needs them."""
+class _AppearanceIndex:
+    """Test images per data set, fingerprinted when a training source first needs them."""
 
     def __init__(
         self,
@@ -93,7 +95,7 @@ class _Looks:
         self._known: dict[str, Fingerprints] = {}
 
     def leaks(self, source: People, known: dict[int, Leak]) -> Iterator[Leak]:
-        """Every picture of the source that copies a test picture, of people not already dropped; in order."""
+        """Every image of the source that copies a test image, of people not already dropped; in order."""
         tested = [
             dataset
             for dataset in sorted(self.images)

@@ -30,7 +30,7 @@ class Distances(Protocol):
 
 
 @dataclass(frozen=True)
-class Given:
+class ExactDistances:
     """Distances given by a caller, taken as exact."""
 
     values: Float[np.ndarray, "B G"]
@@ -45,7 +45,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Places:
+class QueryRanks:
     """Ranks of one query's right answers, nearest first, counted from 1."""
 
     ranks: Int[np.ndarray, " R"]  # among right and wrong answers
@@ -54,7 +54,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class BlockPlaces:
+class BlockRanks:
     """Ranks of the right answers of some queries, query by query, nearest first, counted from 1."""
 
     counts: Int[np.ndarray, " B"]  # right answers of each query
@@ -64,11 +64,11 @@ class BlockPlaces:
     num_kept: Int[np.ndarray, " B"]  # right and wrong answers
 
 
-def gather(rows: Iterable[Places], num_kept: Int[np.ndarray, " B"]) -> BlockPlaces:
+def join_ranks(rows: Iterable[QueryRanks], num_kept: Int[np.ndarray, " B"]) -> BlockRanks:
     """Joins the ranks of single queries into a block."""
     rows = list(rows)
     nothing = np.zeros(0, dtype=np.int64)
-    return BlockPlaces(
+    return BlockRanks(
         counts=np.array([len(row.ranks) for row in rows], dtype=np.int64),
         ranks=np.concatenate([nothing, *(row.ranks for row in rows)]),
         raw_ranks=np.concatenate([nothing, *(row.raw_ranks for row in rows)]),
@@ -77,14 +77,14 @@ def gather(rows: Iterable[Places], num_kept: Int[np.ndarray, " B"]) -> BlockPlac
     )
 
 
-def place(
+def rank_query(
     distances: Distances,
     row: int,
     right: Int[np.ndarray, " R"],
     keep: Bool[np.ndarray, " G"],
     *,
     identities: Int[np.ndarray, " G"] | None = None,
-) -> Places:
+) -> QueryRanks:
     """Rank the right answers of a query: 1 + the number of images before each.
 
     Args:
@@ -95,7 +95,7 @@ def place(
         identities: If given, ``first`` counts other identities instead of images.
     """
     if not len(right):
-        return Places(right, right, 0)
+        return QueryRanks(right, right, 0)
     thresholds = distances.exact(row, right)
     order = thresholds.argsort(kind="stable")
     thresholds, right = thresholds[order], right[order]
@@ -108,7 +108,7 @@ def place(
     first = int(closer[0]) + 1
     if identities is not None:
         first = len(np.unique(identities[columns[kept & (before == 0)]])) + 1
-    return Places(closer + hits, closer_raw + hits, first)
+    return QueryRanks(closer + hits, closer_raw + hits, first)
 
 
 def _contenders(

@@ -1,4 +1,4 @@
-"""A launched training step, whose figures may still be on their way from the device, and what they tell."""
+"""A training step that has been started; its loss values may still be on their way from the device."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ class NonFiniteLossError(ArithmeticError):
 
 
 @dataclass(frozen=True)
-class LaunchedStep:
-    """A launched step, whose figures may still be on their way from the device."""
+class PendingStep:
+    """A started step; its values may still be on their way from the device."""
 
     step: int  # counted from zero
     lr: float
     batches: tuple[Batch, ...]
     terms: tuple[tuple[str, ...], ...]  # names of each batch's loss terms
-    figures: Float[Tensor, " F"]  # on the host: the gradient norm, then each batch's total and terms
-    arrived: torch.cuda.Event | None  # None: they are there
-    is_broken: Bool[Tensor, ""]  # on the device: this step or one before it is not finite
+    numbers: Float[Tensor, " F"]  # on the host: the gradient norm, then each batch's total and terms
+    copied: torch.cuda.Event | None  # None: they are there
+    is_non_finite: Bool[Tensor, ""]  # on the device: this step or one before it is not finite
     wait_seconds: float = 0.0
 
     def report(self) -> StepReport:
-        """The step's figures, once they have arrived.
+        """The step's values; waits until they have arrived.
 
         Raises:
             NonFiniteLossError: a loss or a gradient is not finite.
         """
-        if self.arrived is not None:
-            self.arrived.synchronize()
-        numbers = iter(self.figures.tolist())
-        norm = next(numbers)
-        found = [(next(numbers), {name: next(numbers) for name in names}) for names in self.terms]
+        if self.copied is not None:
+            self.copied.synchronize()
+        values = iter(self.numbers.tolist())
+        norm = next(values)
+        found = [(next(values), {name: next(values) for name in names}) for names in self.terms]
         # The norm covers every loss and gradient of the step.
         if not norm < float("inf"):
             finite = [all(map(math.isfinite, (total, *terms.values()))) for total, terms in found]
@@ -65,14 +65,14 @@ class LaunchedStep:
         )
 
 
-def send_figures(
+def copy_to_host(
     norm: Tensor, breakdowns: Sequence[LossBreakdown]
 ) -> tuple[Float[Tensor, " F"], torch.cuda.Event | None]:
-    """A step's figures on their way to the host, in one copy, and the event of their arrival."""
+    """A step's values, copied to the host at once without waiting, and the event of their arrival."""
     tensors = [norm, *(one for found in breakdowns for one in (found.total, *found.terms.values()))]
-    figures = torch.stack([one.to(norm) for one in tensors]).to("cpu", non_blocking=True)
+    numbers = torch.stack([one.to(norm) for one in tensors]).to("cpu", non_blocking=True)
     if not norm.is_cuda:
-        return figures, None
-    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    arrived.record()
-    return figures, arrived
+        return numbers, None
+    copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    copied.record()
+    return numbers, copied

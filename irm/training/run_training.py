@@ -1,4 +1,4 @@
-"""A whole training run of either paper: build, start or resume, train, save, write the result."""
+"""A complete training run of either paper: build, start or resume, train, save, write the result."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from instructions.errors import InputError
 from irm.build import choose_autocast, choose_device
 from irm.config import dump
 from irm.schema import OptimizerSheet, RunSheet
-from irm.training.bench import Bench, doubts_of
 from irm.training.checkpoint import network_of
-from irm.training.launched import NonFiniteLossError
 from irm.training.logs import RunLog
 from irm.training.loop import LoopSettings, train
 from irm.training.optimizer import learning_rate
+from irm.training.pending_step import NonFiniteLossError
 from irm.training.progress import TrainingProgress
-from irm.training.ranks import joined_ranks, max_over_ranks, this_rank
+from irm.training.ranks import max_over_ranks, process_group, this_rank
 from irm.training.recorder import Best, Recorder
-from irm.training.resuming import fill, newest
-from irm.training.seeding import repeatable
+from irm.training.resuming import latest_checkpoint, restore
+from irm.training.seeding import deterministic
+from irm.training.setup import TrainingSetup, schedule_warnings
 from irm.training.signals import StopRequest
 from omnireid.files import replace_folder, sole_writer, write_whole
 
@@ -37,11 +37,11 @@ R = TypeVar("R", bound=RunSheet)
 
 
 @dataclass(frozen=True)
-class Kind(Generic[R]):
+class RunKind(Generic[R]):
     """What differs between the two kinds of training."""
 
     # From the sheet; and, where a checkpoint is to fill it and tells, from what it tells of the model.
-    build: Callable[[R, torch.device, Path | None], Bench]
+    build: Callable[[R, torch.device, Path | None], TrainingSetup]
     read: Callable[[Path], R]
     free: tuple[str, ...]  # settings that may change on resuming, because they do not affect the losses
 
@@ -65,7 +65,7 @@ class Summary:
         return self.step == self.steps
 
 
-def carry_out(run: R, out: Path, kind: Kind[R], *, resume: bool, console: Console) -> Summary:
+def run_training(run: R, out: Path, kind: RunKind[R], *, resume: bool, console: Console) -> Summary:
     """Train as the sheet says, into a folder of its own.
 
     The folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `checkpoints/` and, at the end, `model/`;
@@ -84,12 +84,12 @@ def carry_out(run: R, out: Path, kind: Kind[R], *, resume: bool, console: Consol
         InputError: for a folder in use, another run's folder, missing data, or a loss that is not finite.
     """
     device = choose_device(run.device)
-    with joined_ranks(device) as ranks, run_folder(out, resume) if ranks.is_first else nullcontext():
+    with process_group(device) as ranks, run_folder(out, resume) if ranks.is_first else nullcontext():
         if not ranks.is_first:
             console = Console(quiet=True)
         if ranks.world > 1 and device.type == "cuda":
             device = torch.device("cuda", ranks.local_rank)
-        return _carry_out(run, out, kind, device, console)
+        return _run_training(run, out, kind, device, console)
 
 
 @contextmanager
@@ -113,31 +113,31 @@ def run_folder(out: Path, resume: bool) -> Iterator[None]:
             out.rmdir()
 
 
-def _carry_out(run: R, out: Path, kind: Kind[R], device: torch.device, console: Console) -> Summary:
+def _run_training(run: R, out: Path, kind: RunKind[R], device: torch.device, console: Console) -> Summary:
     begun = time.perf_counter()
-    checkpoint = newest(run, out, read=kind.read, free=kind.free, console=console)
-    bench = kind.build(run, device, None if checkpoint is None else network_of(checkpoint))
-    for note in (*bench.notes, *doubts_of(run.optimizer)):
+    checkpoint = latest_checkpoint(run, out, read=kind.read, free=kind.free, console=console)
+    setup = kind.build(run, device, None if checkpoint is None else network_of(checkpoint))
+    for note in (*setup.notes, *schedule_warnings(run.optimizer)):
         console.print(note, highlight=False, soft_wrap=True)
-    facts: dict[str, Any] = {"step": 0} if checkpoint is None else fill(checkpoint, bench)
+    facts: dict[str, Any] = {"step": 0} if checkpoint is None else restore(checkpoint, setup)
     start, best = int(facts["step"]), facts.get("best")
     if checkpoint is not None:
         console.print(f"resuming {out} after step {start}", highlight=False, soft_wrap=True)
-    max_over_ranks(start)  # nobody writes before all have looked
+    max_over_ranks(start)  # no rank writes before all have read
     model = out / "model"
     is_lengthened = start < run.optimizer.steps and model.is_dir()
     if this_rank().is_first and not is_lengthened:  # a model that is there keeps its own sheet until the end
         _write_sheet(out, run)
     step, losses = start, dict[str, float]()
     if start < run.optimizer.steps:
-        bench.prepare()
-        recorder = _train(run, out, bench, start, None if best is None else Best(**best), console)
+        setup.prepare()
+        recorder = _train(run, out, setup, start, None if best is None else Best(**best), console)
         step, losses = recorder.step, recorder.losses
     is_finished = step == run.optimizer.steps
     if is_finished and max_over_ranks(
         int(start < step or not model.is_dir())
     ):  # a finished run has its model
-        result = partial(shutil.copytree, out / "best") if bench.validate_every else bench.result()
+        result = partial(shutil.copytree, out / "best") if setup.validate_every else setup.result()
         if this_rank().is_first:
             replace_folder(model, result)
             _write_sheet(out, run)
@@ -197,31 +197,31 @@ def loop_settings(
 
 
 def _train(
-    run: RunSheet, out: Path, bench: Bench, start: int, best: Best | None, console: Console
+    run: RunSheet, out: Path, setup: TrainingSetup, start: int, best: Best | None, console: Console
 ) -> Recorder:
     steps = run.optimizer.steps
-    settings = loop_settings(run.optimizer, bench.device, bench.weights, run.seed, run.precision)
+    settings = loop_settings(run.optimizer, setup.device, setup.weights, run.seed, run.precision)
     with (
-        repeatable(bench.device),
+        deterministic(setup.device),
         StopRequest() as stop,
         RunLog(out, start=start) if this_rank().is_first else nullcontext() as log,
         TrainingProgress(console, start=start, steps=steps) as progress,
     ):
-        recorder = Recorder(run, out, bench, stop, log, progress, start, best)
-        bench.state.optimizer.register_step_post_hook(lambda *_: bench.follow())
+        recorder = Recorder(run, out, setup, stop, log, progress, start, best)
+        setup.state.optimizer.register_step_post_hook(lambda *_: setup.after_update())
         try:
             train(
-                bench.model,
-                bench.objectives,
-                bench.state.optimizer,
-                bench.batches(start, steps),
+                setup.model,
+                setup.objectives,
+                setup.state.optimizer,
+                setup.batches(start, steps),
                 start=start,
                 settings=settings,
                 after_step=recorder,
-                waits=recorder.waits,
+                must_wait=recorder.must_wait,
             )
         except NonFiniteLossError as error:
-            raise InputError(_describe(error, out, bench)) from None
+            raise InputError(_describe(error, out, setup)) from None
         except RuntimeError as error:
             # The loader's processes received the same signal and ended first; the last step is complete.
             if not stop.requested or "DataLoader worker" not in str(error):
@@ -230,8 +230,8 @@ def _train(
     return recorder
 
 
-def _describe(error: NonFiniteLossError, out: Path, bench: Bench) -> str:
-    """Write down which pictures the non-finite loss came from; returns the error sentence."""
+def _describe(error: NonFiniteLossError, out: Path, setup: TrainingSetup) -> str:
+    """Write down which images the non-finite loss came from; returns the error sentence."""
     rank = this_rank().rank  # each rank names its own share of the batch
     path = out / f"nonfinite-step-{error.step}{f'-rank-{rank}' if rank else ''}.json"
     batch = error.batch
@@ -239,10 +239,10 @@ def _describe(error: NonFiniteLossError, out: Path, bench: Bench) -> str:
         "step": error.step,
         "domain": batch.domain,
         "terms": {name: str(value) for name, value in error.terms.items()},
-        "records": [asdict(bench.records(batch.domain)[row]) for row in batch.indices.tolist()],
+        "records": [asdict(setup.records(batch.domain)[row]) for row in batch.indices.tolist()],
     }
     write_whole(path, json.dumps(content, indent=1).encode(), durable=True)
     return (
-        f"the loss of {batch.domain} is not a finite number at step {error.step}; its pictures are listed "
+        f"the loss of {batch.domain} is not a finite number at step {error.step}; its images are listed "
         f"in {path}; lower optimizer.lr or set optimizer.clip_grad_norm=1, then start again in another --out"
     )

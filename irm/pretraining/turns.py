@@ -1,4 +1,4 @@
-"""What a picture is asked and what should be answered: the common instruction or a prompt (MLLM 3.2)."""
+"""What an image is asked and what should be answered: the common instruction or a prompt (MLLM 3.2)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from irm.mllm.dialogue import Turn
 from irm.mllm.shapes import IMAGE_TOKEN
 
 FIRST_QUESTION = CONTINUE_IMAGE.replace(IMAGE_SLOT, IMAGE_TOKEN)
-# The picture is shown once; later turns repeat what was asked of it.
+# The image is shown once; later turns repeat what was asked of it.
 FURTHER_QUESTION = CONTINUE_IMAGE.partition(f"{IMAGE_SLOT} . ")[2]
 
 
 def common_turns(words: Sequence[str], draw: torch.Generator, *, max_turns: int) -> list[Turn]:
-    """One instruction for all pictures; each continuation is a turn, in drawn order (section 3.2).
+    """One instruction for all images; each continuation is a turn, in drawn order (section 3.2).
 
-    What stands before the picture is the same for all, so that a latent feature depends on the picture alone.
+    What stands before the image is the same for all, so that a latent feature depends on the image alone.
     """
     if not words:
         return [Turn(FIRST_QUESTION)]
@@ -45,6 +45,6 @@ def turns_of(
     instruction: Literal["common", "diverse"],
     max_turns: int,
 ) -> list[Turn]:
-    """The dialogue of one picture; a picture without words is shown and not asked for an answer."""
+    """The dialogue of one image; an image without words is shown and not asked for an answer."""
     turns = common_turns if instruction == "common" else diverse_turns
     return turns(words, draw, max_turns=max_turns)

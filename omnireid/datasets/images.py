@@ -1,4 +1,4 @@
-"""Opens every picture of a data set once, in parallel, to find unreadable and duplicate ones."""
+"""Opens every image of a data set once, in parallel, to find unreadable and duplicate ones."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from pathlib import Path
 from instructions.errors import InputError
 from omnireid.columns import clothes_of, images_of
 from omnireid.datasets.card import PARTS
-from omnireid.datasets.check import COPY_AGAIN, NUM_EXAMPLES, Finding, Reading
+from omnireid.datasets.check import COPY_AGAIN, NUM_EXAMPLES, Finding, LoadedSplit
 from omnireid.datasets.ledger import Ledger, key_of, number_of
-from omnireid.datasets.scan import OPEN, is_closed
+from omnireid.datasets.scan import GRANT_ACCESS, is_unreadable
 from omnireid.loading.image import decode_image, read_image
 
-_CHUNK = 64  # pictures per job of a thread
+_CHUNK = 64  # images per job of a thread
 _AHEAD = 4  # jobs queued per thread: creating a million futures would take longer than the work
 
 # Kind of failure, phrase of read_image's message that identifies it, and remedy; the last is for all others.
 KINDS: tuple[tuple[str, str, str], ...] = (
     ("missing", "there is no such file", f"{COPY_AGAIN}, or remove their lines and captions"),
     ("empty", "the file is empty", f"the copy was cut off: {COPY_AGAIN}"),
-    ("not pictures", "not a picture of a known kind", "replace them by the actual pictures, or remove them"),
+    ("not images", "not an image of a known kind", "replace them by the actual images, or remove them"),
     (
         "too large",
         "more than the limit",
-        "these are not person crops: crop the people, or remove the pictures",
+        "these are not person crops: crop the people, or remove the images",
     ),
-    ("closed", os.strerror(errno.EACCES), OPEN),
-    ("damaged", "", f"the copy is damaged: {COPY_AGAIN}, or remove the pictures"),
+    ("closed", os.strerror(errno.EACCES), GRANT_ACCESS),
+    ("damaged", "", f"the copy is damaged: {COPY_AGAIN}, or remove the images"),
 )
 
 
 @dataclass(frozen=True)
-class Opened:
-    """How many pictures were checked, which could not be opened, and a hash of each one's bytes."""
+class ImageCheck:
+    """How many images were checked, which could not be opened, and a hash of each one's bytes."""
 
-    num_pictures: int
+    num_images: int
     num_known: int  # opened by an earlier run and not changed since
     failures: tuple[tuple[str, str], ...]  # path, reason
     contents: Mapping[str, int]  # path to the hash of its bytes
 
 
-def pictures_of(readings: Iterable[Reading], limit: int | None = None) -> list[str]:
-    """Every distinct picture in the readings, clothes pictures included; evenly thinned to ``limit``."""
+def image_paths(readings: Iterable[LoadedSplit], limit: int | None = None) -> list[str]:
+    """Every distinct image in the readings, clothes images included; evenly thinned to ``limit``."""
     named: dict[str, None] = {}
     for reading in readings:
         for part in PARTS:
@@ -60,10 +60,10 @@ def pictures_of(readings: Iterable[Reading], limit: int | None = None) -> list[s
     return [paths[index * len(paths) // limit] for index in range(limit)]
 
 
-def open_pictures(
+def open_images(
     paths: Sequence[str], workers: int, progress: Callable[[int], None], ledger: Ledger | None = None
-) -> Opened:
-    """Decode each picture that is not in the ledger; ``progress`` is called with the number newly done.
+) -> ImageCheck:
+    """Decode each image that is not in the ledger; ``progress`` is called with the number newly done.
 
     If interrupted, it saves what is done to the ledger and stops at once.
     """
@@ -83,7 +83,7 @@ def open_pictures(
                 ledger.enter(outcome.key, outcome.content)
         progress(len(outcomes))
     ledger.flush()
-    return Opened(len(paths), num_known, tuple(failures), contents)
+    return ImageCheck(len(paths), num_known, tuple(failures), contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _attempt(path: str, ledger: Ledger) -> _Outcome:
         return _Outcome(path)  # it came back in the meantime
 
 
-def unopened(dataset: str, opened: Opened) -> list[Finding]:
+def unreadable_images(dataset: str, opened: ImageCheck) -> list[Finding]:
     """A finding per kind of failure, for the images that cannot be read."""
     of_kind: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for path, reason in opened.failures:
@@ -138,7 +138,7 @@ def unopened(dataset: str, opened: Opened) -> list[Finding]:
     findings = []
     for (name, _, fix), failures in of_kind.items():
         examples = "; ".join(reason + _neighbour(path, name) for path, reason in failures[:NUM_EXAMPLES])
-        message = f"{len(failures)} of {opened.num_pictures} pictures cannot be read ({name}): {examples}"
+        message = f"{len(failures)} of {opened.num_images} images cannot be read ({name}): {examples}"
         findings.append(Finding("problem", dataset, message, fix))
     return findings
 
@@ -150,15 +150,15 @@ def _neighbour(path: str, kind: str) -> str:
         return f" (a link to {place.readlink()}, which does not exist)"
     if kind == "missing" and "\\" in path:
         return " (use / instead of \\ between folders)"
-    if kind != "missing" or not place.parent.is_dir() or is_closed(place.parent):
+    if kind != "missing" or not place.parent.is_dir() or is_unreadable(place.parent):
         return ""
     stem = place.stem.lower()
     near = sorted(other.name for other in place.parent.iterdir() if other.stem.lower() == stem)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def copies(reading: Reading, contents: Mapping[str, int]) -> Iterator[Finding]:
-    """Findings for pictures in two parts under different names that are identical byte for byte."""
+def duplicate_images(reading: LoadedSplit, contents: Mapping[str, int]) -> Iterator[Finding]:
+    """Findings for images in two parts under different names that are identical byte for byte."""
     owners = {
         part: {contents[path]: path for path in images_of(reading.part(part)) if contents.get(path)}
         for part in PARTS
@@ -172,12 +172,10 @@ def copies(reading: Reading, contents: Mapping[str, int]) -> Iterator[Finding]:
         pairs = [pair for pair in pairs if filecmp.cmp(*pair, shallow=False)]
         if pairs:
             example = " and ".join(pairs[0])
-            message = (
-                f"{len(pairs)} {part} pictures are in the {other} too under another name, e.g. {example}"
-            )
+            message = f"{len(pairs)} {part} images are in the {other} too under another name, e.g. {example}"
             if part == "train":
                 yield reading.find(
-                    "problem", message, "remove them from the training part: it leaks test pictures"
+                    "problem", message, "remove them from the training part: it leaks test images"
                 )
             else:
                 yield reading.find(

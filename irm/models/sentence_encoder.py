@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from irm.models.instruction_encoder import InstructionEncoder
-from irm.models.latest import versions_of
+from irm.models.lru_cache import weight_versions
 from irm.models.sentence_cache import SentenceCache
 from irm.models.tokenizer import SentenceTokenizer
 from irm.models.tokens import InstructionTokens
 
 
-class SentenceReader:
+class SentenceEncoder:
     """Encodes sentences with an instruction encoder; with a frozen encoder, each sentence only once."""
 
     def __init__(self, encoder: InstructionEncoder, *, capacity: int) -> None:
@@ -24,7 +24,7 @@ class SentenceReader:
             capacity: sentences whose features are kept while the encoder is frozen; 0 keeps none.
         """
         self.encoder = encoder
-        self.remembers = encoder.freeze_text and capacity > 0
+        self.caches = encoder.freeze_text and capacity > 0
         self.tokenizer: SentenceTokenizer | None = None
         self._cache = SentenceCache(capacity)
 
@@ -41,10 +41,10 @@ class SentenceReader:
             )
         self.tokenizer = tokenizer
 
-    def read(self, sentences: Sequence[str], *, training: bool = False) -> InstructionTokens:
+    def encode(self, sentences: Sequence[str], *, training: bool = False) -> InstructionTokens:
         """Features of sentences, one row each; a sentence that comes twice is encoded once.
 
-        The features of a frozen encoder are cached. In training only those read ahead (``remember``) are
+        The features of a frozen encoder are cached. In training only those read ahead (``precompute``) are
         used: sentences too many for that (a hundred thousand captions) are encoded batch by batch, which
         takes a GPU no longer than a single sentence.
 
@@ -55,22 +55,22 @@ class SentenceReader:
         Raises:
             ValueError: without a tokenizer.
         """
-        if self.remembers:
+        if self.caches:
             weights = self._weights()
-            if not training or self._cache.has_ahead(sentences, weights=weights):
+            if not training or self._cache.has_precomputed(sentences, weights=weights):
                 return self._cache.look_up(sentences, self._encode_precisely, weights=weights)
         distinct = {sentence: row for row, sentence in enumerate(dict.fromkeys(sentences))}
         features = self._encode(list(distinct))
         rows = torch.tensor([distinct[sentence] for sentence in sentences])
         return features.take(rows.to(features.tokens.device, non_blocking=True))
 
-    def remember(self, sentences: Iterable[str]) -> None:
+    def precompute(self, sentences: Iterable[str]) -> None:
         """Encode many sentences ahead; without effect where nothing is kept.
 
         Raises:
             ValueError: when there are more than can be kept, or there is no tokenizer.
         """
-        if self.remembers:
+        if self.caches:
             self._cache.fill(sentences, self._encode_precisely, weights=self._weights())
 
     def _encode(self, sentences: Sequence[str]) -> InstructionTokens:
@@ -91,4 +91,4 @@ class SentenceReader:
 
     def _weights(self) -> tuple[tuple[int, int], ...]:
         """Which weights the text encoder has now."""
-        return versions_of(self.encoder.text.parameters())
+        return weight_versions(self.encoder.text.parameters())

@@ -8,10 +8,10 @@ import torch
 
 from instructions.errors import InputError
 from omnireid.loading.cache import ImageCache
+from omnireid.loading.eval_batches import eval_batches
 from omnireid.loading.image import read_image
 from omnireid.loading.instruct import gallery_instructions, query_texts
 from omnireid.loading.resizing import resize
-from omnireid.loading.sweep import eval_batches
 from omnireid.loading.transforms import Preprocessing
 from omnireid.records import Split
 from omnireid.tasks import TASKS
@@ -39,15 +39,15 @@ def test_records_come_in_their_order_with_their_instructions(crowd, workers, spa
     assert torch.cat([batch.indices for batch in batches]).tolist() == list(range(30))
     assert torch.cat([batch.pids for batch in batches]).tolist() == [record.pid for record in crowd]
     assert all(torch.equal(batch.labels, batch.pids) and batch.domain == "ctcc/crowd" for batch in batches)
-    pictures = np.stack([resize(read_image(record.image), SMALL.image_size) for record in crowd])
+    images = np.stack([resize(read_image(record.image), SMALL.image_size) for record in crowd])
     worn = np.stack([resize(read_image(record.clothes), SMALL.clothes_size) for record in crowd])
-    images = SMALL.normalise(torch.from_numpy(pictures))
+    images = SMALL.normalise(torch.from_numpy(images))
     clothes = SMALL.normalise_clothes(torch.from_numpy(worn))
     assert torch.equal(torch.cat([batch.images for batch in batches]), images)
     assert torch.equal(torch.cat([batch.instruction.clothes for batch in batches]), clothes)
 
 
-def test_text_queries_read_no_picture(crowd):
+def test_text_queries_read_no_image(crowd):
     queries = tuple(dataclasses.replace(record, image="nowhere.jpg") for record in crowd[:3])
     texts = query_texts(Split("crowd", query=queries))
     (batch,) = eval_batches(

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from omnireid.datasets import DATASETS, pictures
-from omnireid.datasets.check import Reading
+from omnireid.datasets import DATASETS, images
+from omnireid.datasets.check import LoadedSplit
+from omnireid.datasets.images import duplicate_images, open_images, unreadable_images
 from omnireid.datasets.ledger import Ledger, key_of
-from omnireid.datasets.pictures import copies, open_pictures, unopened
 from omnireid.records import Record, Split
 from omnireid.tasks import TASKS
 
 
 @pytest.fixture
 def paths(tmp_path):
-    """Three good pictures."""
+    """Three good images."""
     made = [str(tmp_path / f"{name}.png") for name in "abc"]
     for level, path in enumerate(made):
         Image.new("RGB", (2, 4), (level, 0, 0)).save(path)
@@ -24,20 +24,20 @@ def paths(tmp_path):
 
 
 def opened(paths, ledger=None, workers=2):
-    return open_pictures(paths, workers, lambda _: None, ledger)
+    return open_images(paths, workers, lambda _: None, ledger)
 
 
 def reading(**parts):
     split = Split("market1501", **{part: tuple(Record(p, 1, 0) for p in ps) for part, ps in parts.items()})
-    return Reading(DATASETS["market1501"].card, "raw", TASKS["trad"], "", split)
+    return LoadedSplit(DATASETS["market1501"].card, "raw", TASKS["trad"], "", split)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_every_picture_is_opened_and_counted_whatever_the_chunks(paths, workers, monkeypatch):
-    monkeypatch.setattr(pictures, "_CHUNK", 2)
+def test_every_image_is_opened_and_counted_whatever_the_chunks(paths, workers, monkeypatch):
+    monkeypatch.setattr(images, "_CHUNK", 2)
     steps = []
-    result = open_pictures(paths, workers, steps.append)
-    assert steps == [2, 1] and result.num_pictures == 3 and result.failures == ()
+    result = open_images(paths, workers, steps.append)
+    assert steps == [2, 1] and result.num_images == 3 and result.failures == ()
     assert len(set(result.contents.values())) == 3
 
 
@@ -54,8 +54,8 @@ def spoil(path, how, monkeypatch=None):
             Path(path).unlink()
         case "empty":
             Path(path).write_bytes(b"")
-        case "not pictures":
-            Path(path).write_text("not a picture at all")
+        case "not images":
+            Path(path).write_text("not an image at all")
         case "too large":
             Image.new("1", (8000, 5000)).save(path)
         case "damaged":
@@ -63,28 +63,28 @@ def spoil(path, how, monkeypatch=None):
             Path(path).write_bytes(data[:-24])
 
 
-@pytest.mark.parametrize("how", [kind[0] for kind in pictures.KINDS])
+@pytest.mark.parametrize("how", [kind[0] for kind in images.KINDS])
 def test_each_kind_of_unreadable_image_is_named_with_a_remedy(paths, how, monkeypatch):
     spoil(paths[1], how, monkeypatch)
-    (finding,) = unopened("market1501", opened(paths))
-    assert finding.message.startswith(f"1 of 3 pictures cannot be read ({how}): {paths[1]}")
+    (finding,) = unreadable_images("market1501", opened(paths))
+    assert finding.message.startswith(f"1 of 3 images cannot be read ({how}): {paths[1]}")
     assert finding.severity == "problem" and finding.fix
 
 
 def test_a_missing_image_with_another_suffix_is_suggested(paths, tmp_path):
     Path(paths[0]).rename(tmp_path / "a.PNG")
-    (finding,) = unopened("market1501", opened(paths))
+    (finding,) = unreadable_images("market1501", opened(paths))
     assert "did you mean 'a.PNG'?" in finding.message
 
 
 def test_a_dangling_link_is_distinguished_from_a_missing_file(paths, tmp_path):
     (tmp_path / "d.png").symlink_to("/nowhere/d.png")
-    (finding,) = unopened("market1501", opened([*paths, str(tmp_path / "d.png")]))
+    (finding,) = unreadable_images("market1501", opened([*paths, str(tmp_path / "d.png")]))
     assert "(a link to /nowhere/d.png, which does not exist)" in finding.message
 
 
 def test_a_path_with_backslashes_is_reported(paths, tmp_path):
-    (finding,) = unopened("own/shop", opened([*paths, f"{tmp_path}/imgs\\a.png"]))
+    (finding,) = unreadable_images("own/shop", opened([*paths, f"{tmp_path}/imgs\\a.png"]))
     assert "(use / instead of \\ between folders)" in finding.message
 
 
@@ -93,9 +93,9 @@ def test_an_image_is_opened_again_only_if_it_changed(paths, tmp_path, monkeypatc
         first = opened(paths, ledger)
     Image.new("RGB", (9, 9)).save(paths[2])
     decoded = []
-    decode = pictures.decode_image
+    decode = images.decode_image
     monkeypatch.setattr(
-        pictures, "decode_image", lambda data, name: decoded.append(name) or decode(data, name=name)
+        images, "decode_image", lambda data, name: decoded.append(name) or decode(data, name=name)
     )
     with Ledger(tmp_path / "ledger") as ledger:
         second = opened(paths, ledger)
@@ -122,13 +122,13 @@ def test_a_damaged_image_is_never_kept_in_the_ledger(paths, tmp_path):
 
 
 def test_an_interrupted_check_keeps_what_is_done(paths, tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "_CHUNK", 1)
+    monkeypatch.setattr(images, "_CHUNK", 1)
 
     def interrupt(_):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), Ledger(tmp_path / "ledger") as ledger:
-        open_pictures(paths, 1, interrupt, ledger)
+        open_images(paths, 1, interrupt, ledger)
     with Ledger(tmp_path / "ledger") as ledger:
         assert opened(paths, ledger).num_known == 1
 
@@ -161,14 +161,14 @@ def test_a_file_that_is_no_ledger_is_ignored(paths, tmp_path):
 def test_the_same_bytes_in_two_parts_under_two_names_are_found(paths, first, second, severity):
     Path(paths[1]).write_bytes(Path(paths[0]).read_bytes())
     look = reading(**{first: paths[::2], second: [paths[1]]})
-    (finding,) = copies(look, opened(paths).contents)
+    (finding,) = duplicate_images(look, opened(paths).contents)
     assert finding.severity == severity
     assert (
-        f"1 {first} pictures are in the {second} too under another name, e.g. {paths[0]} and {paths[1]}"
+        f"1 {first} images are in the {second} too under another name, e.g. {paths[0]} and {paths[1]}"
         in finding.message
     )
 
 
-def test_one_picture_in_two_parts_under_one_name_is_no_copy(paths):
+def test_one_image_in_two_parts_under_one_name_is_no_copy(paths):
     look = reading(query=[paths[0]], gallery=[paths[0], paths[1]])
-    assert list(copies(look, opened(paths).contents)) == []
+    assert list(duplicate_images(look, opened(paths).contents)) == []

@@ -11,7 +11,7 @@ from torch import Tensor
 V = TypeVar("V")
 
 
-class Latest(Generic[V]):
+class LRUCache(Generic[V]):
     """One value per sentence; the least recently used one is dropped first."""
 
     def __init__(self, capacity: int) -> None:
@@ -23,19 +23,19 @@ class Latest(Generic[V]):
     def __len__(self) -> int:
         return len(self._kept)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Drop all values."""
         self._kept.clear()
 
-    def forget_unless(self, weights: Hashable) -> bool:
-        """Drop all values if other weights computed them (``versions_of``); returns whether they did."""
+    def clear_if_changed(self, weights: Hashable) -> bool:
+        """Drop all values if other weights computed them (``weight_versions``); returns whether they did."""
         are_others = weights != self._weights
         if are_others:
-            self.forget()
+            self.clear()
             self._weights = weights
         return are_others
 
-    def keep(self, sentence: str, value: V) -> None:
+    def put(self, sentence: str, value: V) -> None:
         """Store a value."""
         self._kept[sentence] = value
         self._kept.move_to_end(sentence)
@@ -48,10 +48,10 @@ class Latest(Generic[V]):
             self._kept.move_to_end(sentence)
             return self._kept[sentence]
         value = compute(sentence)
-        self.keep(sentence, value)
+        self.put(sentence, value)
         return value
 
 
-def versions_of(weights: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
+def weight_versions(weights: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
     """Address and version counter of each weight; fused optimizers do not raise the counter."""
     return tuple((weight.data_ptr(), weight._version) for weight in weights)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from omnireid.loading.keyed import Purpose, generator, uniforms
+from omnireid.loading.keyed_random import Purpose, generator, uniforms
 
 
 def test_a_key_always_gives_the_same_numbers():

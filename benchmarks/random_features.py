@@ -1,4 +1,4 @@
-"""Features of nobody, at the sizes of two test sets: identity centres, a shift a camera, noise."""
+"""Random features at the sizes of two test sets: identity centres, a shift per camera, noise."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SIZES = {
 }
 
 
-def draw_world(size: Size, seed: int = 0) -> tuple[Side, Side]:
+def draw_features(size: Size, seed: int = 0) -> tuple[Side, Side]:
     """Query and gallery."""
     rng = np.random.default_rng(seed)
     # Learned features spread over their axes by a power law.
@@ -75,8 +75,8 @@ def _draw_side(
         features[rows] = centres[pids[rows]] + shifts[camids[rows]] + noise * spread * drawn
     lone = (rng.random(num) < distractors).nonzero()[0]
     # A distractor is a person of their own, and carries pid 0.
-    centre, picture = rng.standard_normal((2, len(lone), WIDTH), dtype=np.float32)
-    features[lone] = spread * centre + shifts[camids[lone]] + noise * spread * picture
+    centre, image = rng.standard_normal((2, len(lone), WIDTH), dtype=np.float32)
+    features[lone] = spread * centre + shifts[camids[lone]] + noise * spread * image
     pids[lone] = 0
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     return Side(features, pids, camids)

@@ -9,9 +9,9 @@ from PIL import Image
 
 from omnireid.synthetic.clothes import crop_clothes, render_template
 from omnireid.synthetic.outfit import Outfit
-from omnireid.synthetic.people import Take
+from omnireid.synthetic.people import ShotKey
+from omnireid.synthetic.plan import ImagePlan, SyntheticSpec, View
 from omnireid.synthetic.render import Rendering, render_person
-from omnireid.synthetic.world import Picture, View, World
 
 Pixels = np.ndarray  # (H W 3) uint8
 
@@ -20,19 +20,19 @@ _LOOSE = 0.09  # largest error of a detector's box at each edge, as a share of t
 _CUT = (0.45, 0.75)  # share of each side that a badly cropped box keeps
 
 
-def render_files(world: World, picture: Picture) -> list[tuple[str, bytes]]:
+def render_files(spec: SyntheticSpec, image: ImagePlan) -> list[tuple[str, bytes]]:
     """Path and content of every file of an image; views of the same kind are encoded once."""
-    take = picture.take
-    cast = world.casts[take.dataset]
-    rendering = _render(world, take) if picture.shows_person else None
+    key = image.key
+    population = spec.populations[key.dataset]
+    rendering = _render(spec, key) if image.shows_person else None
     encoded: dict[tuple[View, str], bytes] = {}
-    for file in picture.files:
+    for file in image.files:
         kind = (file.view, PurePosixPath(file.path).suffix)
         if kind not in encoded:
-            pixels = _view(world, take, rendering, file.view)
-            quality = cast.cameras[take.camera].jpeg_quality if rendering else _TEMPLATE_QUALITY
+            pixels = _view(spec, key, rendering, file.view)
+            quality = population.cameras[key.camera].jpeg_quality if rendering else _TEMPLATE_QUALITY
             encoded[kind] = encode(pixels, kind[1], quality)
-    return [(file.path, encoded[file.view, PurePosixPath(file.path).suffix]) for file in picture.files]
+    return [(file.path, encoded[file.view, PurePosixPath(file.path).suffix]) for file in image.files]
 
 
 def encode(pixels: Pixels, suffix: str, quality: int) -> bytes:
@@ -50,34 +50,34 @@ def encode(pixels: Pixels, suffix: str, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def _render(world: World, take: Take) -> Rendering:
-    cast = world.casts[take.dataset]
-    height, width = world.image_size(take.dataset)
+def _render(spec: SyntheticSpec, key: ShotKey) -> Rendering:
+    population = spec.populations[key.dataset]
+    height, width = spec.image_size(key.dataset)
     return render_person(
-        cast.identity(take.person),
-        cast.outfit(take.person, take.outfit),
-        cast.cameras[take.camera],
-        cast.shot(take),
+        population.identity(key.person),
+        population.outfit(key.person, key.outfit),
+        population.cameras[key.camera],
+        population.shot(key),
         height=height,
         width=width,
-        modality=take.modality,
+        modality=key.modality,
     )
 
 
-def _view(world: World, take: Take, rendering: Rendering | None, view: View) -> Pixels:
-    cast, side = world.casts[take.dataset], world.preset.clothes_size
+def _view(spec: SyntheticSpec, key: ShotKey, rendering: Rendering | None, view: View) -> Pixels:
+    population, side = spec.populations[key.dataset], spec.preset.clothes_size
     match view:
         case "template":
-            outfit = cast.outfit(take.person, take.outfit)
-            return render_template(outfit, cast.rng("template", take.person, take.outfit), size=side)
+            outfit = population.outfit(key.person, key.outfit)
+            return render_template(outfit, population.rng("template", key.person, key.outfit), size=side)
         case "white_shirt":
             return render_template(white_shirt(), np.random.default_rng(0), size=side)
-    assert rendering is not None, f"{view} of a picture without a person"
+    assert rendering is not None, f"{view} of an image without a person"
     match view:
         case "clothes":
             return crop_clothes(rendering, side)
         case "loose" | "cut":
-            return _recut(rendering.image, cast.rng("box", take.person, take.number), view)
+            return _recut(rendering.image, population.rng("box", key.person, key.number), view)
         case _:
             return rendering.image
 

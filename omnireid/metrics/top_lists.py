@@ -14,7 +14,7 @@ from omnireid.metrics.ranges import covered
 FARTHEST = np.finfo(np.float32).max  # the largest number below infinity, which marks blank cells
 
 
-class Heads:
+class TopLists:
     """The nearest of each query's strangers so far, by exact distance, then by the lower gallery index."""
 
     def __init__(self, comparison: Comparison, rows: Int[np.ndarray, " q"], count: int) -> None:
