@@ -59,9 +59,10 @@ class IRMEmbedder:
         return self.model.device
 
     def view(self, domain: str) -> str:
-        """Whose batch-norm statistics to use for a test domain: its own, else its task's, else the first.
+        """Whose batch-norm statistics to use for a test domain.
 
-        A test set without training people (COCAS+ Real2) has no statistics of its own.
+        Its own if it was trained on; else those of the same task on a part of the same data set (COCAS+ Real2
+        has no training people, Real1 has); else the first of the task; else the first.
 
         Raises:
             InputError: the model was trained for text-to-image search alone.
@@ -69,13 +70,12 @@ class IRMEmbedder:
         names = self.model.necks.names
         if domain in names:
             return domain
-        task = domain.partition("/")[0]
-        for name in names:
-            if name.partition("/")[0] == task:
-                return name
         if not names:
             raise InputError(f"this model has no retrieval feature for {domain}: it was trained on t2i only")
-        return names[0]
+        task, _, dataset = domain.partition("/")
+        family = f"{task}/{dataset.partition('_')[0]}_"  # cocas_real1 before ltcc, wherever the sheet has it
+        beginnings = (family, f"{task}/", "")
+        return next(name for start in beginnings for name in names if name.startswith(start))
 
     def image_scorer(self) -> ImageScorer | None:
         """The model's local matcher (QAConv), if it has one."""

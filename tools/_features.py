@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console
 
-from tools._asked import HOW, protocols_of, re_ranking_of
+from tools._evaluate_options import HOW, protocols_of, re_ranking_of
 from tools._outcome import warn, write_per_query
 from tools._program import print_line, print_tables, refuse_unwritable, table, write_text
 

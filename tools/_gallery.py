@@ -61,36 +61,36 @@ def print_info(console: Console, gallery: "GalleryStore") -> None:
     ]
     title = f"{info.folder}: {info.images} images, {info.people} people with a person id"
     print_tables(console, table(title, ("view", "for", "space", "vectors", "width"), rows))
-    asked = ", ".join(f"{task} ({TASKS[task].title})" for task in info.tasks)
-    print_line(console, f"supported tasks: {asked}")
+    tasks = ", ".join(f"{task} ({TASKS[task].title})" for task in info.tasks)
+    print_line(console, f"supported tasks: {tasks}")
     print_line(console, f"{info.size_bytes / 1e6:.1f} MB on disk; model {info.model} of {info.run}")
 
 
-def _open(asked: argparse.Namespace) -> "GalleryStore":
+def _open(args: argparse.Namespace) -> "GalleryStore":
     from irm.retrieval.gallery_store import GalleryStore
 
-    return GalleryStore.open(asked.store, engine=asked.engine)
+    return GalleryStore.open(args.store, engine=args.engine)
 
 
-def _info(asked: argparse.Namespace) -> None:
+def _info(args: argparse.Namespace) -> None:
     """Say what a gallery holds, and what was asked of it."""
     from dataclasses import asdict
 
     from irm.retrieval import audit, engines
 
-    with _open(asked) as gallery:
-        lines = gallery.audit(asked.audit) if asked.audit else []
+    with _open(args) as gallery:
+        lines = gallery.audit(args.audit) if args.audit else []
         count, head = 0, ""
-        asked.check = asked.check or bool(asked.head)
-        if asked.check:
+        args.check = args.check or bool(args.head)
+        if args.check:
             head = audit.head(gallery.catalog)
-            count = audit.check(gallery.catalog, asked.head)
+            count = audit.check(gallery.catalog, args.head)
             for view in gallery.catalog.spaces():
                 engines.check_lengths(gallery.catalog, view)
                 engines.verify(gallery.store, gallery.catalog, view)
-        if asked.json:
+        if args.json:
             told = {**asdict(gallery.info()), "audit": [asdict(line) for line in lines]}
-            told |= {"checked_audit_lines": count, "audit_head": head} if asked.check else {}
+            told |= {"checked_audit_lines": count, "audit_head": head} if args.check else {}
             print(json.dumps(told, indent=1))
             return
         console = Console(markup=False)
@@ -98,7 +98,7 @@ def _info(asked: argparse.Namespace) -> None:
         for line in reversed(lines):
             detail = json.dumps(line.detail, ensure_ascii=False)
             print_line(console, f"{line.number} {line.time:.0f} {line.who} {line.action} {detail}")
-        if asked.check:
+        if args.check:
             console.print(
                 f"checked: {count} lines of the audit trail, every vector of {gallery.store.name}",
                 highlight=False,
@@ -106,24 +106,24 @@ def _info(asked: argparse.Namespace) -> None:
             print_line(console, f"audit head: {head}")
 
 
-def _list(asked: argparse.Namespace) -> None:
+def _list(args: argparse.Namespace) -> None:
     """List the images of a gallery: number, key, person, camera, time, data set."""
     from irm.retrieval.info import list_images
 
     names = ("image", "key", "pid", "camid", "taken", "dataset")
     lines = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
-    with _open(asked) as gallery:
-        if not asked.json:
+    with _open(args) as gallery:
+        if not args.json:
             lines.writerow(names)
-        for image in list_images(gallery.catalog, time.time(), pids=asked.pid, beginning=asked.key):
+        for image in list_images(gallery.catalog, time.time(), pids=args.pid, beginning=args.key):
             told = {"image": image.id, **{name: getattr(image, name) for name in names[1:]}}
-            if asked.json:
+            if args.json:
                 print(json.dumps(told))
             else:
                 lines.writerow(told.values())
 
 
-def _copy(asked: argparse.Namespace) -> None:
+def _copy(args: argparse.Namespace) -> None:
     """Copy a gallery as it is at this moment, while others search it and index."""
     from omnireid.files import check_new_folder, replace_folder
 
@@ -131,37 +131,37 @@ def _copy(asked: argparse.Namespace) -> None:
         folder.mkdir(mode=0o700)
         gallery.catalog.copy_store(folder)
 
-    check_new_folder(asked.out)
-    with _open(asked) as gallery:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        replace_folder(asked.out, write)
-    print(f"copied to {asked.out}; images erased from {asked.store} later remain in the copy")
+    check_new_folder(args.out)
+    with _open(args) as gallery:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        replace_folder(args.out, write)
+    print(f"copied to {args.out}; images erased from {args.store} later remain in the copy")
 
 
-def _erase(asked: argparse.Namespace) -> None:
+def _erase(args: argparse.Namespace) -> None:
     """Erase people or images from every view, thumbnail and log, and prove it."""
-    if not (asked.pid or asked.image or asked.key):
+    if not (args.pid or args.image or args.key):
         raise InputError("specify what to erase: --pid N, --image N or --key NAME")
     from irm.retrieval import erasure
 
-    wanted: dict[str, Any] = {"pids": asked.pid, "images": asked.image, "keys": asked.key}
-    with _open(asked) as gallery:
+    wanted: dict[str, Any] = {"pids": args.pid, "images": args.image, "keys": args.key}
+    with _open(args) as gallery:
         unmatched = erasure.unmatched(gallery.catalog, **wanted)
-        receipt = gallery.erase(**wanted, who=asked.who)
-    _print_receipt(asked, receipt)
+        receipt = gallery.erase(**wanted, who=args.who)
+    _print_receipt(args, receipt)
     if unmatched and receipt.images:
         print(f"warning: not found: {', '.join(unmatched)}", file=sys.stderr)
         sys.exit(LEFT_OUT)
 
 
-def _expire(asked: argparse.Namespace) -> None:
+def _expire(args: argparse.Namespace) -> None:
     """Erase the images whose time has run out."""
-    with _open(asked) as gallery:
-        _print_receipt(asked, gallery.expire(who=asked.who))
+    with _open(args) as gallery:
+        _print_receipt(args, gallery.expire(who=args.who))
 
 
-def _print_receipt(asked: argparse.Namespace, receipt: "Receipt | None") -> None:
-    if asked.json:
+def _print_receipt(args: argparse.Namespace, receipt: "Receipt | None") -> None:
+    if args.json:
         print(json.dumps({"images": 0} if receipt is None else receipt.as_dict(), indent=1))
     elif receipt is None:
         print("nothing has expired")
@@ -180,35 +180,35 @@ def _print_receipt(asked: argparse.Namespace, receipt: "Receipt | None") -> None
             )
 
 
-def _export(asked: argparse.Namespace) -> None:
+def _export(args: argparse.Namespace) -> None:
     """Write all that is held about an image: facts, vectors, thumbnail."""
     from irm.retrieval import erasure
     from omnireid.files import write_whole
 
-    if not asked.image:
+    if not args.image:
         raise InputError("specify which image: --image N")
-    with _open(asked) as gallery:
-        asked.out.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for image in asked.image:
+    with _open(args) as gallery:
+        args.out.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for image in args.image:
             told = erasure.held(gallery.catalog, image, with_vectors=True)
-            write_whole(asked.out / f"image_{image}.json", (json.dumps(told, indent=1) + "\n").encode())
-            write_whole(asked.out / f"image_{image}.jpg", gallery.picture(image))
-    print(f"{len(asked.image)} images written to {asked.out}")
+            write_whole(args.out / f"image_{image}.json", (json.dumps(told, indent=1) + "\n").encode())
+            write_whole(args.out / f"image_{image}.jpg", gallery.picture(image))
+    print(f"{len(args.image)} images written to {args.out}")
 
 
-def _rebuild(asked: argparse.Namespace) -> None:
+def _rebuild(args: argparse.Namespace) -> None:
     """Fill another store from the gallery's own record, whatever was in it."""
     from irm.retrieval.catalog import Catalog
     from irm.retrieval.engines import rebuild
 
-    if asked.engine == "local":
+    if args.engine == "local":
         raise InputError(
             "specify the engine to fill: --engine postgresql://..., http://host:6333 or edge:FOLDER"
         )
     console = Console(markup=False)
-    catalog = Catalog(asked.store)
+    catalog = Catalog(args.store)
     with Bar(console) as show:
-        counts = rebuild(asked.engine, catalog, show)
+        counts = rebuild(args.engine, catalog, show)
     catalog.close()
     told = ", ".join(f"{view} {count}" for view, count in counts.items())
     print(f"rebuilt and compared, vector by vector: {told}")

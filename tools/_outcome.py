@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from omnireid.records import Split
     from omnireid.report import Fact, Report
 
-LEFT_OUT = 3  # exit code: there is a report, but rows are missing from it
+LEFT_OUT = 3  # exit code: done, but some rows, images or queries had to be left out
 
 
 def file_name(words: Iterable[str]) -> str:

@@ -29,22 +29,22 @@ class Query:
     options: argparse.Namespace
 
 
-def read_queries(asked: argparse.Namespace) -> list[Query]:
+def read_queries(args: argparse.Namespace) -> list[Query]:
     """The queries of a command line that asks several.
 
     Raises:
         InputError: The file cannot be read, or a line is not a query; the sentence says which.
     """
-    if asked.queries is None:
-        return [Query({"image": path}, _with(asked, {"image": [path]})) for path in asked.image]
+    if args.queries is None:
+        return [Query({"image": path}, _with(args, {"image": [path]})) for path in args.image]
     try:
-        lines = asked.queries.read_text(encoding="utf-8-sig").split("\n")
+        lines = args.queries.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{asked.queries} cannot be read: {error}") from error
+        raise InputError(f"{args.queries} cannot be read: {error}") from error
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not numbered:
-        raise InputError(f"{asked.queries} has no queries")
-    return [_query(line, f"{asked.queries}, line {number}", asked) for number, line in numbered]
+        raise InputError(f"{args.queries} has no queries")
+    return [_query(line, f"{args.queries}, line {number}", args) for number, line in numbered]
 
 
 def answer_many(
@@ -93,7 +93,7 @@ def _or_sentence(make: Callable[[], Any]) -> Any:
         return str(error)
 
 
-def _query(line: str, where: str, asked: argparse.Namespace) -> Query:
+def _query(line: str, where: str, args: argparse.Namespace) -> Query:
     try:
         said = json.loads(line)
     except ValueError as error:
@@ -110,10 +110,10 @@ def _query(line: str, where: str, asked: argparse.Namespace) -> Query:
         kind = int if name in ("like", "unlike") else str
         if any(type(one) is not kind for one in values):
             raise InputError(f"{where}: {name} is {value!r}; give {'a number' if kind is int else 'a text'}")
-        values = [asked.queries.parent / one for one in values] if name in FILES else values
+        values = [args.queries.parent / one for one in values] if name in FILES else values
         given[option] = values if may_be_several else values[0]
-    return Query(said, _with(asked, given))
+    return Query(said, _with(args, given))
 
 
-def _with(asked: argparse.Namespace, given: dict[str, Any]) -> argparse.Namespace:
-    return argparse.Namespace(**{**vars(asked), **given})
+def _with(args: argparse.Namespace, given: dict[str, Any]) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(args), **given})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tools import _asked as wanted
+from tools import _evaluate_options as wanted
 from tools import _features as foreign
 from tools import _outcome as outcome
 from tools._compare import compare

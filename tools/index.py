@@ -125,25 +125,25 @@ def main() -> None:
     """Parse, then index, or do the action named by the first word."""
     words = sys.argv[1:]
     if words and words[0] in ACTIONS:
-        asked = action_parser(words[0]).parse_args(words[1:])
-        ACTIONS[words[0]](asked)
+        args = action_parser(words[0]).parse_args(words[1:])
+        ACTIONS[words[0]](args)
         return
-    asked = parser().parse_args(words)
-    if not asked.run.exists() and (hint := near_miss(str(asked.run), ACTIONS)):
-        raise InputError(f"there is no run {asked.run}{hint}")
-    if asked.batch_size < 1:
-        raise InputError(f"--batch-size is {asked.batch_size}; it must be greater than zero")
-    if asked.keep_days is not None and asked.keep_days <= 0:
-        raise InputError(f"--keep-days is {asked.keep_days}; it must be greater than zero")
-    refuse_unwritable(asked.left_out)
-    views = None if asked.views is None else [name.strip() for name in asked.views.split(",")]
+    args = parser().parse_args(words)
+    if not args.run.exists() and (hint := near_miss(str(args.run), ACTIONS)):
+        raise InputError(f"there is no run {args.run}{hint}")
+    if args.batch_size < 1:
+        raise InputError(f"--batch-size is {args.batch_size}; it must be greater than zero")
+    if args.keep_days is not None and args.keep_days <= 0:
+        raise InputError(f"--keep-days is {args.keep_days}; it must be greater than zero")
+    refuse_unwritable(args.left_out)
+    views = None if args.views is None else [name.strip() for name in args.views.split(",")]
     with waiting("reading the list of images and loading the model"):
         from irm.retrieval import Gallery
 
-        items, dataset, hidden = _items(asked)
-        if asked.prefix:
-            items = [replace(item, key=f"{asked.prefix.rstrip('/')}/{item.key}") for item in items]
-        opened = Gallery.create(asked.store, asked.run, views=views, dataset=dataset, engine=asked.engine)
+        items, dataset, hidden = _items(args)
+        if args.prefix:
+            items = [replace(item, key=f"{args.prefix.rstrip('/')}/{item.key}") for item in items]
+        opened = Gallery.create(args.store, args.run, views=views, dataset=dataset, engine=args.engine)
     console = Console(markup=False)
     with opened as gallery:
         if gallery.model.is_raw:
@@ -151,55 +151,55 @@ def main() -> None:
         gone = gallery.expire()
         if gone is not None:
             print_line(console, f"{gone.images} expired images were erased" if gone.images else FINISHED)
-        added = _add(gallery, items, asked, console)
-        _report(console, added, hidden, asked.left_out)
+        added = _add(gallery, items, args, console)
+        _report(console, added, hidden, args.left_out)
         print_info(console, gallery)
     if added.failures:
         sys.exit(LEFT_OUT)
 
 
-def _add(gallery: "Gallery", items: "list[Item]", asked: argparse.Namespace, console: Console) -> "Added":
+def _add(gallery: "Gallery", items: "list[Item]", args: argparse.Namespace, console: Console) -> "Added":
     try:
         with Bar(console) as show:
             show("indexing", 0, len(items))  # the first batch may take minutes
             return gallery.add(
                 items,
                 progress=show,
-                keep_days=asked.keep_days,
-                batch_size=asked.batch_size,
-                again=asked.again,
+                keep_days=args.keep_days,
+                batch_size=args.batch_size,
+                again=args.again,
             )
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
         sys.exit(130)
 
 
-def _items(asked: argparse.Namespace) -> "tuple[list[Item], str | None, int]":
+def _items(args: argparse.Namespace) -> "tuple[list[Item], str | None, int]":
     """What to index, the data set that it comes from, and how many hidden images a folder has besides."""
     from irm.retrieval import items_of_folder, items_of_records, items_of_table
     from irm.retrieval.items import num_hidden
 
-    if (asked.images is None) == (asked.split is None):
+    if (args.images is None) == (args.split is None):
         raise InputError(
             "specify what to index: either --images DIR (or a table), or --data DIR --split TASK/DATASET"
         )
-    if asked.images is not None:
-        if asked.images.suffix.lower() in (".csv", ".tsv"):
-            return items_of_table(asked.images), None, 0
-        return items_of_folder(asked.images), None, num_hidden(asked.images)
-    if asked.data is None:
+    if args.images is not None:
+        if args.images.suffix.lower() in (".csv", ".tsv"):
+            return items_of_table(args.images), None, 0
+        return items_of_folder(args.images), None, num_hidden(args.images)
+    if args.data is None:
         raise InputError("--split needs --data, the folder that holds the data sets")
     from omnireid.datasets import load_split
 
-    task, _, dataset = asked.split.partition("/")
+    task, _, dataset = args.split.partition("/")
     if not dataset:
-        raise InputError(f"--split is {asked.split!r}; write TASK/DATASET, e.g. trad/market1501")
-    split = load_split(asked.data, dataset, task)
-    return items_of_records(split.gallery, split.name, asked.data), split.name, 0
+        raise InputError(f"--split is {args.split!r}; write TASK/DATASET, e.g. trad/market1501")
+    split = load_split(args.data, dataset, task)
+    return items_of_records(split.gallery, split.name, args.data), split.name, 0
 
 
 def _report(console: Console, added: "Added", hidden: int, table: Path | None) -> None:
-    """Say what became of the images, and write all that were left out to a table, if asked."""
+    """Say what became of the images, and write all that were left out to a table, if args."""
     if hidden:
         print_line(console, f"images skipped in hidden files and folders (.*, @eaDir, __MACOSX): {hidden}")
     if added.forgotten:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from instructions import numbers
 from instructions.errors import InputError
+from tools._outcome import LEFT_OUT, warn
 from tools._program import (
     print_line,
     print_tables,
@@ -88,61 +90,63 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Parse, search, print, write."""
-    asked = parser().parse_args()
-    if asked.each or asked.queries is not None:
-        _ask_many(asked)
+    args = parser().parse_args()
+    if args.each or args.queries is not None:
+        _ask_many(args)
         return
-    refuse_unwritable(asked.csv, asked.picture)
+    refuse_unwritable(args.csv, args.picture)
     with waiting("loading the model"):
         from irm.retrieval.contact_sheet import contact_sheet, kind_of
         from omnireid.files import write_whole
 
-        question = _question(asked)
-        kind = "" if asked.picture is None else kind_of(asked.picture)
-        opened = _open(asked)
+        question = _question(args)
+        kind = "" if args.picture is None else kind_of(args.picture)
+        opened = _open(args)
     with opened as gallery:
-        answer = gallery.search(question, who=asked.who, purpose=asked.purpose)
+        answer = gallery.search(question, who=args.who, purpose=args.purpose)
         sheet = contact_sheet(question, answer, gallery.picture, kind) if kind else b""
-    if asked.json:
+    if args.json:
         print(json.dumps(answer.as_dict(), indent=1, ensure_ascii=False))
     else:
         _print(Console(markup=False), answer)
-    for path, content in ((asked.csv, answer.as_csv().encode()), (asked.picture, sheet)):
+    for path, content in ((args.csv, answer.as_csv().encode()), (args.picture, sheet)):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, content)
 
 
-def _ask_many(asked: argparse.Namespace) -> None:
-    if asked.each == (asked.queries is not None):
+def _ask_many(args: argparse.Namespace) -> None:
+    if args.each == (args.queries is not None):
         raise InputError("--each and --queries both run many queries; pass only one of them")
-    if asked.each and not asked.image:
+    if args.each and not args.image:
         raise InputError("--each runs one query per image; pass the images with --image")
-    if asked.csv is not None or asked.picture is not None:
+    if args.csv is not None or args.picture is not None:
         raise InputError(
             "--csv and --picture write a single answer; omit either them, or --each and --queries"
         )
-    queries = read_queries(asked)
+    queries = read_queries(args)
     with waiting("loading the model"):
-        opened = _open(asked)
+        opened = _open(args)
     failed = 0
     with opened as gallery:
         for told in answer_many(gallery, queries, _question):
             failed += "error" in told
             print(json.dumps(told), flush=True)
     if failed:
-        raise InputError(
-            f"{failed} of {len(queries)} queries were not answered; their output lines give the reason"
-        )
+        sentence = f"{failed} of {len(queries)} queries were not answered; their output lines give the reason"
+        if failed == len(queries):
+            raise InputError(sentence)
+        warn([sentence])
+        sys.exit(LEFT_OUT)
 
 
-def _open(asked: argparse.Namespace) -> "Gallery":
+def _open(args: argparse.Namespace) -> "Gallery":
     from irm.retrieval import Gallery
 
-    return Gallery.open(asked.store, run=asked.run, engine=asked.engine)
+    return Gallery.open(args.store, run=args.run, engine=args.engine)
 
 
-def _question(asked: argparse.Namespace) -> "Question":
+def _question(args: argparse.Namespace) -> "Question":
     from irm.retrieval import Filter, Picture, Question
     from irm.retrieval.items import time_of
 
@@ -150,26 +154,26 @@ def _question(asked: argparse.Namespace) -> "Question":
         return () if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
     where = Filter(
-        camids=tuple(numbers.whole_number(word, "--camera") for word in words(asked.camera)),
-        datasets=words(asked.dataset),
-        modalities=words(asked.modality),
-        since=None if asked.since is None else time_of(asked.since, "--since"),
-        until=None if asked.until is None else time_of(asked.until, "--until"),
+        camids=tuple(numbers.whole_number(word, "--camera") for word in words(args.camera)),
+        datasets=words(args.dataset),
+        modalities=words(args.modality),
+        since=None if args.since is None else time_of(args.since, "--since"),
+        until=None if args.until is None else time_of(args.until, "--until"),
     )
     return Question(
-        images=tuple(Picture.read(path) for path in asked.image),
-        like=tuple(asked.like),
-        negatives=tuple(Picture.read(path) for path in asked.negatives),
-        unlike=tuple(asked.unlike),
-        text=asked.text,
-        clothes=None if asked.clothes is None else Picture.read(asked.clothes),
-        task=asked.task,
-        view=asked.view,
+        images=tuple(Picture.read(path) for path in args.image),
+        like=tuple(args.like),
+        negatives=tuple(Picture.read(path) for path in args.negatives),
+        unlike=tuple(args.unlike),
+        text=args.text,
+        clothes=None if args.clothes is None else Picture.read(args.clothes),
+        task=args.task,
+        view=args.view,
         where=where,
-        top=asked.top,
-        first=asked.first,
-        re_rank=asked.re_rank,
-        re_score=asked.re_score,
+        top=args.top,
+        first=args.first,
+        re_rank=args.re_rank,
+        re_score=args.re_score,
     )
 
 

@@ -62,29 +62,29 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Parse, open, serve until interrupted."""
-    asked = parser().parse_args()
+    args = parser().parse_args()
     # Heavy imports come after parsing, so that --help and mistyped options answer at once.
     from instructions.errors import InputError
     from irm.retrieval.http.settings import Limits, settings_for
 
-    if not 0 <= asked.port <= 65535:
-        raise InputError(f"--port is {asked.port}; it must be between 0 and 65535")
-    if asked.queue < 1:
-        raise InputError(f"--queue is {asked.queue}; it must be greater than zero")
-    if asked.proxy is not None:
-        _check_proxy(asked.proxy)
-    token = asked.token if asked.token is not None else os.environ.get(TOKEN) or None
-    limits = Limits(queue=asked.queue, requests=asked.queue + 64)
-    settings = settings_for(asked.host, token, limits)
+    if not 0 <= args.port <= 65535:
+        raise InputError(f"--port is {args.port}; it must be between 0 and 65535")
+    if args.queue < 1:
+        raise InputError(f"--queue is {args.queue}; it must be greater than zero")
+    if args.proxy is not None:
+        _check_proxy(args.proxy)
+    token = args.token if args.token is not None else os.environ.get(TOKEN) or None
+    limits = Limits(queue=args.queue, requests=args.queue + 64)
+    settings = settings_for(args.host, token, limits)
     need_libraries("serving", LIBRARIES, extra="serve")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
-    with _listen(asked.host, asked.port) as listener:
+    with _listen(args.host, args.port) as listener:
         with waiting("loading the model"):
             from irm.retrieval import Gallery
 
-            opened = Gallery.open(asked.store, run=asked.run, engine=asked.engine)
+            opened = Gallery.open(args.store, run=args.run, engine=args.engine)
         with opened as gallery:
-            _serve(gallery, settings, listener, proxy=asked.proxy, quiet=asked.quiet)
+            _serve(gallery, settings, listener, proxy=args.proxy, quiet=args.quiet)
 
 
 def _check_proxy(address: str) -> None:

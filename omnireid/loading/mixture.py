@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -81,15 +82,12 @@ class Mixture:
 
     def seen_by(self, preprocessing: Preprocessing) -> Mixture:
         """The same people in the same batches, preprocessed for another model."""
-        return Mixture(
-            self.sources,
-            preprocessing,
-            self.augmentation,
-            self.seed,
-            sources_per_step=self.sources_per_step,
-            cache=self.cache,
-            held_out=self.held_out,
-        )
+        seen = copy.copy(self)
+        seen.preprocessing = preprocessing
+        seen.unreadable = {domain: {} for domain in self.domains}
+        transform = TrainTransform(preprocessing, self.augmentation)
+        seen._feeds = [feed.with_transform(transform) for feed in self._feeds]
+        return seen
 
     def num_classes(self, domain: str) -> int:
         """Number of identities in one source, for its classifier."""

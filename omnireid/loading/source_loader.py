@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -90,6 +91,12 @@ class SourceLoader:
             raise InputError(f"{source.domain}: {error}") from None
         self._labels: Int[np.ndarray, " N"] = np.searchsorted(self.sampler.pids, pids)
         self._check_instructions()
+
+    def with_transform(self, transform: TrainTransform) -> SourceLoader:
+        """A loader of the same people in the same order, with images for another model."""
+        other = copy.copy(self)
+        other._transform, other._pool = transform, BufferPool()
+        return other
 
     @property
     def num_classes(self) -> int:

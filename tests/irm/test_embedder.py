@@ -1,5 +1,7 @@
 """Features in bfloat16: near those of float32, handed out in float32, of unit length."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -22,3 +24,17 @@ def test_half_precision_gives_nearly_the_same_unit_vectors(model, batch):
     assert half.dtype == torch.float32
     torch.testing.assert_close(half.norm(dim=-1), torch.ones(4))
     assert 0 < (half - exact).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("trained", "domain", "used"),
+    [
+        (["ctcc/ltcc", "ctcc/cocas_real1"], "ctcc/cocas_real2", "ctcc/cocas_real1"),
+        (["ctcc/ltcc", "ctcc/cocas_real1"], "ctcc/ltcc", "ctcc/ltcc"),
+        (["trad/msmt17", "cc/ltcc", "cc/prcc"], "cc/vc_clothes", "cc/ltcc"),
+        (["trad/msmt17", "cc/ltcc"], "vi/llcm", "trad/msmt17"),
+    ],
+)
+def test_statistics_are_those_of_the_nearest_training_set(trained, domain, used):
+    model = SimpleNamespace(necks=SimpleNamespace(names=trained))
+    assert IRMEmbedder.view(SimpleNamespace(model=model), domain) == used

@@ -216,7 +216,7 @@ def test_a_query_of_a_file_that_cannot_be_asked_harms_no_other(
     ]
     file = tmp_path / "queries.jsonl"
     file.write_text("\n\n".join(json.dumps(one, ensure_ascii=False) for one in said) + "\n")
-    assert program(monkeypatch, "--store", tiny_store, "--queries", file, "--top", 2, "--re-score", 0) == 2
+    assert program(monkeypatch, "--store", tiny_store, "--queries", file, "--top", 2, "--re-score", 0) == 3
     out, err = capsys.readouterr()
     answers = lines_of(out)
     assert [one["query"] for one in answers] == said
@@ -224,7 +224,13 @@ def test_a_query_of_a_file_that_cannot_be_asked_harms_no_other(
     assert "gone.jpg" in answers[1]["error"]
     assert "omit the image" in answers[3]["error"]
     assert all(len(answers[place]["hits"]) == 2 for place in (0, 2, 4))
-    assert err == "error: 2 of 5 queries were not answered; their output lines give the reason\n"
+    assert err == "warning: 2 of 5 queries were not answered; their output lines give the reason\n"
+
+
+def test_a_file_without_any_query_that_can_be_answered_is_an_error(monkeypatch, capsys, tmp_path, tiny_store):
+    (tmp_path / "queries.jsonl").write_text('{"image": "gone.jpg"}\n')
+    assert program(monkeypatch, "--store", tiny_store, "--queries", tmp_path / "queries.jsonl") == 2
+    assert capsys.readouterr().err.startswith("error: 1 of 1 queries were not answered")
 
 
 @pytest.mark.parametrize(

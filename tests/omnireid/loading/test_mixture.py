@@ -102,6 +102,15 @@ def test_seen_by_equals_a_mixture_made_for_the_other_model(crowd):
         assert flat(seen.step(step)) == flat(made.step(step))
 
 
+def test_a_batch_that_the_data_cannot_fill_is_told_once(crowd, caplog):
+    Mixture([dataclasses.replace(source(crowd), num_identities=99)], SMALL).seen_by(
+        Preprocessing(image_size=(48, 24))
+    )
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        f"batches have {len({one.pid for one in crowd})} identities instead of 99"
+    ]
+
+
 def test_a_copy_in_a_spawned_process_makes_the_same_steps(crowd):
     mixture = six_tasks(crowd, cache=ImageCache(2**20))
     copy = pickle.loads(pickle.dumps(mixture))
