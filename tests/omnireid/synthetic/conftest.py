@@ -48,7 +48,7 @@ def calm() -> Callable[..., Scene]:
             shift=(0.0, 0.0),
             blur=0.0,
             gain=1.0,
-            population=(1.0, 1.0, 1.0),
+            cast=(1.0, 1.0, 1.0),
             occluder="none",
         )
         return identity, outfit, camera, shot
