@@ -41,7 +41,7 @@ class ShotKey:
     """Identifies one shot: person, outfit, camera and running number."""
 
     dataset: str
-    person: int  # number in the cast; the published pid may be another
+    person: int  # number in the population; the published pid may be another
     outfit: int
     camera: int  # zero-based
     number: int  # counts all images of the person, over outfits, cameras and splits
