@@ -78,10 +78,10 @@ def train(
             if error is not None:
                 raise error
             return finished
-        launched = start_step(model, objective, optimizer, batches, finished, settings, pending)
+        started = start_step(model, objective, optimizer, batches, finished, settings, pending)
         finished += 1
         is_over = report(pending)
-        pending = replace(launched, wait_seconds=waited)
+        pending = replace(started, wait_seconds=waited)
         if is_over or must_wait(finished):
             is_over = report(pending) or is_over
             pending = None
