@@ -46,6 +46,7 @@ def test_a_run_moves_to_a_gpu_and_back(monkeypatch, tmp_path, tiny_root):
         run = read_run(SHEETS / "irm" / "tiny.yaml", [*kept, *(f"optimizer.{one}" for one in overrides)])
         return train_run(run, tmp_path / "run", resume=resume, console=QUIET)
 
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert go_on(2, resume=False).is_finished
     with pytest.MonkeyPatch.context() as patch, pretend_gpu(patch):
         assert go_on(4).step == 4
@@ -62,12 +63,13 @@ def test_the_released_objectives_train_on_a_gpu(monkeypatch, tmp_path, tiny_root
 
 
 @pytest.mark.slow
-def test_the_joint_stage_of_mllmreid_moves_to_a_gpu_and_back(tmp_path, tiny_root):
+def test_the_joint_stage_of_mllmreid_moves_to_a_gpu_and_back(monkeypatch, tmp_path, tiny_root):
     def go_on(steps, *, resume=True):
         kept = (f"data={tiny_root}", "optimizer.schedule=constant", f"optimizer.steps={steps}")
         run = read_pretrain(SHEETS / "mllm" / "tiny.yaml", [*kept, "device=auto"])
         return pretrain_run(run, tmp_path / "run", resume=resume, console=QUIET)
 
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert go_on(1, resume=False).is_finished
     with pytest.MonkeyPatch.context() as patch, pretend_gpu(patch):
         assert go_on(2).step == 2
