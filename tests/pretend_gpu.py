@@ -143,6 +143,7 @@ def pretend_gpu(patch, rounding=0.0):
     """Within it torch has one CUDA device."""
     torch._C._ensureCUDADeviceGuardSet()
     values = {"is_available": True, "device_count": 1, "current_device": 0, "is_bf16_supported": True}
+    values["get_device_name"] = "a pretended GPU"
     for name, value in values.items():
         patch.setattr(torch.cuda, name, lambda *_, value=value, **__: value)
     patch.setattr(torch.cuda, "_lazy_init", lambda: None)
@@ -157,5 +158,5 @@ def pretend_gpu(patch, rounding=0.0):
 
     patch.setattr(torch.optim.Optimizer, "zero_grad", noticed)
     patch.setattr(torch.autograd, "backward", _differentiate(optimizers))
-    with PretendGpu(rounding):
+    with torch.backends.cudnn.flags(enabled=False), PretendGpu(rounding):  # the CPU has no cuDNN
         yield

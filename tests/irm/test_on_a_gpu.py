@@ -13,7 +13,6 @@ from irm.build import build_irm
 from irm.config import read_run
 from irm.embedder import IRMEmbedder
 from irm.evaluation import evaluate_rows
-from irm.pretraining.run import pretrain_run, read_pretrain
 from irm.training.run import train_run
 from omnireid.benchmark import Row
 from tests.pretend_gpu import pretend_gpu
@@ -27,6 +26,22 @@ ROWS = [
     Row("li", "cocas_real2", "instructed"),
     Row("t2i", "cuhk_pedes", "text_to_image"),
 ]
+RECIPES = {
+    "released": ["preset=released", "model.instruction.freeze_text=false", "activation_checkpointing=true"],
+    "lessons, in parts": [
+        *("losses.weights.hidden_words=1", "losses.weights.replaced_words=1", "losses.lessons={queue: 12}"),
+        *("batch.parts=2", "optimizer.name=adam"),
+    ],
+    "matcher on a graph": [
+        *("mixture=[{task: trad, dataset: market1501}]", "evaluation=[]", "batch.sampling=graph"),
+        *(
+            "model.matcher=8",
+            "losses.weights.score_triplet=1",
+            "model.camera_embedding=3",
+            "optimizer.name=sgd",
+        ),
+    ],
+}
 
 
 def test_the_two_sides_do_not_mix(monkeypatch):
@@ -54,26 +69,12 @@ def test_a_run_moves_to_a_gpu_and_back(monkeypatch, tmp_path, tiny_root):
 
 
 @pytest.mark.slow
-def test_the_released_objectives_train_on_a_gpu(monkeypatch, tmp_path, tiny_root):
-    kept = [f"data={tiny_root}", "optimizer.steps=2", "optimizer.warmup_steps=1", "optimizer.name=adam"]
-    extras = ["preset=released", "model.instruction.freeze_text=false", "activation_checkpointing=true"]
-    run = read_run(SHEETS / "irm" / "tiny.yaml", [*kept, *extras])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_trains_on_a_gpu(monkeypatch, tmp_path, tiny_root, recipe):
+    kept = [f"data={tiny_root}", "optimizer.steps=2", "optimizer.warmup_steps=1"]
+    run = read_run(SHEETS / "irm" / "tiny.yaml", [*kept, *RECIPES[recipe]])
     with pretend_gpu(monkeypatch):
         assert train_run(run, tmp_path / "run", resume=False, console=QUIET).is_finished
-
-
-@pytest.mark.slow
-def test_the_joint_stage_of_mllmreid_moves_to_a_gpu_and_back(monkeypatch, tmp_path, tiny_root):
-    def go_on(steps, *, resume=True):
-        kept = (f"data={tiny_root}", "optimizer.schedule=constant", f"optimizer.steps={steps}")
-        run = read_pretrain(SHEETS / "mllm" / "tiny.yaml", [*kept, "device=auto"])
-        return pretrain_run(run, tmp_path / "run", resume=resume, console=QUIET)
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert go_on(1, resume=False).is_finished
-    with pytest.MonkeyPatch.context() as patch, pretend_gpu(patch):
-        assert go_on(2).step == 2
-    assert go_on(3).step == 3
 
 
 def test_a_gpu_evaluates_as_a_cpu(monkeypatch, tiny_root):

@@ -20,6 +20,7 @@ from irm.pretraining.schema import PretrainRun
 from omnireid.captioning.attach import Caption, relative, write_captions
 from omnireid.captioning.continuations import Continuation, ContinuationCache
 from omnireid.datasets import load_split
+from tests.pretend_gpu import pretend_gpu
 from tests.processes import ended, torchrun, trace
 
 TINY = Path(__file__).parents[3] / "configs" / "mllm" / "tiny.yaml"
@@ -51,6 +52,19 @@ def told(run, out, *, resume=False):
     text = io.StringIO()
     summary = pretrain_run(run, out, resume=resume, console=Console(file=text, width=200))
     return summary, text.getvalue()
+
+
+def test_a_run_moves_to_a_gpu_and_back(monkeypatch, tmp_path, tiny_root, words):
+    def go_on(steps, *, resume=True):
+        steps_only = ("optimizer.schedule=constant", f"optimizer.steps={steps}", "device=auto")
+        return told(sheet(tiny_root, words, *steps_only), tmp_path / "run", resume=resume)[0].step
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert go_on(1, resume=False) == 1
+    with pytest.MonkeyPatch.context() as patch, pretend_gpu(patch):
+        assert go_on(2) == 2
+    assert go_on(3) == 3
+    assert all("language" in row["terms"]["trad/market1501"] for row in trace(tmp_path / "run"))
 
 
 def test_a_run_stopped_anywhere_goes_on_to_the_same_result(tmp_path, tiny_root, words):
