@@ -158,5 +158,10 @@ def pretend_gpu(patch, rounding=0.0):
 
     patch.setattr(torch.optim.Optimizer, "zero_grad", noticed)
     patch.setattr(torch.autograd, "backward", _differentiate(optimizers))
-    with torch.backends.cudnn.flags(enabled=False), PretendGpu(rounding):  # the CPU has no cuDNN
-        yield
+    lifts = torch._C._only_lift_cpu_tensors()
+    torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device="cuda") copies, which is seen here
+    try:
+        with torch.backends.cudnn.flags(enabled=False), PretendGpu(rounding):  # the CPU has no cuDNN
+            yield
+    finally:
+        torch._C._set_only_lift_cpu_tensors(lifts)
