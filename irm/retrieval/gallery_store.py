@@ -90,7 +90,11 @@ class GalleryStore:
                 return self._erase(ids, who, moment, "erase")
             if erasure.finish(self.catalog):
                 return self._finished(who, moment)
-            raise InputError(f"nothing to erase: no image in {self.catalog.folder} was selected")
+            missing = erasure.unmatched(self.catalog, pids=pids, images=images, keys=keys)
+            named = f"there is no {', no '.join(missing)}" if missing else "nothing was selected"
+            raise InputError(
+                f"nothing to erase in {self.catalog.folder}: {named}; tools.index list shows all images"
+            )
 
     def expire(self, *, who: str = "local", now: float | None = None) -> erasure.Receipt | None:
         """Erase expired images, or finish an interrupted erasure; None if there is nothing to do."""

@@ -58,7 +58,7 @@ def test_a_gallery_is_made_told_about_and_nobody_is_left_after_erasing(
     assert b"picture_000.jpg" not in files
     assert b"picture_001.jpg" in files
     assert program(monkeypatch, "erase", "--store", store, "--pid", 1) == 2
-    assert "nothing to erase" in capsys.readouterr().err
+    assert "there is no pid 1; tools.index list shows all images" in capsys.readouterr().err
     assert program(monkeypatch, "info", "--store", store, "--audit", 5, "--check") == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "8 images, 2 people" in told
