@@ -13,6 +13,7 @@ from irm.models.irm import IRM
 from irm.models.output import IRMOutput
 from irm.models.qaconv import QAConv
 from irm.models.tokens import InstructionTokens, class_token
+from omnireid.datasets import DATASETS
 from omnireid.interfaces import PairStates, Side
 from omnireid.loading.batch import Batch, InstructionBatch
 from omnireid.loading.transforms import Preprocessing
@@ -61,8 +62,8 @@ class IRMEmbedder:
     def view(self, domain: str) -> str:
         """Whose batch-norm statistics to use for a test domain.
 
-        Its own if it was trained on; else those of the same task on a part of the same data set (COCAS+ Real2
-        has no training people, Real1 has); else the first of the task; else the first.
+        Its own if it was trained on; else those of the data set with its training people (Real1 for COCAS+
+        Real2) under the same task; else the first of the task; else the first.
 
         Raises:
             InputError: the model was trained for text-to-image search alone.
@@ -73,9 +74,10 @@ class IRMEmbedder:
         if not names:
             raise InputError(f"this model has no retrieval feature for {domain}: it was trained on t2i only")
         task, _, dataset = domain.partition("/")
-        family = f"{task}/{dataset.partition('_')[0]}_"  # cocas_real1 before ltcc, wherever the sheet has it
-        beginnings = (family, f"{task}/", "")
-        return next(name for start in beginnings for name in names if name.startswith(start))
+        trained_on = DATASETS[dataset].card.trained_on if dataset in DATASETS else None
+        if trained_on is not None and (name := f"{task}/{trained_on}") in names:
+            return name
+        return next((name for name in names if name.partition("/")[0] == task), names[0])
 
     def image_scorer(self) -> ImageScorer | None:
         """The model's local matcher (QAConv), if it has one."""

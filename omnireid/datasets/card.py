@@ -49,6 +49,7 @@ class DatasetCard:
     num_cameras: int | None  # None: no cameras in the annotation
     counts: Mapping[str, Counts]  # by variant, then by part
     variants: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"": "the only one"}))
+    trained_on: str | None = None  # the data set with its training people, where it has none itself
     withdrawn: bool = False
     notes: tuple[str, ...] = ()
 

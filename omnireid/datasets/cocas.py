@@ -63,6 +63,7 @@ REAL2_CARD = DatasetCard(
         "it is not known whether the released lists count the person in other clothes as a true match; "
         "evaluate both ways",
     ),
+    trained_on="cocas_real1",
 )
 
 COLUMNS = re.compile(r"[,\s]+")

@@ -161,3 +161,10 @@ def test_published_parts_add_up_to_the_published_totals():
     for name, total in totals.items():
         card = DATASETS[name].card
         assert sum(card.published(part).images for part in PARTS) == total
+
+
+def test_a_set_without_training_people_names_one_that_has_them_for_its_tasks():
+    named = {name: entry.card.trained_on for name, entry in DATASETS.items() if entry.card.trained_on}
+    assert named == {"cocas_real2": "cocas_real1"}
+    for name, trained_on in named.items():
+        assert set(DATASETS[name].card.tasks) <= set(DATASETS[trained_on].card.tasks)
