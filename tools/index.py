@@ -170,14 +170,13 @@ def _add(gallery: "Gallery", items: "list[Item]", args: argparse.Namespace, cons
                 again=args.again,
             )
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to continue", file=sys.stderr)
-        sys.exit(130)
+        raise KeyboardInterrupt("interrupted; run the same command again to continue") from None
 
 
 def _items(args: argparse.Namespace) -> "tuple[list[Item], str | None, int]":
     """What to index, the data set that it comes from, and how many hidden images a folder has besides."""
-    from irm.retrieval import items_of_folder, items_of_records, items_of_table
-    from irm.retrieval.items import num_hidden
+    from irm.retrieval import items_of_records, items_of_table
+    from irm.retrieval.items import scan_folder
 
     if (args.images is None) == (args.split is None):
         raise InputError(
@@ -186,7 +185,8 @@ def _items(args: argparse.Namespace) -> "tuple[list[Item], str | None, int]":
     if args.images is not None:
         if args.images.suffix.lower() in (".csv", ".tsv"):
             return items_of_table(args.images), None, 0
-        return items_of_folder(args.images), None, num_hidden(args.images)
+        items, hidden = scan_folder(args.images)
+        return items, None, hidden
     if args.data is None:
         raise InputError("--split needs --data, the folder that holds the data sets")
     from omnireid.datasets import load_split
@@ -199,7 +199,7 @@ def _items(args: argparse.Namespace) -> "tuple[list[Item], str | None, int]":
 
 
 def _report(console: Console, added: "Added", hidden: int, table: Path | None) -> None:
-    """Say what became of the images, and write all that were left out to a table, if args."""
+    """Say what became of the images, and write all that were left out to a table, if asked."""
     if hidden:
         print_line(console, f"images skipped in hidden files and folders (.*, @eaDir, __MACOSX): {hidden}")
     if added.forgotten:

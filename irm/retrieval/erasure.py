@@ -64,10 +64,9 @@ def unmatched(
     """The persons, numbers and keys that ``find`` finds no image of."""
     run, missing = catalog.connection.execute, []
     for name, column, values in (("pid", "pid", pids), ("image", "id", images), ("key", "key", keys)):
-        for value in values:
-            sql = f"SELECT 1 FROM images WHERE {column} {AMONG} LIMIT 1"
-            if run(sql, (json.dumps([value]),)).fetchone() is None:
-                missing.append(f"{name} {value}")
+        sql = f"SELECT DISTINCT {column} FROM images WHERE {column} {AMONG}"
+        found = {row[0] for row in run(sql, (json.dumps(values),))}
+        missing += [f"{name} {value}" for value in values if value not in found]
     return missing
 
 

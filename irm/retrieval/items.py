@@ -57,22 +57,23 @@ def items_of_folder(folder: Path) -> list[Item]:
     Raises:
         InputError: there is no such folder, or no image in it.
     """
+    return scan_folder(folder)[0]
+
+
+def scan_folder(folder: Path) -> tuple[list[Item], int]:
+    """As ``items_of_folder``, with the number of images left out because they or their folders are hidden."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give a folder of images, or a table (.csv or .tsv)")
     unspecified = frozenset(FIELDS.values())
+    paths = list(_images_in(folder))
     items = [
         Item(path.as_posix(), str(folder / path), unspecified=unspecified)
-        for path in _images_in(folder)
+        for path in paths
         if not _is_hidden(path)
     ]
     if not items:
         raise InputError(f"there is no image in {folder} (recognised suffixes: {', '.join(FORMATS)})")
-    return items
-
-
-def num_hidden(folder: Path) -> int:
-    """How many images ``items_of_folder`` leaves out because they or their folders are hidden."""
-    return sum(_is_hidden(path) for path in _images_in(folder))
+    return items, len(paths) - len(items)
 
 
 def _images_in(folder: Path) -> Iterator[Path]:
